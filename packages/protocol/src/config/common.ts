@@ -1,0 +1,7 @@
+import { z } from 'zod';
+
+/** pino levels. */
+export const logLevelSchema = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info');
+
+/** `a.b.c.d/nn` or IPv6 with a prefix length. */
+export const cidrSchema = z.union([z.cidrv4(), z.cidrv6()]);

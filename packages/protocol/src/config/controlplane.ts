@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
+import { cidrSchema, logLevelSchema } from './common.ts';
+import { storeConfigSchema } from './store.ts';
+
+const portRangeSchema = z
+  .strictObject({ start: portSchema, end: portSchema })
+  .refine((range) => range.end >= range.start, { error: 'end must not be below start', path: ['end'] });
+
+const programSchema = z.array(z.string().min(1)).min(1);
+
+/** Configuration file of a node's controlplane. */
+export const controlplaneConfigSchema = z.strictObject({
+  clusterId: z.string().min(1),
+  node: nodeIdSchema,
+  wireguardIp: ipSchema,
+  publicIp: ipSchema,
+  wireguardNetwork: cidrSchema,
+  region: z.string().default('default'),
+  baseDomain: z.string().min(1),
+  /** The node's own data: namespaces/, run/, logs/, configs/. */
+  dataDir: z.string().min(1),
+  clusterKeyFile: z.string().min(1),
+  store: storeConfigSchema,
+  api: z.strictObject({ port: portSchema.default(6001), loopback: z.boolean().default(true) }),
+  /** Node services this controlplane keeps running, in start order, before any namespace service. */
+  coreServices: z.array(z.enum(['gateway', 'turn'])).default(['gateway', 'turn']),
+  services: z.discriminatedUnion('manager', [
+    z.strictObject({
+      manager: z.literal('processes'),
+      /** Command line of each program; `--config <file>` is appended. */
+      programs: z.strictObject({ gateway: programSchema, turn: programSchema, sfu: programSchema }),
+    }),
+  ]),
+  gateway: z.strictObject({
+    listen: z.strictObject({ address: ipSchema, port: portSchema }),
+    callPage: z.boolean().default(false),
+  }),
+  turn: z
+    .strictObject({
+      port: portSchema.default(3478),
+      advertise: z.enum(['names', 'addresses']).default('names'),
+      defaultLifetimeSec: z.int().positive().default(600),
+      nonceLifetimeSec: z.int().positive().default(3600),
+    })
+    .prefault({}),
+  ports: z
+    .strictObject({
+      sfuSignaling: portRangeSchema.default({ start: 30000, end: 30099 }),
+      sfuMedia: portRangeSchema.default({ start: 20000, end: 29999 }),
+      sfuMediaBlock: z.int().positive().default(500),
+      turnRelay: portRangeSchema.default({ start: 49152, end: 65535 }),
+      turnRelayBlock: z.int().positive().default(800),
+    })
+    .prefault({}),
+  dns: z.discriminatedUnion('writer', [z.strictObject({ writer: z.literal('file'), file: z.string().min(1) })]),
+  reconcileIntervalMs: z.int().positive().default(2_000),
+  /** Directory of one-shot crash points for tests (see core/failpoints); none when absent. */
+  failpointDir: z.string().optional(),
+  logLevel: logLevelSchema,
+});
+export type ControlplaneConfig = z.infer<typeof controlplaneConfigSchema>;
+export type ControlplaneConfigInput = z.input<typeof controlplaneConfigSchema>;

@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
+import { logLevelSchema } from './common.ts';
+import { storeConfigSchema } from './store.ts';
+
+/** Configuration file of a node's gateway. */
+export const gatewayConfigSchema = z.strictObject({
+  node: nodeIdSchema,
+  listen: z.strictObject({ address: ipSchema, port: portSchema.default(6080) }),
+  internal: z.strictObject({ address: ipSchema, port: portSchema.default(6002) }),
+  baseDomain: z.string().min(1),
+  store: storeConfigSchema,
+  clusterKeyFile: z.string().min(1),
+  /** Whether TURN URIs carry the namespace's TURN name or the addresses of its nodes. */
+  turnAdvertise: z.enum(['names', 'addresses']).default('names'),
+  /** Addresses of reverse proxies whose X-Forwarded-For is believed. */
+  trustedProxies: z.array(ipSchema).default([]),
+  /** Serve the call page under /call. */
+  callPage: z.boolean().default(false),
+  drainTimeoutMs: z.int().positive().default(10_000),
+  logLevel: logLevelSchema,
+});
+export type GatewayConfig = z.infer<typeof gatewayConfigSchema>;
+export type GatewayConfigInput = z.input<typeof gatewayConfigSchema>;

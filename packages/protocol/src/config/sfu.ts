@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { DEFAULT_TURN_CREDENTIAL_TTL_SEC } from '../limits.ts';
+import { ipSchema, namespaceNameSchema, nodeIdSchema, portSchema } from '../names.ts';
+import { cidrSchema, logLevelSchema } from './common.ts';
+
+/** Configuration file of one SFU process. */
+export const sfuConfigSchema = z.strictObject({
+  node: nodeIdSchema,
+  namespace: namespaceNameSchema,
+  /** Address for signalling and media; must lie in `wireguardNetwork`. */
+  address: ipSchema,
+  wireguardNetwork: cidrSchema,
+  signalingPort: portSchema,
+  mediaPortStart: portSchema,
+  mediaPortEnd: portSchema,
+  /** File with the tenant's TURN secret, mode 0600. */
+  secretFile: z.string().min(1),
+  turn: z.strictObject({
+    /** TURN URIs pushed to clients, derived from the listeners that exist. */
+    uris: z.array(z.string()),
+    credentialTtlSec: z.int().positive().default(DEFAULT_TURN_CREDENTIAL_TTL_SEC),
+  }),
+  /** Drop client candidates that are not `relay`. */
+  forceRelay: z.boolean().default(true),
+  drainTimeoutMs: z.int().positive().default(30_000),
+  generation: z.int().nonnegative().default(0),
+  logLevel: logLevelSchema,
+});
+export type SfuConfig = z.infer<typeof sfuConfigSchema>;
+export type SfuConfigInput = z.input<typeof sfuConfigSchema>;

@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { DEFAULT_TURN_CREDENTIAL_TTL_SEC } from '../limits.ts';
+import { namespaceNameSchema } from '../names.ts';
+
+/**
+ * API of the controlplane, below `/v1/internal`, every request signed with the cluster key:
+ *
+ * | call | answer |
+ * |---|---|
+ * | `GET /cluster` | `clusterStatusSchema` |
+ * | `GET /namespaces` | `namespaceListSchema` |
+ * | `POST /namespaces` `createNamespaceSchema` | 201 `createdNamespaceSchema` |
+ * | `DELETE /namespaces/<ns>` | 204; 409 while WebRTC is enabled |
+ * | `POST /namespaces/<ns>/webrtc/enable` `enableWebrtcSchema` | 202 `operationStartedSchema` |
+ * | `POST /namespaces/<ns>/webrtc/disable` | 202 `operationStartedSchema` |
+ * | `GET /namespaces/<ns>/webrtc` | `webrtcStatusSchema` |
+ * | `GET /operations/<id>` | `operationSchema` |
+ */
+export const CONTROLPLANE_API_PREFIX = '/v1/internal';
+
+export const createNamespaceSchema = z.strictObject({
+  name: namespaceNameSchema,
+  owner: z.string().min(1).max(128).default('operator'),
+});
+
+export const namespaceSchema = z.object({
+  name: namespaceNameSchema,
+  owner: z.string(),
+  webrtc: z.enum(['off', 'enabling', 'enabled', 'disabling']),
+  createdAt: z.string(),
+});
+export type Namespace = z.infer<typeof namespaceSchema>;
+export const namespaceListSchema = z.object({ namespaces: z.array(namespaceSchema) });
+/** The owner API key is shown once, here; the store keeps only its hash. */
+export const createdNamespaceSchema = z.object({ namespace: namespaceSchema, apiKey: z.string(), url: z.string() });
+
+export const enableWebrtcSchema = z.strictObject({
+  sfuNodeCount: z.int().min(1).max(9).default(3),
+  turnNodeCount: z.int().min(1).max(9).default(2),
+  turnCredentialTtlSec: z.int().min(5).max(86_400).default(DEFAULT_TURN_CREDENTIAL_TTL_SEC),
+  requestedBy: z.string().max(128).default('operator'),
+});
+export type EnableWebrtc = z.infer<typeof enableWebrtcSchema>;
+
+export const operationStepSchema = z.object({
+  /** `<task>:<subject>`, for example `sfu:node-1`, `turn:node-2`, `dns`, `state-file:node-3`. */
+  name: z.string(),
+  state: z.enum(['pending', 'running', 'done', 'failed']),
+  /** What is being waited for, or why it failed. */
+  detail: z.string().optional(),
+  startedAt: z.string().optional(),
+  finishedAt: z.string().optional(),
+});
+export type OperationStep = z.infer<typeof operationStepSchema>;
+
+export const operationSchema = z.object({
+  id: z.string(),
+  kind: z.enum(['enable-webrtc', 'disable-webrtc']),
+  namespace: namespaceNameSchema,
+  state: z.enum(['running', 'done', 'failed']),
+  steps: z.array(operationStepSchema),
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+  requestedBy: z.string(),
+  createdAt: z.string(),
+  finishedAt: z.string().optional(),
+});
+export type Operation = z.infer<typeof operationSchema>;
+
+export const operationStartedSchema = z.object({
+  /** Null when there was nothing to do. */
+  operation: operationSchema.nullable(),
+  /** `started`: this call began it. `resumed`: it was already running. `unchanged`: nothing to do, and nothing was changed. */
+  outcome: z.enum(['started', 'resumed', 'unchanged']),
+  message: z.string(),
+});
+export type OperationStarted = z.infer<typeof operationStartedSchema>;
+
+export const serviceStatusSchema = z.object({
+  node: z.string(),
+  service: z.enum(['sfu', 'turn']),
+  desired: z.enum(['running', 'absent']),
+  /** `unknown` when the node has not reported lately. */
+  observed: z.enum(['running', 'starting', 'failed', 'absent', 'unknown']),
+  healthy: z.boolean(),
+  reason: z.string().optional(),
+  /** Since when it is in this state, ISO 8601. */
+  since: z.string(),
+  address: z.string(),
+  /** Human form of the ports, for example `signalling 30000, media 20000-20499`. */
+  ports: z.string(),
+  allocations: z.int().optional(),
+  peers: z.int().optional(),
+});
+export type ServiceStatus = z.infer<typeof serviceStatusSchema>;
+
+export const webrtcStatusSchema = z.object({
+  namespace: namespaceNameSchema,
+  state: z.enum(['off', 'enabling', 'enabled', 'disabling']),
+  /** True when everything desired is observed healthy and DNS is right. */
+  healthy: z.boolean(),
+  sfuNodeCount: z.int(),
+  turnNodeCount: z.int(),
+  turnCredentialTtlSec: z.int(),
+  turnDomain: z.string(),
+  turnUris: z.array(z.string()),
+  generation: z.int(),
+  enabledBy: z.string().optional(),
+  enabledAt: z.string().optional(),
+  services: z.array(serviceStatusSchema),
+  dns: z.array(z.object({ fqdn: z.string(), type: z.string(), value: z.string(), ttl: z.int(), served: z.boolean() })),
+  rooms: z.int(),
+  /** What is wrong, in words an operator can act on. Empty when healthy. */
+  problems: z.array(z.string()),
+  /** The running operation, if any. */
+  operation: operationSchema.nullable(),
+});
+export type WebrtcStatus = z.infer<typeof webrtcStatusSchema>;
+
+export const nodeStatusSchema = z.object({
+  id: z.string(),
+  wireguardIp: z.string(),
+  publicIp: z.string(),
+  region: z.string(),
+  state: z.enum(['active', 'draining', 'gone']),
+  /** Whether its controlplane reported within the last seconds. */
+  alive: z.boolean(),
+  lastSeenAt: z.string(),
+  /** Node services such as gateway and turn. */
+  core: z.array(z.object({ service: z.string(), healthy: z.boolean(), reason: z.string().optional() })),
+});
+export const clusterStatusSchema = z.object({
+  clusterId: z.string(),
+  baseDomain: z.string(),
+  version: z.string(),
+  nodes: z.array(nodeStatusSchema),
+});
+export type ClusterStatus = z.infer<typeof clusterStatusSchema>;

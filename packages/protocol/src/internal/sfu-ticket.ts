@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { DEFAULT_MAX_PARTICIPANTS } from '../limits.ts';
+import { namespaceNameSchema, roomIdSchema } from '../names.ts';
+
+/** Header that carries the ticket from gateway to SFU. */
+export const SFU_TICKET_HEADER = 'x-orama-sfu-ticket';
+
+/** HKDF info string of the key that signs tickets and room commands; input key material is the tenant's TURN secret. */
+export const SFU_CONTROL_KEY_INFO = 'webrtc-sfu-control';
+
+/** What the gateway vouches for when it opens a signalling socket to the SFU. */
+export const sfuTicketSchema = z.object({
+  ns: namespaceNameSchema,
+  room: roomIdSchema,
+  /** Stable identity of the caller, for kicks: the credential's id, not a name a user chose. */
+  identity: z.string().min(1).max(256),
+  permissions: z.object({ publish: z.boolean(), subscribe: z.boolean(), admin: z.boolean() }),
+  /** Settings of the room from its row, so that the SFU needs no store. */
+  maxParticipants: z.int().positive().default(DEFAULT_MAX_PARTICIPANTS),
+  /** Unix seconds. */
+  exp: z.int().positive(),
+});
+export type SfuTicket = z.infer<typeof sfuTicketSchema>;

@@ -1,0 +1,36 @@
+/** Limits that both ends of a wire must agree on. Sizes in bytes, times in milliseconds or seconds as the name says. */
+
+/** Largest signalling frame that is not a session description. */
+export const SIGNALLING_FRAME_MAX_BYTES = 64 * 1024;
+/** Largest `offer` or `answer` frame. */
+export const SIGNALLING_DESCRIPTION_MAX_BYTES = 256 * 1024;
+/** Token bucket of `offer`, `answer` and `ice-candidate` frames of one peer. */
+export const NEGOTIATION_RATE = { burst: 40, perSec: 10 } as const;
+/** Token bucket of all other frames of one peer. */
+export const FRAME_RATE = { burst: 20, perSec: 20 } as const;
+/** A socket that has not joined by then is closed. */
+export const JOIN_TIMEOUT_MS = 10_000;
+/** A socket that shows no sign of life (frame or pong) for so long is dead. */
+export const PEER_SILENCE_MS = 30_000;
+/** How long the media of a peer whose socket dropped is kept for a resume. */
+export const RESUME_WINDOW_MS = 15_000;
+/** An empty room that nobody created by REST is removed after this. */
+export const EMPTY_ROOM_MS = 60_000;
+/** Peers a room takes unless it was created with another number. */
+export const DEFAULT_MAX_PARTICIPANTS = 100;
+/** The most that a room may be created for. */
+export const MAX_PARTICIPANTS_LIMIT = 1000;
+/** JSON text of a peer's or room's `metadata`. */
+export const METADATA_MAX_BYTES = 4096;
+/** JSON text of a `data` frame's payload. */
+export const DATA_MAX_BYTES = 16 * 1024;
+/** Tracks one peer may publish. */
+export const MAX_TRACKS_PER_PEER = 16;
+/** A ticket from gateway to SFU lives this long. */
+export const SFU_TICKET_TTL_SEC = 30;
+/** Clock difference accepted on signed requests between our processes. */
+export const SIGNED_REQUEST_SKEW_SEC = 60;
+/** Share of a TURN credential's life after which the SFU pushes a new one. */
+export const CREDENTIAL_REFRESH_FRACTION = 0.8;
+/** TURN credential life unless a namespace sets another. */
+export const DEFAULT_TURN_CREDENTIAL_TTL_SEC = 600;

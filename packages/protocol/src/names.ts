@@ -1,0 +1,33 @@
+import { z } from 'zod';
+
+/** A namespace (tenant): DNS label of at most 42 characters, so that `ns-<name>` still fits a label. */
+export const namespaceNameSchema = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$/,
+    'use 1-42 characters a-z, 0-9 and "-", not starting or ending with "-"',
+  );
+
+/** A room id: 1-128 printable ASCII characters without space (0x21-0x7e). */
+export const roomIdSchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,128}$/, 'use 1-128 printable ASCII characters without spaces');
+
+/** A node id, as the operator named it. */
+export const nodeIdSchema = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'use 1-63 characters a-z, 0-9 and "-"');
+
+export const portSchema = z.int().min(1).max(65535);
+/** An IPv4 or IPv6 address in text form. */
+export const ipSchema = z.union([z.ipv4(), z.ipv6()]);
+
+/** `ns-<namespace>.<baseDomain>`: the host of a namespace's gateway. */
+export function namespaceHost(namespace: string, baseDomain: string): string {
+  return `ns-${namespace}.${baseDomain}`;
+}
+
+/** `turn.ns-<namespace>.<baseDomain>`: the name of a namespace's TURN servers. */
+export function turnDomain(namespace: string, baseDomain: string): string {
+  return `turn.${namespaceHost(namespace, baseDomain)}`;
+}

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { MAX_PARTICIPANTS_LIMIT } from '../limits.ts';
+import { nodeIdSchema, roomIdSchema } from '../names.ts';
+import { participantSchema } from '../signalling/frames.ts';
+
+/** Body of `POST /v1/webrtc/rooms`. */
+export const createRoomSchema = z.strictObject({
+  room_id: roomIdSchema,
+  max_participants: z.int().min(1).max(MAX_PARTICIPANTS_LIMIT).optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+});
+export type CreateRoom = z.infer<typeof createRoomSchema>;
+
+/** One room of `GET /v1/webrtc/rooms`. */
+export const roomSchema = z.object({
+  room_id: roomIdSchema,
+  /** The node whose SFU holds the room; null before anybody joined. */
+  node: nodeIdSchema.nullable(),
+  participants: z.int().nonnegative(),
+  tracks: z.int().nonnegative(),
+  max_participants: z.int(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  /** ISO 8601. */
+  created_at: z.string(),
+});
+export type Room = z.infer<typeof roomSchema>;
+export const roomListSchema = z.object({ rooms: z.array(roomSchema) });
+
+/** Answer of `GET /v1/webrtc/rooms/<id>/participants`. */
+export const participantListSchema = z.object({ participants: z.array(participantSchema) });
+
+/** Body of `POST /v1/webrtc/rooms/<id>/participants/<peer>/mute`. */
+export const mutePeerSchema = z.strictObject({ muted: z.boolean(), kind: z.enum(['audio', 'video']).optional() });

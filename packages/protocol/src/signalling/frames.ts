@@ -1,0 +1,199 @@
+import { z } from 'zod';
+import { turnCredentialsSchema } from '../ice-servers.ts';
+import { roomIdSchema } from '../names.ts';
+
+export const trackKindSchema = z.enum(['audio', 'video']);
+/** Where a track comes from; clients may send other short words. */
+export const trackSourceSchema = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/);
+const displayNameSchema = z.string().max(128);
+const metadataSchema = z.record(z.string(), z.unknown());
+const midSchema = z.string().min(1).max(32);
+const idSchema = z.string().min(1).max(64);
+
+/** A published track as others see it. */
+export const trackInfoSchema = z.object({
+  trackId: idSchema,
+  kind: trackKindSchema,
+  source: trackSourceSchema.optional(),
+  muted: z.boolean(),
+});
+export type TrackInfo = z.infer<typeof trackInfoSchema>;
+
+export const participantSchema = z.object({
+  peerId: idSchema,
+  name: displayNameSchema.optional(),
+  metadata: metadataSchema.optional(),
+  tracks: z.array(trackInfoSchema),
+});
+export type Participant = z.infer<typeof participantSchema>;
+
+const offer = z.object({
+  type: z.literal('offer'),
+  sdp: z.string(),
+  /**
+   * Client → SFU only: what the sent tracks are, by `mid`: the source word and whether the track starts muted.
+   * Tracks not listed are announced without a source.
+   */
+  tracks: z
+    .array(z.object({ mid: midSchema, source: trackSourceSchema.optional(), muted: z.boolean().optional() }))
+    .max(64)
+    .optional(),
+});
+const answer = z.object({ type: z.literal('answer'), sdp: z.string() });
+const iceCandidate = z.object({
+  type: z.literal('ice-candidate'),
+  /** Candidate line without `a=`; empty for end-of-candidates. */
+  candidate: z.string().max(1024),
+  sdpMid: z.string().max(32).nullish(),
+  sdpMLineIndex: z.int().min(0).max(1024).nullish(),
+  usernameFragment: z.string().max(256).nullish(),
+});
+const ping = z.object({ type: z.literal('ping'), id: z.union([z.string().max(64), z.number()]).optional() });
+const pong = z.object({ type: z.literal('pong'), id: z.union([z.string().max(64), z.number()]).optional() });
+
+/** Frames a client may send, told apart by `type`. */
+export const clientFrameSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('join'),
+    room: roomIdSchema.optional(),
+    name: displayNameSchema.optional(),
+    metadata: metadataSchema.optional(),
+    /** Resume token of an earlier `welcome`. */
+    resume: z.string().max(256).optional(),
+  }),
+  offer,
+  answer,
+  iceCandidate,
+  z.object({ type: z.literal('leave') }),
+  /** The client's own mute or unmute of a track it publishes. */
+  z.object({ type: z.literal('track-state'), trackId: idSchema, muted: z.boolean() }),
+  z.object({
+    type: z.literal('subscribe'),
+    trackId: idSchema,
+    enabled: z.boolean(),
+    maxLayer: z.int().min(0).max(8).optional(),
+    maxFps: z.number().positive().max(240).optional(),
+    priority: z.int().min(0).max(255).optional(),
+  }),
+  /** JSON for the room, or for one peer when `to` is given. */
+  z.object({ type: z.literal('data'), to: idSchema.optional(), data: z.unknown() }),
+  ping,
+  pong,
+]);
+export type ClientFrame = z.infer<typeof clientFrameSchema>;
+
+/** Why a peer left. */
+export const leaveReasonSchema = z.enum([
+  'left',
+  'timeout',
+  'media-failed',
+  'kicked',
+  'room-closed',
+  'draining',
+  'replaced',
+  'protocol-error',
+]);
+export type LeaveReason = z.infer<typeof leaveReasonSchema>;
+
+const trackAnnouncement = {
+  peerId: idSchema,
+  trackId: idSchema,
+  kind: trackKindSchema,
+  source: trackSourceSchema.optional(),
+  muted: z.boolean(),
+};
+
+/** Frames the SFU sends. */
+export const serverFrameSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('welcome'),
+    peerId: idSchema,
+    room: roomIdSchema,
+    /** The others, without the joiner itself, in order of joining. */
+    participants: z.array(participantSchema),
+    resumeToken: z.string(),
+    /** True when an earlier peer was resumed: its media goes on and nothing is negotiated anew. */
+    resumed: z.boolean(),
+    limits: z.object({ maxParticipants: z.int(), maxTracks: z.int(), frameBytes: z.int(), descriptionBytes: z.int() }),
+    /** False only where the namespace lets clients send without TURN. */
+    forceRelay: z.boolean(),
+  }),
+  turnCredentialsSchema.extend({ type: z.literal('turn-credentials') }),
+  turnCredentialsSchema.extend({ type: z.literal('refresh-credentials') }),
+  offer,
+  answer,
+  iceCandidate,
+  z.object({
+    type: z.literal('peer-joined'),
+    peerId: idSchema,
+    name: displayNameSchema.optional(),
+    metadata: metadataSchema.optional(),
+  }),
+  z.object({ type: z.literal('peer-left'), peerId: idSchema, reason: leaveReasonSchema }),
+  /** A track can be received; `mid` names the m-line it will arrive on once that is negotiated. The publisher gets it too (own peerId, own mid). */
+  z.object({ type: z.literal('track-added'), mid: midSchema, ...trackAnnouncement }),
+  z.object({ type: z.literal('track-removed'), peerId: idSchema, trackId: idSchema, kind: trackKindSchema }),
+  z.object({ type: z.literal('track-updated'), ...trackAnnouncement, forced: z.boolean().optional() }),
+  z.object({ type: z.literal('data'), from: idSchema, to: idSchema.optional(), data: z.unknown() }),
+  z.object({ type: z.literal('kicked'), code: z.string(), reason: z.string() }),
+  z.object({ type: z.literal('room-closed'), code: z.string(), reason: z.string() }),
+  z.object({ type: z.literal('server-draining'), reason: z.string(), timeoutMs: z.int().nonnegative() }),
+  ping,
+  pong,
+  z.object({
+    type: z.literal('error'),
+    code: z.string(),
+    message: z.string(),
+    hint: z.string().optional(),
+    requestId: z.string().optional(),
+  }),
+]);
+export type ServerFrame = z.infer<typeof serverFrameSchema>;
+
+/** The frame of one `type`. */
+export type ClientFrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
+export type ServerFrameOf<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>;
+
+/** WebSocket close codes of signalling. */
+export const SIGNALLING_CLOSE = {
+  normal: 1000,
+  goingAway: 1001,
+  protocolError: 1002,
+  tooBig: 1009,
+  badCredential: 4001,
+  notAllowed: 4003,
+  noSuchRoom: 4004,
+  rateLimited: 4008,
+  moved: 4013,
+} as const;
+
+/** Codes of signalling `error` frames. */
+export const SIGNALLING_ERRORS = [
+  'invalid_message',
+  'invalid_join',
+  'room_mismatch',
+  'room_full',
+  'no_such_room',
+  'room_closed',
+  'invalid_offer',
+  'invalid_answer',
+  'invalid_candidate',
+  'invalid_state',
+  'unknown_message',
+  'unknown_track',
+  'unknown_peer',
+  'too_many_tracks',
+  'rate_limited',
+  'frame_too_large',
+  'unauthorized',
+  'forbidden',
+  'webrtc_not_enabled',
+  'sfu_unavailable',
+  'capacity',
+  'draining',
+  'internal',
+] as const;
+export type SignallingErrorCode = (typeof SIGNALLING_ERRORS)[number];
+
+/** WebSocket subprotocol of the enveloped dialect (`{type, data}`, `participant-joined`, `participant-left`). */
+export const ENVELOPE_SUBPROTOCOL = 'orama-envelope';
