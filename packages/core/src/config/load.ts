@@ -1,0 +1,65 @@
+import { readFileSync, statSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { parse as parseYaml } from 'yaml';
+import type { z } from 'zod';
+import { ConfigError, describeError } from '../errors.ts';
+
+/** All problems of a failed parse, one a line, each with its path. */
+export function formatIssues(error: z.ZodError): string {
+  return error.issues.map((issue) => `  ${issue.path.map(String).join('.') || '(whole)'}: ${issue.message}`).join('\n');
+}
+
+/** Parses `value` or throws a ConfigError that lists every problem with its path. `what` names the source. */
+export function parseConfig<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new ConfigError(`${what} cannot be used:\n${formatIssues(result.error)}`, {
+    hint: 'correct the fields above and start again',
+  });
+}
+
+/** Reads a YAML or JSON configuration file. Throws ConfigError when it is missing, malformed or invalid. */
+export function loadConfigFile<S extends z.ZodType>(schema: S, path: string): z.output<S> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw new ConfigError(`configuration file ${path} cannot be read: ${describeError(thrown)}`);
+  }
+  let value: unknown;
+  try {
+    value = parseYaml(text);
+  } catch (thrown) {
+    throw new ConfigError(`configuration file ${path} is neither YAML nor JSON: ${describeError(thrown)}`);
+  }
+  return parseConfig(schema, value, `configuration file ${path}`);
+}
+
+/** Reads `--config <file>` from the arguments of one of our daemons. */
+export function configPathFromArgs(args: string[], program: string): string {
+  try {
+    const { values } = parseArgs({ args, options: { config: { type: 'string' } }, strict: true });
+    if (values.config) return values.config;
+  } catch (thrown) {
+    throw new ConfigError(`${program}: ${describeError(thrown)}`, { hint: `usage: ${program} --config <file>` });
+  }
+  throw new ConfigError(`${program}: --config is missing`, { hint: `usage: ${program} --config <file>` });
+}
+
+/**
+ * Reads a secret from a file, without the trailing newline.
+ * Throws ConfigError when it is missing, empty or readable by others than its owner.
+ */
+export function readSecretFile(path: string): string {
+  let mode: number;
+  let text: string;
+  try {
+    mode = statSync(path).mode;
+    text = readFileSync(path, 'utf8').trim();
+  } catch (thrown) {
+    throw new ConfigError(`secret file ${path} cannot be read: ${describeError(thrown)}`);
+  }
+  if (mode & 0o077) throw new ConfigError(`secret file ${path} is readable by others`, { hint: `chmod 600 ${path}` });
+  if (text.length === 0) throw new ConfigError(`secret file ${path} is empty`);
+  return text;
+}

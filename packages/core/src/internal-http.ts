@@ -1,0 +1,120 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { ErrorBody } from '@orama/protocol';
+import { OramaError, toOramaError } from './errors.ts';
+import type { Logger } from './logger.ts';
+import type { Registry } from './metrics.ts';
+
+/** An answer of an internal endpoint; `body` is sent as JSON unless it is a string. */
+export interface InternalReply {
+  status: number;
+  body?: unknown;
+}
+
+export interface InternalRequest {
+  method: string;
+  /** Path without the query. */
+  path: string;
+  query: URLSearchParams;
+  /** Path with the query, as signed. */
+  target: string;
+  body: string;
+  headers: IncomingMessage['headers'];
+}
+
+/** Answers a request, or undefined when it knows no such path. */
+export type InternalHandler = (
+  request: InternalRequest,
+) => InternalReply | undefined | Promise<InternalReply | undefined>;
+
+const MAX_BODY_BYTES = 256 * 1024;
+
+function readBody(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+      else reject(new OramaError('PAYLOAD_TOO_LARGE', `the body is larger than ${MAX_BODY_BYTES} bytes`));
+    });
+    request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    request.on('error', reject);
+  });
+}
+
+/** A small HTTP server for our own processes (WireGuard, loopback or a Unix socket): limits, timeouts, error bodies. */
+export function createInternalServer(handler: InternalHandler, logger: Logger): Server {
+  const send = (response: ServerResponse, reply: InternalReply) => {
+    const text =
+      typeof reply.body === 'string' ? reply.body : reply.body === undefined ? '' : JSON.stringify(reply.body);
+    response.writeHead(reply.status, {
+      'content-type': typeof reply.body === 'string' ? 'text/plain; charset=utf-8' : 'application/json',
+    });
+    response.end(text);
+  };
+  const server = createServer((request, response) => {
+    const target = request.url ?? '/';
+    const url = new URL(target, 'http://internal');
+    const method = request.method ?? 'GET';
+    readBody(request)
+      .then((body) =>
+        handler({ method, path: url.pathname, query: url.searchParams, target, body, headers: request.headers }),
+      )
+      .then((reply) => send(response, reply ?? { status: 404, body: notFound(method, url.pathname) }))
+      .catch((thrown: unknown) => {
+        const error = toOramaError(thrown);
+        if (error.code === 'INTERNAL')
+          logger.error({ err: thrown, method, path: url.pathname }, 'internal request failed');
+        if (!response.headersSent) send(response, { status: error.status, body: error.toBody() });
+      });
+  });
+  server.requestTimeout = 30_000;
+  server.headersTimeout = 10_000;
+  server.keepAliveTimeout = 5_000;
+  server.maxConnections = 1_000;
+  return server;
+}
+
+function notFound(method: string, path: string): ErrorBody {
+  return new OramaError('NOT_FOUND', `there is no ${method} ${path} here`).toBody();
+}
+
+/** Handler of `/healthz` (alive), `/readyz` (useful) and `/metrics`. `ready` answers null, or why not. */
+export function healthHandler(
+  registry: Registry,
+  ready: () => string | null,
+  health: () => object = () => ({ status: 'ok' }),
+): InternalHandler {
+  return async ({ method, path }) => {
+    if (method !== 'GET') return undefined;
+    if (path === '/healthz') return { status: 200, body: health() };
+    if (path === '/readyz') {
+      const reason = ready();
+      return reason === null
+        ? { status: 200, body: { status: 'ready' } }
+        : { status: 503, body: { status: 'not ready', reason } };
+    }
+    if (path === '/metrics') return { status: 200, body: await registry.metrics() };
+    return undefined;
+  };
+}
+
+/** Listens on a TCP address or a Unix socket; rejects with the reason when it cannot. */
+export function listen(server: Server, where: { address: string; port: number } | { path: string }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen('path' in where ? { path: where.path } : { host: where.address, port: where.port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Closes a server and every connection it still has. */
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    if (!server.listening) return resolve();
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

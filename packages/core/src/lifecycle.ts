@@ -1,0 +1,52 @@
+import { ConfigError, describeError } from './errors.ts';
+import type { Logger } from './logger.ts';
+
+/** What a process runs: started once, drained and closed once. */
+export interface Runnable {
+  start(): Promise<void>;
+  /** Stops accepting, tells clients, waits for work to end up to its own deadline, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs `create()`'s Runnable as the main of a process: SIGTERM or SIGINT drains and exits 0, a second one exits at
+ * once with 1, a configuration error exits 2, any other failure to start exits 1.
+ */
+export async function runMain(logger: Logger, create: () => Runnable | Promise<Runnable>): Promise<void> {
+  let stopping = false;
+  let runnable: Runnable | undefined;
+  const fail = (message: string, thrown: unknown, code: number) => {
+    logger.fatal({ err: thrown }, message);
+    process.exitCode = code;
+    logger.flush?.();
+    process.exit(code);
+  };
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stopping || !runnable) process.exit(stopping ? 1 : 0);
+    stopping = true;
+    logger.info({ reason: signal }, 'stopping');
+    runnable.stop().then(
+      () => {
+        logger.info('stopped');
+        process.exit(0);
+      },
+      (thrown) => fail('stop failed', thrown, 1),
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  process.on('uncaughtException', (thrown) => fail('uncaught exception', thrown, 1));
+  process.on('unhandledRejection', (thrown) => fail('unhandled rejection', thrown, 1));
+  try {
+    runnable = await create();
+    await runnable.start();
+    logger.info('started');
+  } catch (thrown) {
+    if (thrown instanceof ConfigError) {
+      process.stderr.write(`${thrown.message}\n${thrown.hint ? `${thrown.hint}\n` : ''}`);
+      fail('unusable configuration', thrown, 2);
+    }
+    process.stderr.write(`start failed: ${describeError(thrown)}\n`);
+    fail('start failed', thrown, 1);
+  }
+}
