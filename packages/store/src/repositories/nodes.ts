@@ -1,0 +1,81 @@
+import type { Database, Statement } from '../database.ts';
+
+export type NodeState = 'active' | 'draining' | 'gone';
+
+/** Health of a node service such as gateway or turn, as the node's controlplane last saw it. */
+export interface CoreServiceStatus {
+  service: string;
+  healthy: boolean;
+  reason?: string;
+}
+
+export interface NodeRow {
+  id: string;
+  name: string;
+  wireguardIp: string;
+  publicIp: string;
+  region: string;
+  capacity: number;
+  version: string;
+  state: NodeState;
+  core: CoreServiceStatus[];
+  lastSeenAtMs: number;
+}
+
+interface Raw {
+  id: string;
+  name: string;
+  wireguard_ip: string;
+  public_ip: string;
+  region: string;
+  capacity: number;
+  version: string;
+  state: NodeState;
+  core_status: string;
+  last_seen_at: number;
+}
+
+/** The machines of the cluster. */
+export class NodesRepository {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async list(): Promise<NodeRow[]> {
+    const rows = await this.#db.query<Raw>('SELECT * FROM nodes ORDER BY id');
+    return rows.map((raw) => ({
+      id: raw.id,
+      name: raw.name,
+      wireguardIp: raw.wireguard_ip,
+      publicIp: raw.public_ip,
+      region: raw.region,
+      capacity: raw.capacity,
+      version: raw.version,
+      state: raw.state,
+      core: JSON.parse(raw.core_status) as CoreServiceStatus[],
+      lastSeenAtMs: raw.last_seen_at,
+    }));
+  }
+
+  /** Registers a node or refreshes its addresses and version; its state is kept. */
+  async register(node: Omit<NodeRow, 'state' | 'core' | 'capacity'>): Promise<void> {
+    await this.#db.batch([
+      {
+        sql: `INSERT INTO nodes (id, name, wireguard_ip, public_ip, region, version, last_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+              ON CONFLICT (id) DO UPDATE SET name = excluded.name, wireguard_ip = excluded.wireguard_ip, public_ip = excluded.public_ip,
+                region = excluded.region, version = excluded.version, last_seen_at = excluded.last_seen_at`,
+        params: [node.id, node.name, node.wireguardIp, node.publicIp, node.region, node.version, node.lastSeenAtMs],
+      },
+    ]);
+  }
+
+  /** A sign of life with the state of the node's own services. */
+  heartbeat(id: string, core: CoreServiceStatus[], nowMs: number): Statement {
+    return {
+      sql: 'UPDATE nodes SET last_seen_at = ?, core_status = ? WHERE id = ?',
+      params: [nowMs, JSON.stringify(core), id],
+    };
+  }
+}

@@ -1,0 +1,157 @@
+import type { Database, Statement } from '../database.ts';
+
+export type OperationKind = 'enable-webrtc' | 'disable-webrtc';
+export type OperationState = 'running' | 'done' | 'failed';
+export type StepState = 'pending' | 'running' | 'done' | 'failed';
+
+export interface OperationStepRow {
+  name: string;
+  state: StepState;
+  detail: string | null;
+  startedAtMs: number | null;
+  finishedAtMs: number | null;
+}
+
+export interface OperationRow {
+  id: string;
+  kind: OperationKind;
+  namespace: string;
+  generation: number;
+  state: OperationState;
+  errorCode: string | null;
+  errorMessage: string | null;
+  requestedBy: string;
+  createdAtMs: number;
+  finishedAtMs: number | null;
+  steps: OperationStepRow[];
+}
+
+interface Raw {
+  id: string;
+  kind: OperationKind;
+  namespace: string;
+  generation: number;
+  state: OperationState;
+  error_code: string | null;
+  error_message: string | null;
+  requested_by: string;
+  created_at: number;
+  finished_at: number | null;
+}
+
+interface RawStep {
+  operation_id: string;
+  name: string;
+  state: StepState;
+  detail: string | null;
+  started_at: number | null;
+  finished_at: number | null;
+}
+
+/** The journal of enable and disable; at most one operation of a namespace runs at a time. */
+export class OperationsRepository {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async get(id: string): Promise<OperationRow | null> {
+    return (await this.#load('WHERE id = ?', [id]))[0] ?? null;
+  }
+
+  async runningOf(namespace: string): Promise<OperationRow | null> {
+    return (await this.#load(`WHERE namespace = ? AND state = 'running'`, [namespace]))[0] ?? null;
+  }
+
+  async listRunning(): Promise<OperationRow[]> {
+    return this.#load(`WHERE state = 'running'`, []);
+  }
+
+  /** Fails the batch when another operation of the namespace runs. */
+  insert(row: {
+    id: string;
+    kind: OperationKind;
+    namespace: string;
+    generation: number;
+    requestedBy: string;
+    createdAtMs: number;
+  }): Statement {
+    return {
+      sql: 'INSERT INTO operations (id, kind, namespace, generation, requested_by, created_at) VALUES (?, ?, ?, ?, ?, ?)',
+      params: [row.id, row.kind, row.namespace, row.generation, row.requestedBy, row.createdAtMs],
+    };
+  }
+
+  insertStep(operationId: string, name: string, position: number): Statement {
+    return {
+      sql: `INSERT INTO operation_steps (operation_id, name, position, state) VALUES (?, ?, ?, 'pending') ON CONFLICT (operation_id, name) DO NOTHING`,
+      params: [operationId, name, position],
+    };
+  }
+
+  /** Moves a step on; times are set at the first `running` and at the end, and kept. A finished step stays as it is. */
+  updateStep(operationId: string, name: string, state: StepState, detail: string | null, nowMs: number): Statement {
+    const finished = state === 'done' || state === 'failed';
+    return {
+      sql: `UPDATE operation_steps SET state = ?, detail = ?, started_at = COALESCE(started_at, ?), finished_at = ?
+            WHERE operation_id = ? AND name = ? AND finished_at IS NULL AND (state <> ? OR COALESCE(detail, '') <> COALESCE(?, ''))`,
+      params: [
+        state,
+        detail,
+        state === 'pending' ? null : nowMs,
+        finished ? nowMs : null,
+        operationId,
+        name,
+        state,
+        detail,
+      ],
+    };
+  }
+
+  /** Ends a running operation. */
+  finish(
+    id: string,
+    state: 'done' | 'failed',
+    nowMs: number,
+    error: { code: string; message: string } | null = null,
+  ): Statement {
+    return {
+      sql: `UPDATE operations SET state = ?, finished_at = ?, error_code = ?, error_message = ? WHERE id = ? AND state = 'running'`,
+      params: [state, nowMs, error?.code ?? null, error?.message ?? null, id],
+    };
+  }
+
+  async #load(where: string, params: string[]): Promise<OperationRow[]> {
+    const rows = await this.#db.query<Raw>(`SELECT * FROM operations ${where} ORDER BY created_at`, params);
+    return Promise.all(
+      rows.map(async (raw) => ({
+        id: raw.id,
+        kind: raw.kind,
+        namespace: raw.namespace,
+        generation: raw.generation,
+        state: raw.state,
+        errorCode: raw.error_code,
+        errorMessage: raw.error_message,
+        requestedBy: raw.requested_by,
+        createdAtMs: raw.created_at,
+        finishedAtMs: raw.finished_at,
+        steps: await this.#stepsOf(raw.id),
+      })),
+    );
+  }
+
+  async #stepsOf(operationId: string): Promise<OperationStepRow[]> {
+    const rows = await this.#db.query<RawStep>(
+      'SELECT * FROM operation_steps WHERE operation_id = ? ORDER BY position, name',
+      [operationId],
+    );
+    return rows.map((raw) => ({
+      name: raw.name,
+      state: raw.state,
+      detail: raw.detail,
+      startedAtMs: raw.started_at,
+      finishedAtMs: raw.finished_at,
+    }));
+  }
+}

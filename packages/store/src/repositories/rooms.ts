@@ -1,0 +1,198 @@
+import type { Database, Statement } from '../database.ts';
+
+/** The SFU that holds a room. */
+export interface RoomPlace {
+  nodeId: string;
+  internalIp: string;
+  signalingPort: number;
+}
+
+export interface RoomRow {
+  namespace: string;
+  roomId: string;
+  /** Null before anybody joined. */
+  place: RoomPlace | null;
+  participantCount: number;
+  maxParticipants: number;
+  metadata: Record<string, unknown> | null;
+  createdBy: 'join' | 'api';
+  createdAtMs: number;
+  lastActivityMs: number;
+  /** Raised whenever another SFU takes the room. */
+  generation: number;
+}
+
+interface Raw {
+  namespace: string;
+  room_id: string;
+  sfu_node_id: string | null;
+  sfu_internal_ip: string | null;
+  sfu_signaling_port: number | null;
+  participant_count: number;
+  max_participants: number;
+  metadata: string | null;
+  created_by: 'join' | 'api';
+  created_at: number;
+  last_activity: number;
+  generation: number;
+}
+
+function fromRaw(raw: Raw): RoomRow {
+  const placed = raw.sfu_node_id !== null && raw.sfu_internal_ip !== null && raw.sfu_signaling_port !== null;
+  return {
+    namespace: raw.namespace,
+    roomId: raw.room_id,
+    place: placed
+      ? {
+          nodeId: raw.sfu_node_id as string,
+          internalIp: raw.sfu_internal_ip as string,
+          signalingPort: raw.sfu_signaling_port as number,
+        }
+      : null,
+    participantCount: raw.participant_count,
+    maxParticipants: raw.max_participants,
+    metadata: raw.metadata === null ? null : (JSON.parse(raw.metadata) as Record<string, unknown>),
+    createdBy: raw.created_by,
+    createdAtMs: raw.created_at,
+    lastActivityMs: raw.last_activity,
+    generation: raw.generation,
+  };
+}
+
+/** Which SFU holds which room: the row decides. */
+export class RoomsRepository {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async get(namespace: string, roomId: string): Promise<RoomRow | null> {
+    const [raw] = await this.#db.query<Raw>('SELECT * FROM webrtc_rooms WHERE namespace = ? AND room_id = ?', [
+      namespace,
+      roomId,
+    ]);
+    return raw ? fromRaw(raw) : null;
+  }
+
+  async listOf(namespace: string): Promise<RoomRow[]> {
+    return (
+      await this.#db.query<Raw>('SELECT * FROM webrtc_rooms WHERE namespace = ? ORDER BY room_id', [namespace])
+    ).map(fromRaw);
+  }
+
+  /** Rooms held by one node's SFUs, of all namespaces. */
+  async listOnNode(nodeId: string): Promise<RoomRow[]> {
+    return (
+      await this.#db.query<Raw>('SELECT * FROM webrtc_rooms WHERE sfu_node_id = ? ORDER BY namespace, room_id', [
+        nodeId,
+      ])
+    ).map(fromRaw);
+  }
+
+  /** Rooms per SFU node of a namespace, for choosing the least loaded. */
+  async countByNode(namespace: string): Promise<Map<string, number>> {
+    const rows = await this.#db.query<{ sfu_node_id: string; n: number }>(
+      'SELECT sfu_node_id, COUNT(*) AS n FROM webrtc_rooms WHERE namespace = ? AND sfu_node_id IS NOT NULL GROUP BY sfu_node_id',
+      [namespace],
+    );
+    return new Map(rows.map((row) => [row.sfu_node_id, row.n]));
+  }
+
+  /** Creates a room by its owner's wish, on no SFU yet. False when the room exists. */
+  async create(row: {
+    namespace: string;
+    roomId: string;
+    maxParticipants: number;
+    metadata: Record<string, unknown> | null;
+    nowMs: number;
+  }): Promise<boolean> {
+    const [result] = await this.#db.batch([
+      {
+        sql: `INSERT INTO webrtc_rooms (namespace, room_id, max_participants, metadata, created_by, created_at, last_activity)
+              VALUES (?, ?, ?, ?, 'api', ?, ?) ON CONFLICT (namespace, room_id) DO NOTHING`,
+        params: [
+          row.namespace,
+          row.roomId,
+          row.maxParticipants,
+          row.metadata === null ? null : JSON.stringify(row.metadata),
+          row.nowMs,
+          row.nowMs,
+        ],
+      },
+    ]);
+    return (result?.changes ?? 0) > 0;
+  }
+
+  /**
+   * Claims a room for an SFU in one statement: creates the row, or moves it when it is still at `seenGeneration` (a room
+   * without a place, or one whose SFU is gone). Whoever comes second finds the winner's row.
+   * @returns the row as it is now
+   */
+  async claim(options: {
+    namespace: string;
+    roomId: string;
+    place: RoomPlace;
+    seenGeneration: number | null;
+    nowMs: number;
+  }): Promise<RoomRow> {
+    const { namespace, roomId, place, seenGeneration, nowMs } = options;
+    await this.#db.batch([
+      {
+        sql: `INSERT INTO webrtc_rooms (namespace, room_id, sfu_node_id, sfu_internal_ip, sfu_signaling_port, created_at, last_activity)
+              VALUES (?, ?, ?, ?, ?, ?, ?)
+              ON CONFLICT (namespace, room_id) DO UPDATE SET
+                sfu_node_id = excluded.sfu_node_id, sfu_internal_ip = excluded.sfu_internal_ip, sfu_signaling_port = excluded.sfu_signaling_port,
+                last_activity = excluded.last_activity, generation = webrtc_rooms.generation + 1, participant_count = 0
+              WHERE webrtc_rooms.generation = ?`,
+        params: [
+          namespace,
+          roomId,
+          place.nodeId,
+          place.internalIp,
+          place.signalingPort,
+          nowMs,
+          nowMs,
+          seenGeneration ?? -1,
+        ],
+      },
+    ]);
+    const row = await this.get(namespace, roomId);
+    if (!row) throw new Error('a claimed room has no row');
+    return row;
+  }
+
+  /** What the SFU that holds the room says about it. */
+  updateActivity(row: {
+    namespace: string;
+    roomId: string;
+    generation: number;
+    participantCount: number;
+    lastActivityMs: number;
+  }): Statement {
+    return {
+      sql: 'UPDATE webrtc_rooms SET participant_count = ?, last_activity = MAX(last_activity, ?) WHERE namespace = ? AND room_id = ? AND generation = ?',
+      params: [row.participantCount, row.lastActivityMs, row.namespace, row.roomId, row.generation],
+    };
+  }
+
+  /** Removes a room made by joining that is empty since before `idleSinceMs`, unless it moved meanwhile. */
+  removeIdle(row: { namespace: string; roomId: string; generation: number }, idleSinceMs: number): Statement {
+    return {
+      sql: `DELETE FROM webrtc_rooms
+            WHERE namespace = ? AND room_id = ? AND generation = ? AND created_by = 'join' AND participant_count = 0 AND last_activity < ?`,
+      params: [row.namespace, row.roomId, row.generation, idleSinceMs],
+    };
+  }
+
+  async remove(namespace: string, roomId: string): Promise<boolean> {
+    const [result] = await this.#db.batch([
+      { sql: 'DELETE FROM webrtc_rooms WHERE namespace = ? AND room_id = ?', params: [namespace, roomId] },
+    ]);
+    return (result?.changes ?? 0) > 0;
+  }
+
+  removeOf(namespace: string): Statement {
+    return { sql: 'DELETE FROM webrtc_rooms WHERE namespace = ?', params: [namespace] };
+  }
+}

@@ -1,0 +1,39 @@
+import type { Database } from './database.ts';
+import { DnsRecordsRepository } from './repositories/dns-records.ts';
+import { KeysRepository } from './repositories/keys.ts';
+import { NamespacesRepository } from './repositories/namespaces.ts';
+import { NodesRepository } from './repositories/nodes.ts';
+import { OperationsRepository } from './repositories/operations.ts';
+import { PortAllocationsRepository } from './repositories/port-allocations.ts';
+import { RoomsRepository } from './repositories/rooms.ts';
+import { ServiceReportsRepository } from './repositories/service-reports.ts';
+import { WebrtcConfigRepository } from './repositories/webrtc-config.ts';
+
+/** The database with its repositories. */
+export interface Store {
+  db: Database;
+  nodes: NodesRepository;
+  namespaces: NamespacesRepository;
+  webrtc: WebrtcConfigRepository;
+  ports: PortAllocationsRepository;
+  rooms: RoomsRepository;
+  dns: DnsRecordsRepository;
+  reports: ServiceReportsRepository;
+  operations: OperationsRepository;
+  keys: KeysRepository;
+}
+
+export function createStore(db: Database): Store {
+  return {
+    db,
+    nodes: new NodesRepository(db),
+    namespaces: new NamespacesRepository(db),
+    webrtc: new WebrtcConfigRepository(db),
+    ports: new PortAllocationsRepository(db),
+    rooms: new RoomsRepository(db),
+    dns: new DnsRecordsRepository(db),
+    reports: new ServiceReportsRepository(db),
+    operations: new OperationsRepository(db),
+    keys: new KeysRepository(db),
+  };
+}
