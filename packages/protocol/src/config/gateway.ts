@@ -3,6 +3,9 @@ import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
 import { logLevelSchema } from './common.ts';
 import { storeConfigSchema } from './store.ts';
 
+/** A token bucket: `burst` at once, refilled with `perSec`. */
+const rateSchema = z.strictObject({ burst: z.int().positive(), perSec: z.number().positive() });
+
 /** Configuration file of a node's gateway. */
 export const gatewayConfigSchema = z.strictObject({
   node: nodeIdSchema,
@@ -17,6 +20,17 @@ export const gatewayConfigSchema = z.strictObject({
   trustedProxies: z.array(ipSchema).default([]),
   /** Serve the call page under /call. */
   callPage: z.boolean().default(false),
+  /** What one source (IPv4 address or IPv6 /64) and one API key may ask for; raise them for many users behind one address. */
+  limits: z
+    .strictObject({
+      requestsPerSource: rateSchema.default({ burst: 100, perSec: 50 }),
+      requestsPerKey: rateSchema.default({ burst: 400, perSec: 200 }),
+      connectsPerSource: rateSchema.default({ burst: 60, perSec: 5 }),
+      socketsPerSource: z.int().positive().default(500),
+      /** TCP connections of the public listener. */
+      connections: z.int().positive().default(10_000),
+    })
+    .prefault({}),
   drainTimeoutMs: z.int().positive().default(10_000),
   logLevel: logLevelSchema,
 });
