@@ -59,6 +59,9 @@ function fromRaw(raw: Raw): RoomRow {
   };
 }
 
+// A disable deletes the rooms last; a join that read the settings before it must not leave a row behind.
+const WEBRTC_IS_ON = 'EXISTS (SELECT 1 FROM namespace_webrtc_config WHERE namespace = ? AND enabled = 1)';
+
 /** Which SFU holds which room: the row decides. */
 export class RoomsRepository {
   readonly #db: Database;
@@ -99,7 +102,7 @@ export class RoomsRepository {
     return new Map(rows.map((row) => [row.sfu_node_id, row.n]));
   }
 
-  /** Creates a room by its owner's wish, on no SFU yet. False when the room exists. */
+  /** Creates a room by its owner's wish, on no SFU yet. False when the room exists, or WebRTC was disabled meanwhile. */
   async create(row: {
     namespace: string;
     roomId: string;
@@ -110,7 +113,7 @@ export class RoomsRepository {
     const [result] = await this.#db.batch([
       {
         sql: `INSERT INTO webrtc_rooms (namespace, room_id, max_participants, metadata, created_by, created_at, last_activity)
-              VALUES (?, ?, ?, ?, 'api', ?, ?) ON CONFLICT (namespace, room_id) DO NOTHING`,
+              SELECT ?, ?, ?, ?, 'api', ?, ? WHERE ${WEBRTC_IS_ON} ON CONFLICT (namespace, room_id) DO NOTHING`,
         params: [
           row.namespace,
           row.roomId,
@@ -118,6 +121,7 @@ export class RoomsRepository {
           row.metadata === null ? null : JSON.stringify(row.metadata),
           row.nowMs,
           row.nowMs,
+          row.namespace,
         ],
       },
     ]);
@@ -127,7 +131,7 @@ export class RoomsRepository {
   /**
    * Claims a room for an SFU in one statement: creates the row, or moves it when it is still at `seenGeneration` (a room
    * without a place, or one whose SFU is gone). Whoever comes second finds the winner's row.
-   * @returns the row as it is now
+   * @returns the row as it is now, or null when WebRTC was disabled meanwhile
    */
   async claim(options: {
     namespace: string;
@@ -135,12 +139,12 @@ export class RoomsRepository {
     place: RoomPlace;
     seenGeneration: number | null;
     nowMs: number;
-  }): Promise<RoomRow> {
+  }): Promise<RoomRow | null> {
     const { namespace, roomId, place, seenGeneration, nowMs } = options;
     await this.#db.batch([
       {
         sql: `INSERT INTO webrtc_rooms (namespace, room_id, sfu_node_id, sfu_internal_ip, sfu_signaling_port, created_at, last_activity)
-              VALUES (?, ?, ?, ?, ?, ?, ?)
+              SELECT ?, ?, ?, ?, ?, ?, ? WHERE ${WEBRTC_IS_ON}
               ON CONFLICT (namespace, room_id) DO UPDATE SET
                 sfu_node_id = excluded.sfu_node_id, sfu_internal_ip = excluded.sfu_internal_ip, sfu_signaling_port = excluded.sfu_signaling_port,
                 last_activity = excluded.last_activity, generation = webrtc_rooms.generation + 1, participant_count = 0
@@ -153,13 +157,26 @@ export class RoomsRepository {
           place.signalingPort,
           nowMs,
           nowMs,
+          namespace,
           seenGeneration ?? -1,
         ],
       },
     ]);
-    const row = await this.get(namespace, roomId);
-    if (!row) throw new Error('a claimed room has no row');
-    return row;
+    return this.get(namespace, roomId);
+  }
+
+  /**
+   * Notes that somebody is about to join, so that the room is not removed as idle just then.
+   * False when the room is gone or has moved since it was read: look again.
+   */
+  async touch(row: Pick<RoomRow, 'namespace' | 'roomId' | 'generation'>, nowMs: number): Promise<boolean> {
+    const [result] = await this.#db.batch([
+      {
+        sql: 'UPDATE webrtc_rooms SET last_activity = MAX(last_activity, ?) WHERE namespace = ? AND room_id = ? AND generation = ?',
+        params: [nowMs, row.namespace, row.roomId, row.generation],
+      },
+    ]);
+    return (result?.changes ?? 0) > 0;
   }
 
   /** What the SFU that holds the room says about it. */
