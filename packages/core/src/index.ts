@@ -15,3 +15,4 @@ export * from './secret-box.ts';
 export * from './signed-request.ts';
 export * from './token-bucket.ts';
 export * from './turn-credentials.ts';
+export * from './turn-tenant.ts';
