@@ -48,7 +48,7 @@ const IMPORTERS: Record<string, readonly string[]> = {
 const BROWSER_SIDE = ['packages/protocol/src/', 'packages/client/src/', 'packages/call-page/src/'];
 
 /** The only places that look at the environment: what reads configuration. */
-const ENVIRONMENT_READERS = ['packages/core/src/config/', 'cmd/orama/src/context.ts'];
+const ENVIRONMENT_READERS = ['packages/core/src/config/', 'cmd/orama/src/settings.ts'];
 
 const startsWithAny = (text: string, prefixes: readonly string[]) => prefixes.some((prefix) => text.startsWith(prefix));
 const isTest = (file: SourceFile) => file.path.endsWith('.test.ts') || file.path.startsWith('test/');

@@ -1,1 +1,15 @@
-export {};
+// The map of what the tests share.
+export * from './browser/chromium.ts';
+export * from './browser/driver.ts';
+export * from './browser/firefox.ts';
+export * from './cluster/cli.ts';
+export * from './cluster/database.ts';
+export * from './cluster/leftovers.ts';
+export * from './cluster/local-cluster.ts';
+export * from './cluster/run-files.ts';
+export * from './cluster/turn-control.ts';
+export * from './peer/signalling.ts';
+export * from './rtp/numbered.ts';
+export * from './system/processes.ts';
+export * from './system/sockets.ts';
+export * from './wait.ts';

@@ -1,0 +1,44 @@
+import { chromium } from 'playwright-core';
+import type { BrowserDriver, BrowserPage } from './driver.ts';
+
+const EXECUTABLE = '/usr/bin/chromium';
+
+const ARGUMENTS = [
+  '--no-sandbox',
+  // A moving test picture with a beep instead of a camera and a microphone, and no question asked.
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+  '--autoplay-policy=no-user-gesture-required',
+  // Several pages in one headless window: none of them may be slowed down as hidden.
+  '--disable-background-timer-throttling',
+  '--disable-backgrounding-occluded-windows',
+  '--disable-renderer-backgrounding',
+];
+
+/** Starts headless Chromium with fake devices; every page is a user of its own. */
+export async function launchChromium(): Promise<BrowserDriver> {
+  const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args: ARGUMENTS });
+  return {
+    version: browser.version(),
+    async newPage(): Promise<BrowserPage> {
+      const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
+      const page = await context.newPage();
+      const errors: string[] = [];
+      page.on('pageerror', (error) => errors.push(`exception: ${error.message}`));
+      page.on('console', (message) => {
+        if (message.type() === 'error') errors.push(`console: ${message.text()}`);
+      });
+      return {
+        browserName: 'chromium',
+        errors,
+        goto: async (url) => void (await page.goto(url)),
+        evaluate: <T>(expression: string) => page.evaluate(expression) as Promise<T>,
+        async close() {
+          await page.close({ runBeforeUnload: false });
+          await context.close();
+        },
+      };
+    },
+    close: () => browser.close(),
+  };
+}

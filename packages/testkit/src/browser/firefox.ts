@@ -1,0 +1,45 @@
+import puppeteer from 'puppeteer-core';
+import type { BrowserDriver, BrowserPage } from './driver.ts';
+
+const EXECUTABLE = '/usr/bin/firefox-esr';
+
+const PREFERENCES = {
+  // A moving test picture with a tone instead of a camera and a microphone, and no question asked.
+  'media.navigator.streams.fake': true,
+  'media.navigator.permission.disabled': true,
+  'media.autoplay.default': 0,
+  // The cluster's addresses are loopback ones here.
+  'media.peerconnection.ice.loopback': true,
+  'media.peerconnection.ice.obfuscate_host_addresses': false,
+  'media.getusermedia.insecure.enabled': true,
+  'media.devices.insecure.enabled': true,
+};
+
+/** Starts headless Firefox with fake devices, driven by WebDriver BiDi. */
+export async function launchFirefox(): Promise<BrowserDriver> {
+  const browser = await puppeteer.launch({
+    browser: 'firefox',
+    executablePath: EXECUTABLE,
+    headless: true,
+    extraPrefsFirefox: PREFERENCES,
+  });
+  return {
+    version: await browser.version(),
+    async newPage(): Promise<BrowserPage> {
+      const page = await browser.newPage();
+      const errors: string[] = [];
+      page.on('pageerror', (error) => errors.push(`exception: ${error instanceof Error ? error.message : error}`));
+      page.on('console', (message) => {
+        if (message.type() === 'error') errors.push(`console: ${message.text()}`);
+      });
+      return {
+        browserName: 'firefox',
+        errors,
+        goto: async (url) => void (await page.goto(url)),
+        evaluate: <T>(expression: string) => page.evaluate(expression) as Promise<T>,
+        close: () => page.close(),
+      };
+    },
+    close: () => browser.close(),
+  };
+}

@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+/** The repository's root. */
+export const REPOSITORY = join(import.meta.dirname, '../../../..');
+/** The built program, as a user runs it. */
+export const ORAMA = join(REPOSITORY, 'cmd/orama/dist/main.js');
+
+export interface CliResult {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+  /** stdout and stderr in order of arrival, for messages. */
+  output: string;
+}
+
+/** A running `orama` process. */
+export class CliProcess {
+  readonly child: ChildProcess;
+  readonly finished: Promise<CliResult>;
+  #stdout = '';
+  #stderr = '';
+  #output = '';
+  #lookers = new Set<() => void>();
+
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
+    this.child = spawn(process.execPath, [ORAMA, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text;
+      this.#grow(text);
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text;
+      this.#grow(text);
+    });
+    this.finished = once(this.child, 'close').then(([code, signal]) => {
+      for (const look of this.#lookers) look();
+      return { code, signal, stdout: this.#stdout, stderr: this.#stderr, output: this.#output };
+    });
+  }
+
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Resolves with true once the output matches, and with false when the process ended without it. */
+  printed(pattern: RegExp): Promise<boolean> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const seen = pattern.test(this.#output);
+        if (!seen && this.child.exitCode === null && this.child.signalCode === null) return;
+        this.#lookers.delete(look);
+        resolve(seen);
+      };
+      this.#lookers.add(look);
+      look();
+    });
+  }
+
+  /** Sends a signal and waits for the end. */
+  async kill(signal: NodeJS.Signals): Promise<CliResult> {
+    this.child.kill(signal);
+    return await this.finished;
+  }
+
+  #grow(text: string): void {
+    this.#output += text;
+    for (const look of [...this.#lookers]) look();
+  }
+}

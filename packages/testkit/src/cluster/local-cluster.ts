@@ -1,0 +1,202 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type WebrtcStatus, webrtcStatusSchema } from '@orama/protocol';
+import { isAlive, killNow, processesMentioning } from '../system/processes.ts';
+import { waitFor, waitUntil } from '../wait.ts';
+import { CliProcess, type CliResult } from './cli.ts';
+import { type ServiceProcess, serviceProcesses } from './run-files.ts';
+
+export interface ClusterOptions {
+  /** Second octet of the cluster's loopback addresses; every cluster of a machine needs its own. */
+  prefix: number;
+  /** Further options of `orama dev start`. */
+  startOptions?: readonly string[];
+}
+
+/** A node of `dev.json`. */
+export interface ClusterNode {
+  id: string;
+  wireguardIp: string;
+  publicIp: string;
+  api: string;
+  gateway: string;
+  dataDir: string;
+}
+
+interface DevState {
+  baseDomain: string;
+  nodes: ClusterNode[];
+  supervisor: { pid: number } | null;
+  controlplanes: Record<string, { pid: number }>;
+}
+
+export interface NamespaceAccess {
+  name: string;
+  apiKey: string;
+  /** Address of the call page, ready to open. */
+  callUrl(options: { room: string; name: string; node?: number }): string;
+}
+
+/** A three-node cluster that was started by the command line, with a data directory of its own. */
+export class LocalCluster {
+  readonly dataDir: string;
+  readonly prefix: string;
+  readonly #startArgs: string[];
+
+  private constructor(options: ClusterOptions) {
+    this.dataDir = mkdtempSync(join(tmpdir(), `orama-e2e-${options.prefix}-`));
+    this.prefix = `127.${options.prefix}`;
+    const httpPort = 6080 + options.prefix * 10;
+    this.#startArgs = ['dev', 'start', '--detach', '--loopback-prefix', this.prefix, '--http-port', String(httpPort)];
+    this.#startArgs.push(...(options.startOptions ?? []));
+  }
+
+  /** Starts a cluster and waits until the command says that it is ready. */
+  static async start(options: ClusterOptions): Promise<LocalCluster> {
+    const cluster = new LocalCluster(options);
+    await cluster.startAgain();
+    return cluster;
+  }
+
+  /** `orama dev start` on the same data. */
+  async startAgain(): Promise<void> {
+    await this.orama(...this.#startArgs);
+  }
+
+  get state(): DevState {
+    return JSON.parse(readFileSync(join(this.dataDir, 'dev.json'), 'utf8')) as DevState;
+  }
+
+  /** Where the cluster's DNS writer puts the records. */
+  get recordsFile(): string {
+    return join(this.dataDir, 'dns', 'records.json');
+  }
+
+  get databaseFile(): string {
+    return join(this.dataDir, 'store.sqlite');
+  }
+
+  node(number: number): ClusterNode {
+    const node = this.state.nodes[number - 1];
+    if (!node) throw new Error(`the cluster has no node ${number}`);
+    return node;
+  }
+
+  /** Starts a command without waiting for it. */
+  spawn(...args: string[]): CliProcess {
+    return new CliProcess(args, { ...process.env, ORAMA_DATA_DIR: this.dataDir });
+  }
+
+  /** Runs a command to its end, whatever comes out. */
+  run(...args: string[]): Promise<CliResult> {
+    return this.spawn(...args).finished;
+  }
+
+  /** Runs a command that must succeed; its output. */
+  async orama(...args: string[]): Promise<CliResult> {
+    const result = await this.run(...args);
+    if (result.code !== 0) throw new Error(`orama ${args.join(' ')} ended with ${result.code}:\n${result.output}`);
+    return result;
+  }
+
+  /** Runs a command with `--json` that must succeed; its value. */
+  async json<T>(...args: string[]): Promise<T> {
+    return JSON.parse((await this.orama(...args, '--json')).stdout) as T;
+  }
+
+  async createNamespace(name: string): Promise<NamespaceAccess> {
+    const { apiKey } = await this.json<{ apiKey: string }>('namespace', 'create', name);
+    return {
+      name,
+      apiKey,
+      callUrl: ({ room, name: user, node = 1 }) => {
+        const { port } = new URL(this.node(node).gateway);
+        const query = new URLSearchParams({ room, name: user, api_key: apiKey, autojoin: '1' });
+        return `http://ns-${name}.${this.state.baseDomain}:${port}/call?${query}`;
+      },
+    };
+  }
+
+  /** Creates a namespace and turns WebRTC on for it. */
+  async createEnabled(name: string, ...options: string[]): Promise<NamespaceAccess> {
+    const access = await this.createNamespace(name);
+    await this.orama('namespace', 'enable', 'webrtc', '--namespace', name, ...options);
+    return access;
+  }
+
+  async status(namespace: string): Promise<WebrtcStatus> {
+    return webrtcStatusSchema.parse(await this.json('namespace', 'webrtc-status', '--namespace', namespace));
+  }
+
+  /** Waits until the namespace is enabled and all its services are observed healthy. */
+  async waitHealthy(namespace: string, timeoutMs = 20_000): Promise<WebrtcStatus> {
+    const accept = (status: WebrtcStatus) => status.state === 'enabled' && status.healthy;
+    return await waitUntil(`${namespace} to be healthy`, () => this.status(namespace), accept, { timeoutMs });
+  }
+
+  services(node: number): ServiceProcess[] {
+    return serviceProcesses(this.node(node).dataDir);
+  }
+
+  /** Pid of a unit of a node (see `UNITS`). */
+  pidOf(node: number, unit: string): number {
+    const found = this.services(node).filter((service) => service.unit === unit);
+    if (found[0]) return found[0].pid;
+    const all = this.services(node).map((service) => service.unit);
+    throw new Error(`node ${node} does not run ${unit}; it runs ${all.join(', ')}`);
+  }
+
+  /** `kill -9` of a service; resolves with the pid that died. */
+  async killService(node: number, unit: string): Promise<number> {
+    const pid = this.pidOf(node, unit);
+    await killNow(pid);
+    return pid;
+  }
+
+  controlplanePid(node: number): number {
+    const pid = this.state.controlplanes[this.node(node).id]?.pid;
+    if (pid === undefined) throw new Error(`node ${node} has no controlplane`);
+    return pid;
+  }
+
+  /** Waits until a service of a node runs as another process than `formerPid`. */
+  async waitRestarted(node: number, unit: string, formerPid: number, timeoutMs: number): Promise<number> {
+    const look = () => {
+      const pid = this.pidOf(node, unit);
+      return pid === formerPid ? undefined : pid;
+    };
+    return await waitFor(`${unit} of node ${node} to run again`, look, { timeoutMs, intervalMs: 20 });
+  }
+
+  /** Every process that works on this cluster's data, supervisor and controlplanes included. */
+  processes(): { pid: number; args: string[] }[] {
+    const byArgument = processesMentioning(this.dataDir);
+    const supervisor = this.state.supervisor?.pid;
+    return supervisor !== undefined && isAlive(supervisor) && byArgument.every(({ pid }) => pid !== supervisor)
+      ? [...byArgument, { pid: supervisor, args: ['supervisor'] }]
+      : byArgument;
+  }
+
+  /** `kill -9` of everything at once, like a power cut. */
+  async killEverything(): Promise<void> {
+    const pids = this.processes().map(({ pid }) => pid);
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    await waitUntil(
+      'every process of the cluster to be gone',
+      () => pids.filter(isAlive),
+      (alive) => alive.length === 0,
+    );
+  }
+
+  /** Stops the cluster by the command line, checks that no process is left, and removes its data. */
+  async stop(): Promise<void> {
+    await this.orama('dev', 'stop');
+    await waitUntil(
+      'no process to be left after "orama dev stop"',
+      () => this.processes(),
+      (left) => left.length === 0,
+    );
+    rmSync(this.dataDir, { recursive: true, force: true });
+  }
+}
