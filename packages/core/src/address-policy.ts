@@ -24,7 +24,8 @@ const SPECIAL_RANGES: NamedRange[] = [
   { rule: 'multicast', cidrs: ['224.0.0.0/4', 'ff00::/8'] },
   { rule: 'reserved', cidrs: ['240.0.0.0/4'] },
   // Forms of IPv6 that carry an IPv4 address: a peer must not reach through them what its IPv4 form is refused.
-  { rule: 'embedded-ipv4', cidrs: ['::ffff:0:0/96', '::/96', '64:ff9b::/96', '64:ff9b:1::/48', '2002::/16'] },
+  // IPv4-mapped addresses (::ffff:0:0/96) are unmapped first and judged as what they carry.
+  { rule: 'embedded-ipv4', cidrs: ['::/96', '64:ff9b::/96', '64:ff9b:1::/48', '2002::/16'] },
 ];
 
 /** A set of addresses given as CIDRs or single addresses; IPv4 and IPv6. */
@@ -47,7 +48,6 @@ export class AddressSet {
 
   has(address: string): boolean {
     const family = isIP(address);
-    // BlockList would match an IPv4-mapped IPv6 address against IPv4 rules; mapped forms are judged by their own rule.
     return family !== 0 && this.#list.check(address, family === 4 ? 'ipv4' : 'ipv6');
   }
 }
