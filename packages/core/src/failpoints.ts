@@ -17,7 +17,11 @@ export class Failpoints {
     if (this.#dir === undefined) return;
     const file = join(this.#dir, name.replaceAll(/[^a-z0-9.:-]/gi, '_'));
     if (!existsSync(file)) return;
-    unlinkSync(file);
+    try {
+      unlinkSync(file);
+    } catch {
+      return; // another process took it
+    }
     process.kill(process.pid, 'SIGKILL');
   }
 }
