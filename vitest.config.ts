@@ -13,15 +13,20 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'cmd/*/src/**/*.test.ts', 'test/architecture/**/*.test.ts'] },
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'cmd/*/src/**/*.test.ts', 'test/architecture/**/*.test.ts'],
+        },
       },
       {
         extends: true,
         test: {
           name: 'cluster',
           include: ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'],
+          globalSetup: 'test/e2e/build.ts',
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          // Whole clusters and real browsers: one file at a time leaves each its processors.
           fileParallelism: false,
         },
       },

@@ -1,7 +1,10 @@
 // The map of what the tests share.
+
+export * from './browser/call-page.ts';
 export * from './browser/chromium.ts';
 export * from './browser/driver.ts';
 export * from './browser/firefox.ts';
+export * from './browser/observer.ts';
 export * from './cluster/cli.ts';
 export * from './cluster/database.ts';
 export * from './cluster/leftovers.ts';

@@ -1,5 +1,6 @@
 import { chromium } from 'playwright-core';
 import type { BrowserDriver, BrowserPage } from './driver.ts';
+import { KEEP_CONNECTIONS } from './observer.ts';
 
 const EXECUTABLE = '/usr/bin/chromium';
 
@@ -23,6 +24,7 @@ export async function launchChromium(): Promise<BrowserDriver> {
     async newPage(): Promise<BrowserPage> {
       const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
       const page = await context.newPage();
+      await page.addInitScript(KEEP_CONNECTIONS);
       const errors: string[] = [];
       page.on('pageerror', (error) => errors.push(`exception: ${error.message}`));
       page.on('console', (message) => {

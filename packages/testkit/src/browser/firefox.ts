@@ -1,5 +1,6 @@
 import puppeteer from 'puppeteer-core';
 import type { BrowserDriver, BrowserPage } from './driver.ts';
+import { KEEP_CONNECTIONS } from './observer.ts';
 
 const EXECUTABLE = '/usr/bin/firefox-esr';
 
@@ -27,6 +28,7 @@ export async function launchFirefox(): Promise<BrowserDriver> {
     version: await browser.version(),
     async newPage(): Promise<BrowserPage> {
       const page = await browser.newPage();
+      await page.evaluateOnNewDocument(KEEP_CONNECTIONS);
       const errors: string[] = [];
       page.on('pageerror', (error) => errors.push(`exception: ${error instanceof Error ? error.message : error}`));
       page.on('console', (message) => {

@@ -23,7 +23,7 @@ export function serviceProcesses(nodeDataDir: string): ServiceProcess[] {
     .flatMap((name) => {
       const record = JSON.parse(readFileSync(join(folder, name), 'utf8')) as {
         pid: number;
-        startTime: string | number;
+        startTimeTicks: number;
       };
       const info = processInfo(record.pid);
       const same = info !== null && isAlive(record.pid) && info.startTime === record.startTimeTicks;

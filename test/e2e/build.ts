@@ -1,0 +1,8 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { REPOSITORY } from '@orama/testkit';
+
+/** The tests here run the built programs: builds what is older than its sources. */
+export function setup(): void {
+  execFileSync(join(REPOSITORY, 'node_modules/.bin/tsc'), ['-b'], { cwd: REPOSITORY, stdio: 'inherit' });
+}
