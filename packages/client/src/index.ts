@@ -1,1 +1,10 @@
-export {};
+// Browser SDK: join a room, publish and receive tracks, come back by itself when something breaks.
+export type { Clock, Timer } from './clock.ts';
+export { ClientError, type ClientErrorCode } from './errors.ts';
+export { LocalTrack, type PublishOptions } from './media/local-track.ts';
+export type { InboundStats, OutboundStats, PairStats, RoomStats } from './media/stats.ts';
+export { connect } from './room/connect.ts';
+export type { ConnectOptions, Credential, Platform } from './room/options.ts';
+export type { RemoteParticipant, RemoteTrack } from './room/participants.ts';
+export { DEFAULT_RECONNECT_POLICY, type ReconnectPolicy } from './room/reconnect-policy.ts';
+export { Room, type RoomEvents, type RoomState, type SubscriptionOptions } from './room/room.ts';

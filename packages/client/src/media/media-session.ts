@@ -1,0 +1,251 @@
+import {
+  type ClientFrame,
+  type ClientFrameOf,
+  iceServerOf,
+  type ServerFrame,
+  type TurnCredentials,
+} from '@orama/protocol';
+import type { Timer } from '../clock.ts';
+import { ClientError } from '../errors.ts';
+import type { Platform } from '../room/options.ts';
+import type { LocalTrack } from './local-track.ts';
+import { Negotiator } from './negotiator.ts';
+
+/** ICE may be `disconnected` for so long before the media counts as lost. */
+const DISCONNECTED_GRACE_MS = 2_000;
+/** From the first finished negotiation to the first media connection. */
+const CONNECT_TIMEOUT_MS = 15_000;
+
+export interface MediaHandlers {
+  send(frame: ClientFrame): void;
+  /** Media is connected, for the first time or again. */
+  onConnected(): void;
+  /** m-lines may have come or gone: look at `receiving()` again. */
+  onReceiversChanged(): void;
+  /** A published track is in the session, or was refused. */
+  onPublished(track: LocalTrack): void;
+  onRefused(track: LocalTrack, error: ClientError): void;
+  /** The session is dead; a new one is needed. Called once. */
+  onFailed(error: ClientError): void;
+}
+
+interface Sending {
+  transceiver: RTCRtpTransceiver;
+  negotiated: boolean;
+}
+
+/** One RTCPeerConnection with the SFU, everything bundled on it. Lives until its media fails or the room is left. */
+export class MediaSession {
+  readonly pc: RTCPeerConnection;
+  readonly #negotiator: Negotiator;
+  readonly #handlers: MediaHandlers;
+  readonly #clock: Platform['clock'];
+  readonly #forceRelay: boolean;
+  readonly #sending = new Map<LocalTrack, Sending>();
+  readonly #idle: RTCRtpTransceiver[] = [];
+  #watch: Timer | undefined;
+  #iceError: string | undefined;
+  #closed = false;
+
+  constructor(
+    platform: Platform,
+    credentials: TurnCredentials | undefined,
+    forceRelay: boolean,
+    handlers: MediaHandlers,
+  ) {
+    this.#handlers = handlers;
+    this.#clock = platform.clock;
+    this.#forceRelay = forceRelay;
+    this.pc = new platform.RTCPeerConnection(this.#configuration(credentials));
+    this.#negotiator = new Negotiator(this.pc, platform.clock, {
+      send: (frame) => handlers.send(frame),
+      describeTracks: () => this.#describeTracks(),
+      onStable: (side) => this.#onStable(side),
+      onRefused: (error) => this.#onRefused(error),
+      onFailure: (error) => this.#fail(error),
+    });
+    this.pc.onicecandidate = ({ candidate }) => {
+      if (!candidate?.candidate || this.#closed) return;
+      const { sdpMid, sdpMLineIndex, usernameFragment } = candidate;
+      handlers.send({ type: 'ice-candidate', candidate: candidate.candidate, sdpMid, sdpMLineIndex, usernameFragment });
+    };
+    this.pc.onicecandidateerror = (event) => {
+      this.#iceError = `${event.url} answered ${event.errorCode} ${event.errorText}`.trim();
+    };
+    this.pc.oniceconnectionstatechange = () => this.#onStateChange();
+    this.pc.onconnectionstatechange = () => this.#onStateChange();
+    this.pc.ontrack = () => handlers.onReceiversChanged();
+  }
+
+  /** Adds tracks to the session; one offer follows for all of them. */
+  publish(tracks: Iterable<LocalTrack>): void {
+    for (const track of tracks)
+      this.#sending.set(track, { transceiver: this.#transceiverFor(track), negotiated: false });
+    if (this.#sending.size > 0) this.#negotiator.request();
+  }
+
+  /** Takes a track out of the session. */
+  unpublish(track: LocalTrack): void {
+    const sending = this.#sending.get(track);
+    if (!sending || this.#closed) return;
+    this.#sending.delete(track);
+    this.#retire(sending.transceiver);
+    this.#negotiator.request();
+  }
+
+  /** The media of `mid`, once it is negotiated and as long as it is received. */
+  receiving(mid: string): MediaStreamTrack | undefined {
+    const transceiver = this.pc.getTransceivers().find((t) => t.mid === mid);
+    const direction = transceiver?.currentDirection;
+    return direction === 'recvonly' || direction === 'sendrecv' ? transceiver?.receiver.track : undefined;
+  }
+
+  /** The published track on `mid`. */
+  sentOn(mid: string): LocalTrack | undefined {
+    for (const [track, { transceiver }] of this.#sending) if (transceiver.mid === mid) return track;
+    return undefined;
+  }
+
+  /** Handles frames of the negotiation; true when `frame` was one. */
+  receive(frame: ServerFrame): boolean {
+    if (frame.type === 'offer') this.#negotiator.receiveOffer(frame);
+    else if (frame.type === 'answer') this.#negotiator.receiveAnswer(frame);
+    else if (frame.type === 'ice-candidate') this.#negotiator.receiveCandidate(frame);
+    else if (frame.type === 'error') return this.#negotiator.receiveError(frame);
+    else return false;
+    return true;
+  }
+
+  /** New credentials for allocations made from now on; those that exist go on with theirs. */
+  refreshCredentials(credentials: TurnCredentials): void {
+    this.pc.setConfiguration(this.#configuration(credentials));
+  }
+
+  /** The socket came back for the same peer. */
+  resume(): void {
+    this.#negotiator.resume();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watch?.cancel();
+    this.#negotiator.close();
+    this.pc.onicecandidate = null;
+    this.pc.onicecandidateerror = null;
+    this.pc.oniceconnectionstatechange = null;
+    this.pc.onconnectionstatechange = null;
+    this.pc.ontrack = null;
+    this.pc.close();
+  }
+
+  #transceiverFor(track: LocalTrack): RTCRtpTransceiver {
+    // An m-line can never leave a session, so one that an unpublished track left behind is used again.
+    const idle = this.#idle.find((t) => t.receiver.track.kind === track.kind && t.currentDirection === 'inactive');
+    if (!idle) {
+      const encoding = track.maxBitrateBps === undefined ? {} : { maxBitrate: track.maxBitrateBps };
+      return this.pc.addTransceiver(track.mediaStreamTrack, { direction: 'sendonly', sendEncodings: [encoding] });
+    }
+    this.#idle.splice(this.#idle.indexOf(idle), 1);
+    idle.direction = 'sendonly';
+    // It only fails on a closed connection, and then the next session publishes the track.
+    idle.sender.replaceTrack(track.mediaStreamTrack).catch(() => {});
+    return idle;
+  }
+
+  #retire(transceiver: RTCRtpTransceiver): void {
+    transceiver.direction = 'inactive';
+    transceiver.sender.replaceTrack(null).catch(() => {});
+    this.#idle.push(transceiver);
+  }
+
+  #configuration(credentials: TurnCredentials | undefined): RTCConfiguration {
+    return {
+      iceServers: credentials ? [iceServerOf(credentials)] : [],
+      iceTransportPolicy: this.#forceRelay ? 'relay' : 'all',
+      bundlePolicy: 'max-bundle',
+    };
+  }
+
+  #describeTracks(): NonNullable<ClientFrameOf<'offer'>['tracks']> {
+    return [...this.#sending].flatMap(([{ source, muted }, { transceiver }]) =>
+      transceiver.mid === null ? [] : [{ mid: transceiver.mid, source, muted }],
+    );
+  }
+
+  #onStable(side: 'offerer' | 'answerer'): void {
+    if (this.pc.connectionState === 'new' || this.pc.connectionState === 'connecting') {
+      this.#watch ??= this.#clock.after(CONNECT_TIMEOUT_MS, () =>
+        this.#fail(this.#mediaError(`no media path within ${CONNECT_TIMEOUT_MS / 1000} s`)),
+      );
+    }
+    if (side === 'offerer') this.#settlePublished();
+    this.#handlers.onReceiversChanged();
+  }
+
+  #settlePublished(): void {
+    for (const [track, sending] of [...this.#sending]) {
+      if (sending.negotiated || sending.transceiver.mid === null) continue;
+      if (sending.transceiver.currentDirection === 'sendonly') {
+        sending.negotiated = true;
+        tune(sending.transceiver.sender, track);
+        this.#handlers.onPublished(track);
+      } else {
+        this.#sending.delete(track);
+        this.#handlers.onRefused(
+          track,
+          new ClientError('negotiation_failed', `the server took no ${track.kind} track`),
+        );
+      }
+    }
+  }
+
+  #onRefused(error: ClientError): void {
+    const pending = [...this.#sending].filter(([, sending]) => !sending.negotiated);
+    // An offer that adds nothing must be accepted; when it is not, the two sides disagree about the session.
+    if (pending.length === 0) this.#fail(error);
+    for (const [track, { transceiver }] of pending) {
+      this.#sending.delete(track);
+      transceiver.stop();
+      this.#handlers.onRefused(track, error);
+    }
+  }
+
+  #onStateChange(): void {
+    const { iceConnectionState, connectionState } = this.pc;
+    if (iceConnectionState === 'failed') this.#fail(this.#mediaError('no working media path to the server'));
+    else if (connectionState === 'failed') this.#fail(this.#mediaError('the media encryption could not be set up'));
+    else if (iceConnectionState === 'disconnected') {
+      this.#watch?.cancel();
+      this.#watch = this.#clock.after(DISCONNECTED_GRACE_MS, () =>
+        this.#fail(this.#mediaError('the media path broke')),
+      );
+    } else if (connectionState === 'connected') {
+      this.#watch?.cancel();
+      this.#watch = undefined;
+      this.#handlers.onConnected();
+    }
+  }
+
+  #mediaError(what: string): ClientError {
+    const hint = this.#iceError ?? 'a firewall may block UDP and TCP to the TURN server';
+    return new ClientError('media_failed', what, { hint });
+  }
+
+  #fail(error: ClientError): void {
+    if (this.#closed) return;
+    this.close();
+    this.#handlers.onFailed(error);
+  }
+}
+
+/** Applies what the publisher asked for; a browser that does not know a field ignores it or refuses, both harmless. */
+function tune(sender: RTCRtpSender, track: LocalTrack): void {
+  if (track.kind !== 'video') return;
+  const parameters = sender.getParameters();
+  for (const encoding of parameters.encodings) {
+    if (track.maxBitrateBps !== undefined) encoding.maxBitrate = track.maxBitrateBps;
+  }
+  parameters.degradationPreference = track.degradationPreference;
+  sender.setParameters(parameters).catch(() => {});
+}

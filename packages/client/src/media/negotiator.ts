@@ -1,0 +1,173 @@
+import type { ClientFrame, ClientFrameOf, ServerFrameOf } from '@orama/protocol';
+import type { Clock, Timer } from '../clock.ts';
+import { ClientError, describeError } from '../errors.ts';
+
+const ANSWER_TIMEOUT_MS = 10_000;
+
+/** Errors of the server that refuse the offer it just got. */
+const REFUSALS: ReadonlySet<string> = new Set(['invalid_offer', 'invalid_state', 'too_many_tracks', 'forbidden']);
+
+export interface NegotiatorHandlers {
+  send(frame: ClientFrame): void;
+  /** What our sent m-lines are; read right after the local description is set. */
+  describeTracks(): NonNullable<ClientFrameOf<'offer'>['tracks']>;
+  /** The connection is stable again: our offer was answered, or we answered one. */
+  onStable(side: 'offerer' | 'answerer'): void;
+  /** The server refused our offer; it has been rolled back. */
+  onRefused(error: ClientError): void;
+  /** The connection cannot be saved. */
+  onFailure(error: ClientError): void;
+}
+
+/**
+ * Offer and answer with the SFU over one RTCPeerConnection (RFC 9429, "perfect negotiation").
+ *
+ * We are the impolite side: an SFU offer that meets ours under way is ignored, and the SFU offers again after
+ * answering ours. Everything runs one after the other, so a description is never set while another one is.
+ */
+export class Negotiator {
+  readonly #pc: RTCPeerConnection;
+  readonly #handlers: NegotiatorHandlers;
+  readonly #clock: Clock;
+  #queue: Promise<void> = Promise.resolve();
+  /** An offer is due as soon as the connection is stable. */
+  #wanted = false;
+  /** The last SFU offer was ignored; its candidates may not fit. */
+  #ignoring = false;
+  #answerTimer: Timer | undefined;
+  /** Candidates that came before the description they belong to. */
+  #early: RTCIceCandidateInit[] = [];
+  #closed = false;
+
+  constructor(pc: RTCPeerConnection, clock: Clock, handlers: NegotiatorHandlers) {
+    this.#pc = pc;
+    this.#clock = clock;
+    this.#handlers = handlers;
+  }
+
+  /** Asks for an offer; several requests become one. */
+  request(): void {
+    this.#wanted = true;
+    this.#run('making an offer', () => this.#offer());
+  }
+
+  /** The socket was resumed: an offer whose answer may be lost is sent again. */
+  resume(): void {
+    this.#run('offering again', async () => {
+      if (this.#pc.signalingState === 'have-local-offer') this.#sendOffer();
+      else await this.#offer();
+    });
+  }
+
+  receiveOffer(frame: ServerFrameOf<'offer'>): void {
+    this.#run("answering the server's offer", async () => {
+      this.#ignoring = this.#pc.signalingState !== 'stable';
+      if (this.#ignoring) return;
+      await this.#pc.setRemoteDescription({ type: 'offer', sdp: frame.sdp });
+      await this.#addEarlyCandidates();
+      await this.#pc.setLocalDescription();
+      if (this.#closed) return;
+      this.#handlers.send({ type: 'answer', sdp: this.#pc.localDescription?.sdp ?? '' });
+      this.#handlers.onStable('answerer');
+      await this.#offer();
+    });
+  }
+
+  receiveAnswer(frame: ServerFrameOf<'answer'>): void {
+    this.#run("applying the server's answer", async () => {
+      // After a resume the same answer may come twice.
+      if (this.#pc.signalingState !== 'have-local-offer') return;
+      this.#answerTimer?.cancel();
+      this.#ignoring = false;
+      await this.#pc.setRemoteDescription({ type: 'answer', sdp: frame.sdp });
+      await this.#addEarlyCandidates();
+      if (this.#closed) return;
+      this.#handlers.onStable('offerer');
+      await this.#offer();
+    });
+  }
+
+  receiveCandidate(frame: ServerFrameOf<'ice-candidate'>): void {
+    const candidate: RTCIceCandidateInit = {
+      candidate: frame.candidate,
+      sdpMid: frame.sdpMid ?? null,
+      sdpMLineIndex: frame.sdpMLineIndex ?? null,
+      usernameFragment: frame.usernameFragment ?? null,
+    };
+    this.#run('adding a candidate', async () => {
+      if (this.#pc.remoteDescription) await this.#addCandidate(candidate);
+      else this.#early.push(candidate);
+    });
+  }
+
+  /** An `error` frame; true when it refuses our offer. */
+  receiveError(frame: ServerFrameOf<'error'>): boolean {
+    if (!REFUSALS.has(frame.code) || !this.#answerTimer) return false;
+    this.#run('rolling back a refused offer', async () => {
+      if (this.#pc.signalingState !== 'have-local-offer') return;
+      this.#answerTimer?.cancel();
+      await this.#pc.setLocalDescription({ type: 'rollback' });
+      const code = frame.code === 'forbidden' ? 'not_allowed' : 'negotiation_failed';
+      this.#handlers.onRefused(
+        new ClientError(frame.code === 'too_many_tracks' ? 'too_many_tracks' : code, frame.message, {
+          hint: frame.hint,
+        }),
+      );
+      await this.#offer();
+    });
+    return true;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#answerTimer?.cancel();
+  }
+
+  async #offer(): Promise<void> {
+    if (!this.#wanted || this.#pc.signalingState !== 'stable') return;
+    this.#wanted = false;
+    await this.#pc.setLocalDescription();
+    if (!this.#closed) this.#sendOffer();
+  }
+
+  #sendOffer(): void {
+    this.#answerTimer?.cancel();
+    this.#answerTimer = this.#clock.after(ANSWER_TIMEOUT_MS, () => {
+      const message = `the server did not answer an offer within ${ANSWER_TIMEOUT_MS / 1000} s`;
+      this.#fail(new ClientError('negotiation_failed', message));
+    });
+    this.#handlers.send({
+      type: 'offer',
+      sdp: this.#pc.localDescription?.sdp ?? '',
+      tracks: this.#handlers.describeTracks(),
+    });
+  }
+
+  async #addEarlyCandidates(): Promise<void> {
+    for (const candidate of this.#early.splice(0)) await this.#addCandidate(candidate);
+  }
+
+  async #addCandidate(candidate: RTCIceCandidateInit): Promise<void> {
+    // A candidate that does not fit costs one path, never the call: only all of them failing does, and ICE says so.
+    await this.#pc.addIceCandidate(candidate).catch(() => {});
+  }
+
+  #run(doing: string, task: () => Promise<void>): void {
+    this.#queue = this.#queue.then(async () => {
+      if (this.#closed) return;
+      try {
+        await task();
+      } catch (thrown) {
+        this.#fail(
+          new ClientError('negotiation_failed', `${doing} failed: ${describeError(thrown)}`, { cause: thrown }),
+        );
+      }
+    });
+  }
+
+  #fail(error: ClientError): void {
+    if (this.#closed) return;
+    this.close();
+    this.#handlers.onFailure(error);
+  }
+}

@@ -1,0 +1,344 @@
+import type { ClientFrameOf, ServerFrame, ServerFrameOf, TurnCredentials } from '@orama/protocol';
+import { type Clock, systemClock, type Timer } from '../clock.ts';
+import { Emitter } from '../emitter.ts';
+import { ClientError } from '../errors.ts';
+import { LocalTrack, type PublishOptions } from '../media/local-track.ts';
+import { MediaSession } from '../media/media-session.ts';
+import { type RoomStats, StatsReader } from '../media/stats.ts';
+import { Connection } from './connection.ts';
+import type { ConnectOptions, Platform } from './options.ts';
+import { type ParticipantChange, Participants, type RemoteParticipant, type RemoteTrack } from './participants.ts';
+import { DEFAULT_RECONNECT_POLICY } from './reconnect-policy.ts';
+
+const STATS_EVERY_MS = 1_000;
+/** Where clients may send without TURN, the connection does not wait longer than this for credentials. */
+const CREDENTIALS_WAIT_MS = 1_000;
+
+export type RoomState = 'connecting' | 'connected' | 'reconnecting' | 'disconnected';
+
+/** Limits of a subscription; what is left out is as good as the network allows. */
+export type SubscriptionOptions = Partial<Pick<ClientFrameOf<'subscribe'>, 'maxLayer' | 'maxFps' | 'priority'>>;
+
+export interface RoomEvents {
+  'participant-joined': [participant: RemoteParticipant];
+  'participant-left': [participant: RemoteParticipant, reason: string];
+  /** The media of a track is there: `track.mediaStreamTrack` can be attached to an element. */
+  'track-added': [track: RemoteTrack, participant: RemoteParticipant];
+  'track-removed': [track: RemoteTrack, participant: RemoteParticipant];
+  /** Muted or unmuted. */
+  'track-updated': [track: RemoteTrack, participant: RemoteParticipant];
+  /** One of ours changed; `forced` when the room's owner muted it. */
+  'local-track-updated': [track: LocalTrack, change: { forced: boolean }];
+  /** One of ours is no longer published: it ended, or the server refused it. */
+  'local-track-removed': [track: LocalTrack, reason: ClientError | undefined];
+  /** The connection or the media broke; the room comes back by itself. */
+  reconnecting: [info: { reason: ClientError; attempt: number }];
+  /** Back. When `resumed` is false, everybody has been announced anew, with new peer ids. */
+  reconnected: [info: { resumed: boolean }];
+  /** Over, with the one reason why. */
+  disconnected: [reason: ClientError];
+  data: [message: { data: unknown; from: RemoteParticipant | undefined; fromPeerId: string; direct: boolean }];
+  /** The server refused a single request; the call goes on. */
+  warning: [error: { code: string; message: string }];
+  /** Once a second while somebody listens. */
+  stats: [stats: RoomStats];
+}
+
+interface Publication {
+  settled: boolean;
+  resolve(track: LocalTrack): void;
+  reject(error: ClientError): void;
+}
+
+/** A room we are in. Made by `connect()`. */
+export class Room extends Emitter<RoomEvents> {
+  readonly roomId: string;
+  readonly #platform: Platform;
+  readonly #connection: Connection;
+  readonly #participants = new Participants((change) => this.#onChange(change));
+  readonly #publications = new Map<LocalTrack, Publication>();
+  readonly #joined = Promise.withResolvers<void>();
+  readonly #statsTimer: Timer;
+  #state: RoomState = 'connecting';
+  #peerId = '';
+  #welcome: ServerFrameOf<'welcome'> | undefined;
+  #credentials: TurnCredentials | undefined;
+  #media: MediaSession | undefined;
+  #statsReader = new StatsReader();
+  #credentialsTimer: Timer | undefined;
+
+  /** @internal use `connect()` */
+  constructor(options: ConnectOptions) {
+    super();
+    this.roomId = options.room;
+    this.#platform = platformOf(options.platform);
+    for (const { track, options: publishOptions } of options.publish ?? []) this.#publish(track, publishOptions);
+    this.#statsTimer = this.#platform.clock.every(STATS_EVERY_MS, () => void this.#emitStats());
+    const policy = { ...DEFAULT_RECONNECT_POLICY, ...options.reconnect };
+    this.#connection = new Connection(options, this.#platform, policy, {
+      onWelcome: (welcome) => this.#onWelcome(welcome),
+      onFrame: (frame) => this.#onFrame(frame),
+      onLost: (reason, attempt) => this.#onLost(reason, attempt),
+      onEnd: (reason) => this.#end(reason),
+    });
+  }
+
+  get state(): RoomState {
+    return this.#state;
+  }
+
+  /** Our own id in the room; another one after every join that is not a resume. */
+  get peerId(): string {
+    return this.#peerId;
+  }
+
+  /** The others, by peer id. */
+  get participants(): ReadonlyMap<string, RemoteParticipant> {
+    return this.#participants.all;
+  }
+
+  get localTracks(): readonly LocalTrack[] {
+    return [...this.#publications.keys()];
+  }
+
+  /** @internal settles with the first join */
+  get joined(): Promise<void> {
+    return this.#joined.promise;
+  }
+
+  /**
+   * Sends a track to the room; it is published again by itself after every reconnect.
+   * Resolves when the server has accepted it, rejects with a `ClientError` when it has not.
+   */
+  publish(track: MediaStreamTrack, options?: PublishOptions): Promise<LocalTrack> {
+    if (this.#state === 'disconnected') return Promise.reject(notConnected('publish a track'));
+    const { local, published } = this.#publish(track, options);
+    this.#media?.publish([local]);
+    return published;
+  }
+
+  /** Takes a track out of the room. The MediaStreamTrack itself goes on; stop it when nobody needs it. */
+  unpublish(track: LocalTrack): void {
+    this.#removeLocal(track, undefined);
+    this.#media?.unpublish(track);
+  }
+
+  /** Sends black or silence instead, and tells the others. */
+  mute(track: LocalTrack): void {
+    this.#setMuted(track, true);
+  }
+
+  unmute(track: LocalTrack): void {
+    this.#setMuted(track, false);
+  }
+
+  /** Starts or stops receiving a track, or limits it. By default everything is received. */
+  subscribe(track: RemoteTrack | string, enabled: boolean, options: SubscriptionOptions = {}): void {
+    const trackId = typeof track === 'string' ? track : track.trackId;
+    this.#connection.send({ type: 'subscribe', trackId, enabled, ...options });
+  }
+
+  /** Sends JSON of at most 16 KB to everybody, or to one peer. */
+  sendData(data: unknown, options: { to?: RemoteParticipant | string } = {}): void {
+    const to = typeof options.to === 'object' ? options.to.peerId : options.to;
+    this.#connection.send({ type: 'data', data, ...(to === undefined ? {} : { to }) });
+  }
+
+  /** What is sent and received right now, and on which path. Bit rates are since the call before. */
+  async stats(): Promise<RoomStats> {
+    const media = this.#media;
+    const report = await media?.pc.getStats().catch(() => undefined);
+    if (!media || !report) return { pair: undefined, inbound: [], outbound: [] };
+    return this.#statsReader.read(report as unknown as Iterable<[string, unknown]>, {
+      inbound: (mid, trackIdentifier) => {
+        const track = this.#participants.trackOf(mid, trackIdentifier);
+        return track && { trackId: track.trackId, peerId: track.participant.peerId };
+      },
+      outbound: (mid) => (mid === undefined ? undefined : media.sentOn(mid)),
+    });
+  }
+
+  /** Tries now what was waiting for its time; call it when the network is back. */
+  reconnectNow(): void {
+    this.#connection.reconnectNow();
+  }
+
+  /** Leaves the room. Published MediaStreamTracks are the application's and go on. */
+  leave(): void {
+    this.#connection.close();
+    this.#end(new ClientError('left', 'left the room'));
+  }
+
+  #publish(track: MediaStreamTrack, options: PublishOptions | undefined) {
+    const local = new LocalTrack(track, options);
+    const { promise: published, resolve, reject } = Promise.withResolvers<LocalTrack>();
+    // Whoever published with connect() has no promise to look at; refusals reach them as an event.
+    published.catch(() => {});
+    this.#publications.set(local, { settled: false, resolve, reject });
+    track.addEventListener('ended', () => this.#publications.has(local) && this.unpublish(local), { once: true });
+    return { local, published };
+  }
+
+  #setMuted(track: LocalTrack, muted: boolean, forced = false): void {
+    if (!this.#publications.has(track) || track.muted === muted) return;
+    track.muted = muted;
+    track.mediaStreamTrack.enabled = !muted;
+    if (track.trackId !== undefined && !forced) {
+      this.#connection.send({ type: 'track-state', trackId: track.trackId, muted });
+    }
+    this.emit('local-track-updated', track, { forced });
+  }
+
+  #removeLocal(track: LocalTrack, reason: ClientError | undefined): void {
+    const publication = this.#publications.get(track);
+    if (!publication) return;
+    this.#publications.delete(track);
+    publication.reject(reason ?? new ClientError('left', 'the track was unpublished before it was accepted'));
+    this.emit('local-track-removed', track, reason);
+  }
+
+  #onWelcome(welcome: ServerFrameOf<'welcome'>): void {
+    const isFirst = this.#welcome === undefined;
+    this.#welcome = welcome;
+    this.#peerId = welcome.peerId;
+    this.#participants.replace(welcome.participants, 'left');
+    if (welcome.resumed && this.#media) {
+      this.#media.resume();
+      this.#connection.markHealthy();
+      this.#back(true);
+      return;
+    }
+    this.#dropMedia();
+    if (!welcome.forceRelay) {
+      this.#credentialsTimer = this.#platform.clock.after(CREDENTIALS_WAIT_MS, () => this.#startMedia());
+    }
+    if (isFirst) {
+      this.#state = 'connected';
+      this.#joined.resolve();
+    }
+    const mediaExpected = this.#publications.size > 0 || welcome.participants.some(({ tracks }) => tracks.length > 0);
+    if (!mediaExpected) {
+      this.#connection.markHealthy();
+      this.#back(false);
+    }
+  }
+
+  #onFrame(frame: ServerFrame): void {
+    if (frame.type === 'turn-credentials' || frame.type === 'refresh-credentials') {
+      this.#credentials = { uris: frame.uris, username: frame.username, password: frame.password, ttl: frame.ttl };
+      if (this.#media) this.#media.refreshCredentials(this.#credentials);
+      else this.#startMedia();
+    } else if ('peerId' in frame && frame.peerId === this.#peerId) {
+      this.#onOwnFrame(frame);
+    } else if (frame.type === 'data') {
+      const from = this.participants.get(frame.from);
+      this.emit('data', { data: frame.data, from, fromPeerId: frame.from, direct: frame.to !== undefined });
+    } else if (frame.type === 'server-draining') {
+      this.#connection.rejoin(new ClientError('moved', `the server is going away: ${frame.reason}`));
+    } else if (this.#participants.receive(frame)) {
+      this.#bindTracks();
+    } else if (!this.#receiveMedia(frame) && frame.type === 'error') {
+      this.emit('warning', { code: frame.code, message: frame.message });
+    }
+  }
+
+  /** The server announces our own tracks to us as well: that is how we learn their ids. */
+  #onOwnFrame(frame: ServerFrame): void {
+    if (frame.type === 'track-added') {
+      const track = this.#media?.sentOn(frame.mid);
+      if (!track) return;
+      track.trackId = frame.trackId;
+      if (frame.muted !== track.muted) {
+        this.#connection.send({ type: 'track-state', trackId: frame.trackId, muted: track.muted });
+      }
+    } else if (frame.type === 'track-updated') {
+      const track = this.localTracks.find(({ trackId }) => trackId === frame.trackId);
+      if (track && frame.forced) this.#setMuted(track, frame.muted, true);
+    }
+  }
+
+  #receiveMedia(frame: ServerFrame): boolean {
+    if (!this.#media && frame.type === 'offer') this.#startMedia();
+    return this.#media?.receive(frame) ?? false;
+  }
+
+  #startMedia(): void {
+    this.#credentialsTimer?.cancel();
+    if (this.#media || !this.#welcome || this.#state === 'disconnected') return;
+    this.#statsReader = new StatsReader();
+    const media: MediaSession = new MediaSession(this.#platform, this.#credentials, this.#welcome.forceRelay, {
+      send: (frame) => this.#connection.send(frame),
+      onConnected: () => {
+        this.#connection.markHealthy();
+        this.#back(false);
+      },
+      onReceiversChanged: () => this.#bindTracks(),
+      onPublished: (track) => this.#publications.get(track)?.resolve(track),
+      onRefused: (track, error) => this.#removeLocal(track, error),
+      onFailed: (error) => this.#connection.rejoin(error),
+    });
+    this.#media = media;
+    media.publish(this.#publications.keys());
+  }
+
+  #bindTracks(): void {
+    const media = this.#media;
+    if (media) this.#participants.bind((mid) => media.receiving(mid));
+  }
+
+  #dropMedia(): void {
+    this.#credentialsTimer?.cancel();
+    this.#media?.close();
+    this.#media = undefined;
+    this.#credentials = undefined;
+    for (const track of this.#publications.keys()) track.trackId = undefined;
+  }
+
+  #onLost(reason: ClientError, attempt: number): void {
+    if (this.#state === 'connecting') return;
+    this.#state = 'reconnecting';
+    this.emit('reconnecting', { reason, attempt });
+  }
+
+  #back(resumed: boolean): void {
+    if (this.#state !== 'reconnecting') return;
+    this.#state = 'connected';
+    this.emit('reconnected', { resumed });
+  }
+
+  #onChange(change: ParticipantChange): void {
+    if (change.type === 'participant-joined') this.emit(change.type, change.participant);
+    else if (change.type === 'participant-left') this.emit(change.type, change.participant, change.reason);
+    else this.emit(change.type, change.track, change.track.participant);
+  }
+
+  #end(reason: ClientError): void {
+    if (this.#state === 'disconnected') return;
+    this.#state = 'disconnected';
+    this.#statsTimer.cancel();
+    this.#participants.replace([], reason.code);
+    this.#dropMedia();
+    for (const publication of this.#publications.values()) publication.reject(reason);
+    this.#publications.clear();
+    this.#joined.reject(reason);
+    this.emit('disconnected', reason);
+  }
+
+  async #emitStats(): Promise<void> {
+    if (this.#media && this.listenerCount('stats') > 0) this.emit('stats', await this.stats());
+  }
+}
+
+function notConnected(doing: string): ClientError {
+  return new ClientError('invalid_state', `cannot ${doing}: the room was left`);
+}
+
+function platformOf(given: Partial<Platform> | undefined): Platform {
+  const clock: Clock = given?.clock ?? systemClock;
+  return {
+    WebSocket: given?.WebSocket ?? globalThis.WebSocket,
+    RTCPeerConnection: given?.RTCPeerConnection ?? globalThis.RTCPeerConnection,
+    clock,
+    random: given?.random ?? Math.random,
+  };
+}
