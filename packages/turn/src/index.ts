@@ -1,1 +1,3 @@
-export {};
+// The map of the TURN server.
+export type { EndReason } from './allocation/allocation.ts';
+export { TurnService } from './turn-service.ts';

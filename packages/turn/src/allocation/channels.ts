@@ -1,0 +1,63 @@
+import type { RelayPort } from '../relay/relay.ts';
+import { endpointKey } from '../stun/index.ts';
+
+/** Life of a channel binding (RFC 8656 section 12). */
+export const CHANNEL_MS = 600_000;
+
+interface Binding {
+  readonly channel: number;
+  readonly address: string;
+  readonly port: number;
+  expiresAtMs: number;
+}
+
+/** The channel bindings of one allocation: a number has one peer, a peer has one number. */
+export class Channels {
+  readonly #byNumber = new Map<number, Binding>();
+  readonly #byPeer = new Map<number | string, Binding>();
+  readonly #port: RelayPort;
+
+  constructor(port: RelayPort) {
+    this.#port = port;
+  }
+
+  get size(): number {
+    return this.#byNumber.size;
+  }
+
+  /** Whether the binding would break "one number, one peer" both ways (RFC 8656 section 12.2: then 400). */
+  conflicts(channel: number, address: string, port: number): boolean {
+    const byNumber = this.#byNumber.get(channel);
+    const byPeer = this.#byPeer.get(endpointKey(address, port));
+    return byNumber !== byPeer;
+  }
+
+  /** Binds or refreshes; ten minutes from now. The caller has asked `conflicts` first. */
+  bind(channel: number, address: string, port: number, nowMs: number): void {
+    const bound = this.#byNumber.get(channel);
+    if (bound !== undefined) {
+      bound.expiresAtMs = nowMs + CHANNEL_MS;
+      return;
+    }
+    const binding: Binding = { channel, address, port, expiresAtMs: nowMs + CHANNEL_MS };
+    this.#byNumber.set(channel, binding);
+    this.#byPeer.set(endpointKey(address, port), binding);
+    this.#port.bindFlow(binding);
+  }
+
+  /** Ends every binding whose time has come. */
+  sweep(nowMs: number): void {
+    for (const binding of this.#byNumber.values()) if (binding.expiresAtMs <= nowMs) this.#end(binding);
+  }
+
+  /** Ends every binding that `allowed` no longer lets be. */
+  rejudge(allowed: (address: string, port: number) => boolean): void {
+    for (const binding of this.#byNumber.values()) if (!allowed(binding.address, binding.port)) this.#end(binding);
+  }
+
+  #end(binding: Binding): void {
+    this.#byNumber.delete(binding.channel);
+    this.#byPeer.delete(endpointKey(binding.address, binding.port));
+    this.#port.unbindFlow(binding.channel);
+  }
+}

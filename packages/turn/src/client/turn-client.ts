@@ -1,0 +1,337 @@
+import { randomBytes } from 'node:crypto';
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { connect, type Socket as TcpSocket } from 'node:net';
+import {
+  ATTRIBUTE,
+  CHANNEL_HEADER_BYTES,
+  CLASS,
+  channelDataLength,
+  encodeChannelData,
+  FrameReader,
+  isChannelData,
+  longTermKey,
+  METHOD,
+  StunMessage,
+  StunWriter,
+  TRANSPORT_UDP,
+  type TransportAddress,
+} from '../stun/index.ts';
+
+/** Retransmissions over UDP: first after this, then doubling (RFC 8489 section 6.2.1). */
+const FIRST_RETRANSMISSION_MS = 250;
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+export interface TurnClientOptions {
+  transport: 'udp' | 'tcp';
+  /** Address and port of the TURN server. */
+  server: { address: string; port: number };
+  username?: string;
+  password?: string;
+  /** Local address to send from. */
+  localAddress?: string;
+  /** How long one request may take, retransmissions included. */
+  timeoutMs?: number;
+}
+
+/** Data from a peer, and the channel it came on when it came on one. */
+export interface PeerData {
+  data: Buffer;
+  peer: TransportAddress | undefined;
+  channel: number | undefined;
+}
+
+/** An error response; `code` is the STUN error code. */
+export class TurnError extends Error {
+  readonly code: number;
+
+  constructor(method: string, code: number) {
+    super(`${method} was answered with ${code}`);
+    this.code = code;
+  }
+}
+
+/** Attributes added to a request before it is sealed. */
+export type FillRequest = (writer: StunWriter) => void;
+
+/**
+ * A raw TURN client over real sockets: for tests, and for checking a server. It authenticates by itself, follows
+ * stale nonces and answers with exactly what the server said; it refreshes nothing on its own.
+ */
+export class TurnClient {
+  readonly #options: TurnClientOptions;
+  readonly #waiting = new Map<string, (message: StunMessage) => void>();
+  readonly #listeners = new Set<(data: PeerData) => void>();
+  readonly #peerByChannel = new Map<number, TransportAddress>();
+  #udp: UdpSocket | undefined;
+  #tcp: TcpSocket | undefined;
+  #realm: string | undefined;
+  #nonce: Buffer | undefined;
+  #closed = false;
+  /** Resolves when a stream connection is gone. */
+  readonly disconnected: Promise<void>;
+  #disconnect: () => void = () => undefined;
+
+  private constructor(options: TurnClientOptions) {
+    this.#options = options;
+    this.disconnected = new Promise((resolve) => {
+      this.#disconnect = resolve;
+    });
+  }
+
+  /** Opens the socket. Rejects when a TCP connection is refused. */
+  static async open(options: TurnClientOptions): Promise<TurnClient> {
+    const client = new TurnClient(options);
+    if (options.transport === 'udp') await client.#openUdp();
+    else await client.#openTcp();
+    return client;
+  }
+
+  /** The local address and port, as the server sees them when nothing is between. */
+  get local(): { address: string; port: number } {
+    if (this.#tcp) return { address: this.#tcp.localAddress ?? '', port: this.#tcp.localPort ?? 0 };
+    const { address, port } = (this.#udp as UdpSocket).address();
+    return { address, port };
+  }
+
+  /** Binding: the address the server sees. */
+  async binding(): Promise<TransportAddress> {
+    const reply = await this.request(METHOD.binding, undefined, { credentials: false });
+    return required(reply.address(ATTRIBUTE.xorMappedAddress), 'XOR-MAPPED-ADDRESS');
+  }
+
+  /** Allocate. Throws a TurnError with the code the server refuses with. */
+  async allocate(options: { lifetimeSec?: number; fill?: FillRequest } = {}): Promise<{
+    relayed: TransportAddress;
+    mapped: TransportAddress;
+    lifetimeSec: number;
+    reservationToken: Buffer | undefined;
+  }> {
+    const reply = await this.request(METHOD.allocate, (writer) => {
+      writer.bytes(ATTRIBUTE.requestedTransport, Buffer.from([TRANSPORT_UDP, 0, 0, 0]));
+      if (options.lifetimeSec !== undefined) writer.uint32(ATTRIBUTE.lifetime, options.lifetimeSec);
+      options.fill?.(writer);
+    });
+    return {
+      relayed: required(reply.address(ATTRIBUTE.xorRelayedAddress), 'XOR-RELAYED-ADDRESS'),
+      mapped: required(reply.address(ATTRIBUTE.xorMappedAddress), 'XOR-MAPPED-ADDRESS'),
+      lifetimeSec: required(reply.uint32(ATTRIBUTE.lifetime), 'LIFETIME'),
+      reservationToken: reply.bytes(ATTRIBUTE.reservationToken),
+    };
+  }
+
+  /** Refresh; answers with the lifetime granted. 0 ends the allocation. */
+  async refresh(lifetimeSec?: number): Promise<number> {
+    const reply = await this.request(METHOD.refresh, (writer) => {
+      if (lifetimeSec !== undefined) writer.uint32(ATTRIBUTE.lifetime, lifetimeSec);
+    });
+    return required(reply.uint32(ATTRIBUTE.lifetime), 'LIFETIME');
+  }
+
+  /** CreatePermission for one or more peer addresses, IPv4 or IPv6. */
+  async createPermission(...addresses: string[]): Promise<void> {
+    await this.request(METHOD.createPermission, (writer) => {
+      for (const address of addresses) writer.address(ATTRIBUTE.xorPeerAddress, address, 0);
+    });
+  }
+
+  /** ChannelBind of a number (0x4000-0x4fff) to a peer. */
+  async channelBind(channel: number, address: string, port: number): Promise<void> {
+    await this.request(METHOD.channelBind, (writer) => {
+      writer.uint32(ATTRIBUTE.channelNumber, channel * 0x10000);
+      writer.address(ATTRIBUTE.xorPeerAddress, address, port);
+    });
+    this.#peerByChannel.set(channel, { family: address.includes(':') ? 6 : 4, address, port });
+  }
+
+  /** Send indication: never answered. */
+  send(address: string, port: number, data: Uint8Array): void {
+    const writer = new StunWriter(METHOD.send, CLASS.indication, randomBytes(12), 64 + data.length);
+    this.sendRaw(writer.address(ATTRIBUTE.xorPeerAddress, address, port).bytes(ATTRIBUTE.data, data).finish());
+  }
+
+  /** ChannelData. */
+  channelData(channel: number, data: Uint8Array): void {
+    this.sendRaw(encodeChannelData(channel, Buffer.from(data), this.#options.transport === 'tcp'));
+  }
+
+  /** Calls `listener` with what peers send; the result takes it off again. */
+  onData(listener: (data: PeerData) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The next data from a peer. Start waiting before causing it. */
+  nextData(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<PeerData> {
+    return new Promise((resolve, reject) => {
+      const stop = this.onData((data) => {
+        clearTimeout(timer);
+        stop();
+        resolve(data);
+      });
+      const timer = setTimeout(() => {
+        stop();
+        reject(new Error(`no data from a peer within ${timeoutMs} ms`));
+      }, timeoutMs);
+    });
+  }
+
+  /**
+   * Sends a request and resolves with its success response. With credentials (the default) a 401 or 438 is answered
+   * once with realm and nonce. Throws a TurnError for an error response, an Error when no answer comes.
+   */
+  async request(method: number, fill?: FillRequest, options: { credentials?: boolean } = {}): Promise<StunMessage> {
+    const credentials = options.credentials ?? true;
+    let reply = await this.exchange(this.#build(method, fill, credentials));
+    if (credentials && (reply.errorCode === 401 || reply.errorCode === 438) && this.#learn(reply)) {
+      reply = await this.exchange(this.#build(method, fill, true));
+    }
+    if (reply.cls === CLASS.error) throw new TurnError(methodName(method), reply.errorCode ?? 0);
+    return reply;
+  }
+
+  /** Sends a finished request, repeating it over UDP, and resolves with whatever response comes, errors too. */
+  exchange(request: Buffer): Promise<StunMessage> {
+    const id = request.subarray(8, 20).toString('latin1');
+    const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    return new Promise((resolve, reject) => {
+      let waitMs = FIRST_RETRANSMISSION_MS;
+      let repeat: NodeJS.Timeout | undefined;
+      const finish = () => {
+        clearTimeout(giveUp);
+        clearTimeout(repeat);
+        this.#waiting.delete(id);
+      };
+      const giveUp = setTimeout(() => {
+        finish();
+        reject(new Error(`no answer within ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.#waiting.set(id, (message) => {
+        finish();
+        resolve(message);
+      });
+      const transmit = () => {
+        this.sendRaw(request);
+        if (this.#options.transport !== 'udp') return;
+        repeat = setTimeout(transmit, waitMs);
+        waitMs *= 2;
+      };
+      transmit();
+    });
+  }
+
+  /** Sends bytes as they are. */
+  sendRaw(bytes: Uint8Array): void {
+    const { address, port } = this.#options.server;
+    if (this.#closed) return;
+    if (this.#udp) this.#udp.send(bytes, port, address);
+    else this.#tcp?.write(bytes);
+  }
+
+  /** Builds an authenticated request with what is known of realm and nonce, for tests that send it themselves. */
+  buildRequest(method: number, fill?: FillRequest): Buffer {
+    return this.#build(method, fill, true);
+  }
+
+  /** Stops reading from a stream, so that the server's queue fills up. */
+  pauseReading(): void {
+    this.#tcp?.pause();
+  }
+
+  /** Closes the socket without telling the server. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listeners.clear();
+    if (this.#udp) {
+      const udp = this.#udp;
+      await new Promise<void>((resolve) => udp.close(() => resolve()));
+    } else {
+      this.#tcp?.destroy();
+      await this.disconnected;
+    }
+  }
+
+  async #openUdp(): Promise<void> {
+    const udp = createSocket(this.#options.server.address.includes(':') ? 'udp6' : 'udp4');
+    this.#udp = udp;
+    await new Promise<void>((resolve, reject) => {
+      udp.once('error', reject);
+      udp.bind({ address: this.#options.localAddress ?? '', port: 0 }, () => resolve());
+    });
+    udp.on('message', (packet) => this.#onPacket(packet));
+  }
+
+  async #openTcp(): Promise<void> {
+    const { address, port } = this.#options.server;
+    const { localAddress } = this.#options;
+    const tcp = connect({
+      host: address,
+      port,
+      noDelay: true,
+      ...(localAddress === undefined ? {} : { localAddress }),
+    });
+    this.#tcp = tcp;
+    tcp.on('close', () => this.#disconnect());
+    await new Promise<void>((resolve, reject) => {
+      tcp.once('error', reject);
+      tcp.once('connect', () => resolve());
+    });
+    tcp.on('error', () => undefined);
+    const frames = new FrameReader((frame) => this.#onPacket(frame));
+    tcp.on('data', (chunk) => frames.push(chunk));
+  }
+
+  #build(method: number, fill: FillRequest | undefined, credentials: boolean): Buffer {
+    const { username, password } = this.#options;
+    const writer = new StunWriter(method, CLASS.request, randomBytes(12));
+    fill?.(writer);
+    if (!credentials || this.#realm === undefined || this.#nonce === undefined) return writer.finish();
+    writer.text(ATTRIBUTE.username, username ?? '');
+    writer.text(ATTRIBUTE.realm, this.#realm);
+    writer.bytes(ATTRIBUTE.nonce, this.#nonce);
+    return writer.finish({ key: longTermKey(username ?? '', this.#realm, password ?? '') });
+  }
+
+  /** Takes realm and nonce from a 401 or 438; false when there is nothing new to try with. */
+  #learn(reply: StunMessage): boolean {
+    const tried = this.#nonce !== undefined && reply.errorCode === 401;
+    const nonce = reply.bytes(ATTRIBUTE.nonce);
+    const realm = reply.text(ATTRIBUTE.realm);
+    if (nonce === undefined || realm === undefined) return false;
+    this.#nonce = Buffer.from(nonce);
+    this.#realm = realm;
+    return !tried;
+  }
+
+  #onPacket(packet: Buffer): void {
+    if (packet.length > 0 && isChannelData(packet[0] as number)) {
+      const length = channelDataLength(packet);
+      if (length < 0) return;
+      const channel = packet.readUInt16BE(0);
+      const data = packet.subarray(CHANNEL_HEADER_BYTES, CHANNEL_HEADER_BYTES + length);
+      this.#emit({ data, channel, peer: this.#peerByChannel.get(channel) });
+      return;
+    }
+    const message = StunMessage.parse(packet);
+    if (message === undefined) return;
+    if (message.method === METHOD.data && message.cls === CLASS.indication) {
+      const data = message.bytes(ATTRIBUTE.data);
+      if (data) this.#emit({ data, channel: undefined, peer: message.address(ATTRIBUTE.xorPeerAddress) });
+    } else if (message.cls === CLASS.success || message.cls === CLASS.error) {
+      this.#waiting.get(message.transactionId.toString('latin1'))?.(message);
+    }
+  }
+
+  #emit(data: PeerData): void {
+    for (const listener of [...this.#listeners]) listener(data);
+  }
+}
+
+function required<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`the answer has no ${what}`);
+  return value;
+}
+
+function methodName(method: number): string {
+  return Object.entries(METHOD).find(([, number]) => number === method)?.[0] ?? `method ${method}`;
+}

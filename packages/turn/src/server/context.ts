@@ -1,0 +1,38 @@
+import type { Clock, Logger } from '@orama/core';
+import type { Allocation, EndReason } from '../allocation/allocation.ts';
+import type { ClientTransport } from '../listener/client-transport.ts';
+import type { Relay } from '../relay/relay.ts';
+import type { StunMessage } from '../stun/index.ts';
+import type { Identity } from './authenticator.ts';
+import type { RefusalLog } from './refusal-log.ts';
+
+/** What every handler may use. */
+export interface ServerContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly relay: Relay;
+  readonly refusals: RefusalLog;
+  readonly defaultLifetimeSec: number;
+  readonly maxLifetimeSec: number;
+  /** True while no new allocation is made. */
+  readonly draining: boolean;
+  nextAllocationId(): number;
+  allocationOpened(allocation: Allocation): void;
+  allocationClosed(allocation: Allocation, reason: EndReason): void;
+}
+
+/** A request whose sender is known. */
+export interface TurnRequest {
+  readonly message: StunMessage;
+  readonly client: ClientTransport;
+  readonly identity: Identity;
+}
+
+/** Answers an authenticated request with a finished message. */
+export type RequestHandler = (request: TurnRequest, context: ServerContext) => Buffer | Promise<Buffer>;
+
+/** The lifetime granted for a LIFETIME attribute: never below the default, never above the maximum (RFC 8656 7.2). */
+export function grantedLifetimeSec(requestedSec: number | undefined, context: ServerContext): number {
+  const wanted = Math.min(requestedSec ?? context.defaultLifetimeSec, context.maxLifetimeSec);
+  return Math.max(wanted, Math.min(context.defaultLifetimeSec, context.maxLifetimeSec));
+}

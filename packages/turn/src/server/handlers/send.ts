@@ -1,0 +1,44 @@
+import type { DropCounters, RelayPort } from '../../relay/relay.ts';
+import { ATTRIBUTE, isComprehensionRequired, MAGIC_COOKIE, padded, STUN_HEADER_BYTES } from '../../stun/index.ts';
+
+/** First sixteen bits of a Send indication. */
+export const SEND_INDICATION_TYPE = 0x0016;
+
+/**
+ * Send indication (RFC 8656 section 11.2). Many clients send media this way until their channel is bound, so it is
+ * read in place, without building a message. Anything malformed or not understood is dropped and counted.
+ */
+export function handleSend(packet: Buffer, port: RelayPort, drops: DropCounters): void {
+  const end = STUN_HEADER_BYTES + packet.readUInt16BE(2);
+  if (end !== packet.length || packet.readUInt32BE(4) !== MAGIC_COOKIE) {
+    drops.malformed++;
+    return;
+  }
+  let peerIp = -1;
+  let peerPort = 0;
+  let dataStart = -1;
+  let dataEnd = 0;
+  let sound = true;
+  let position = STUN_HEADER_BYTES;
+  while (sound && position + 4 <= end) {
+    const type = packet.readUInt16BE(position);
+    const length = packet.readUInt16BE(position + 2);
+    const value = position + 4;
+    position = value + padded(length);
+    if (position > end) {
+      sound = false;
+    } else if (type === ATTRIBUTE.xorPeerAddress && peerIp < 0) {
+      sound = length === 8 && packet[value + 1] === 0x01;
+      if (!sound) break;
+      peerPort = packet.readUInt16BE(value + 2) ^ (MAGIC_COOKIE >>> 16);
+      peerIp = (packet.readUInt32BE(value + 4) ^ MAGIC_COOKIE) >>> 0;
+    } else if (type === ATTRIBUTE.data && dataStart < 0) {
+      dataStart = value;
+      dataEnd = value + length;
+    } else if (isComprehensionRequired(type) && type !== ATTRIBUTE.xorPeerAddress && type !== ATTRIBUTE.data) {
+      sound = false;
+    }
+  }
+  if (!sound || position !== end || peerIp < 0 || dataStart < 0) drops.malformed++;
+  else port.relaySend(peerIp, peerPort, packet.subarray(dataStart, dataEnd));
+}

@@ -1,0 +1,330 @@
+import { type Clock, describeError, type Logger } from '@orama/core';
+import type { Allocation, EndReason } from '../allocation/allocation.ts';
+import type { ClientTransport, PacketHandler } from '../listener/client-transport.ts';
+import type { SourceLimits } from '../listener/source-limits.ts';
+import type { DropCounters, Relay, TrafficCounters } from '../relay/relay.ts';
+import { ATTRIBUTE, CLASS, METHOD, STUN_HEADER_BYTES, StunMessage } from '../stun/index.ts';
+import type { TenantRegistry } from '../tenant/registry.ts';
+import { Authenticator } from './authenticator.ts';
+import type { RequestHandler, ServerContext, TurnRequest } from './context.ts';
+import { handleAllocate } from './handlers/allocate.ts';
+import { handleBinding } from './handlers/binding.ts';
+import { handleChannelBind } from './handlers/channel-bind.ts';
+import { handleCreatePermission } from './handlers/create-permission.ts';
+import { handleRefresh } from './handlers/refresh.ts';
+import { handleSend, SEND_INDICATION_TYPE } from './handlers/send.ts';
+import { Nonces } from './nonces.ts';
+import { fitRealm } from './realm.ts';
+import { RefusalLog } from './refusal-log.ts';
+import { failure } from './replies.ts';
+import { ResponseCache } from './response-cache.ts';
+
+/** An answer to an unauthenticated datagram may be so many times its size. */
+const AMPLIFICATION_MAX = 3;
+
+/** Attributes every authenticated request may carry. */
+const CREDENTIAL_ATTRIBUTES = [
+  ATTRIBUTE.username,
+  ATTRIBUTE.messageIntegrity,
+  ATTRIBUTE.messageIntegritySha256,
+  ATTRIBUTE.realm,
+  ATTRIBUTE.nonce,
+];
+
+interface Method {
+  readonly name: string;
+  readonly handle: RequestHandler;
+  /** Comprehension-required types it knows; any other is answered with 420. */
+  readonly understood: ReadonlySet<number>;
+}
+
+function method(name: string, handle: RequestHandler, ...attributes: number[]): Method {
+  return { name, handle, understood: new Set([...CREDENTIAL_ATTRIBUTES, ...attributes]) };
+}
+
+const METHODS: ReadonlyMap<number, Method> = new Map([
+  [
+    METHOD.allocate,
+    method(
+      'Allocate',
+      handleAllocate,
+      ATTRIBUTE.requestedTransport,
+      ATTRIBUTE.lifetime,
+      ATTRIBUTE.evenPort,
+      ATTRIBUTE.reservationToken,
+      ATTRIBUTE.requestedAddressFamily,
+    ),
+  ],
+  [METHOD.refresh, method('Refresh', handleRefresh, ATTRIBUTE.lifetime, ATTRIBUTE.requestedAddressFamily)],
+  [METHOD.createPermission, method('CreatePermission', handleCreatePermission, ATTRIBUTE.xorPeerAddress)],
+  [METHOD.channelBind, method('ChannelBind', handleChannelBind, ATTRIBUTE.channelNumber, ATTRIBUTE.xorPeerAddress)],
+]);
+
+export interface TurnServerOptions {
+  realm: string;
+  clock: Clock;
+  logger: Logger;
+  tenants: TenantRegistry;
+  relay: Relay;
+  drops: DropCounters;
+  sourceLimits: SourceLimits;
+  defaultLifetimeSec: number;
+  maxLifetimeSec: number;
+  nonceLifetimeSec: number;
+}
+
+/** Counts what metrics show; plain numbers and small maps with a fixed set of keys. */
+export interface ServerCounters {
+  readonly requests: Map<string, number>;
+  readonly authFailures: Map<string, number>;
+  readonly ended: Map<string, number>;
+  allocationsOpened: number;
+  relayPortsBound: number;
+  /** Traffic of allocations that have ended; live ones are added when asked. */
+  readonly finishedTraffic: TrafficCounters;
+}
+
+/** Turns STUN packets into answers and allocations. Knows no sockets: listeners in front, a relay behind. */
+export class TurnServer implements PacketHandler {
+  readonly counters: ServerCounters = {
+    requests: new Map(),
+    authFailures: new Map(),
+    ended: new Map(),
+    allocationsOpened: 0,
+    relayPortsBound: 0,
+    finishedTraffic: { toPeerPackets: 0, toPeerBytes: 0, toClientPackets: 0, toClientBytes: 0 },
+  };
+  readonly refusals: RefusalLog;
+  readonly #options: TurnServerOptions;
+  readonly #realm: string;
+  readonly #nonces: Nonces;
+  readonly #authenticator: Authenticator;
+  readonly #responses = new ResponseCache();
+  readonly #context: ServerContext;
+  readonly #emptyWaiters: (() => void)[] = [];
+  #draining = false;
+  #lastAllocationId = 0;
+
+  constructor(options: TurnServerOptions) {
+    const { clock, logger, relay, tenants } = options;
+    this.#options = options;
+    this.#realm = fitRealm(options.realm);
+    this.#nonces = new Nonces(options.nonceLifetimeSec);
+    this.#authenticator = new Authenticator({ realm: this.#realm, tenants, nonces: this.#nonces, clock });
+    this.refusals = new RefusalLog(logger, clock);
+    const isDraining = () => this.#draining;
+    this.#context = {
+      clock,
+      logger,
+      relay,
+      refusals: this.refusals,
+      defaultLifetimeSec: options.defaultLifetimeSec,
+      maxLifetimeSec: options.maxLifetimeSec,
+      get draining() {
+        return isDraining();
+      },
+      nextAllocationId: () => ++this.#lastAllocationId,
+      allocationOpened: (allocation) => this.#allocationOpened(allocation),
+      allocationClosed: (allocation, reason) => this.#allocationClosed(allocation, reason),
+    };
+  }
+
+  /** Allocations that live now. */
+  get allocationCount(): number {
+    let count = 0;
+    for (const tenant of this.#options.tenants.all()) count += tenant.allocations.size;
+    return count;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Refuses new allocations from now on; resolves when the last one has ended. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    if (this.counters.relayPortsBound === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#emptyWaiters.push(resolve));
+  }
+
+  /** Lets lifetimes end and forgets what is too old; called about once a second. */
+  sweep(): void {
+    const nowMs = this.#options.clock.monotonic();
+    for (const tenant of this.#options.tenants.all()) tenant.sweep(nowMs);
+    this.#responses.sweep(nowMs);
+    this.#options.sourceLimits.sweep(nowMs);
+  }
+
+  clientGone(client: ClientTransport, reason: EndReason): void {
+    void client.allocation?.close(reason);
+  }
+
+  receive(client: ClientTransport, packet: Buffer): void {
+    try {
+      this.#receive(client, packet);
+    } catch (thrown) {
+      this.#bug(thrown);
+    }
+  }
+
+  #receive(client: ClientTransport, packet: Buffer): void {
+    const { drops } = this.#options;
+    if (packet.length < STUN_HEADER_BYTES) {
+      drops.malformed++;
+      return;
+    }
+    if (packet.readUInt16BE(0) === SEND_INDICATION_TYPE) {
+      const allocation = client.allocation;
+      if (allocation === undefined) drops.unknownClient++;
+      else handleSend(packet, allocation.port, drops);
+      return;
+    }
+    const message = StunMessage.parse(packet);
+    if (message === undefined) {
+      drops.malformed++;
+      return;
+    }
+    if (message.cls !== CLASS.request) return;
+    if (message.method === METHOD.binding) {
+      if (this.#maySpend(client)) this.#answerStranger(client, packet, handleBinding(message, client), 'Binding');
+      return;
+    }
+    const known = METHODS.get(message.method);
+    if (known !== undefined) this.#request(client, packet, message, known);
+  }
+
+  #request(client: ClientTransport, packet: Buffer, message: StunMessage, { name, handle, understood }: Method): void {
+    // 1. Authentication (RFC 8489 section 9.2.4).
+    const result = this.#authenticator.authenticate(message, client);
+    if (!result.ok) {
+      count(this.counters.authFailures, result.reason);
+      if (this.#maySpend(client)) this.#challenge(client, packet, message, result.code, name);
+      return;
+    }
+    const { identity } = result;
+    // An expired credential makes no allocation, and keeps those it has made.
+    if (message.method === METHOD.allocate && identity.expirySec * 1000 <= this.#options.clock.now()) {
+      count(this.counters.authFailures, 'expired');
+      if (this.#maySpend(client)) this.#challenge(client, packet, message, 401, name);
+      return;
+    }
+
+    // 2. A retransmission gets the answer its first copy got; while that is being made, it waits for it.
+    const cached = client.protocol === 'udp';
+    const { clock } = this.#options;
+    if (cached) {
+      const answer = this.#responses.find(client.id, message.transactionId, clock.monotonic());
+      if (answer !== undefined) {
+        client.send(answer);
+        return;
+      }
+      if (client.allocating) return;
+    }
+
+    // 3. The user of an allocation cannot change (RFC 8656 section 5), unknown attributes are told, the rest is done.
+    const answer = this.#dispatch({ message, client, identity }, handle, understood);
+    const deliver = (reply: Buffer) => {
+      this.#countReply(name, reply);
+      if (cached) this.#responses.keep(client.id, message.transactionId, reply, clock.monotonic());
+      if (client.open) client.send(reply);
+    };
+    if (answer instanceof Promise) {
+      answer.then(deliver).catch((thrown: unknown) => {
+        this.#bug(thrown);
+        deliver(failure(message, 500, identity.key));
+      });
+    } else {
+      deliver(answer);
+    }
+  }
+
+  #dispatch(request: TurnRequest, handle: RequestHandler, understood: ReadonlySet<number>): Buffer | Promise<Buffer> {
+    const { message, client, identity } = request;
+    const unknown = message.unknownAttributes(understood);
+    if (unknown.length > 0) {
+      return failure(message, 420, identity.key, (writer) => writer.unknownAttributes(unknown));
+    }
+    const allocation = client.allocation;
+    if (allocation !== undefined && allocation.username !== identity.username && message.method !== METHOD.allocate) {
+      return failure(message, 441, identity.key);
+    }
+    return handle(request, this.#context);
+  }
+
+  /** Tells an unauthenticated sender what it needs to try again. */
+  #challenge(client: ClientTransport, packet: Buffer, message: StunMessage, code: 400 | 401 | 438, name: string): void {
+    const challenge = (reason?: string) =>
+      failure(
+        message,
+        code,
+        undefined,
+        (writer) => {
+          if (code === 400) return;
+          writer.text(ATTRIBUTE.realm, this.#realm);
+          writer.text(ATTRIBUTE.nonce, this.#nonces.issue(client.remoteAddress, this.#options.clock.now()));
+        },
+        reason,
+      );
+    const full = challenge();
+    const tooLarge = client.protocol === 'udp' && full.length > packet.length * AMPLIFICATION_MAX;
+    this.#answerStranger(client, packet, tooLarge ? challenge('') : full, name);
+  }
+
+  /** Sends an answer to somebody unknown, unless a forged source address would make it an amplifier. */
+  #answerStranger(client: ClientTransport, packet: Buffer, reply: Buffer, name: string): void {
+    if (client.protocol === 'udp' && reply.length > packet.length * AMPLIFICATION_MAX) {
+      this.#options.drops.amplification++;
+      return;
+    }
+    this.#countReply(name, reply);
+    client.send(reply);
+  }
+
+  /** Takes one unauthenticated request of the source's rate. */
+  #maySpend(client: ClientTransport): boolean {
+    if (this.#options.sourceLimits.take(client.remoteAddress, this.#options.clock.monotonic())) return true;
+    this.#options.drops.rateLimited++;
+    return false;
+  }
+
+  #countReply(name: string, reply: Buffer): void {
+    const isError = ((reply[0] as number) & 0x01) === 1 && ((reply[1] as number) & 0x10) !== 0;
+    const code = isError ? (reply[26] as number) * 100 + (reply[27] as number) : 200;
+    count(this.counters.requests, `${name} ${code}`);
+  }
+
+  #allocationOpened(allocation: Allocation): void {
+    this.counters.allocationsOpened++;
+    this.counters.relayPortsBound++;
+    this.#options.logger.info(
+      {
+        ns: allocation.namespace,
+        alloc: allocation.id,
+        transport: allocation.client.protocol,
+        relayAddress: allocation.port.address,
+        relayPort: allocation.port.port,
+      },
+      'allocation opened',
+    );
+  }
+
+  #allocationClosed(allocation: Allocation, reason: EndReason): void {
+    const { finishedTraffic, ended } = this.counters;
+    const traffic = allocation.port.counters;
+    finishedTraffic.toPeerPackets += traffic.toPeerPackets;
+    finishedTraffic.toPeerBytes += traffic.toPeerBytes;
+    finishedTraffic.toClientPackets += traffic.toClientPackets;
+    finishedTraffic.toClientBytes += traffic.toClientBytes;
+    count(ended, reason);
+    this.counters.relayPortsBound--;
+    if (this.counters.relayPortsBound === 0) for (const resolve of this.#emptyWaiters.splice(0)) resolve();
+  }
+
+  #bug(thrown: unknown): void {
+    this.#options.logger.error({ err: thrown, reason: describeError(thrown) }, 'a packet could not be handled');
+  }
+}
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}

@@ -1,0 +1,59 @@
+/** Attribute types of RFC 8489 section 18.3 and RFC 8656 section 18, by the names the RFCs give them. */
+export const ATTRIBUTE = {
+  mappedAddress: 0x0001,
+  username: 0x0006,
+  messageIntegrity: 0x0008,
+  errorCode: 0x0009,
+  unknownAttributes: 0x000a,
+  channelNumber: 0x000c,
+  lifetime: 0x000d,
+  xorPeerAddress: 0x0012,
+  data: 0x0013,
+  realm: 0x0014,
+  nonce: 0x0015,
+  xorRelayedAddress: 0x0016,
+  requestedAddressFamily: 0x0017,
+  evenPort: 0x0018,
+  requestedTransport: 0x0019,
+  dontFragment: 0x001a,
+  messageIntegritySha256: 0x001c,
+  passwordAlgorithm: 0x001d,
+  userhash: 0x001e,
+  xorMappedAddress: 0x0020,
+  reservationToken: 0x0022,
+  additionalAddressFamily: 0x8000,
+  addressErrorCode: 0x8001,
+  passwordAlgorithms: 0x8002,
+  software: 0x8022,
+  alternateServer: 0x8023,
+  fingerprint: 0x8028,
+} as const;
+
+/** Protocol numbers of REQUESTED-TRANSPORT: only UDP is relayed (RFC 8656 section 18.7). */
+export const TRANSPORT_UDP = 17;
+
+/** REQUESTED-ADDRESS-FAMILY values (RFC 8656 section 18.6). */
+export const ADDRESS_FAMILY = { ipv4: 0x01, ipv6: 0x02 } as const;
+
+/** True for the types a receiver must understand or answer with 420 (RFC 8489 section 14). */
+export function isComprehensionRequired(type: number): boolean {
+  return type < 0x8000;
+}
+
+/** Reason phrases of the error codes this server sends (RFC 8489 section 14.8, RFC 8656 section 19). */
+export const ERROR_REASONS: Readonly<Record<number, string>> = {
+  300: 'Try Alternate',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  420: 'Unknown Attribute',
+  437: 'Allocation Mismatch',
+  438: 'Stale Nonce',
+  440: 'Address Family not Supported',
+  441: 'Wrong Credentials',
+  442: 'Unsupported Transport Protocol',
+  443: 'Peer Address Family Mismatch',
+  486: 'Allocation Quota Reached',
+  500: 'Server Error',
+  508: 'Insufficient Capacity',
+};

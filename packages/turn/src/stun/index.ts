@@ -1,0 +1,8 @@
+/** STUN and TURN messages as bytes: no sockets, no state. */
+export * from './address.ts';
+export * from './attributes.ts';
+export * from './channel-data.ts';
+export { fingerprint, integrityMatches, longTermKey, messageIntegrity } from './integrity.ts';
+export * from './message.ts';
+export { FRAME_MAX_BYTES, FrameReader } from './stream-framing.ts';
+export { StunWriter } from './writer.ts';

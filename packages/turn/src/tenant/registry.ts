@@ -1,0 +1,65 @@
+import { AddressSet, type Logger } from '@orama/core';
+import type { TurnTenant, TurnTenantStatus } from '@orama/protocol';
+import { Tenant } from './tenant.ts';
+
+/** The tenants of this server, attached and detached at run time. */
+export class TenantRegistry {
+  readonly #tenants = new Map<string, Tenant>();
+  readonly #ownAddresses: AddressSet;
+  readonly #logger: Logger;
+
+  /** @param ownAddresses addresses of this node, refused as peers unless a tenant's `peers` names them */
+  constructor(ownAddresses: readonly string[], logger: Logger) {
+    this.#ownAddresses = new AddressSet(ownAddresses);
+    this.#logger = logger;
+  }
+
+  get size(): number {
+    return this.#tenants.size;
+  }
+
+  get(namespace: string): Tenant | undefined {
+    return this.#tenants.get(namespace);
+  }
+
+  all(): IterableIterator<Tenant> {
+    return this.#tenants.values();
+  }
+
+  list(): TurnTenantStatus[] {
+    return [...this.#tenants.values()].map((tenant) => tenant.status());
+  }
+
+  /** Attaches a tenant, or gives an attached one its new settings. Attaching the same again changes nothing. */
+  async attach(config: TurnTenant): Promise<TurnTenantStatus> {
+    this.#ownAddresses.add(config.relay.address);
+    const known = this.#tenants.get(config.namespace);
+    const fields = { ns: config.namespace, generation: config.generation, relay: config.relay };
+    if (known === undefined) {
+      const tenant = new Tenant(config, this.#ownAddresses);
+      this.#tenants.set(config.namespace, tenant);
+      this.#logger.info(fields, 'tenant attached');
+      return tenant.status();
+    }
+    const before = known.status().digest;
+    await known.update(config);
+    if (known.status().digest !== before) this.#logger.info(fields, 'tenant updated');
+    return known.status();
+  }
+
+  /** Detaches a tenant and ends its allocations; false when there was none of that name. */
+  async detach(namespace: string): Promise<boolean> {
+    const tenant = this.#tenants.get(namespace);
+    if (tenant === undefined) return false;
+    this.#tenants.delete(namespace);
+    const ended = tenant.allocations.size;
+    await tenant.detach('tenant-detached');
+    this.#logger.info({ ns: namespace, ended }, 'tenant detached');
+    return true;
+  }
+
+  /** Ends every allocation of every tenant. */
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.#tenants.values()].map((tenant) => tenant.detach('server-stopped')));
+  }
+}

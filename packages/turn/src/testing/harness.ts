@@ -1,0 +1,196 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, issueTurnCredentials, silentLogger, systemClock } from '@orama/core';
+import { type TurnConfigInput, type TurnTenantInput, turnConfigSchema, turnTenantSchema } from '@orama/protocol';
+import { TurnClient, type TurnClientOptions } from '../client/turn-client.ts';
+import { TurnService } from '../turn-service.ts';
+
+export const SECRET = 'a-secret-of-the-demo-tenant';
+export const SFU_IP = '127.81.0.2';
+export const RELAY_IP = '127.81.0.1';
+export const PUBLIC_IP = '127.81.1.1';
+/** Where clients of tests send from. */
+export const CLIENT_IP = '127.81.3.1';
+export const REALM = 'orama.localhost';
+
+/** A UDP port nobody has just now. */
+export async function freePort(address: string): Promise<number> {
+  const socket = createSocket('udp4');
+  socket.bind({ address, port: 0 });
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, 'close');
+  return port;
+}
+
+/** A running server with one tenant, `demo`, that may reach `SFU_IP` on every port of a range. */
+export class TurnHarness {
+  readonly service: TurnService;
+  readonly port: number;
+  readonly internalPort: number;
+  readonly controlSocket: string;
+  readonly #dir: string;
+  readonly #clock: Clock;
+  readonly #closers: (() => unknown)[] = [];
+
+  private constructor(service: TurnService, ports: [number, number], dir: string, clock: Clock) {
+    this.service = service;
+    [this.port, this.internalPort] = ports;
+    this.#dir = dir;
+    this.controlSocket = join(dir, 'turn.sock');
+    this.#clock = clock;
+  }
+
+  static async start(config: Partial<TurnConfigInput> = {}, clock: Clock = systemClock): Promise<TurnHarness> {
+    const dir = mkdtempSync(join(tmpdir(), 'turn-test-'));
+    const ports: [number, number] = [await freePort(PUBLIC_IP), await freePort(RELAY_IP)];
+    const service = new TurnService(
+      turnConfigSchema.parse({
+        node: 'node-1',
+        listen: [PUBLIC_IP],
+        port: ports[0],
+        realm: REALM,
+        controlSocket: join(dir, 'turn.sock'),
+        internal: { address: RELAY_IP, port: ports[1] },
+        ...config,
+      }),
+      silentLogger,
+      clock,
+    );
+    await service.start();
+    const harness = new TurnHarness(service, ports, dir, clock);
+    await harness.attach();
+    return harness;
+  }
+
+  /** Attaches or updates a tenant with defaults that suit tests. */
+  attach(tenant: Partial<TurnTenantInput> = {}) {
+    return this.service.tenants.attach(
+      turnTenantSchema.parse({
+        namespace: 'demo',
+        secrets: [SECRET],
+        relay: { address: RELAY_IP, portStart: 49_152, portEnd: 49_951 },
+        peers: [{ ip: SFU_IP, portStart: 20_000, portEnd: 65_535 }],
+        generation: 1,
+        ...tenant,
+      }),
+    );
+  }
+
+  credentials(namespace = 'demo', ttlSec = 600, secret = SECRET): { username: string; password: string } {
+    const nowMs = this.#clock.now();
+    const { username, password } = issueTurnCredentials({ secret, namespace, ttlSec, uris: [], nowMs });
+    return { username, password };
+  }
+
+  /** A client with fresh credentials of `demo`; closed with the harness. */
+  async client(transport: 'udp' | 'tcp' = 'udp', options: Partial<TurnClientOptions> = {}): Promise<TurnClient> {
+    const server = { address: PUBLIC_IP, port: this.port };
+    const client = await TurnClient.open({
+      transport,
+      server,
+      localAddress: CLIENT_IP,
+      ...this.credentials(),
+      ...options,
+    });
+    this.#closers.push(() => client.close());
+    return client;
+  }
+
+  /** A UDP peer on the SFU's address, or another one. */
+  async peer(address = SFU_IP, port = 0): Promise<Peer> {
+    const peer = await Peer.open(address, port);
+    this.#closers.push(() => peer.close());
+    return peer;
+  }
+
+  /** One call on the control socket. */
+  control(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({ socketPath: this.controlSocket, method, path }, (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, body: text === '' ? undefined : JSON.parse(text) });
+        });
+      });
+      request.on('error', reject);
+      request.end(typeof body === 'string' ? body : body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  /** GET on the internal address. */
+  internal(path: string): Promise<Response> {
+    return fetch(`http://${RELAY_IP}:${this.internalPort}${path}`);
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers) await close();
+    await this.service.close();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** A plain UDP socket in the place of an SFU. */
+export class Peer {
+  readonly address: string;
+  readonly port: number;
+  readonly #socket: Socket;
+  readonly #received: { data: Buffer; port: number; address: string }[] = [];
+  #wake: (() => void) | undefined;
+  #closed = false;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    ({ address: this.address, port: this.port } = socket.address());
+    socket.on('message', (data, from) => {
+      this.#received.push({ data, port: from.port, address: from.address });
+      this.#wake?.();
+    });
+  }
+
+  static async open(address: string, port: number): Promise<Peer> {
+    const socket = createSocket('udp4');
+    socket.bind({ address, port });
+    await once(socket, 'listening');
+    return new Peer(socket);
+  }
+
+  /** Packets that have come and were not taken by `next`. */
+  get waiting(): number {
+    return this.#received.length;
+  }
+
+  /** The next packet. */
+  async next(timeoutMs = 3_000): Promise<{ data: Buffer; port: number; address: string }> {
+    const first = this.#received.shift();
+    if (first) return first;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no packet within ${timeoutMs} ms`)), timeoutMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    return this.next(timeoutMs);
+  }
+
+  send(data: Uint8Array, port: number, address = RELAY_IP): void {
+    this.#socket.send(data, port, address);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+    await once(this.#socket, 'close');
+  }
+}
