@@ -7,6 +7,7 @@ export * from './browser/firefox.ts';
 export * from './browser/observer.ts';
 export * from './cluster/cli.ts';
 export * from './cluster/database.ts';
+export * from './cluster/gateway-call.ts';
 export * from './cluster/leftovers.ts';
 export * from './cluster/local-cluster.ts';
 export * from './cluster/run-files.ts';

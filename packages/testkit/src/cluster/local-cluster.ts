@@ -5,6 +5,7 @@ import { type WebrtcStatus, webrtcStatusSchema } from '@orama/protocol';
 import { isAlive, killNow, processesMentioning } from '../system/processes.ts';
 import { waitFor, waitUntil } from '../wait.ts';
 import { CliProcess, type CliResult } from './cli.ts';
+import { callGateway, type GatewayAnswer, type GatewayCall } from './gateway-call.ts';
 import { type ServiceProcess, serviceProcesses } from './run-files.ts';
 
 export interface ClusterOptions {
@@ -34,6 +35,8 @@ interface DevState {
 export interface NamespaceAccess {
   name: string;
   apiKey: string;
+  /** Base URL of the namespace at the gateway of a node. */
+  origin(node: number): string;
   /** Address of the call page, ready to open. */
   callUrl(options: { room: string; name: string; node?: number }): string;
 }
@@ -107,13 +110,17 @@ export class LocalCluster {
 
   async createNamespace(name: string): Promise<NamespaceAccess> {
     const { apiKey } = await this.json<{ apiKey: string }>('namespace', 'create', name);
+    const origin = (node: number) => {
+      const { port } = new URL(this.node(node).gateway);
+      return `http://ns-${name}.${this.state.baseDomain}:${port}`;
+    };
     return {
       name,
       apiKey,
+      origin,
       callUrl: ({ room, name: user, node = 1 }) => {
-        const { port } = new URL(this.node(node).gateway);
         const query = new URLSearchParams({ room, name: user, api_key: apiKey, autojoin: '1' });
-        return `http://ns-${name}.${this.state.baseDomain}:${port}/call?${query}`;
+        return `${origin(node)}/call?${query}`;
       },
     };
   }
@@ -123,6 +130,11 @@ export class LocalCluster {
     const access = await this.createNamespace(name);
     await this.orama('namespace', 'enable', 'webrtc', '--namespace', name, ...options);
     return access;
+  }
+
+  /** A REST call to the namespace with its owner's key. */
+  gateway(access: NamespaceAccess, method: string, path: string, call?: GatewayCall): Promise<GatewayAnswer> {
+    return callGateway(access, method, path, call);
   }
 
   async status(namespace: string): Promise<WebrtcStatus> {

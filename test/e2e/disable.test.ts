@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { EXIT } from '@orama/protocol';
+import { LocalCluster, leftoversOf, portBlocksOf, rowsOf, snapshotOf } from '@orama/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+let cluster: LocalCluster;
+const STATE = ['namespace_webrtc_config', 'webrtc_port_allocations', 'dns_records', 'operations', 'namespaces'];
+
+beforeAll(async () => {
+  cluster = await LocalCluster.start({ prefix: 90 });
+  await cluster.createEnabled('stays');
+});
+afterAll(() => cluster.stop());
+
+test('disable leaves no process, tenant, socket, row, record or file of the namespace, and its neighbour untouched', async () => {
+  const access = await cluster.createEnabled('goes');
+  const blocks = portBlocksOf(cluster.databaseFile, 'goes');
+  expect(blocks).toHaveLength(5);
+  // What is to vanish is seen first: otherwise the look would prove nothing.
+  const before = (await leftoversOf(cluster, 'goes', blocks)).join('\n');
+  for (const kind of ['process', 'unit', 'TURN tenant', 'socket', 'rows in', 'file', 'record'])
+    expect(before).toContain(kind);
+  const neighbour = [1, 2, 3].map((node) => cluster.pidOf(node, 'orama-namespace-sfu@stays'));
+
+  const { output } = await cluster.orama('namespace', 'disable', 'webrtc', '--namespace', 'goes');
+  expect(output).toContain('goes');
+  expect(await leftoversOf(cluster, 'goes', blocks)).toEqual([]);
+  expect(rowsOf(cluster.databaseFile, 'goes')).toEqual({});
+  expect(readFileSync(cluster.recordsFile, 'utf8')).not.toContain('goes');
+
+  expect((await cluster.gateway(access, 'POST', '/v1/webrtc/turn/credentials')).body).toMatchObject({
+    error: { code: 'WEBRTC_NOT_ENABLED' },
+  });
+  expect([1, 2, 3].map((node) => cluster.pidOf(node, 'orama-namespace-sfu@stays'))).toEqual(neighbour);
+  expect((await cluster.status('stays')).healthy).toBe(true);
+
+  await cluster.orama('namespace', 'delete', 'goes');
+  const { code } = await cluster.run('namespace', 'webrtc-status', '--namespace', 'goes');
+  expect(code).toBe(EXIT.notFound);
+});
+
+test('enabling twice and disabling twice say so plainly and change nothing', async () => {
+  await cluster.createEnabled('twice');
+  const pids = [1, 2, 3].map((node) => cluster.pidOf(node, 'orama-namespace-sfu@twice'));
+  const enabled = snapshotOf(cluster.databaseFile, STATE);
+  const again = await cluster.orama('namespace', 'enable', 'webrtc', '--namespace', 'twice');
+  expect(again.output).toMatch(/already enabled/);
+  expect(snapshotOf(cluster.databaseFile, STATE)).toBe(enabled);
+  expect([1, 2, 3].map((node) => cluster.pidOf(node, 'orama-namespace-sfu@twice'))).toEqual(pids);
+
+  await cluster.orama('namespace', 'disable', 'webrtc', '--namespace', 'twice');
+  const disabled = snapshotOf(cluster.databaseFile, STATE);
+  const twice = await cluster.orama('namespace', 'disable', 'webrtc', '--namespace', 'twice');
+  expect(twice.output).toMatch(/not enabled|already disabled/);
+  expect(snapshotOf(cluster.databaseFile, STATE)).toBe(disabled);
+});
+
+test('a namespace with WebRTC on cannot be deleted', async () => {
+  const before = snapshotOf(cluster.databaseFile, STATE);
+  const { code, stderr } = await cluster.run('namespace', 'delete', 'stays');
+  expect(code).toBe(EXIT.conflict);
+  expect(stderr).toContain('NAMESPACE_HAS_WEBRTC');
+  expect(snapshotOf(cluster.databaseFile, STATE)).toBe(before);
+});
+
+test('enabling again after a disable gives a fresh secret: credentials of the earlier life are refused', async () => {
+  const access = await cluster.createEnabled('reborn');
+  const first = (await cluster.gateway(access, 'POST', '/v1/webrtc/turn/credentials')).body as {
+    password: string;
+    username: string;
+  };
+  await cluster.orama('namespace', 'disable', 'webrtc', '--namespace', 'reborn');
+  await cluster.orama('namespace', 'enable', 'webrtc', '--namespace', 'reborn');
+  const secrets = (await cluster.gateway(access, 'POST', '/v1/webrtc/turn/credentials')).body as typeof first;
+  expect(secrets.password).not.toBe(first.password);
+});
+
+test('"orama dev stop" ends every process, and a second one says that nothing ran', async () => {
+  const own = await LocalCluster.start({ prefix: 95 });
+  await own.createEnabled('short');
+  expect(own.processes().length).toBeGreaterThanOrEqual(3 * 4);
+  await own.orama('dev', 'stop');
+  expect(own.processes()).toEqual([]);
+  const { output } = await own.orama('dev', 'stop');
+  expect(output).toMatch(/no cluster ran/);
+  await own.stop();
+});
