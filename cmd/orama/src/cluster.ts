@@ -1,0 +1,13 @@
+import { ControlplaneClient } from '@orama/controlplane';
+import { readSecretFile } from '@orama/core';
+import type { Context } from './context.ts';
+import type { ClusterAccess } from './settings.ts';
+
+/** The cluster that a command is about. */
+export function connect(context: Context): ControlplaneClient {
+  return connectTo(context.settings.cluster());
+}
+
+export function connectTo(access: ClusterAccess): ControlplaneClient {
+  return new ControlplaneClient({ endpoints: access.endpoints, clusterKey: readSecretFile(access.clusterKeyFile) });
+}

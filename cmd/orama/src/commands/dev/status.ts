@@ -1,0 +1,40 @@
+import { UserError } from '@orama/core';
+import { Command } from 'commander';
+import { connectTo } from '../../cluster.ts';
+import { type Context, withContext } from '../../context.ts';
+import { lockHolder } from '../../dev/lock.ts';
+import { missingParts } from '../../dev/readiness.ts';
+import { examples } from '../../options.ts';
+import { readDevState } from '../../settings.ts';
+import { describeDevCluster } from './describe.ts';
+
+export function devStatusCommand(): Command {
+  return new Command('status')
+    .description('show the local cluster and how its nodes are; exits with 3 when it does not run')
+    .addHelpText('after', examples('orama dev status', 'orama dev status --json'))
+    .action(withContext(showStatus));
+}
+
+async function showStatus({ settings, output }: Context): Promise<void> {
+  const state = readDevState(settings.dataDir);
+  if (!state || !lockHolder(settings.dataDir)) {
+    throw new UserError('UNAVAILABLE', `no local cluster runs on ${settings.dataDir}`, {
+      hint: 'start it with "orama dev start --detach"',
+      details: { reason: 'unreachable' },
+    });
+  }
+  const cluster = await connectTo({
+    endpoints: state.nodes.map((node) => node.api),
+    clusterKeyFile: state.clusterKeyFile,
+  }).getCluster();
+  const missing = missingParts(state.nodes, cluster);
+  output.result(
+    { dataDir: settings.dataDir, state: state.state, healthy: missing.length === 0, missing, dev: state, cluster },
+    () =>
+      [
+        `${state.state}, data in ${settings.dataDir}, supervisor process ${state.supervisor?.pid ?? '-'}`,
+        describeDevCluster(output, state, cluster),
+        ...(missing.length === 0 ? [] : [`not well: ${missing.join(', ')}`]),
+      ].join('\n'),
+  );
+}

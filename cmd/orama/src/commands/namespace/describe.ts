@@ -1,0 +1,74 @@
+import type { ServiceStatus, WebrtcStatus } from '@orama/protocol';
+import type { Output } from '../../output/output.ts';
+import { renderFields, renderTable } from '../../output/table.ts';
+
+/** The status of a namespace as people read it: what is wanted, what is seen, and what is wrong. */
+export function describeStatus(output: Output, status: WebrtcStatus): string {
+  if (status.state === 'off') {
+    const next = `enable it with "orama namespace enable webrtc --namespace ${status.namespace}"`;
+    return [`WebRTC is off for namespace ${status.namespace}; ${next}`, ...problems(output, status)].join('\n');
+  }
+  const health = status.healthy ? output.style('green', 'healthy') : output.style('red', 'not healthy');
+  return [
+    renderFields([
+      ['namespace', status.namespace],
+      ['WebRTC', `${status.state}, ${health}`],
+      ['SFU nodes', String(status.sfuNodeCount)],
+      ['TURN nodes', String(status.turnNodeCount)],
+      ['TURN credentials', `live ${status.turnCredentialTtlSec} s`],
+      ['TURN name', status.turnDomain],
+      ['TURN URIs', status.turnUris.join('\n                  ') || '-'],
+      ['rooms', String(status.rooms)],
+      ...(status.enabledAt
+        ? [['enabled', `${status.enabledAt} by ${status.enabledBy ?? '-'}`] as [string, string]]
+        : []),
+    ]),
+    renderTable(
+      output,
+      ['node', 'service', 'state', 'address', 'ports', 'load', 'since', 'reason'],
+      status.services.map((service) => [
+        service.node,
+        service.service,
+        describeService(output, service),
+        service.address,
+        service.ports,
+        describeLoad(service),
+        service.since,
+        service.reason ?? '',
+      ]),
+    ),
+    ...(status.dns.length === 0
+      ? []
+      : [
+          renderTable(
+            output,
+            ['DNS name', 'type', 'value', 'ttl', 'served'],
+            status.dns.map((record) => [
+              record.fqdn,
+              record.type,
+              record.value,
+              `${record.ttl} s`,
+              record.served ? 'yes' : 'no',
+            ]),
+          ),
+        ]),
+    ...problems(output, status),
+    ...(status.operation ? [`${status.operation.kind} is going on since ${status.operation.createdAt}`] : []),
+  ].join('\n');
+}
+
+function describeService(output: Output, service: ServiceStatus): string {
+  if (service.healthy) return output.style('green', 'healthy');
+  const wanted = service.desired === 'absent' && service.observed !== 'absent' ? ', to be removed' : '';
+  return output.style('red', `${service.observed}${wanted}`);
+}
+
+function describeLoad(service: ServiceStatus): string {
+  if (service.peers !== undefined) return `${service.peers} peers`;
+  if (service.allocations !== undefined) return `${service.allocations} allocations`;
+  return '';
+}
+
+function problems(output: Output, status: WebrtcStatus): string[] {
+  return status.problems.map((problem) => `${output.style('red', 'problem')}: ${problem}`);
+}

@@ -1,0 +1,53 @@
+import { namespaceNameSchema } from '@orama/protocol';
+import { Argument, Command } from 'commander';
+import { type Context, withContext } from '../../context.ts';
+import { examples, integerOption, schemaOption } from '../../options.ts';
+import { changeWebrtc } from './change-webrtc.ts';
+import { describeStatus } from './describe.ts';
+
+interface EnableOptions {
+  namespace: string;
+  sfuNodes: number;
+  turnNodes: number;
+  turnCredentialTtl: number;
+  timeout: number;
+}
+
+export function namespaceEnableCommand(): Command {
+  return new Command('enable')
+    .description('turn a feature on for a namespace and wait until it serves')
+    .addArgument(new Argument('<feature>', 'what to turn on').choices(['webrtc']))
+    .requiredOption('--namespace, --ns <name>', 'the namespace', schemaOption(namespaceNameSchema))
+    .option('--sfu-nodes <count>', 'nodes that run an SFU for it', integerOption(1, 9), 3)
+    .option('--turn-nodes <count>', 'nodes that serve TURN for it', integerOption(1, 9), 2)
+    .option('--turn-credential-ttl <seconds>', 'life of a TURN credential', integerOption(5, 86_400), 600)
+    .option('--timeout <seconds>', 'how long to wait; the work goes on afterwards', integerOption(1, 3_600), 60)
+    .addHelpText(
+      'after',
+      examples(
+        'orama namespace enable webrtc --namespace myapp',
+        'orama namespace enable webrtc --ns myapp --turn-nodes 3',
+      ),
+    )
+    .action(withContext(enableWebrtc));
+}
+
+async function enableWebrtc(context: Context, _feature: string, options: EnableOptions): Promise<void> {
+  const { namespace } = options;
+  await changeWebrtc(context, {
+    namespace,
+    timeoutSec: options.timeout,
+    doing: 'enabling WebRTC',
+    begin: (client) =>
+      client.enableWebrtc(namespace, {
+        sfuNodeCount: options.sfuNodes,
+        turnNodeCount: options.turnNodes,
+        turnCredentialTtlSec: options.turnCredentialTtl,
+      }),
+    describe: ({ message, status, outcome }) =>
+      [
+        outcome === 'unchanged' ? message : `WebRTC is enabled for namespace ${namespace}`,
+        describeStatus(context.output, status),
+      ].join('\n\n'),
+  });
+}

@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '@orama/core';
+
+const DAEMONS = ['controlplane', 'gateway', 'turn', 'sfu'] as const;
+type Daemon = (typeof DAEMONS)[number];
+
+/** Command lines of our daemons, without `--config`. Throws when they are not built. */
+export function findPrograms(): Record<Daemon, [string, ...string[]]> {
+  const main = (name: Daemon) => fileURLToPath(new URL(`../../../${name}/dist/main.js`, import.meta.url));
+  const missing = DAEMONS.filter((name) => !existsSync(main(name)));
+  if (missing.length > 0) {
+    throw new UserError('UNAVAILABLE', `the programs ${missing.join(', ')} are not built`, {
+      hint: 'run "npx -y pnpm@12 run build"',
+    });
+  }
+  const command = (name: Daemon): [string, ...string[]] => [process.execPath, main(name)];
+  return {
+    controlplane: command('controlplane'),
+    gateway: command('gateway'),
+    turn: command('turn'),
+    sfu: command('sfu'),
+  };
+}
+
+/** Command line of this program itself. */
+export function ownCommand(): [string, ...string[]] {
+  // The arguments of node (such as a module condition) belong to it.
+  return [
+    process.execPath,
+    ...process.execArgv,
+    process.argv[1] ?? fileURLToPath(new URL('../main.js', import.meta.url)),
+  ];
+}

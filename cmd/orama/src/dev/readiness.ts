@@ -1,0 +1,74 @@
+import type { ControlplaneClient } from '@orama/controlplane';
+import { OramaError } from '@orama/core';
+import type { ClusterStatus } from '@orama/protocol';
+import { pause } from '../wait.ts';
+import type { DevNode } from './state.ts';
+
+const CLUSTER_TIMEOUT_MS = 60_000;
+const NAMESPACES_TIMEOUT_MS = 60_000;
+const POLL_MS = 150;
+
+/** Waits until every node's controlplane is alive and its services are healthy. Throws `TIMEOUT` naming what is missing. */
+export async function waitForCluster(options: {
+  client: ControlplaneClient;
+  nodes: DevNode[];
+  signal: AbortSignal;
+  onProgress: (text: string) => void;
+  throwIfHopeless: () => void;
+}): Promise<void> {
+  const deadline = performance.now() + CLUSTER_TIMEOUT_MS;
+  for (;;) {
+    options.throwIfHopeless();
+    const cluster = await options.client.getCluster().catch(() => undefined);
+    const missing = missingParts(options.nodes, cluster);
+    if (missing.length === 0) return;
+    if (performance.now() >= deadline) {
+      throw new OramaError(
+        'TIMEOUT',
+        `the cluster is not up after ${CLUSTER_TIMEOUT_MS / 1000} s: ${missing.join(', ')}`,
+        {
+          hint: 'see "orama dev logs"',
+          details: { missing },
+        },
+      );
+    }
+    options.onProgress(`waiting for ${missing.join(', ')}`);
+    await pause(POLL_MS, options.signal);
+  }
+}
+
+/** What keeps a cluster from being up, each in words. */
+export function missingParts(nodes: Pick<DevNode, 'id'>[], cluster: ClusterStatus | undefined): string[] {
+  if (!cluster) return ['a controlplane to answer'];
+  return nodes.flatMap(({ id }) => {
+    const node = cluster.nodes.find((candidate) => candidate.id === id);
+    if (!node?.alive) return [`the controlplane of ${id}`];
+    return node.core.filter((core) => !core.healthy).map((core) => `${core.service} of ${id}`);
+  });
+}
+
+/** Waits until the namespaces that are enabled are healthy again. One that does not come back is told, not waited for. */
+export async function waitForNamespaces(options: {
+  client: ControlplaneClient;
+  signal: AbortSignal;
+  onProgress: (text: string) => void;
+}): Promise<void> {
+  const deadline = performance.now() + NAMESPACES_TIMEOUT_MS;
+  for (const { name, webrtc } of await options.client.listNamespaces()) {
+    if (webrtc !== 'enabled') continue;
+    for (;;) {
+      const status = await options.client.getWebrtcStatus(name).catch(() => undefined);
+      if (status?.healthy) {
+        options.onProgress(`namespace ${name} is back`);
+        break;
+      }
+      const why = status?.problems[0] ?? 'its status is not known yet';
+      if (performance.now() >= deadline) {
+        options.onProgress(`namespace ${name} is not healthy yet: ${why}`);
+        break;
+      }
+      options.onProgress(`restoring namespace ${name}: ${why}`);
+      await pause(POLL_MS, options.signal);
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import { Command, Option } from 'commander';
+import { demoCommand } from './commands/demo/demo.ts';
+import { devLogsCommand } from './commands/dev/logs.ts';
+import { devStartCommand } from './commands/dev/start.ts';
+import { devStatusCommand } from './commands/dev/status.ts';
+import { devStopCommand } from './commands/dev/stop.ts';
+import { namespaceCreateCommand } from './commands/namespace/create.ts';
+import { namespaceDeleteCommand } from './commands/namespace/delete.ts';
+import { namespaceDisableCommand } from './commands/namespace/disable.ts';
+import { namespaceEnableCommand } from './commands/namespace/enable.ts';
+import { namespaceListCommand } from './commands/namespace/list.ts';
+import { namespaceWebrtcStatusCommand } from './commands/namespace/webrtc-status.ts';
+import { collectOption, examples } from './options.ts';
+
+/** The whole command line. Errors are thrown as CommanderError, never printed here. */
+export function createProgram(version: string): Command {
+  const program = new Command('orama')
+    .description('Self-hosted, multi-tenant TURN, SFU and signalling for a few servers joined by WireGuard')
+    .version(version, '-v, --version', 'show the version')
+    .option('--json', 'print the result as JSON on stdout, and nothing else there')
+    .option('--data-dir <folder>', 'data of the local cluster (ORAMA_DATA_DIR; default ~/.local/state/orama/dev)')
+    .addOption(
+      new Option(
+        '--api <url>',
+        'controlplane to talk to instead of the local cluster; repeatable (ORAMA_API)',
+      ).argParser(collectOption),
+    )
+    .option('--cluster-key-file <file>', 'key of that cluster (ORAMA_CLUSTER_KEY_FILE)')
+    .addHelpText(
+      'after',
+      examples(
+        'orama demo',
+        'orama dev start --detach',
+        'orama namespace create myapp',
+        'orama namespace enable webrtc --namespace myapp',
+      ),
+    );
+
+  const dev = new Command('dev').description('a whole cluster on this machine');
+  for (const command of [devStartCommand(), devStatusCommand(), devStopCommand(), devLogsCommand()])
+    dev.addCommand(command);
+
+  const namespace = new Command('namespace')
+    .alias('ns')
+    .description('namespaces (tenants) and what is turned on for them');
+  for (const command of [
+    namespaceCreateCommand(),
+    namespaceListCommand(),
+    namespaceDeleteCommand(),
+    namespaceEnableCommand(),
+    namespaceDisableCommand(),
+    namespaceWebrtcStatusCommand(),
+  ])
+    namespace.addCommand(command);
+
+  for (const command of [demoCommand(), dev, namespace]) program.addCommand(command);
+  configure(program);
+  return program;
+}
+
+// Commands added ready-made do not take over their parent's settings.
+function configure(command: Command): void {
+  command
+    .exitOverride()
+    .configureOutput({ outputError() {} })
+    .configureHelp({ showGlobalOptions: true })
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false);
+  for (const child of command.commands) configure(child);
+}
+
+/** The words of `argv` that name a command, for example `namespace enable`. */
+export function commandPath(program: Command, argv: readonly string[]): string {
+  const path = [program.name()];
+  let command: Command = program;
+  for (const word of argv) {
+    const child = command.commands.find((candidate) => candidate.name() === word || candidate.aliases().includes(word));
+    if (!child) continue;
+    path.push(child.name());
+    command = child;
+  }
+  return path.join(' ');
+}

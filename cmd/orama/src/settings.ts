@@ -1,0 +1,93 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseConfig, UserError } from '@orama/core';
+import { z } from 'zod';
+import { type DevState, devStateSchema } from './dev/state.ts';
+
+/** Options that every command takes. */
+export const globalOptionsSchema = z.object({
+  json: z.boolean().default(false),
+  dataDir: z.string().min(1).optional(),
+  api: z.array(z.url({ protocol: /^https?$/, error: 'use a URL such as http://10.0.0.1:6001' })).optional(),
+  clusterKeyFile: z.string().min(1).optional(),
+});
+export type GlobalOptions = z.input<typeof globalOptionsSchema>;
+
+const environmentSchema = z.object({
+  ORAMA_DATA_DIR: z.string().min(1).optional(),
+  /** Several URLs are separated by commas. */
+  ORAMA_API: z.string().min(1).optional(),
+  ORAMA_CLUSTER_KEY_FILE: z.string().min(1).optional(),
+  ORAMA_CHROMIUM: z.string().min(1).optional(),
+  XDG_STATE_HOME: z.string().min(1).optional(),
+  PATH: z.string().default(''),
+});
+type Environment = z.infer<typeof environmentSchema>;
+
+/** What a command line and its environment come to. Options win over variables, variables over the local cluster. */
+export interface Settings {
+  json: boolean;
+  /** Data directory of the local cluster; absolute. */
+  dataDir: string;
+  /** Browser to use instead of the one found in `path`. */
+  chromium: string | undefined;
+  /** Folders to look for programs in. */
+  path: string[];
+  /** Where the controlplanes answer and which key they know. Read when first needed. */
+  cluster(): ClusterAccess;
+}
+
+export interface ClusterAccess {
+  /** Base URLs of controlplanes, tried in order. */
+  endpoints: string[];
+  clusterKeyFile: string;
+}
+
+/** The environment of this process, checked. The only place of the CLI that reads it. */
+export function readEnvironment(): Environment {
+  return parseConfig(environmentSchema, process.env, 'the environment');
+}
+
+/** Joins options and environment. Throws ConfigError when one of them is malformed. */
+export function resolveSettings(options: GlobalOptions, environment: Environment): Settings {
+  const given = parseConfig(globalOptionsSchema, options, 'the command line');
+  const stateHome = environment.XDG_STATE_HOME ?? join(homedir(), '.local', 'state');
+  const dataDir = resolve(given.dataDir ?? environment.ORAMA_DATA_DIR ?? join(stateHome, 'orama', 'dev'));
+  return {
+    json: given.json,
+    dataDir,
+    chromium: environment.ORAMA_CHROMIUM,
+    path: environment.PATH.split(':').filter((folder) => folder !== ''),
+    cluster() {
+      const named = given.api ?? environment.ORAMA_API?.split(',').map((url) => url.trim());
+      const keyFile = given.clusterKeyFile ?? environment.ORAMA_CLUSTER_KEY_FILE;
+      const local = named && keyFile ? undefined : readDevState(dataDir);
+      const endpoints = named ?? local?.nodes.map((node) => node.api);
+      const clusterKeyFile = keyFile ?? local?.clusterKeyFile;
+      if (endpoints && clusterKeyFile) return { endpoints, clusterKeyFile };
+      throw new UserError('UNAVAILABLE', `no cluster is known: there is no local cluster in ${dataDir}`, {
+        hint: 'start one with "orama dev start --detach", or name one with --api <url> and --cluster-key-file <file>',
+        details: { reason: 'unreachable' },
+      });
+    },
+  };
+}
+
+/** File that says where the local cluster of a data directory is. */
+export function devStateFile(dataDir: string): string {
+  return join(dataDir, 'dev.json');
+}
+
+/** The local cluster as its supervisor last wrote it down, or undefined when none was ever started there. */
+export function readDevState(dataDir: string): DevState | undefined {
+  const file = devStateFile(dataDir);
+  if (!existsSync(file)) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    value = undefined;
+  }
+  return parseConfig(devStateSchema, value, file);
+}
