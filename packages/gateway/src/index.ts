@@ -1,1 +1,2 @@
-export {};
+// The map of the gateway.
+export { Gateway, type GatewayOptions } from './gateway.ts';

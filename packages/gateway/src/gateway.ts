@@ -1,0 +1,123 @@
+import type { Server } from 'node:http';
+import {
+  AddressSet,
+  type Clock,
+  closeServer,
+  createInternalServer,
+  createMetrics,
+  healthHandler,
+  type Logger,
+  listen,
+  type Runnable,
+  SecretBox,
+  systemClock,
+} from '@orama/core';
+import type { GatewayConfig } from '@orama/protocol';
+import { createStore, type Database, TURN_SECRET_PURPOSE } from '@orama/store';
+import type { FastifyInstance } from 'fastify';
+import { Authenticator } from './auth/authenticator.ts';
+import { createGatewayMetrics } from './metrics.ts';
+import { RoomPlacer } from './rooms/room-placer.ts';
+import { RoomService } from './rooms/room-service.ts';
+import { SfuClient } from './rooms/sfu-client.ts';
+import { routeCallPage } from './routes/call-page.ts';
+import { routeRooms } from './routes/rooms.ts';
+import { routeTurnCredentials } from './routes/turn-credentials.ts';
+import { createPublicServer } from './server.ts';
+import { SeatWatch } from './signalling/seat-watch.ts';
+import { SignallingServer } from './signalling/signalling-server.ts';
+import { TurnUris } from './turn-uris.ts';
+import { WebrtcSettingsReader } from './webrtc-settings.ts';
+
+export interface GatewayOptions {
+  config: GatewayConfig;
+  /** Opens the secrets that the store keeps sealed. */
+  clusterKey: string;
+  /** Open and migrated; closed by `stop`. */
+  database: Database;
+  logger: Logger;
+  /** Folder of the built call page, served when the configuration says so. */
+  callPageDir?: string;
+  clock?: Clock;
+}
+
+/** A node's gateway: REST and signalling on the public listener, health and metrics on the internal one. */
+export class Gateway implements Runnable {
+  readonly #options: GatewayOptions;
+  #app: FastifyInstance | null = null;
+  #signalling: SignallingServer | null = null;
+  #watch: SeatWatch | null = null;
+  #internal: Server | null = null;
+  #notReady: string | null = 'starting';
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { config, database, logger, clusterKey, callPageDir, clock = systemClock } = this.#options;
+    const { limits } = config;
+    const registry = createMetrics('gateway');
+    const metrics = createGatewayMetrics(registry);
+    const trustedProxies = new AddressSet(config.trustedProxies);
+    const { keys, ports, rooms, nodes, reports, webrtc } = createStore(database);
+    const authenticator = new Authenticator({
+      keys,
+      clock,
+      baseDomain: config.baseDomain,
+      requestsPerKey: limits.requestsPerKey,
+    });
+    const settings = new WebrtcSettingsReader(webrtc, new SecretBox(clusterKey, TURN_SECRET_PURPOSE));
+    const client = new SfuClient(clock);
+    const turnUris = new TurnUris({
+      ports,
+      nodes,
+      reports,
+      advertise: config.turnAdvertise,
+      baseDomain: config.baseDomain,
+    });
+
+    const app = await createPublicServer({ limits, trustedProxies, clock, logger, metrics });
+    routeTurnCredentials(app, { authenticator, settings, turnUris, clock });
+    routeRooms(app, { authenticator, rooms: new RoomService({ rooms, ports, settings, client, clock, logger }) });
+    if (config.callPage && callPageDir !== undefined) await routeCallPage(app, callPageDir);
+    const placer = new RoomPlacer({ rooms, ports, client, clock });
+    const signalling = new SignallingServer({
+      authenticator,
+      settings,
+      placer,
+      clock,
+      logger,
+      metrics,
+      limits,
+      trustedProxies,
+    });
+    app.server.on('upgrade', (request, socket, head) => signalling.upgrade(request, socket, head));
+    this.#watch = new SeatWatch({ sessions: () => signalling.sessions, rooms, authenticator, clock, logger });
+
+    this.#internal = createInternalServer(
+      healthHandler(registry, () => this.#notReady),
+      logger,
+    );
+    await listen(this.#internal, config.internal);
+    await app.listen({ host: config.listen.address, port: config.listen.port });
+    this.#app = app;
+    this.#signalling = signalling;
+    this.#notReady = null;
+  }
+
+  /** Sends clients elsewhere, lets requests under way finish within `drainTimeoutMs`, then closes everything. */
+  async stop(): Promise<void> {
+    const { config, database, clock = systemClock } = this.#options;
+    this.#notReady = 'draining';
+    this.#watch?.stop();
+    if (this.#app && this.#signalling) {
+      const { server } = this.#app;
+      const deadline = clock.after(config.drainTimeoutMs, () => server.closeAllConnections());
+      await Promise.all([this.#app.close(), this.#signalling.drain(config.drainTimeoutMs)]);
+      deadline.cancel();
+    }
+    if (this.#internal) await closeServer(this.#internal);
+    await database.close();
+  }
+}

@@ -1,0 +1,110 @@
+import type { Clock } from '@orama/core';
+import type { PortAllocationsRepository, RoomRow, RoomsRepository } from '@orama/store';
+import { notEnabled } from '../webrtc-settings.ts';
+import { type Candidate, chooseSfu } from './choose-sfu.ts';
+import type { SfuClient } from './sfu-client.ts';
+import { authorityOf, listSfus, type Sfu, sfuAt } from './sfus.ts';
+
+/** A room and the SFU that holds it. */
+export interface PlacedRoom {
+  row: RoomRow;
+  sfu: Sfu;
+}
+
+/** An SFU that failed somebody is asked for its health before it is trusted again, for so long. */
+const SUSPECT_MS = 5_000;
+/** An SFU's health is asked for at most so often. */
+const HEALTH_CACHE_MS = 500;
+/** How often a placement is tried anew because the row changed under it. */
+const MAX_ROUNDS = 6;
+
+/**
+ * Finds the SFU of a room. The row decides; it is claimed in one statement, so that of several gateways one wins and
+ * the others follow. A room moves only when its SFU failed a caller, drains, or is no longer one of the namespace's.
+ */
+export class RoomPlacer {
+  readonly #rooms: RoomsRepository;
+  readonly #ports: PortAllocationsRepository;
+  readonly #client: SfuClient;
+  readonly #clock: Clock;
+  readonly #suspectUntil = new Map<string, number>();
+  readonly #health = new Map<string, { atMs: number; answer: Promise<Candidate | null> }>();
+
+  constructor(options: {
+    rooms: RoomsRepository;
+    ports: PortAllocationsRepository;
+    client: SfuClient;
+    clock: Clock;
+  }) {
+    this.#rooms = options.rooms;
+    this.#ports = options.ports;
+    this.#client = options.client;
+    this.#clock = options.clock;
+  }
+
+  /**
+   * The room with its SFU, claimed now if it has none that works. Null when no SFU can take it.
+   * @param failed nodes whose SFU has failed this caller already
+   * @throws UserError WEBRTC_NOT_ENABLED when WebRTC was disabled meanwhile
+   */
+  async place(namespace: string, roomId: string, failed: ReadonlySet<string>): Promise<PlacedRoom | null> {
+    const sfus = await listSfus(this.#ports, namespace);
+    let row = await this.#rooms.get(namespace, roomId);
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const current = sfuAt(sfus, row?.place ?? null);
+      if (row && current && !failed.has(current.nodeId) && (await this.#isUsable(current))) {
+        if (await this.#rooms.touch(row, this.#clock.now())) return { row, sfu: current };
+        row = await this.#rooms.get(namespace, roomId);
+        continue;
+      }
+      const candidates = await this.#candidates(sfus.filter((sfu) => !failed.has(sfu.nodeId)));
+      const chosen = chooseSfu(candidates, namespace, roomId);
+      if (!chosen) return null;
+      row = await this.#rooms.claim({
+        namespace,
+        roomId,
+        place: { nodeId: chosen.nodeId, internalIp: chosen.address, signalingPort: chosen.port },
+        seenGeneration: row?.generation ?? null,
+        nowMs: this.#clock.now(),
+      });
+      if (!row) throw notEnabled(namespace);
+    }
+    return null;
+  }
+
+  /** Notes that an SFU failed a caller, so that the next one asks for its health first. */
+  suspect(sfu: Sfu): void {
+    const nowMs = this.#clock.monotonic();
+    for (const [authority, untilMs] of this.#suspectUntil) {
+      if (untilMs <= nowMs) this.#suspectUntil.delete(authority);
+    }
+    this.#suspectUntil.set(authorityOf(sfu), nowMs + SUSPECT_MS);
+    this.#health.delete(authorityOf(sfu));
+  }
+
+  async #isUsable(sfu: Sfu): Promise<boolean> {
+    if ((this.#suspectUntil.get(authorityOf(sfu)) ?? 0) <= this.#clock.monotonic()) return true;
+    return (await this.#ask(sfu)) !== null;
+  }
+
+  async #candidates(sfus: Sfu[]): Promise<Candidate[]> {
+    const answers = await Promise.all(sfus.map((sfu) => this.#ask(sfu)));
+    return answers.filter((answer) => answer !== null);
+  }
+
+  /** The SFU with its load, or null when it does not answer or drains. */
+  #ask(sfu: Sfu): Promise<Candidate | null> {
+    const nowMs = this.#clock.monotonic();
+    for (const [authority, { atMs }] of this.#health) {
+      if (nowMs - atMs >= HEALTH_CACHE_MS) this.#health.delete(authority);
+    }
+    const known = this.#health.get(authorityOf(sfu));
+    if (known) return known.answer;
+    const answer = this.#client.health(sfu).then(
+      (health) => (health.status === 'ok' ? { sfu, peers: health.peers } : null),
+      () => null,
+    );
+    this.#health.set(authorityOf(sfu), { atMs: nowMs, answer });
+    return answer;
+  }
+}
