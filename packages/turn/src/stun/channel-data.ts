@@ -2,8 +2,11 @@
 export const CHANNEL_HEADER_BYTES = 4;
 /** Lowest channel number a client may bind (RFC 8656 section 12). */
 export const CHANNEL_MIN = 0x4000;
-/** Highest channel number a client may bind. */
-export const CHANNEL_MAX = 0x4fff;
+/**
+ * Highest channel number a client may bind. RFC 8656 stops at 0x4fff; clients of RFC 5766, coturn's among them, pick
+ * any up to 0x7ffe, and no other protocol shares our ports.
+ */
+export const CHANNEL_MAX = 0x7ffe;
 
 /** True when the first byte of a packet or frame says ChannelData (top bits 01) and not STUN (00). */
 export function isChannelData(firstByte: number): boolean {
