@@ -39,7 +39,9 @@ async function runDemo(context: Context, options: DemoOptions): Promise<void> {
   let started = false;
   try {
     await withInterrupt(async (signal) => {
-      const demo = await prepareDemo(context, options, signal, () => void (started = true));
+      const demo = await prepareDemo(context, options, signal, () => {
+        started = true;
+      });
       const summary = () =>
         [describeStatus(output, demo.status), '', `call page: ${output.style(['bold', 'cyan'], demo.url)}`].join('\n');
       if (options.check) {

@@ -1,0 +1,73 @@
+// Runs every check of the repository one after the other, goes on after a failure, and counts.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+
+const RESULTS = '.orama/test';
+const REPORT = `${RESULTS}/vitest.json`;
+/** One line, `N passed, N failed`, for whoever runs this script. */
+const SUMMARY = `${RESULTS}/summary.txt`;
+
+const CHECKS: [name: string, ...command: string[]][] = [
+  ['lint', 'biome', 'check', '.'],
+  ['types of the tests', 'tsc', '-p', 'tsconfig.tests.json'],
+  ['dead code', 'knip'],
+];
+
+interface Report {
+  numPassedTests: number;
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { status: string; fullName: string }[];
+  }[];
+}
+
+const chosen = process.argv.slice(2);
+mkdirSync(RESULTS, { recursive: true });
+for (const file of [REPORT, SUMMARY]) rmSync(file, { force: true });
+
+const failures: string[] = [];
+if (chosen.length === 0) {
+  for (const [name, ...command] of CHECKS) if (!run(name, command)) failures.push(name);
+}
+const passed = runTests();
+for (const failure of failures) console.log(`FAILED ${failure}`);
+const summary = `${passed} passed, ${failures.length} failed`;
+writeFileSync(SUMMARY, `${summary}\n`);
+console.log(summary);
+process.exitCode = failures.length === 0 ? 0 : 1;
+
+function run(name: string, [program = '', ...args]: string[]): boolean {
+  console.log(`\n== ${name}: ${[program, ...args].join(' ')}`);
+  return spawnSync(program, args, { stdio: 'inherit' }).status === 0;
+}
+
+/** Runs vitest over all projects; the number of tests that passed. Everything else of its report is a failure. */
+function runTests(): number {
+  const ended = run('tests', [
+    'vitest',
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${REPORT}`,
+    ...chosen,
+  ]);
+  let report: Report;
+  try {
+    report = JSON.parse(readFileSync(REPORT, 'utf8')) as Report;
+  } catch {
+    failures.push('tests: vitest wrote no report');
+    return 0;
+  }
+  const before = failures.length;
+  for (const { name, status, assertionResults } of report.testResults) {
+    // A skipped test is one that was not run: it counts as failed.
+    const bad = assertionResults.filter((test) => test.status !== 'passed');
+    for (const test of bad) failures.push(`${test.status}: ${test.fullName}`);
+    if (status === 'failed' && bad.length === 0) failures.push(`file ${name}`);
+  }
+  if (report.numPassedTests === 0) failures.push('tests: none passed');
+  else if (!ended && failures.length === before) failures.push('tests: vitest failed outside of a test');
+  return report.numPassedTests;
+}
