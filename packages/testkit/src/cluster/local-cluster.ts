@@ -1,12 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type WebrtcStatus, webrtcStatusSchema } from '@orama/protocol';
 import { isAlive, killNow, processesMentioning } from '../system/processes.ts';
+import { type SocketInfo, socketsOf } from '../system/sockets.ts';
 import { waitFor, waitUntil } from '../wait.ts';
 import { CliProcess, type CliResult } from './cli.ts';
+import { portBlocksOf } from './database.ts';
 import { callGateway, type GatewayAnswer, type GatewayCall } from './gateway-call.ts';
-import { type ServiceProcess, serviceProcesses } from './run-files.ts';
+import { type ServiceProcess, serviceProcesses, UNITS } from './run-files.ts';
+import { turnTenants } from './turn-control.ts';
 
 export interface ClusterOptions {
   /** Second octet of the cluster's loopback addresses; every cluster of a machine needs its own. */
@@ -164,6 +167,45 @@ export class LocalCluster {
     const pid = this.pidOf(node, unit);
     await killNow(pid);
     return pid;
+  }
+
+  /** Number of a node by its id. */
+  numberOf(nodeId: string): number {
+    const index = this.state.nodes.findIndex((node) => node.id === nodeId);
+    if (index < 0) throw new Error(`the cluster has no node ${nodeId}`);
+    return index + 1;
+  }
+
+  /** Whether the namespace's SFU of a node answers as healthy, asked on its own port. */
+  async sfuHealthy(node: number, namespace: string): Promise<boolean> {
+    const block = portBlocksOf(this.databaseFile, namespace).find(
+      ({ nodeId, service }) => service === 'sfu' && nodeId === this.node(node).id,
+    );
+    const response = await fetch(`http://${block?.address}:${block?.signallingPort}/readyz`);
+    return response.ok;
+  }
+
+  /** Whether the TURN server of a node has the namespace attached, asked on its control socket. */
+  async turnServes(node: number, namespace: string): Promise<boolean> {
+    const { dataDir } = this.node(node);
+    const tenants = await Promise.all(
+      globSync('**/*.sock', { cwd: dataDir }).map((path) => turnTenants(join(dataDir, path))),
+    );
+    return tenants.flat().some((tenant) => tenant.namespace === namespace);
+  }
+
+  /** What a signalling client needs to know of a namespace. */
+  signalling(access: NamespaceAccess, node = 1): { gateway: string; host: string; apiKey: string } {
+    return { gateway: this.node(node).gateway, host: new URL(access.origin(node)).host, apiKey: access.apiKey };
+  }
+
+  /** Sockets of all SFU processes of a namespace. */
+  socketsOfSfu(namespace: string): SocketInfo[] {
+    return this.state.nodes.flatMap((node) =>
+      serviceProcesses(node.dataDir)
+        .filter(({ unit }) => unit === UNITS.sfu(namespace))
+        .flatMap(({ pid }) => socketsOf(pid)),
+    );
   }
 
   controlplanePid(node: number): number {

@@ -1,0 +1,61 @@
+import { parseTurnUsername } from '@orama/core';
+import {
+  type BrowserDriver,
+  CallPage,
+  LocalCluster,
+  launchChromium,
+  SignallingClient,
+  waitUntil,
+} from '@orama/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+/** Minutes of credential life in seconds: credentials of 6 s, allocations of 10 s, nonces of 7 s. */
+const TTL_SEC = 6;
+const ALLOCATION_SEC = 10;
+let cluster: LocalCluster;
+let chromium: BrowserDriver;
+
+beforeAll(async () => {
+  const startOptions = ['--turn-lifetime', String(ALLOCATION_SEC), '--turn-nonce-lifetime', '7'];
+  [cluster, chromium] = await Promise.all([LocalCluster.start({ prefix: 93, startOptions }), launchChromium()]);
+});
+afterAll(async () => {
+  await chromium?.close();
+  await cluster?.stop();
+});
+
+test('a call outlives several credentials, allocations and nonces on the connection it began with', async () => {
+  const access = await cluster.createEnabled('brief', '--credential-ttl', String(TTL_SEC));
+  const pages = await Promise.all(
+    ['ann', 'bob'].map((name) => CallPage.join(chromium, access, { room: 'long', name })),
+  );
+  const before = await Promise.all(pages.map(async (page) => (await page.waitMedia(1)).stats));
+
+  const listener = await SignallingClient.open({ ...cluster.signalling(access), room: 'long' });
+  listener.send({ type: 'join', name: 'listener' });
+  const first = await listener.next('turn-credentials');
+  expect(first.ttl).toBe(TTL_SEC);
+  // Each push comes at 80 % of the life: after seven of them five lives and three allocations are over.
+  const pushes = await waitUntil(
+    'seven refresh-credentials',
+    () => listener.frames.filter((frame) => frame.type === 'refresh-credentials'),
+    (frames) => frames.length >= 7,
+    { timeoutMs: 7 * TTL_SEC * 1_000 },
+  );
+  const expiries = [first, ...pushes].map(({ username }) => parseTurnUsername(username)?.expirySec as number);
+  expect(expiries.every((expiry, index) => index === 0 || expiry > (expiries[index - 1] as number))).toBe(true);
+  expect(new Set(pushes.map((push) => push.password)).size).toBe(pushes.length);
+  await listener.close();
+
+  for (const [index, page] of pages.entries()) {
+    const { stats, video } = await page.waitMedia(1);
+    const earlier = before[index] as typeof stats;
+    expect((stats.atMs - earlier.atMs) / 1000).toBeGreaterThan(3 * ALLOCATION_SEC);
+    expect(stats.connections).toBe(1);
+    // The very allocation of the beginning: same relay address and port, refreshed over and over.
+    expect(stats.local).toEqual(earlier.local);
+    const decodedBefore = earlier.inbound.find((each) => each.mid === video[0]?.mid)?.framesDecoded ?? 0;
+    const seconds = (stats.atMs - earlier.atMs) / 1000;
+    expect(((video[0]?.framesDecoded ?? 0) - decodedBefore) / seconds).toBeGreaterThan(10);
+  }
+});
