@@ -1,0 +1,142 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { EXIT } from '@orama/protocol';
+import type { Command } from 'commander';
+import { execa } from 'execa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createProgram } from './program.ts';
+
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+/** A loopback address on which nothing listens. */
+const NOBODY = 'http://127.86.0.9:6001';
+
+let dataDir: string;
+let keyFile: string;
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'orama-cli-'));
+  keyFile = join(dataDir, 'some.key');
+  writeFileSync(keyFile, `${'0'.repeat(64)}\n`, { mode: 0o600 });
+});
+afterEach(() => rmSync(dataDir, { recursive: true }));
+
+/** Runs the program as a process of its own, with pipes instead of a terminal. */
+const orama = (...args: string[]) =>
+  execa(process.execPath, ['--conditions=source', MAIN, ...args], {
+    reject: false,
+    extendEnv: false,
+    env: { PATH: process.env.PATH, HOME: dataDir, ORAMA_DATA_DIR: dataDir },
+  });
+
+/** Paths of every command, the program itself first. */
+function commandPaths(command: Command, path: string[] = []): string[][] {
+  return [path, ...command.commands.flatMap((child) => commandPaths(child, [...path, child.name()]))];
+}
+
+describe('orama', () => {
+  it('shows help with an example for every command', () => {
+    const program = createProgram('0.0.0');
+    for (const path of commandPaths(program)) {
+      let command = program;
+      for (const word of path) command = command.commands.find((child) => child.name() === word) as Command;
+      if (command.commands.length > 0 && path.length > 0) continue;
+      let help = '';
+      command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+      expect(help, path.join(' ')).toMatch(new RegExp(`Examples:\\n {2}\\$ orama ${path.join(' ')}`));
+    }
+  });
+
+  it('prints help and version on stdout with exit code 0', async () => {
+    const help = await orama('namespace', 'enable', '--help');
+    expect(help.exitCode).toBe(EXIT.done);
+    expect(help.stdout).toContain('$ orama namespace enable webrtc --namespace myapp');
+    expect((await orama('--version')).stdout).toMatch(/^\d+\.\d+\.\d+$/);
+  });
+
+  it('suggests the command that was meant', async () => {
+    const run = await orama('dev', 'strat');
+    expect(run.exitCode).toBe(EXIT.usage);
+    expect(run.stderr).toContain('Did you mean start?');
+    expect(run.stderr).toContain('next: see "orama dev --help"');
+    expect(run.stdout).toBe('');
+  });
+
+  it('shows the verbs of a noun that stands alone, on stderr with exit code 2', async () => {
+    const run = await orama('namespace');
+    expect(run.exitCode).toBe(EXIT.usage);
+    expect(run.stderr).toContain('webrtc-status');
+  });
+
+  it.each([
+    { args: ['namespace', 'enable', 'webrtc'], says: '--namespace' },
+    { args: ['namespace', 'create'], says: 'name' },
+    { args: ['namespace', 'create', 'Not_A_Label'], says: 'use 1-42 characters' },
+    { args: ['namespace', 'enable', 'telephony', '--namespace', 'demo'], says: 'Allowed choices are webrtc' },
+    { args: ['namespace', 'enable', 'webrtc', '--ns', 'demo', '--sfu-nodes', '0'], says: 'from 1 to 9' },
+    { args: ['dev', 'start', '--loopback-prefix', '10.0'], says: '127.<0-255>' },
+    { args: ['dev', 'start', '--http-port', '80a'], says: 'whole number' },
+    { args: ['dev', 'status', '--colour'], says: 'unknown option' },
+    { args: ['namespace', 'list', '--api', 'ftp://somewhere'], says: 'such as http://10.0.0.1:6001' },
+  ])('refuses "$args" with exit code 2 and says what is wrong', async ({ args, says }) => {
+    const run = await orama(...args);
+    expect(run.stderr).toContain(says);
+    expect(run.exitCode).toBe(EXIT.usage);
+    expect(run.stdout).toBe('');
+  });
+
+  it('tells a malformed command line as JSON on stdout with --json', async () => {
+    const run = await orama('namespace', 'create', '--json');
+    expect(run.exitCode).toBe(EXIT.usage);
+    expect(JSON.parse(run.stdout)).toEqual({
+      error: {
+        code: 'USAGE',
+        message: "missing required argument 'name'",
+        hint: 'see "orama namespace create --help"',
+        retryable: false,
+      },
+    });
+    expect(run.stderr).toBe('');
+  });
+
+  it('exits with 3 and names the next step when no cluster is known', async () => {
+    const run = await orama('namespace', 'list');
+    expect(run.exitCode).toBe(EXIT.unreachable);
+    expect(run.stderr).toContain(dataDir);
+    expect(run.stderr).toContain('orama dev start --detach');
+  });
+
+  it('exits with 3 when no controlplane answers, naming the address', async () => {
+    const run = await orama('namespace', 'list', '--api', NOBODY, '--cluster-key-file', keyFile);
+    expect(run.exitCode).toBe(EXIT.unreachable);
+    expect(run.stderr).toContain(NOBODY);
+    expect(run.stderr).toMatch(/^next: /m);
+    const json = await orama('namespace', 'list', '--api', NOBODY, '--cluster-key-file', keyFile, '--json');
+    expect(json.exitCode).toBe(EXIT.unreachable);
+    expect(JSON.parse(json.stdout).error).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    expect(json.stderr).toBe('');
+  });
+
+  it('refuses a cluster key that others may read', async () => {
+    chmodSync(keyFile, 0o644);
+    const run = await orama('namespace', 'list', '--api', NOBODY, '--cluster-key-file', keyFile);
+    expect(run.exitCode).toBe(EXIT.usage);
+    expect(run.stderr).toContain(`chmod 600 ${keyFile}`);
+  });
+
+  it('stops nothing and succeeds when no cluster runs', async () => {
+    const run = await orama('dev', 'stop', '--json');
+    expect(run.exitCode).toBe(EXIT.done);
+    expect(JSON.parse(run.stdout)).toEqual({ dataDir, stopped: false });
+  });
+
+  it('exits with 3 for the status of a cluster that does not run, and with 5 for its logs', async () => {
+    expect((await orama('dev', 'status')).exitCode).toBe(EXIT.unreachable);
+    expect((await orama('dev', 'logs')).exitCode).toBe(EXIT.notFound);
+  });
+
+  it('writes no colour into a pipe', async () => {
+    const run = await orama('namespace', 'list');
+    expect(run.stderr).not.toContain('\u001b');
+  });
+});
