@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 
 test('a call outlives several credentials, allocations and nonces on the connection it began with', async () => {
-  const access = await cluster.createEnabled('brief', '--credential-ttl', String(TTL_SEC));
+  const access = await cluster.createEnabled('brief', '--turn-credential-ttl', String(TTL_SEC));
   const pages = await Promise.all(
     ['ann', 'bob'].map((name) => CallPage.join(chromium, access, { room: 'long', name })),
   );
