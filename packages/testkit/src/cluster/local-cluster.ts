@@ -91,7 +91,7 @@ export class LocalCluster {
 
   /** Starts a command without waiting for it. */
   spawn(...args: string[]): CliProcess {
-    return new CliProcess(args, { ...process.env, ORAMA_DATA_DIR: this.dataDir });
+    return new CliProcess(['--data-dir', this.dataDir, ...args]);
   }
 
   /** Runs a command to its end, whatever comes out. */
