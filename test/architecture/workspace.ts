@@ -24,7 +24,7 @@ export class SourceFile {
   constructor(path: string, text: string) {
     this.path = path;
     this.code = text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|[\s;{}(,])\/\/[^\n]*/g, '$1');
-    const specifier = /\b(?:from|import|require)\s*\(?\s*(['"])([\w@./:#-]+)\1/g;
+    const specifier = /(?<![.\w])(?:from|import|require)\s*\(?\s*(['"])([\w@./:#-]+)\1/g;
     this.imports = [...this.code.matchAll(specifier)].map((match) => match[2] as string);
   }
 
