@@ -1,4 +1,4 @@
-import { namespaceNameSchema } from '@orama/protocol';
+import { EXIT, namespaceNameSchema } from '@orama/protocol';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
 import { checkDemo } from '../../demo/check.ts';
@@ -9,7 +9,7 @@ import { examples, integerOption, schemaOption } from '../../options.ts';
 import { aborted } from '../../wait.ts';
 import { describeStatus } from '../namespace/describe.ts';
 
-export interface DemoOptions {
+interface DemoOptions {
   check?: true;
   keep?: true;
   namespace: string;
@@ -46,7 +46,7 @@ async function runDemo(context: Context, options: DemoOptions): Promise<void> {
         [describeStatus(output, demo.status), '', `call page: ${output.style(['bold', 'cyan'], demo.url)}`].join('\n');
       if (options.check) {
         output.note(summary());
-        await checkDemo(context, demo, options, signal);
+        await checkDemo(context, demo, options.joins, signal);
       } else {
         output.result(demo, summary);
         output.note('open the call page in two tabs; press Ctrl-C to stop everything');
@@ -56,7 +56,7 @@ async function runDemo(context: Context, options: DemoOptions): Promise<void> {
     });
   } catch (thrown) {
     if (!(thrown instanceof Interrupted)) throw thrown;
-    if (options.check) process.exitCode = 1;
+    if (options.check) process.exitCode = EXIT.failed;
   } finally {
     if (started && !options.keep) {
       const progress = output.progress('stopping');

@@ -1,0 +1,131 @@
+import type { Browser } from 'playwright-core';
+import { pause } from '../wait.ts';
+import { Caller, type PageStats } from './caller.ts';
+
+const CONNECT_TIMEOUT_MS = 20_000;
+const JOIN_TIMEOUT_MS = 10_000;
+const SAMPLE_MS = 5_000;
+/** A late joiner is to see video within this. */
+const JOIN_LIMIT_MS = 2_000;
+
+/** What one page received of another one during the sample. */
+export interface Received {
+  page: string;
+  from: string;
+  framesDecoded: number;
+  width: number;
+  height: number;
+  framesPerSecond: number;
+  bitrateBps: number;
+  /** Rise of `totalAudioEnergy`. */
+  audioEnergy: number;
+  /** `relay/udp to 127.77.0.2`: own candidate type, transport to the TURN server, address of the SFU. */
+  pair: string;
+  rttMs: number | null;
+}
+
+/** Milliseconds, one for each time. */
+export interface Times {
+  count: number;
+  medianMs: number;
+  worstMs: number;
+  allMs: number[];
+}
+
+/** Watches two callers for a few seconds; both must be in the call already. */
+export async function measureReceived(callers: [Caller, Caller], signal: AbortSignal): Promise<Received[]> {
+  const hears = (stats: PageStats) =>
+    stats.pair != null &&
+    stats.participants.some(
+      ({ video, audio }) => (video?.framesDecoded ?? 0) > 0 && (audio?.totalAudioEnergy ?? 0) > 0,
+    );
+  const before = await Promise.all(
+    callers.map((caller) => caller.waitFor('picture and sound of the other', hears, CONNECT_TIMEOUT_MS, signal)),
+  );
+  await pause(SAMPLE_MS, signal);
+  return (
+    await Promise.all(
+      callers.map(async (caller, index) => {
+        const after = await caller.waitFor('its numbers', () => true, CONNECT_TIMEOUT_MS, signal);
+        return compare(caller.name, before[index] as PageStats, after);
+      }),
+    )
+  ).flat();
+}
+
+function compare(page: string, before: PageStats, after: PageStats): Received[] {
+  return after.participants.map((now) => {
+    const then = before.participants.find(({ name }) => name === now.name);
+    return {
+      page,
+      from: now.name,
+      framesDecoded: (now.video?.framesDecoded ?? 0) - (then?.video?.framesDecoded ?? 0),
+      width: now.video?.width ?? 0,
+      height: now.video?.height ?? 0,
+      framesPerSecond: now.video?.framesPerSecond ?? 0,
+      bitrateBps: Math.round(now.video?.bitrateBps ?? 0),
+      audioEnergy: (now.audio?.totalAudioEnergy ?? 0) - (then?.audio?.totalAudioEnergy ?? 0),
+      pair: after.pair
+        ? `${after.pair.localType}/${after.pair.protocol} to ${after.pair.remoteAddress ?? '?'}`
+        : 'none',
+      rttMs: after.pair?.rttMs ?? null,
+    };
+  });
+}
+
+/** What is wrong with what the pages received, in words; empty when nothing is. */
+export function judgeReceived(received: Received[]): string[] {
+  const problems = received.flatMap((row) => {
+    const wrong: string[] = [];
+    if (row.framesDecoded <= 0) wrong.push('decoded no frame');
+    if (row.width <= 0 || row.height <= 0) wrong.push('has no picture size');
+    if (row.audioEnergy <= 0) wrong.push('heard nothing');
+    if (!row.pair.startsWith('relay/')) wrong.push(`is not connected through TURN (${row.pair})`);
+    return wrong.map((what) => `${row.page} ${what} from ${row.from}`);
+  });
+  if (received.length !== 2) problems.push(`the two pages see ${received.length} others instead of 2`);
+  return problems;
+}
+
+/**
+ * Joins again and again with a fresh page while `watcher` stays in the call. For each join: the time until it decoded
+ * a frame of somebody else, and the time from its leaving until the watcher saw it gone.
+ */
+export async function measureJoins(options: {
+  browser: Browser;
+  url: string;
+  watcher: Caller;
+  count: number;
+  signal: AbortSignal;
+  onProgress: (text: string) => void;
+}): Promise<{ joins: Times; leaves: Times }> {
+  const { browser, url, watcher, count, signal } = options;
+  const joins: number[] = [];
+  const leaves: number[] = [];
+  for (let index = 1; index <= count; index++) {
+    options.onProgress(`join ${index} of ${count}`);
+    const caller = await Caller.join(browser, url, `guest-${index}`);
+    const joined = (stats: PageStats) => stats.timings.joinToFirstFrameMs != null;
+    const stats = await caller.waitFor('a first frame', joined, JOIN_TIMEOUT_MS, signal);
+    joins.push(stats.timings.joinToFirstFrameMs as number);
+    const leftAt = performance.now();
+    await caller.close();
+    const isGone = ({ participants }: PageStats) => participants.every(({ name }) => name !== caller.name);
+    await watcher.waitFor(`${caller.name} to be gone`, isGone, JOIN_TIMEOUT_MS, signal);
+    leaves.push(performance.now() - leftAt);
+  }
+  return { joins: summarize(joins), leaves: summarize(leaves) };
+}
+
+/** What is wrong with the joins, in words. */
+export function judgeJoins(joins: Times): string[] {
+  if (joins.medianMs <= JOIN_LIMIT_MS) return [];
+  return [`joins take ${joins.medianMs} ms until the first frame; at most ${JOIN_LIMIT_MS} ms are right`];
+}
+
+export function summarize(timesMs: number[]): Times {
+  const sorted = timesMs.map(Math.round).sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const median = sorted.length % 2 === 1 ? sorted[middle] : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+  return { count: sorted.length, medianMs: median ?? 0, worstMs: sorted.at(-1) ?? 0, allMs: timesMs.map(Math.round) };
+}
