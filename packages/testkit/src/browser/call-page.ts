@@ -20,6 +20,10 @@ export interface Progress {
   audio: InboundStats[];
 }
 
+const LOBBY_READY = `document.getElementById('join')?.disabled === false && document.querySelector('[name=room]').value !== ''`;
+/** Tiles of the others: one's own says so. */
+const OTHER_TILES = `() => [...document.querySelectorAll('.tile')].filter((tile) => !tile.querySelector('.name').textContent.endsWith('(you)'))`;
+
 /** The call page in a browser, used as a person would use it. */
 export class CallPage {
   readonly name: string;
@@ -32,9 +36,57 @@ export class CallPage {
 
   /** Opens the page and joins the room. */
   static async join(driver: BrowserDriver, access: NamespaceAccess, options: CallPageOptions): Promise<CallPage> {
+    const page = await CallPage.open(driver, access, options);
+    await page.pressJoin();
+    return page;
+  }
+
+  /** Opens the page, with everything filled in; nothing is joined yet. */
+  static async open(driver: BrowserDriver, access: NamespaceAccess, options: CallPageOptions): Promise<CallPage> {
     const page = new CallPage(options.name, await driver.newPage());
     await page.tab.goto(access.callUrl(options));
+    await waitFor(`the page of ${options.name} to be ready`, () => page.tab.evaluate<boolean>(LOBBY_READY));
     return page;
+  }
+
+  /** Presses "Join"; resolves with the page's Unix time in milliseconds. */
+  pressJoin(): Promise<number> {
+    return this.#press('join');
+  }
+
+  /** Presses "Leave". */
+  leave(): Promise<number> {
+    return this.#press('leave');
+  }
+
+  toggleCamera(): Promise<number> {
+    return this.#press('toggle-camera');
+  }
+
+  /** Names on the tiles of the others. */
+  others(): Promise<string[]> {
+    return this.tab.evaluate<string[]>(`(${OTHER_TILES})().map((tile) => tile.querySelector('.name').textContent)`);
+  }
+
+  /** Resolves with the page's Unix time at which the others' tiles are these, in any order. Begin before causing it. */
+  async whenOthersAre(names: readonly string[], { timeoutMs = 10_000 }: WaitOptions = {}): Promise<number> {
+    const wanted = JSON.stringify([...names].sort());
+    const look = `JSON.stringify((${OTHER_TILES})().map((tile) => tile.querySelector('.name').textContent).sort()) === ${JSON.stringify(wanted)}`;
+    return await this.#whenSeen(`the others to be ${wanted}`, look, timeoutMs);
+  }
+
+  /** Resolves with the page's Unix time at which pictures of `count` others have been drawn. */
+  whenPicturesOf(count: number, { timeoutMs = 20_000 }: WaitOptions = {}): Promise<number> {
+    const look = `(${OTHER_TILES})().filter((tile) => {
+      const video = tile.querySelector('video');
+      return !tile.classList.contains('no-video') && video.videoWidth > 0 && video.getVideoPlaybackQuality().totalVideoFrames > 0;
+    }).length === ${count}`;
+    return this.#whenSeen(`pictures of ${count} others`, look, timeoutMs);
+  }
+
+  /** What the client itself reports; see the call page's PageStats. */
+  clientStats<T>(): Promise<T> {
+    return this.tab.evaluate<T>('window.orama.stats()');
   }
 
   /** The browser's numbers of the newest connection. */
@@ -82,5 +134,28 @@ export class CallPage {
   /** Closes the tab, as a user who has had enough. */
   close(): Promise<void> {
     return this.tab.close();
+  }
+
+  #press(id: string): Promise<number> {
+    return this.tab.evaluate<number>(`(() => {
+      document.getElementById('${id}').click();
+      return Date.now();
+    })()`);
+  }
+
+  /** Looks inside the page, so that the moment is told without the way back and forth. */
+  async #whenSeen(what: string, look: string, timeoutMs: number): Promise<number> {
+    const seen = await this.tab.evaluate<number | string>(`(async () => {
+      const end = Date.now() + ${timeoutMs};
+      while (!(${look})) {
+        if (Date.now() > end) return document.body.innerText;
+        await new Promise((done) => setTimeout(done, 10));
+      }
+      return Date.now();
+    })()`);
+    if (typeof seen === 'string') {
+      throw new Error(`${this.name} did not see ${what} within ${timeoutMs} ms; the page shows: ${seen}`);
+    }
+    return seen;
   }
 }

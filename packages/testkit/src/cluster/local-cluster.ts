@@ -122,7 +122,7 @@ export class LocalCluster {
       apiKey,
       origin,
       callUrl: ({ room, name: user, node = 1 }) => {
-        const query = new URLSearchParams({ room, name: user, api_key: apiKey, autojoin: '1' });
+        const query = new URLSearchParams({ room, name: user, api_key: apiKey });
         return `${origin(node)}/call#${query}`;
       },
     };

@@ -1,0 +1,155 @@
+import {
+  type BrowserDriver,
+  CallPage,
+  LocalCluster,
+  launchChromium,
+  launchFirefox,
+  type NamespaceAccess,
+  type Progress,
+  waitUntil,
+} from '@orama/testkit';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+
+/** The main job: real browsers in one room, media by TURN and SFU. */
+const LEAVE_MS = 1_000;
+const LATE_JOIN_MS = 2_000;
+let cluster: LocalCluster;
+let access: NamespaceAccess;
+let chromium: BrowserDriver;
+let firefox: BrowserDriver;
+let open: CallPage[] = [];
+
+beforeAll(async () => {
+  [cluster, chromium, firefox] = await Promise.all([
+    LocalCluster.start({ prefix: 87 }),
+    launchChromium(),
+    launchFirefox(),
+  ]);
+  access = await cluster.createEnabled('demo');
+});
+afterEach(async () => {
+  await Promise.all(open.map((page) => page.close()));
+  open = [];
+});
+afterAll(async () => {
+  await Promise.all([chromium?.close(), firefox?.close()]);
+  await cluster?.stop();
+});
+
+async function join(driver: BrowserDriver, room: string, name: string, node = 1): Promise<CallPage> {
+  const page = await CallPage.join(driver, access, { room, name, node });
+  open.push(page);
+  return page;
+}
+
+/** Resolution, path and sockets of a page that sees others. */
+function expectRelayed({ stats, video }: Progress): void {
+  const wireguard = cluster.state.nodes.map((node) => node.wireguardIp);
+  for (const stream of video) expect([stream.frameWidth, stream.frameHeight]).toEqual([640, 480]);
+  expect(stats.local).toMatchObject({ type: 'relay', relayProtocol: 'udp' });
+  expect(wireguard).toContain(stats.remote?.address);
+}
+
+function expectSfuOnWireguardOnly(): void {
+  const wireguard = new Set(cluster.state.nodes.map((node) => node.wireguardIp));
+  const sockets = cluster.socketsOfSfu('demo');
+  expect(sockets.some((socket) => socket.protocol === 'udp')).toBe(true);
+  expect(sockets.filter((socket) => !wireguard.has(socket.local.address))).toEqual([]);
+}
+
+describe('Chromium', () => {
+  test('two pages see and hear each other through TURN and SFU', async () => {
+    const pages = [await join(chromium, 'two', 'ann', 1), await join(chromium, 'two', 'bob', 2)];
+    for (const seen of await Promise.all(pages.map((page) => page.waitMedia(1)))) expectRelayed(seen);
+    expectSfuOnWireguardOnly();
+    expect(await pages[0]?.others()).toEqual(['bob']);
+    expect(await pages[1]?.others()).toEqual(['ann']);
+    expect(pages.flatMap((page) => page.tab.errors)).toEqual([]);
+  });
+
+  test('a third sees both within two seconds of joining; who leaves is gone within one, by button or by closing the tab', async () => {
+    const [ann, bob] = [await join(chromium, 'three', 'ann', 1), await join(chromium, 'three', 'bob', 2)];
+    await Promise.all([ann.waitMedia(1), bob.waitMedia(1)]);
+
+    const cyd = await CallPage.open(chromium, access, { room: 'three', name: 'cyd', node: 3 });
+    open.push(cyd);
+    const joinedAt = await cyd.pressJoin();
+    const sawAt = await cyd.whenPicturesOf(2);
+    console.log(`late joiner: both pictures after ${sawAt - joinedAt} ms`);
+    expect(sawAt - joinedAt).toBeLessThan(LATE_JOIN_MS);
+    for (const seen of await Promise.all([ann, bob, cyd].map((page) => page.waitMedia(2)))) expectRelayed(seen);
+    expect((await cyd.others()).sort()).toEqual(['ann', 'bob']);
+
+    let gone = Promise.all([ann.whenOthersAre(['bob']), bob.whenOthersAre(['ann'])]);
+    const leftAt = await cyd.leave();
+    for (const at of await gone) expect(at - leftAt).toBeLessThan(LEAVE_MS);
+    await Promise.all([ann.waitMedia(1), bob.waitMedia(1)]);
+
+    gone = Promise.all([ann.whenOthersAre([])]).then(([at]) => [at, at]);
+    const closedAt = Date.now();
+    await bob.close();
+    open = open.filter((page) => page !== bob);
+    for (const at of await gone) expect(at - closedAt).toBeLessThan(LEAVE_MS);
+  });
+
+  test('a publisher holds its bit rate', async () => {
+    const [ann, bob] = [await join(chromium, 'rate', 'ann'), await join(chromium, 'rate', 'bob')];
+    const rateOf = async () => {
+      const video = (await ann.stats()).outbound.find((stream) => stream.kind === 'video');
+      return {
+        frames: video?.framesEncoded ?? 0,
+        bytes: video?.bytesSent ?? 0,
+        target: video?.targetBitrate ?? 0,
+        at: Date.now(),
+      };
+    };
+    // Without feedback Chromium falls to 30 kbit/s within seconds: look after 200 frames, over 100 more.
+    const begin = await waitUntil('200 frames', rateOf, ({ frames }) => frames >= 200, { timeoutMs: 30_000 });
+    const end = await waitUntil('300 frames', rateOf, ({ frames }) => frames >= 300, { timeoutMs: 30_000 });
+    const bps = ((end.bytes - begin.bytes) * 8_000) / (end.at - begin.at);
+    console.log(`publisher: ${Math.round(bps / 1000)} kbit/s sent, target ${Math.round(end.target / 1000)} kbit/s`);
+    expect(bps).toBeGreaterThan(300_000);
+    expect(end.target).toBeGreaterThan(500_000);
+    const { video } = await bob.waitMedia(1);
+    expect(video[0]?.freezeCount).toBe(0);
+  });
+
+  test('a camera that is stopped and started again is seen again', async () => {
+    const [ann, bob] = [await join(chromium, 'mute', 'ann'), await join(chromium, 'mute', 'bob')];
+    await bob.waitMedia(1);
+    await ann.toggleCamera();
+    const hidden = '[...document.querySelectorAll(".tile.no-video .name")].map((name) => name.textContent)';
+    await waitUntil(
+      'the picture to be hidden',
+      () => bob.tab.evaluate<string[]>(hidden),
+      (names) => names.includes('ann'),
+    );
+    await ann.toggleCamera();
+    await bob.whenPicturesOf(1);
+    await bob.waitMedia(1);
+  });
+});
+
+describe('Firefox', () => {
+  test('and Chromium see and hear each other', async () => {
+    const [fox, ann] = [await join(firefox, 'mixed', 'fox', 1), await join(chromium, 'mixed', 'ann', 2)];
+    const [seenByFox, seenByAnn] = await Promise.all([
+      fox.waitMedia(1, { timeoutMs: 40_000 }),
+      ann.waitMedia(1, { timeoutMs: 40_000 }),
+    ]);
+    expectRelayed(seenByFox);
+    expectRelayed(seenByAnn);
+  });
+
+  test('and Firefox see and hear each other, and one that leaves is gone', async () => {
+    const [fox, vix] = [await join(firefox, 'foxes', 'fox', 1), await join(firefox, 'foxes', 'vix', 3)];
+    for (const seen of await Promise.all([
+      fox.waitMedia(1, { timeoutMs: 40_000 }),
+      vix.waitMedia(1, { timeoutMs: 40_000 }),
+    ]))
+      expectRelayed(seen);
+    const gone = fox.whenOthersAre([]);
+    const leftAt = await vix.leave();
+    expect((await gone) - leftAt).toBeLessThan(LEAVE_MS);
+  });
+});
