@@ -9,7 +9,7 @@ export interface Context {
 }
 
 /** Builds the context of one run. */
-export function createContext(options: GlobalOptions): Context {
+function createContext(options: GlobalOptions): Context {
   return {
     settings: resolveSettings(options, readEnvironment()),
     output: createOutput(options.json ?? false),

@@ -1,6 +1,7 @@
 import { type OramaError, toOramaError } from '@orama/core';
 import { EXIT, exitCodeOf } from '@orama/protocol';
 import { CommanderError } from 'commander';
+import { NoClusterError } from './settings.ts';
 
 /** A failure as the command line tells it: code, message, next step and exit code. */
 export interface Failure {
@@ -38,5 +39,6 @@ export function describeFailure(thrown: unknown, usageHint: string): Failure {
 
 // Not reached is told apart from "reached, and it cannot now": both travel as 503.
 function exitCodeOfError(error: OramaError): number {
-  return error.details?.reason === 'unreachable' ? EXIT.unreachable : exitCodeOf(error.status);
+  const isUnreachable = error instanceof DaemonUnreachableError || error instanceof NoClusterError;
+  return isUnreachable ? EXIT.unreachable : exitCodeOf(error.status);
 }

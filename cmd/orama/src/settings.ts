@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { type DevState, devStateSchema } from './dev/state.ts';
 
 /** Options that every command takes. */
-export const globalOptionsSchema = z.object({
+const globalOptionsSchema = z.object({
   json: z.boolean().default(false),
   dataDir: z.string().min(1).optional(),
   api: z.array(z.url({ protocol: /^https?$/, error: 'use a URL such as http://10.0.0.1:6001' })).optional(),
@@ -44,6 +44,16 @@ export interface ClusterAccess {
   clusterKeyFile: string;
 }
 
+/** There is nobody to talk to; the command ends with "not reached". */
+export class NoClusterError extends UserError {
+  constructor(dataDir: string) {
+    super('UNAVAILABLE', `no cluster runs on ${dataDir}, and no other one was named`, {
+      hint: 'start one with "orama dev start --detach", or name one with --api <url> and --cluster-key-file <file>',
+      retryable: true,
+    });
+  }
+}
+
 /** The environment of this process, checked. The only place of the CLI that reads it. */
 export function readEnvironment(): Environment {
   return parseConfig(environmentSchema, process.env, 'the environment');
@@ -66,10 +76,7 @@ export function resolveSettings(options: GlobalOptions, environment: Environment
       const endpoints = named ?? local?.nodes.map((node) => node.api);
       const clusterKeyFile = keyFile ?? local?.clusterKeyFile;
       if (endpoints && clusterKeyFile) return { endpoints, clusterKeyFile };
-      throw new UserError('UNAVAILABLE', `no cluster is known: there is no local cluster in ${dataDir}`, {
-        hint: 'start one with "orama dev start --detach", or name one with --api <url> and --cluster-key-file <file>',
-        details: { reason: 'unreachable' },
-      });
+      throw new NoClusterError(dataDir);
     },
   };
 }

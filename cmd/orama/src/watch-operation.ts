@@ -52,7 +52,7 @@ function missingSteps(operation: Operation): string[] {
 // A controlplane that restarts meanwhile is no reason to give up: the deadline is.
 async function readOperation(client: ControlplaneClient, last: Operation, progress: Progress): Promise<Operation> {
   try {
-    return await client.getOperation(last.id);
+    return await client.operation(last.id);
   } catch (thrown) {
     if (!toOramaError(thrown).retryable) throw thrown;
     progress.update(`no controlplane answers at the moment: ${describeError(thrown)}`);

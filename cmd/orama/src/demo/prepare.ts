@@ -54,7 +54,7 @@ export async function prepareDemo(
       turnNodeCount: Math.min(2, state.nodes.length),
     });
     if (operation) await watchOperation({ client, operation, timeoutSec: ENABLE_TIMEOUT_SEC, progress, signal });
-    const status = await client.getWebrtcStatus(namespace);
+    const status = await client.webrtcStatus(namespace);
     progress.succeed(`WebRTC is enabled for namespace ${namespace}`);
     const gateway = namespaceUrl(state.settings, namespace);
     const fragment = new URLSearchParams({ api_key: readSecretFile(keyFile), room });
@@ -93,7 +93,7 @@ async function joinOrStart(
 async function ensureNamespace(client: ControlplaneClient, dataDir: string, name: string): Promise<string> {
   const file = apiKeyFile(dataDir, name);
   try {
-    const { apiKey } = await client.createNamespace({ name });
+    const { apiKey } = await client.createNamespace(name);
     await writeFileAtomic(file, `${apiKey}\n`);
   } catch (thrown) {
     if (toOramaError(thrown).code !== 'NAMESPACE_EXISTS') throw thrown;

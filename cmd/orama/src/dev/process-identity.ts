@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ProcessIdentity } from './state.ts';
 
 /** Kernel start time of a running process, or null when there is none of that number (or only its remains). */
-export function readStartTime(pid: number): string | null {
+function readStartTime(pid: number): string | null {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -19,7 +19,7 @@ export async function waitForCluster(options: {
   const deadline = performance.now() + CLUSTER_TIMEOUT_MS;
   for (;;) {
     options.throwIfHopeless();
-    const cluster = await options.client.getCluster().catch(() => undefined);
+    const cluster = await options.client.cluster().catch(() => undefined);
     const missing = missingParts(options.nodes, cluster);
     if (missing.length === 0) return;
     if (performance.now() >= deadline) {
@@ -54,10 +54,10 @@ export async function waitForNamespaces(options: {
   onProgress: (text: string) => void;
 }): Promise<void> {
   const deadline = performance.now() + NAMESPACES_TIMEOUT_MS;
-  for (const { name, webrtc } of await options.client.listNamespaces()) {
+  for (const { name, webrtc } of await options.client.namespaces()) {
     if (webrtc !== 'enabled') continue;
     for (;;) {
-      const status = await options.client.getWebrtcStatus(name).catch(() => undefined);
+      const status = await options.client.webrtcStatus(name).catch(() => undefined);
       if (status?.healthy) {
         options.onProgress(`namespace ${name} is back`);
         break;

@@ -25,7 +25,7 @@ export const devSettingsSchema = z.object({
 });
 export type DevSettings = z.infer<typeof devSettingsSchema>;
 
-export const devNodeSchema = z.object({
+const devNodeSchema = z.object({
   id: nodeIdSchema,
   wireguardIp: ipSchema,
   publicIp: ipSchema,

@@ -1,11 +1,10 @@
-import { UserError } from '@orama/core';
 import { Command } from 'commander';
 import { connectTo } from '../../cluster.ts';
 import { type Context, withContext } from '../../context.ts';
 import { lockHolder } from '../../dev/lock.ts';
 import { missingParts } from '../../dev/readiness.ts';
 import { examples } from '../../options.ts';
-import { readDevState } from '../../settings.ts';
+import { NoClusterError, readDevState } from '../../settings.ts';
 import { describeDevCluster } from './describe.ts';
 
 export function devStatusCommand(): Command {
@@ -18,15 +17,12 @@ export function devStatusCommand(): Command {
 async function showStatus({ settings, output }: Context): Promise<void> {
   const state = readDevState(settings.dataDir);
   if (!state || !lockHolder(settings.dataDir)) {
-    throw new UserError('UNAVAILABLE', `no local cluster runs on ${settings.dataDir}`, {
-      hint: 'start it with "orama dev start --detach"',
-      details: { reason: 'unreachable' },
-    });
+    throw new NoClusterError(settings.dataDir);
   }
   const cluster = await connectTo({
     endpoints: state.nodes.map((node) => node.api),
     clusterKeyFile: state.clusterKeyFile,
-  }).getCluster();
+  }).cluster();
   const missing = missingParts(state.nodes, cluster);
   output.result(
     { dataDir: settings.dataDir, state: state.state, healthy: missing.length === 0, missing, dev: state, cluster },

@@ -39,7 +39,7 @@ export async function changeWebrtc(
       const operation = started.operation
         ? await watchOperation({ client, operation: started.operation, timeoutSec, progress, signal })
         : null;
-      return { outcome, message, operation, status: await client.getWebrtcStatus(namespace) };
+      return { outcome, message, operation, status: await client.webrtcStatus(namespace) };
     });
     progress.stop();
     context.output.result(done, () => change.describe(done));

@@ -17,7 +17,7 @@ export function namespaceCreateCommand(): Command {
 }
 
 async function createNamespace(context: Context, name: string): Promise<void> {
-  const created = await connect(context).createNamespace({ name });
+  const created = await connect(context).createNamespace(name);
   const keptIn = await keepApiKey(context, name, created.apiKey);
   context.output.result({ ...created, ...(keptIn === undefined ? {} : { apiKeyFile: keptIn }) }, () =>
     [
@@ -36,7 +36,7 @@ async function createNamespace(context: Context, name: string): Promise<void> {
 }
 
 /** In a local cluster the key is kept beside the data, so that it can be looked up again; elsewhere never. */
-export async function keepApiKey(context: Context, name: string, apiKey: string): Promise<string | undefined> {
+async function keepApiKey(context: Context, name: string, apiKey: string): Promise<string | undefined> {
   const { dataDir } = context.settings;
   const local = readDevState(dataDir);
   if (local?.clusterKeyFile !== context.settings.cluster().clusterKeyFile) return undefined;

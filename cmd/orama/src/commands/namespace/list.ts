@@ -12,7 +12,7 @@ export function namespaceListCommand(): Command {
 }
 
 async function listNamespaces(context: Context): Promise<void> {
-  const namespaces = await connect(context).listNamespaces();
+  const namespaces = await connect(context).namespaces();
   context.output.result({ namespaces }, () =>
     namespaces.length === 0
       ? 'there is no namespace yet; create one with "orama namespace create <name>"'

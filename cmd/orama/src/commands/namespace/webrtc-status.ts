@@ -17,6 +17,6 @@ export function namespaceWebrtcStatusCommand(): Command {
 }
 
 async function showStatus(context: Context, { namespace }: { namespace: string }): Promise<void> {
-  const status = await connect(context).getWebrtcStatus(namespace);
+  const status = await connect(context).webrtcStatus(namespace);
   context.output.result(status, () => describeStatus(context.output, status));
 }
