@@ -22,6 +22,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'cluster',
+          // After the others: nothing else runs while a cluster and its browsers do.
+          sequence: { groupOrder: 1 },
           include: ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'],
           globalSetup: 'test/e2e/build.ts',
           testTimeout: 120_000,
