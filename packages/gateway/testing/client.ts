@@ -64,6 +64,7 @@ export class TestClient {
       query?: Record<string, string>;
       headers?: Record<string, string>;
       protocols?: string[];
+      autoPong?: boolean;
     } = {},
   ) {
     const {
@@ -72,7 +73,10 @@ export class TestClient {
       headers = {},
     } = options;
     const url = `${gateway.url.replace('http', 'ws')}${SIGNALLING_PATH}?${new URLSearchParams(query)}`;
-    this.socket = new WebSocket(url, options.protocols ?? [], { headers: { host, ...headers } });
+    this.socket = new WebSocket(url, options.protocols ?? [], {
+      headers: { host, ...headers },
+      autoPong: options.autoPong ?? true,
+    });
     this.socket.on('error', () => {});
     this.socket.on('message', (data) => {
       this.frames.push(JSON.parse(String(data)));
