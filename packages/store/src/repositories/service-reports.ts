@@ -4,7 +4,7 @@ import type { Database, Statement } from '../database.ts';
 export interface ServiceReportRow {
   nodeId: string;
   namespace: string;
-  /** `sfu`, `turn` or `state-file`. */
+  /** `sfu`, `turn`, `state-file`, or `dns` with `cluster` for a node. */
   service: string;
   desired: 'running' | 'absent';
   observed: 'running' | 'starting' | 'failed' | 'absent';
@@ -69,11 +69,14 @@ export class ServiceReportsRepository {
     ).map(fromRaw);
   }
 
-  /** Writes a report; `since` is kept while desired, observed and healthy stay the same. */
+  /**
+   * Writes a report; `since` is kept while desired, observed and healthy stay the same. Nothing is written once the
+   * namespace has no WebRTC settings: a late report must not outlive a disable.
+   */
   upsert(row: Omit<ServiceReportRow, 'sinceMs'>): Statement {
     return {
       sql: `INSERT INTO service_reports (node_id, namespace, service, desired, observed, healthy, generation, reason, details, since, reported_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM namespace_webrtc_config WHERE namespace = ?)
             ON CONFLICT (node_id, namespace, service) DO UPDATE SET
               since = CASE WHEN service_reports.desired = excluded.desired AND service_reports.observed = excluded.observed
                             AND service_reports.healthy = excluded.healthy THEN service_reports.since ELSE excluded.since END,
@@ -91,6 +94,7 @@ export class ServiceReportsRepository {
         JSON.stringify(row.details),
         row.reportedAtMs,
         row.reportedAtMs,
+        row.namespace,
       ],
     };
   }
