@@ -1,0 +1,167 @@
+import { type Clock, deriveKey, OramaError, SIGNATURE_HEADER, signRequest, systemClock } from '@orama/core';
+import {
+  type ClusterStatus,
+  CONTROLPLANE_API_PREFIX,
+  clusterStatusSchema,
+  createdNamespaceSchema,
+  type EnableWebrtc,
+  ERROR_STATUS,
+  type ErrorCode,
+  errorBodySchema,
+  type Namespace,
+  namespaceListSchema,
+  type Operation,
+  type OperationStarted,
+  operationSchema,
+  operationStartedSchema,
+  type WebrtcStatus,
+  webrtcStatusSchema,
+} from '@orama/protocol';
+import { z } from 'zod';
+import { CONTROLPLANE_KEY_INFO } from '../api/server.ts';
+
+/** No controlplane answered on any of the addresses; the CLI ends with "not reached". */
+export class DaemonUnreachableError extends OramaError {
+  constructor(endpoints: readonly string[], cause: unknown) {
+    super('UNAVAILABLE', `no controlplane answers at ${endpoints.join(', ')}`, {
+      cause,
+      retryable: true,
+      hint: 'start the cluster (orama dev start), or check the address of the controlplane',
+    });
+  }
+}
+
+export interface ControlplaneClientOptions {
+  /** Base URLs such as `http://127.77.0.1:6001`, tried in order until one accepts the connection. */
+  endpoints: readonly string[];
+  clusterKey: string;
+  /** Milliseconds one call may take. */
+  timeoutMs?: number;
+  clock?: Clock;
+}
+
+export type CreatedNamespace = z.infer<typeof createdNamespaceSchema>;
+
+const nothingSchema = z.undefined();
+
+/** Calls the controlplane API. Every method throws DaemonUnreachableError, or OramaError with the code of the answer. */
+export class ControlplaneClient {
+  readonly #endpoints: readonly string[];
+  readonly #key: Buffer;
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+
+  constructor(options: ControlplaneClientOptions) {
+    this.#endpoints = options.endpoints;
+    this.#key = deriveKey(options.clusterKey, CONTROLPLANE_KEY_INFO);
+    this.#timeoutMs = options.timeoutMs ?? 15_000;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  cluster(): Promise<ClusterStatus> {
+    return this.#call('GET', '/cluster', clusterStatusSchema);
+  }
+
+  async namespaces(): Promise<Namespace[]> {
+    return (await this.#call('GET', '/namespaces', namespaceListSchema)).namespaces;
+  }
+
+  /** Throws NAMESPACE_EXISTS. The API key in the answer is shown only here. */
+  createNamespace(name: string, owner?: string): Promise<CreatedNamespace> {
+    return this.#call('POST', '/namespaces', createdNamespaceSchema, { name, ...(owner !== undefined && { owner }) });
+  }
+
+  /** Throws NAMESPACE_NOT_FOUND, NAMESPACE_HAS_WEBRTC. */
+  async deleteNamespace(name: string): Promise<void> {
+    await this.#call('DELETE', `/namespaces/${encodeURIComponent(name)}`, nothingSchema);
+  }
+
+  /** Begins to enable WebRTC; follow the operation. Throws as operations/enable-webrtc.ts says. */
+  enableWebrtc(name: string, options: Partial<EnableWebrtc> = {}): Promise<OperationStarted> {
+    return this.#call('POST', `${webrtcPath(name)}/enable`, operationStartedSchema, options);
+  }
+
+  /** Begins to disable WebRTC; follow the operation. Throws NAMESPACE_NOT_FOUND. */
+  disableWebrtc(name: string): Promise<OperationStarted> {
+    return this.#call('POST', `${webrtcPath(name)}/disable`, operationStartedSchema, {});
+  }
+
+  webrtcStatus(name: string): Promise<WebrtcStatus> {
+    return this.#call('GET', webrtcPath(name), webrtcStatusSchema);
+  }
+
+  /** Throws OPERATION_NOT_FOUND. */
+  operation(id: string): Promise<Operation> {
+    return this.#call('GET', `/operations/${encodeURIComponent(id)}`, operationSchema);
+  }
+
+  async #call<S extends z.ZodType>(method: string, path: string, schema: S, body?: object): Promise<z.output<S>> {
+    const target = CONTROLPLANE_API_PREFIX + path;
+    const text = body === undefined ? '' : JSON.stringify(body);
+    const response = await this.#send(method, target, text);
+    const answer = await response.text();
+    if (!response.ok) throw errorOf(response.status, answer);
+    try {
+      return schema.parse(answer === '' ? undefined : JSON.parse(answer));
+    } catch (thrown) {
+      throw new OramaError('INTERNAL', `the controlplane's answer to ${method} ${target} cannot be read`, {
+        cause: thrown,
+        hint: 'the CLI and the controlplane may be of different versions',
+      });
+    }
+  }
+
+  /** Asks one endpoint after the other; goes on to the next only when a connection was refused, so that nothing is asked twice. */
+  async #send(method: string, target: string, body: string): Promise<Response> {
+    let last: unknown;
+    for (const endpoint of this.#endpoints) {
+      try {
+        return await fetch(endpoint + target, {
+          method,
+          headers: {
+            'content-type': 'application/json',
+            [SIGNATURE_HEADER]: signRequest(this.#key, method, target, body, this.#clock.now()),
+          },
+          ...(body !== '' && { body }),
+          signal: AbortSignal.timeout(this.#timeoutMs),
+        });
+      } catch (thrown) {
+        last = thrown;
+        if (thrown instanceof DOMException && thrown.name === 'TimeoutError') {
+          throw new OramaError('TIMEOUT', `the controlplane at ${endpoint} did not answer in ${this.#timeoutMs} ms`, {
+            cause: thrown,
+            retryable: true,
+          });
+        }
+        if (!wasRefused(thrown)) break;
+      }
+    }
+    throw new DaemonUnreachableError(this.#endpoints, last);
+  }
+}
+
+function webrtcPath(name: string): string {
+  return `/namespaces/${encodeURIComponent(name)}/webrtc`;
+}
+
+/** Whether the connection itself failed, so that the request cannot have been received. */
+function wasRefused(thrown: unknown): boolean {
+  const cause = thrown instanceof Error ? (thrown.cause as { code?: unknown } | undefined) : undefined;
+  return ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT'].includes(
+    String(cause?.code),
+  );
+}
+
+function errorOf(status: number, answer: string): OramaError {
+  try {
+    const { error } = errorBodySchema.parse(JSON.parse(answer));
+    const code = (error.code in ERROR_STATUS ? error.code : 'INTERNAL') as ErrorCode;
+    return new OramaError(code, error.message, {
+      retryable: error.retryable,
+      ...(error.hint !== undefined && { hint: error.hint }),
+      ...(error.details !== undefined && { details: error.details }),
+    });
+  } catch {
+    return new OramaError('INTERNAL', `the controlplane answered ${status} without an explanation`);
+  }
+}

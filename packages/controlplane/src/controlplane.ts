@@ -1,0 +1,217 @@
+import { mkdir } from 'node:fs/promises';
+import {
+  type Clock,
+  Counter,
+  createMetrics,
+  Failpoints,
+  Histogram,
+  healthHandler,
+  type Logger,
+  OramaError,
+  type Runnable,
+  SecretBox,
+  systemClock,
+} from '@orama/core';
+import type { ControlplaneConfig } from '@orama/protocol';
+import { type Store, TURN_SECRET_PURPOSE } from '@orama/store';
+import { createRoutes } from './api/routes.ts';
+import { ApiServer } from './api/server.ts';
+import { ZoneFileWriter } from './dns/zone-file.ts';
+import type { NodeContext } from './node-context.ts';
+import { ChangeWatch } from './reconcile/change-watch.ts';
+import { Engine, type TaskRunner } from './reconcile/engine.ts';
+import { StoreWarnings } from './reconcile/store-warnings.ts';
+import { coldBoot } from './restore/cold-boot.ts';
+import { CrashBackoff } from './services/crash-backoff.ts';
+import { ProcessServices } from './services/processes.ts';
+import { CoreServiceTask } from './tasks/core-service.ts';
+import { DnsTask } from './tasks/dns.ts';
+import { HeartbeatTask } from './tasks/heartbeat.ts';
+import { OperationsTask } from './tasks/operations.ts';
+import { RoomsTask } from './tasks/rooms.ts';
+import { SfuServicesTask } from './tasks/sfu-services.ts';
+import { StateFilesTask } from './tasks/state-files.ts';
+import { TurnTenantsTask } from './tasks/turn-tenants.ts';
+
+export interface ControlplaneOptions {
+  config: ControlplaneConfig;
+  clusterKey: string;
+  version: string;
+  logger: Logger;
+  clock?: Clock;
+}
+
+/** One node's controlplane: API, and the engine that makes the node what the store says it must be. */
+export class Controlplane implements Runnable {
+  readonly #options: ControlplaneOptions;
+  readonly #clock: Clock;
+  readonly #failpoints: Failpoints;
+  readonly #secrets: SecretBox;
+  readonly #warnings: StoreWarnings;
+  readonly #metrics = createMetrics('controlplane');
+  readonly #abort = new AbortController();
+  readonly #engine: Engine;
+  #api: ApiServer | null = null;
+  #services: ProcessServices | null = null;
+  #store: Store | null = null;
+  #watch: ChangeWatch | null = null;
+  #dns: DnsTask | null = null;
+  #booting: Promise<void> = Promise.resolve();
+  #booted = false;
+
+  constructor(options: ControlplaneOptions) {
+    const { config, clusterKey, logger } = options;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#failpoints = new Failpoints(config.failpointDir);
+    this.#secrets = new SecretBox(clusterKey, TURN_SECRET_PURPOSE);
+    this.#warnings = new StoreWarnings(this.#clock, logger);
+    this.#engine = new Engine(
+      {
+        clock: this.#clock,
+        logger,
+        failpoints: this.#failpoints,
+        intervalMs: config.reconcileIntervalMs,
+        warnings: this.#warnings,
+      },
+      this.#countRuns(),
+    );
+  }
+
+  /** Listens, adopts running services and begins the cold boot, which goes on in the background. */
+  async start(): Promise<void> {
+    const { config, logger, clusterKey, version } = this.#options;
+    await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+    const services = await ProcessServices.open({
+      dataDir: config.dataDir,
+      logger,
+      failpoints: this.#failpoints,
+      clock: this.#clock,
+    });
+    this.#services = services;
+    const { port } = config.api;
+    this.#api = new ApiServer({
+      clusterKey,
+      listen: [{ address: config.wireguardIp, port }, ...(config.api.loopback ? [{ address: '127.0.0.1', port }] : [])],
+      health: healthHandler(this.#metrics, () => (this.#booted ? null : 'the node is being restored')),
+      routes: createRoutes({ context: () => this.#context(services), version, onChange: () => this.#engine.wake() }),
+      clock: this.#clock,
+      logger,
+    });
+    await this.#api.start();
+    this.#booting = this.#boot(services).catch((thrown: unknown) => {
+      logger.fatal({ err: thrown }, 'the node cannot be restored');
+      process.exit(1);
+    });
+  }
+
+  /** Stops reconciling and answering. The services keep running, as they would under systemd. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#api?.stop();
+    await this.#watch?.stop();
+    await this.#engine.stop();
+    await this.#booting;
+    await this.#dns?.close().catch(() => {}); // It lapses by itself when the store cannot be reached.
+    this.#services?.close();
+    await this.#store?.db.close();
+  }
+
+  async #boot(services: ProcessServices): Promise<void> {
+    const { config, logger } = this.#options;
+    const backoff = new CrashBackoff();
+    const core = config.coreServices.map(
+      (name) =>
+        new CoreServiceTask({ config, services, clock: this.#clock }, name, backoff, () =>
+          this.#engine.wake('heartbeat', 'turn-tenants'),
+        ),
+    );
+    services.onExit((exit) => {
+      backoff.note(exit, this.#clock.now());
+      this.#engine.wake(...core.map((task) => task.name), 'turn-tenants', 'sfu-services');
+    });
+    await coldBoot({
+      config,
+      engine: this.#engine,
+      core,
+      clock: this.#clock,
+      logger,
+      warnings: this.#warnings,
+      signal: this.#abort.signal,
+      onStore: async (store) => {
+        this.#store = store;
+        await this.#register(store);
+        const context = this.#context(services);
+        this.#watch = new ChangeWatch(store.db, this.#clock, this.#warnings, () => this.#engine.wake());
+        this.#watch.start();
+        this.#dns = new DnsTask(context, new ZoneFileWriter(config.dns.file));
+        return {
+          early: [new HeartbeatTask(context, () => core.map((task) => task.status))],
+          turn: new TurnTenantsTask(context),
+          sfu: new SfuServicesTask(context, backoff),
+          late: [new StateFilesTask(context), this.#dns, new RoomsTask(context), new OperationsTask(context)],
+        };
+      },
+    });
+    this.#booted = true;
+  }
+
+  async #register(store: Store): Promise<void> {
+    const { config, version } = this.#options;
+    await store.nodes.register({
+      id: config.node,
+      name: config.node,
+      wireguardIp: config.wireguardIp,
+      publicIp: config.publicIp,
+      region: config.region,
+      version,
+      lastSeenAtMs: this.#clock.now(),
+    });
+  }
+
+  #context(services: ProcessServices): NodeContext {
+    if (!this.#store) {
+      throw new OramaError('STORE_UNAVAILABLE', 'the store has not been reached yet', {
+        retryable: true,
+        hint: 'wait a moment; if it stays so, check the store',
+      });
+    }
+    return {
+      config: this.#options.config,
+      store: this.#store,
+      services,
+      secrets: this.#secrets,
+      clock: this.#clock,
+      logger: this.#options.logger,
+      failpoints: this.#failpoints,
+    };
+  }
+
+  #countRuns(): (runner: TaskRunner) => void {
+    const registers = [this.#metrics];
+    const runs = new Counter({
+      name: 'orama_reconcile_runs_total',
+      help: 'Runs of a reconcile task',
+      labelNames: ['task', 'result'],
+      registers,
+    });
+    const actions = new Counter({
+      name: 'orama_reconcile_actions_total',
+      help: 'Actions that a reconcile task applied',
+      labelNames: ['task'],
+      registers,
+    });
+    const duration = new Histogram({
+      name: 'orama_reconcile_run_seconds',
+      help: 'Duration of a run',
+      labelNames: ['task'],
+      registers,
+    });
+    return ({ task, last }) => {
+      if (!last) return;
+      runs.inc({ task: task.name, result: last.ok ? 'ok' : 'failed' });
+      actions.inc({ task: task.name }, last.applied.length);
+      duration.observe({ task: task.name }, last.durMs / 1000);
+    };
+  }
+}

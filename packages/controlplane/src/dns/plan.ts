@@ -1,0 +1,84 @@
+import { turnDomain } from '@orama/protocol';
+import type { DnsRecordRow, NodeRow, ServiceReportRow } from '@orama/store';
+import { ALIVE_MS } from '../node-context.ts';
+import type { Desired, DesiredNamespace } from '../reconcile/desired.ts';
+
+const TTL_SEC = 60;
+/** A TURN server that is restarted is back before clients would notice; its record is left alone that long. */
+const GRACE_MS = 5_000;
+
+export interface DnsSituation {
+  desired: Desired;
+  reports: readonly ServiceReportRow[];
+  nodes: readonly NodeRow[];
+  /** The records as stored. */
+  current: readonly DnsRecordRow[];
+  baseDomain: string;
+  nowMs: number;
+}
+
+/** A namespace whose records must become others. */
+export interface DnsChange {
+  namespace: string;
+  /** Generation of the settings this was derived from; null when the namespace has none. */
+  generation: number | null;
+  records: DnsRecordRow[];
+}
+
+/**
+ * One record per healthy TURN node of each wanted namespace. While none is healthy the records stay as they are: a name
+ * that leads to a server that may come back is better than none. Pure.
+ */
+export function planDns(situation: DnsSituation): DnsChange[] {
+  const changes: DnsChange[] = [];
+  const byNamespace = Map.groupBy(situation.current, (record) => record.namespace);
+  for (const namespace of new Set([...situation.desired.keys(), ...byNamespace.keys()])) {
+    const entry = situation.desired.get(namespace);
+    const current = byNamespace.get(namespace) ?? [];
+    const records = entry?.wanted ? recordsOf(entry, current, situation) : [];
+    if (valuesOf(records) !== valuesOf(current)) {
+      changes.push({ namespace, generation: entry?.config.generation ?? null, records });
+    }
+  }
+  return changes;
+}
+
+function recordsOf(
+  { config, turn }: DesiredNamespace,
+  current: readonly DnsRecordRow[],
+  { reports, nodes, baseDomain, nowMs }: DnsSituation,
+): DnsRecordRow[] {
+  const fqdn = turnDomain(config.namespace, baseDomain);
+  const records = new Map<string, DnsRecordRow>();
+  for (const { nodeId } of turn) {
+    const node = nodes.find(({ id }) => id === nodeId);
+    const report = reports.find(
+      (one) => one.nodeId === nodeId && one.namespace === config.namespace && one.service === 'turn',
+    );
+    if (!node || nowMs - node.lastSeenAtMs > ALIVE_MS) continue;
+    const served = current.find((record) => record.nodeId === nodeId && record.value === node.publicIp);
+    const healthy = report?.healthy === true && report.generation === config.generation;
+    if (!healthy && !(served && report && nowMs - report.sinceMs < GRACE_MS)) continue;
+    records.set(
+      node.publicIp,
+      served ?? {
+        fqdn,
+        type: node.publicIp.includes(':') ? 'AAAA' : 'A',
+        value: node.publicIp,
+        ttlSec: TTL_SEC,
+        namespace: config.namespace,
+        nodeId,
+        createdBy: 'controlplane',
+        createdAtMs: nowMs,
+      },
+    );
+  }
+  return records.size > 0 ? [...records.values()] : [...current];
+}
+
+function valuesOf(records: readonly DnsRecordRow[]): string {
+  return records
+    .map((record) => `${record.fqdn} ${record.type} ${record.value} ${record.nodeId}`)
+    .sort()
+    .join('\n');
+}

@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import type { Clock, Failpoints, Logger, SecretBox } from '@orama/core';
+import type { ControlplaneConfig } from '@orama/protocol';
+import type { Store } from '@orama/store';
+import type { ServiceManager } from './services/service-manager.ts';
+
+/** A node is alive while its last heartbeat is younger than this. */
+export const ALIVE_MS = 10_000;
+
+/** What the tasks of a node work with. */
+export interface NodeContext {
+  config: ControlplaneConfig;
+  store: Store;
+  services: ServiceManager;
+  /** Opens TURN secrets; the context of each is its namespace. */
+  secrets: SecretBox;
+  clock: Clock;
+  logger: Logger;
+  failpoints: Failpoints;
+}
+
+/** Where things lie below a node's data directory. */
+export function nodePaths(dataDir: string) {
+  return {
+    configs: join(dataDir, 'configs'),
+    namespaces: join(dataDir, 'namespaces'),
+    turnControlSocket: join(dataDir, 'run', 'turn.sock'),
+    /** Configuration of a unit. */
+    unitConfig: (unit: string) => join(dataDir, 'configs', `${unit}.json`),
+    /** TURN secret for a namespace's SFU. */
+    unitSecret: (unit: string) => join(dataDir, 'configs', `${unit}.secret`),
+    namespace: (namespace: string) => join(dataDir, 'namespaces', namespace),
+  };
+}

@@ -1,0 +1,59 @@
+import type { NodeRow, OperationKind, PortAllocationRow, ServiceReportRow, StepState } from '@orama/store';
+import { ALIVE_MS } from '../node-context.ts';
+import { CLUSTER_REPORTER } from '../tasks/dns.ts';
+
+/** A step of an operation: one service of one node, or `dns`. */
+export interface StepTarget {
+  /** `sfu:node-1`, `turn:node-2`, `state-file:node-1`, `dns`. */
+  name: string;
+  service: string;
+  nodeId: string;
+}
+
+export interface StepProgress {
+  name: string;
+  state: StepState;
+  /** What is being waited for. */
+  detail: string | null;
+}
+
+/** The steps of an enable or a disable of a namespace with these blocks, in the order they are shown. */
+export function stepTargets(allocations: readonly PortAllocationRow[]): StepTarget[] {
+  const ofService = (service: 'turn' | 'sfu') => allocations.filter((row) => row.service === service);
+  const nodes = [...new Set(allocations.map((row) => row.nodeId))].sort();
+  return [
+    ...ofService('turn').map(({ nodeId }) => ({ name: `turn:${nodeId}`, service: 'turn', nodeId })),
+    ...ofService('sfu').map(({ nodeId }) => ({ name: `sfu:${nodeId}`, service: 'sfu', nodeId })),
+    { name: 'dns', service: 'dns', nodeId: CLUSTER_REPORTER },
+    ...nodes.map((nodeId) => ({ name: `state-file:${nodeId}`, service: 'state-file', nodeId })),
+  ];
+}
+
+/**
+ * How far each step is, by the reports of the nodes. An enable's step is done when its service is healthy with the
+ * operation's generation, a disable's when its service is confirmed gone. Pure.
+ */
+export function progressOf(
+  operation: { kind: OperationKind; generation: number },
+  targets: readonly StepTarget[],
+  reports: readonly ServiceReportRow[],
+  nodes: readonly NodeRow[],
+  nowMs: number,
+): StepProgress[] {
+  return targets.map(({ name, service, nodeId }) => {
+    const report = reports.find(
+      (one) => one.service === service && one.nodeId === nodeId && one.generation === operation.generation,
+    );
+    const enabling = operation.kind === 'enable-webrtc';
+    if (report?.desired === (enabling ? 'running' : 'absent')) {
+      if (enabling ? report.healthy : report.observed === 'absent') return { name, state: 'done', detail: null };
+    }
+    const node = nodes.find(({ id }) => id === nodeId);
+    const silentMs = node ? nowMs - node.lastSeenAtMs : 0;
+    if (silentMs > ALIVE_MS) {
+      return { name, state: 'running', detail: `${nodeId} has not reported for ${Math.floor(silentMs / 1000)} s` };
+    }
+    if (!report) return { name, state: 'pending', detail: null };
+    return { name, state: 'running', detail: report.reason };
+  });
+}

@@ -1,0 +1,60 @@
+import { type ControlplaneConfig, turnUrisOf } from '@orama/protocol';
+import type {
+  NodeRow,
+  PortAllocationRow,
+  SfuAllocationRow,
+  Store,
+  TurnAllocationRow,
+  WebrtcConfigRow,
+} from '@orama/store';
+
+/** A namespace's WebRTC as the store has it. */
+export interface DesiredNamespace {
+  config: WebrtcConfigRow;
+  /** False once a disable has begun: nothing of it is wanted any more. */
+  wanted: boolean;
+  sfu: SfuAllocationRow[];
+  turn: TurnAllocationRow[];
+}
+
+/** Everything that is desired, by namespace. Namespaces without a settings row want nothing and are not in it. */
+export type Desired = ReadonlyMap<string, DesiredNamespace>;
+
+export function joinDesired(configs: readonly WebrtcConfigRow[], allocations: readonly PortAllocationRow[]): Desired {
+  const desired = new Map<string, DesiredNamespace>(
+    configs.map((config) => [config.namespace, { config, wanted: config.state !== 'disabling', sfu: [], turn: [] }]),
+  );
+  for (const row of allocations) {
+    const namespace = desired.get(row.namespace);
+    if (row.service === 'sfu') namespace?.sfu.push(row);
+    else namespace?.turn.push(row);
+  }
+  return desired;
+}
+
+/**
+ * Reads what is desired. Settings come first: should a disable end or an enable commit between the two reads, then
+ * blocks are seen without the settings that make them wanted, and nothing is started on them.
+ */
+export async function loadDesired(store: Store): Promise<Desired> {
+  const configs = await store.webrtc.list();
+  return joinDesired(configs, await store.ports.list());
+}
+
+/** The TURN URIs that clients of a namespace get. */
+export function namespaceTurnUris(
+  config: Pick<ControlplaneConfig, 'turn' | 'baseDomain'>,
+  namespace: string,
+  turn: readonly TurnAllocationRow[],
+  nodes: readonly NodeRow[],
+): string[] {
+  return turnUrisOf({
+    advertise: config.turn.advertise,
+    namespace,
+    baseDomain: config.baseDomain,
+    servers: turn.flatMap((row) => {
+      const node = nodes.find(({ id }) => id === row.nodeId);
+      return node ? [{ publicIp: node.publicIp, port: row.listenPort }] : [];
+    }),
+  });
+}

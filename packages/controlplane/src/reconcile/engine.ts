@@ -1,0 +1,149 @@
+import { type Clock, describeError, type Failpoints, type Logger, type Timer } from '@orama/core';
+import { StoreUnavailableError } from '@orama/store';
+import type { StoreWarnings } from './store-warnings.ts';
+import type { Task } from './task.ts';
+
+export interface EngineOptions {
+  clock: Clock;
+  logger: Logger;
+  failpoints: Failpoints;
+  /** Every task runs at least this often. */
+  intervalMs: number;
+  warnings: StoreWarnings;
+}
+
+/** What a task did last; for status and tests. */
+export interface TaskRun {
+  ok: boolean;
+  /** Actions of the last run, as `kind subject`. */
+  applied: string[];
+  error: string | null;
+  durMs: number;
+}
+
+/** Runs one task: by timer, by signal, never twice at a time; a signal during a run causes one more run. */
+export class TaskRunner {
+  readonly task: Task;
+  readonly #options: EngineOptions;
+  readonly #onRun: (runner: TaskRunner) => void;
+  #timer: Timer | undefined;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #stopped = false;
+  readonly #first = Promise.withResolvers<void>();
+  last: TaskRun | null = null;
+
+  constructor(task: Task, options: EngineOptions, onRun: (runner: TaskRunner) => void = () => {}) {
+    this.task = task;
+    this.#options = options;
+    this.#onRun = onRun;
+  }
+
+  /** Resolves when the task has run for the first time, with whatever result. */
+  get firstRun(): Promise<void> {
+    return this.#first.promise;
+  }
+
+  /** Runs the task now, or once more if it is running already. */
+  wake(): void {
+    if (this.#stopped) return;
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#timer?.cancel();
+    this.#running = this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  /** Resolves when the run in progress, if any, is over; no other begins. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    let nextMs = this.#options.intervalMs;
+    do {
+      this.#again = false;
+      nextMs = await this.#once();
+    } while (this.#again && !this.#stopped);
+    if (!this.#stopped) this.#timer = this.#options.clock.after(nextMs, () => this.wake());
+  }
+
+  /** One run; returns the delay to the next. Never throws: a failure is logged and told by `last`. */
+  async #once(): Promise<number> {
+    const { clock, logger, failpoints, intervalMs, warnings } = this.#options;
+    const startedAt = clock.monotonic();
+    const run: TaskRun = { ok: true, applied: [], error: null, durMs: 0 };
+    let recheckMs: number | null = null;
+    try {
+      for (const action of (await this.task.plan?.()) ?? []) {
+        failpoints.hit(`apply:${action.kind}:before`);
+        try {
+          await this.task.apply?.(action);
+          run.applied.push(`${action.kind} ${action.subject}`);
+          logger.info({ op: action.kind, subject: action.subject, reason: action.reason }, 'applied');
+        } catch (thrown) {
+          // The others do not depend on it: each is about another unit, namespace or file, or is planned again.
+          run.ok = false;
+          run.error = describeError(thrown);
+          logger.warn({ op: action.kind, subject: action.subject, err: thrown }, 'applying failed');
+        }
+        failpoints.hit(`apply:${action.kind}:after`);
+      }
+      recheckMs = await this.task.report();
+      warnings.reached();
+    } catch (thrown) {
+      run.ok = false;
+      run.error = describeError(thrown);
+      if (thrown instanceof StoreUnavailableError) warnings.unreachable(thrown);
+      else logger.warn({ op: this.task.name, err: thrown }, 'task failed');
+    }
+    run.durMs = clock.monotonic() - startedAt;
+    this.last = run;
+    this.#first.resolve();
+    this.#onRun(this);
+    return recheckMs === null ? intervalMs : Math.min(recheckMs, intervalMs);
+  }
+}
+
+/** The tasks of a node. Each has its own pace; all are woken together. */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #runners = new Map<string, TaskRunner>();
+  readonly #onRun: (runner: TaskRunner) => void;
+  #stopped = false;
+
+  constructor(options: EngineOptions, onRun: (runner: TaskRunner) => void = () => {}) {
+    this.#options = options;
+    this.#onRun = onRun;
+  }
+
+  /** Adds a task and runs it for the first time; resolves when that run is over. Nothing once the engine was stopped. */
+  async add(task: Task): Promise<void> {
+    if (this.#stopped) return;
+    const runner = new TaskRunner(task, this.#options, this.#onRun);
+    this.#runners.set(task.name, runner);
+    runner.wake();
+    await runner.firstRun;
+  }
+
+  /** Wakes all tasks, or those named. */
+  wake(...names: string[]): void {
+    for (const [name, runner] of this.#runners) if (names.length === 0 || names.includes(name)) runner.wake();
+  }
+
+  /** The last run of each task. */
+  status(): { name: string; last: TaskRun | null }[] {
+    return [...this.#runners].map(([name, runner]) => ({ name, last: runner.last }));
+  }
+
+  /** Ends all runs; applied work stays as it is. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));
+  }
+}

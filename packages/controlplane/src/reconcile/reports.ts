@@ -1,0 +1,40 @@
+import { isDeepStrictEqual } from 'node:util';
+import { raiseChangeCounter, type ServiceReportRow, type Statement, type Store } from '@orama/store';
+
+/** What a task saw of one service of one namespace. */
+export type Observation = Omit<ServiceReportRow, 'sinceMs' | 'reportedAtMs'>;
+
+/**
+ * Stores what a node observes, and only what changed: reports of a cluster at rest cost no writes. Whether a report is
+ * current is told by the node's heartbeat, not by the report's own age.
+ */
+export class Reporter {
+  readonly #store: Store;
+  readonly #written = new Map<string, Observation>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async write(observations: readonly Observation[], nowMs: number): Promise<void> {
+    const changed = observations.filter((one) => !isDeepStrictEqual(this.#written.get(keyOf(one)), one));
+    if (changed.length === 0) return;
+    const statements: Statement[] = changed.map((one) => this.#store.reports.upsert({ ...one, reportedAtMs: nowMs }));
+    // Counters such as allocations move all the time; only a change of state is news to the other nodes.
+    const isNews = changed.some((one) => {
+      const before = this.#written.get(keyOf(one));
+      return !before || !isDeepStrictEqual({ ...before, details: {} }, { ...one, details: {} });
+    });
+    await this.#store.db.batch(isNews ? [...statements, raiseChangeCounter] : statements);
+    for (const one of changed) this.#written.set(keyOf(one), one);
+  }
+
+  /** Forgets namespaces that have no settings any more; their reports are gone. */
+  keepOnly(namespaces: ReadonlySet<string>): void {
+    for (const [key, one] of this.#written) if (!namespaces.has(one.namespace)) this.#written.delete(key);
+  }
+}
+
+function keyOf(one: Observation): string {
+  return `${one.nodeId} ${one.service} ${one.namespace}`;
+}

@@ -1,0 +1,242 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Clock, describeError, type Failpoints, type Logger, OramaError, systemClock } from '@orama/core';
+import { openLogFile } from './log-file.ts';
+import { findByEnvironment, readBootId, readProcess } from './proc.ts';
+import { type RunFile, readRunFiles, removeRunFile, writeRunFile } from './run-file.ts';
+import type { ServiceExit, ServiceManager, ServiceSpec, ServiceState } from './service-manager.ts';
+
+/** How often processes are looked at. Ends of our own children are told at once; others are seen at the next look. */
+const WATCH_MS = 200;
+/** Units get this search path and nothing else of our environment, as systemd units do. */
+const UNIT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const UNIT_NAME = /^[a-z0-9][a-z0-9@._-]{0,120}$/;
+
+interface Options {
+  /** The node's data; units use `run/` and `logs/` below it. */
+  dataDir: string;
+  logger: Logger;
+  failpoints?: Failpoints;
+  clock?: Clock;
+}
+
+/**
+ * Units as detached child processes: for one machine without systemd. They survive a crash of the controlplane and are
+ * found again by their run files, or by the mark in their environment when the crash came before the file was written.
+ * Only one manager may be open on a data directory.
+ */
+export class ProcessServices implements ServiceManager {
+  readonly #runDir: string;
+  readonly #logDir: string;
+  readonly #logger: Logger;
+  readonly #failpoints: Failpoints | undefined;
+  readonly #clock: Clock;
+  readonly #units = new Map<string, RunFile>();
+  readonly #listeners = new Set<(exit: ServiceExit) => void>();
+  #bootId = '';
+  #watch: { cancel(): void } | undefined;
+  #looking = false;
+
+  private constructor(options: Options) {
+    this.#runDir = join(options.dataDir, 'run');
+    this.#logDir = join(options.dataDir, 'logs');
+    this.#logger = options.logger;
+    this.#failpoints = options.failpoints;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** Opens the manager and adopts every unit of this data directory that is still running. */
+  static async open(options: Options): Promise<ProcessServices> {
+    const services = new ProcessServices(options);
+    await services.#adopt();
+    services.#watch = services.#clock.every(WATCH_MS, () => void services.#look());
+    return services;
+  }
+
+  /** Stops watching. The units keep running. */
+  close(): void {
+    this.#watch?.cancel();
+    this.#listeners.clear();
+  }
+
+  async list(): Promise<ServiceState[]> {
+    await this.#look();
+    return [...this.#units.values()].map((run) => ({
+      unit: run.unit,
+      phase: run.stopByMs === undefined ? 'running' : 'stopping',
+      configDigest: run.configDigest,
+      startedAtMs: run.startedAtMs,
+    }));
+  }
+
+  async start(spec: ServiceSpec): Promise<void> {
+    const [program, ...args] = spec.command;
+    if (!UNIT_NAME.test(spec.unit) || program === undefined)
+      throw new Error(`"${spec.unit}" cannot be started as a unit`);
+    if (this.#units.has(spec.unit)) return;
+    const log = await openLogFile(join(this.#logDir, `${spec.unit}.log`));
+    try {
+      const child = spawn(program, args, {
+        cwd: '/',
+        detached: true,
+        stdio: ['ignore', log.fd, log.fd],
+        env: { PATH: UNIT_PATH, ORAMA_UNIT: spec.unit, ORAMA_RUN_DIR: this.#runDir, ORAMA_DIGEST: spec.configDigest },
+      });
+      await once(child, 'spawn');
+      child.unref();
+      const pid = child.pid as number;
+      this.#failpoints?.hit('service:spawned');
+      const run: RunFile = {
+        unit: spec.unit,
+        pid,
+        startTimeTicks: (await readProcess(pid))?.startTimeTicks ?? 0,
+        bootId: this.#bootId,
+        command: [...spec.command],
+        configDigest: spec.configDigest,
+        startedAtMs: this.#clock.now(),
+      };
+      this.#units.set(spec.unit, run);
+      const ended = (how: string) => void this.#ended(run, how);
+      if (child.exitCode !== null || child.signalCode !== null) ended(howEnded(child.exitCode, child.signalCode));
+      else child.once('exit', (code, signal) => ended(howEnded(code, signal)));
+      if (this.#units.get(spec.unit) === run) await writeRunFile(this.#runDir, run);
+      // It may have ended while its file was being written.
+      if (this.#units.get(spec.unit) !== run) await removeRunFile(this.#runDir, spec.unit);
+      this.#logger.info({ unit: spec.unit, childPid: pid }, 'service started');
+    } catch (thrown) {
+      throw new OramaError('INTERNAL', `${spec.unit} cannot be started: ${describeError(thrown)}`, { cause: thrown });
+    } finally {
+      await log.close();
+    }
+  }
+
+  async stop(unit: string, deadlineMs: number): Promise<void> {
+    const run = this.#units.get(unit);
+    if (!run || run.stopByMs !== undefined) return;
+    run.stopByMs = this.#clock.now() + deadlineMs;
+    await writeRunFile(this.#runDir, run);
+    await this.#signal(run, 'SIGTERM');
+    this.#logger.info({ unit, childPid: run.pid }, 'service told to stop');
+  }
+
+  async forget(unit: string): Promise<void> {
+    if (this.#units.has(unit)) return;
+    const log = join(this.#logDir, `${unit}.log`);
+    await Promise.all([rm(log, { force: true }), rm(`${log}.1`, { force: true })]);
+  }
+
+  onExit(listener: (exit: ServiceExit) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Stops every unit and resolves when none is left; what does not end by itself is killed at the deadline. */
+  async stopAll(deadlineMs: number): Promise<void> {
+    await Promise.all([...this.#units.keys()].map((unit) => this.stop(unit, deadlineMs)));
+    while (this.#units.size > 0) {
+      await new Promise<void>((resolve) => {
+        const off = this.onExit(() => done());
+        const timer = setTimeout(() => done(), WATCH_MS);
+        const done = () => {
+          off();
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      await this.#look();
+    }
+  }
+
+  async #adopt(): Promise<void> {
+    await mkdir(this.#runDir, { recursive: true, mode: 0o700 });
+    await mkdir(this.#logDir, { recursive: true, mode: 0o700 });
+    this.#bootId = await readBootId();
+    for (const run of await readRunFiles(this.#runDir)) {
+      if (await this.#isAlive(run)) this.#units.set(run.unit, run);
+      else await removeRunFile(this.#runDir, run.unit);
+    }
+    for (const { pid, environment } of await findByEnvironment('ORAMA_RUN_DIR', this.#runDir)) {
+      const unit = environment.get('ORAMA_UNIT') ?? '';
+      const stat = await readProcess(pid);
+      // A child of a unit carries its mark as well; the unit itself is the one that leads its own session.
+      if (stat?.session !== pid || !UNIT_NAME.test(unit) || this.#units.has(unit)) continue;
+      const run: RunFile = {
+        unit,
+        pid,
+        startTimeTicks: stat.startTimeTicks,
+        bootId: this.#bootId,
+        command: [],
+        configDigest: environment.get('ORAMA_DIGEST') ?? '',
+        startedAtMs: this.#clock.now(),
+      };
+      this.#units.set(unit, run);
+      await writeRunFile(this.#runDir, run);
+    }
+    for (const run of this.#units.values())
+      this.#logger.info({ unit: run.unit, childPid: run.pid }, 'running service adopted');
+  }
+
+  async #isAlive(run: RunFile): Promise<boolean> {
+    return run.bootId === this.#bootId && (await readProcess(run.pid))?.startTimeTicks === run.startTimeTicks;
+  }
+
+  /** Sees who is gone, and kills who was told to end and did not. */
+  async #look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    try {
+      for (const run of [...this.#units.values()]) {
+        if (!(await this.#isAlive(run))) await this.#ended(run, 'unknown');
+        else if (run.stopByMs !== undefined && this.#clock.now() >= run.stopByMs) await this.#signal(run, 'SIGKILL');
+      }
+    } catch (thrown) {
+      this.#logger.warn({ err: thrown }, 'looking at the services failed');
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  async #ended(run: RunFile, how: string): Promise<void> {
+    if (this.#units.get(run.unit) !== run) return;
+    this.#units.delete(run.unit);
+    await removeRunFile(this.#runDir, run.unit).catch(() => {});
+    const exit = {
+      unit: run.unit,
+      uptimeMs: this.#clock.now() - run.startedAtMs,
+      wanted: run.stopByMs !== undefined,
+      how,
+    };
+    this.#logger[exit.wanted ? 'info' : 'warn'](
+      { unit: exit.unit, reason: how, durMs: exit.uptimeMs },
+      'service ended',
+    );
+    for (const listener of this.#listeners) listener(exit);
+  }
+
+  /** Signals a process only after checking that it is still the one we started: its pid may be somebody else's by now. */
+  async #signal(run: RunFile, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (!(await this.#isAlive(run))) return;
+    try {
+      // A unit leads its own process group; killing takes along whatever it started.
+      process.kill(signal === 'SIGKILL' ? -run.pid : run.pid, signal);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown;
+    }
+  }
+}
+
+function howEnded(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal === null ? `exit code ${code}` : `signal ${signal}`;
+}
+
+/**
+ * Stops every service that controlplanes left running on a data directory, and resolves when none is left.
+ * For the end of a development cluster, after its controlplanes are gone: a living one would start them again.
+ */
+export async function stopAllServices(dataDir: string, deadlineMs: number, logger: Logger): Promise<void> {
+  const services = await ProcessServices.open({ dataDir, logger });
+  await services.stopAll(deadlineMs);
+  services.close();
+}

@@ -1,0 +1,58 @@
+/** A program to keep running as a unit. */
+export interface ServiceSpec {
+  /** Unit name as systemd would have it, without `.service`: `orama-turn`, `orama-namespace-sfu@demo`. */
+  unit: string;
+  /** Absolute program and its arguments. */
+  command: readonly string[];
+  /** Hash over everything the program reads at start; a different one means it must be restarted. */
+  configDigest: string;
+}
+
+/** A unit that has a process right now. */
+export interface ServiceState {
+  unit: string;
+  /** `stopping`: told to end, not yet gone. */
+  phase: 'running' | 'stopping';
+  configDigest: string;
+  startedAtMs: number;
+}
+
+/** The end of a unit's process. */
+export interface ServiceExit {
+  unit: string;
+  uptimeMs: number;
+  /** Whether we had told it to end. */
+  wanted: boolean;
+  /** `exit code 1`, `signal SIGKILL`, or `unknown` for a process started before our own restart. */
+  how: string;
+}
+
+/**
+ * Starts and stops units on this node. Services outlive the controlplane. `start` and `stop` only begin the work;
+ * what became of it is seen in `list` and told by `onExit`.
+ */
+export interface ServiceManager {
+  /** Every unit that has a process. */
+  list(): Promise<ServiceState[]>;
+  /** Starts the unit unless it has a process already. Throws when the program cannot be started at all. */
+  start(spec: ServiceSpec): Promise<void>;
+  /** Tells the unit to drain and end; kills it when it still lives after `deadlineMs`. Nothing happens when it is absent. */
+  stop(unit: string, deadlineMs: number): Promise<void>;
+  /** Removes what the manager keeps of a unit that has ended, such as its log. */
+  forget(unit: string): Promise<void>;
+  /** Calls `listener` after each end of a unit; the returned function unsubscribes. */
+  onExit(listener: (exit: ServiceExit) => void): () => void;
+}
+
+export const GATEWAY_UNIT = 'orama-gateway';
+export const TURN_UNIT = 'orama-turn';
+const SFU_UNIT_PREFIX = 'orama-namespace-sfu@';
+
+export function sfuUnit(namespace: string): string {
+  return `${SFU_UNIT_PREFIX}${namespace}`;
+}
+
+/** The namespace of an SFU unit, or null for any other unit. */
+export function namespaceOfSfuUnit(unit: string): string | null {
+  return unit.startsWith(SFU_UNIT_PREFIX) ? unit.slice(SFU_UNIT_PREFIX.length) : null;
+}

@@ -1,0 +1,37 @@
+import type { ServiceState } from './service-manager.ts';
+
+/** A unit that must run, with the digest of the configuration it must run with. */
+export interface DesiredUnit {
+  unit: string;
+  configDigest: string;
+}
+
+export type UnitStep = { do: 'start'; unit: string; reason: string } | { do: 'stop'; unit: string; reason: string };
+
+/**
+ * What to do so that exactly the desired units run. A unit whose configuration changed is stopped; it is started again
+ * once it is gone. Pure.
+ * @param observed the units of the same kind that have a process
+ * @param startableAtMs when a unit may be started again after it crashed
+ */
+export function planUnits(
+  desired: readonly DesiredUnit[],
+  observed: readonly ServiceState[],
+  startableAtMs: (unit: string) => number,
+  nowMs: number,
+): UnitStep[] {
+  const steps: UnitStep[] = [];
+  const wanted = new Map(desired.map((unit) => [unit.unit, unit]));
+  const present = new Set(observed.map((state) => state.unit));
+  for (const state of observed) {
+    if (state.phase === 'stopping') continue;
+    const want = wanted.get(state.unit);
+    if (!want) steps.push({ do: 'stop', unit: state.unit, reason: 'not desired here' });
+    else if (want.configDigest !== state.configDigest)
+      steps.push({ do: 'stop', unit: state.unit, reason: 'its configuration changed' });
+  }
+  for (const { unit } of desired) {
+    if (!present.has(unit) && startableAtMs(unit) <= nowMs) steps.push({ do: 'start', unit, reason: 'desired here' });
+  }
+  return steps;
+}

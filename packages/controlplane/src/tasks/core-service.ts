@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto';
+import { describeError, writeFileAtomic } from '@orama/core';
+import { gatewayConfigSchema, turnConfigSchema } from '@orama/protocol';
+import type { CoreServiceStatus } from '@orama/store';
+import { type NodeContext, nodePaths } from '../node-context.ts';
+import type { Action, Task } from '../reconcile/task.ts';
+import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
+import { askLocal } from '../services/probe.ts';
+import { GATEWAY_UNIT, TURN_UNIT } from '../services/service-manager.ts';
+import { planUnits } from '../services/unit-plan.ts';
+
+type CoreName = 'gateway' | 'turn';
+const UNITS: Record<CoreName, string> = { gateway: GATEWAY_UNIT, turn: TURN_UNIT };
+
+/** Time to end by itself before it is killed: its own drain deadline, and a little more. */
+const STOP_DEADLINE_MS = 12_000;
+
+interface CoreService {
+  name: CoreName;
+  unit: string;
+  configText: string;
+  configDigest: string;
+  /** Internal address of its /readyz. */
+  internal: { address: string; port: number };
+}
+
+type CoreAction = Action & { kind: 'core-start' | 'core-stop' };
+
+/** Keeps one of the node's own services running, gateway or TURN server, with the configuration derived from ours. */
+export class CoreServiceTask implements Task<CoreAction> {
+  readonly name: string;
+  readonly #core: CoreService;
+  readonly #config: NodeContext['config'];
+  readonly #services: NodeContext['services'];
+  readonly #clock: NodeContext['clock'];
+  readonly #backoff: CrashBackoff;
+  readonly #onChange: () => void;
+  readonly #ready = Promise.withResolvers<void>();
+  #status: CoreServiceStatus;
+
+  /** @param onChange told when the service became ready, or no longer is */
+  constructor(
+    context: Pick<NodeContext, 'config' | 'services' | 'clock'>,
+    service: CoreName,
+    backoff: CrashBackoff,
+    onChange: () => void,
+  ) {
+    this.name = `core:${service}`;
+    this.#config = context.config;
+    this.#services = context.services;
+    this.#clock = context.clock;
+    this.#backoff = backoff;
+    this.#core = coreService(service, context.config);
+    this.#onChange = onChange;
+    this.#status = { service, healthy: false, reason: 'not started yet' };
+  }
+
+  /** What the last run saw. */
+  get status(): CoreServiceStatus {
+    return this.#status;
+  }
+
+  /** Resolves when the service is ready for the first time. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  async plan(): Promise<CoreAction[]> {
+    const observed = (await this.#services.list()).filter(({ unit }) => unit === this.#core.unit);
+    const steps = planUnits([this.#core], observed, (unit) => this.#backoff.startableAtMs(unit), this.#clock.now());
+    return steps.map((step) => ({ kind: `core-${step.do}` as const, subject: step.unit, reason: step.reason }));
+  }
+
+  async apply(action: CoreAction): Promise<void> {
+    const { unit, name, configText, configDigest } = this.#core;
+    if (action.kind === 'core-stop') return this.#services.stop(unit, STOP_DEADLINE_MS);
+    const configFile = nodePaths(this.#config.dataDir).unitConfig(unit);
+    await writeFileAtomic(configFile, configText);
+    const command = [...this.#config.services.programs[name], '--config', configFile];
+    try {
+      await this.#services.start({ unit, command, configDigest });
+    } catch (thrown) {
+      this.#backoff.noteFailedStart(unit, describeError(thrown), this.#clock.now());
+      throw thrown;
+    }
+  }
+
+  async report(): Promise<number | null> {
+    const state = (await this.#services.list()).find(({ unit }) => unit === this.#core.unit);
+    const before = this.#status;
+    this.#status = state ? await this.#probe() : this.#down(this.#whyAbsent());
+    if (this.#status.healthy) this.#ready.resolve();
+    if (before.healthy !== this.#status.healthy || before.reason !== this.#status.reason) this.#onChange();
+    return this.#status.healthy ? null : recheckMs(this.#core.unit, state, this.#backoff, this.#clock.now());
+  }
+
+  async #probe(): Promise<CoreServiceStatus> {
+    try {
+      const answer = await askLocal(this.#core.internal, 'GET', '/readyz');
+      if (answer.status !== 200) return this.#down(`not ready: ${reasonOf(answer.body)}`);
+      return { service: this.#core.name, healthy: true };
+    } catch (thrown) {
+      return this.#down(`not ready: ${describeError(thrown)}`);
+    }
+  }
+
+  #whyAbsent(): string {
+    return this.#backoff.reason(this.#core.unit, this.#clock.now()) ?? 'not running';
+  }
+
+  #down(reason: string): CoreServiceStatus {
+    return { service: this.#core.name, healthy: false, reason };
+  }
+}
+
+function coreService(name: CoreName, config: NodeContext['config']): CoreService {
+  const derived = name === 'gateway' ? gatewayConfig(config) : turnConfig(config);
+  const configText = `${JSON.stringify(derived, null, 2)}\n`;
+  return {
+    name,
+    unit: UNITS[name],
+    configText,
+    configDigest: createHash('sha256').update(configText).digest('hex'),
+    internal: derived.internal,
+  };
+}
+
+function gatewayConfig(config: NodeContext['config']) {
+  return gatewayConfigSchema.parse({
+    node: config.node,
+    listen: config.gateway.listen,
+    internal: { address: config.wireguardIp },
+    baseDomain: config.baseDomain,
+    store: config.store,
+    clusterKeyFile: config.clusterKeyFile,
+    turnAdvertise: config.turn.advertise,
+    callPage: config.gateway.callPage,
+    logLevel: config.logLevel,
+  });
+}
+
+function turnConfig(config: NodeContext['config']) {
+  return turnConfigSchema.parse({
+    node: config.node,
+    listen: [config.publicIp],
+    port: config.turn.port,
+    realm: config.baseDomain,
+    controlSocket: nodePaths(config.dataDir).turnControlSocket,
+    internal: { address: config.wireguardIp },
+    ownAddresses: [...new Set([config.wireguardIp, config.publicIp])],
+    defaultLifetimeSec: config.turn.defaultLifetimeSec,
+    nonceLifetimeSec: config.turn.nonceLifetimeSec,
+    logLevel: config.logLevel,
+  });
+}
+
+function reasonOf(body: string): string {
+  try {
+    const { reason } = JSON.parse(body) as { reason?: unknown };
+    if (typeof reason === 'string') return reason;
+  } catch {
+    // Not ours to explain; the text itself is shown.
+  }
+  return body.slice(0, 200);
+}

@@ -1,0 +1,116 @@
+import { guard, guardLease, type Lease, raiseChangeCounter, StoreConflictError } from '@orama/store';
+import { type DnsChange, planDns } from '../dns/plan.ts';
+import type { DnsWriter } from '../dns/writer.ts';
+import type { NodeContext } from '../node-context.ts';
+import { loadDesired } from '../reconcile/desired.ts';
+import { LeaseKeeper } from '../reconcile/lease-keeper.ts';
+import { type Observation, Reporter } from '../reconcile/reports.ts';
+import type { Action, Task } from '../reconcile/task.ts';
+
+/** DNS is the cluster's, not a node's: its reports carry this in place of a node id. */
+export const CLUSTER_REPORTER = 'cluster';
+
+type DnsAction = Action & ({ kind: 'dns-records'; change: DnsChange; lease: Lease } | { kind: 'dns-write' });
+
+/** Keeps the TURN names of all namespaces equal to their healthy TURN nodes. Works on the node that holds the lease. */
+export class DnsTask implements Task<DnsAction> {
+  readonly name = 'dns';
+  readonly #context: NodeContext;
+  readonly #writer: DnsWriter;
+  readonly #lease: LeaseKeeper;
+  #reporter: { generation: number; reporter: Reporter } | null = null;
+
+  constructor(context: NodeContext, writer: DnsWriter) {
+    this.#context = context;
+    this.#writer = writer;
+    this.#lease = new LeaseKeeper(context.store.db, 'dns', context.config.node, context.clock);
+  }
+
+  async plan(): Promise<DnsAction[]> {
+    const lease = await this.#lease.hold();
+    if (!lease) return [];
+    const { store } = this.#context;
+    const actions: DnsAction[] = (await this.#changes()).map((change) => {
+      const reason = change.records.length === 0 ? 'not desired' : 'its healthy TURN nodes changed';
+      return { kind: 'dns-records', subject: change.namespace, reason, change, lease };
+    });
+    if (actions.length > 0 || !(await this.#writer.isCurrent(await store.dns.list())))
+      actions.push({ kind: 'dns-write', subject: 'records', reason: 'what is served differs from the store' });
+    return actions;
+  }
+
+  async apply(action: DnsAction): Promise<void> {
+    const { store } = this.#context;
+    if (action.kind === 'dns-write') return this.#writer.write(await store.dns.list());
+    const { namespace, generation, records } = action.change;
+    // Records must not outlive the settings they were derived from: a disable may have ended since.
+    const settings =
+      generation === null
+        ? []
+        : guard(
+            'webrtc settings',
+            'EXISTS (SELECT 1 FROM namespace_webrtc_config WHERE namespace = ? AND generation = ?)',
+            [namespace, generation],
+          );
+    try {
+      await store.db.batch([
+        ...guardLease(action.lease),
+        ...settings,
+        ...store.dns.replaceOf(namespace, records),
+        raiseChangeCounter,
+      ]);
+    } catch (thrown) {
+      if (thrown instanceof StoreConflictError) this.#lease.lost();
+      throw thrown;
+    }
+  }
+
+  async report(): Promise<number | null> {
+    const lease = await this.#lease.hold();
+    if (!lease) return null;
+    const { store, clock } = this.#context;
+    const desired = await loadDesired(store);
+    const records = await store.dns.list();
+    const pending = new Set((await this.#changes()).map((change) => change.namespace));
+    const current = await this.#writer.isCurrent(records);
+    const observations = [...desired.values()].map(({ config, wanted }): Observation => {
+      const served = records.filter((record) => record.namespace === config.namespace);
+      const healthy = wanted && current && served.length > 0 && !pending.has(config.namespace);
+      const none = served.length === 0 ? 'no TURN node is healthy yet' : 'the records are being written';
+      return {
+        nodeId: CLUSTER_REPORTER,
+        namespace: config.namespace,
+        service: 'dns',
+        desired: wanted ? 'running' : 'absent',
+        observed: served.length === 0 && current ? 'absent' : 'running',
+        healthy,
+        generation: config.generation,
+        reason: healthy || !wanted ? null : none,
+        details: {},
+      };
+    });
+    // What another holder wrote meanwhile is not known here.
+    if (this.#reporter?.generation !== lease.generation)
+      this.#reporter = { generation: lease.generation, reporter: new Reporter(store) };
+    this.#reporter.reporter.keepOnly(new Set(desired.keys()));
+    await this.#reporter.reporter.write(observations, clock.now());
+    return null;
+  }
+
+  /** Lets another node go on at once. */
+  async close(): Promise<void> {
+    await this.#lease.release();
+  }
+
+  async #changes(): Promise<DnsChange[]> {
+    const { store, config, clock } = this.#context;
+    return planDns({
+      desired: await loadDesired(store),
+      reports: await store.reports.list(),
+      nodes: await store.nodes.list(),
+      current: await store.dns.list(),
+      baseDomain: config.baseDomain,
+      nowMs: clock.now(),
+    });
+  }
+}

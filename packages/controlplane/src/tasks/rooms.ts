@@ -1,0 +1,73 @@
+import { SIGNATURE_HEADER, sfuControlKey, signRequest } from '@orama/core';
+import { EMPTY_ROOM_MS, type SfuRoom, sfuRoomListSchema } from '@orama/protocol';
+import type { RoomRow, SfuAllocationRow, Statement, WebrtcConfigRow } from '@orama/store';
+import type { NodeContext } from '../node-context.ts';
+import { loadDesired } from '../reconcile/desired.ts';
+import type { Task } from '../reconcile/task.ts';
+import { askLocal } from '../services/probe.ts';
+
+const INTERVAL_MS = 2_000;
+/** Activity of a busy room is not worth a write more often. */
+const ACTIVITY_STEP_MS = 10_000;
+
+/** Keeps the rows of the rooms on this node's SFUs up to date, and removes those that are empty for long. */
+export class RoomsTask implements Task {
+  readonly name = 'rooms';
+  readonly #context: NodeContext;
+  #ranAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+  }
+
+  async report(): Promise<number | null> {
+    const { config, store, clock, logger } = this.#context;
+    const dueMs = this.#ranAtMs + INTERVAL_MS - clock.monotonic();
+    if (dueMs > 0) return dueMs;
+    this.#ranAtMs = clock.monotonic();
+    const rows = Map.groupBy(await store.rooms.listOnNode(config.node), (row) => row.namespace);
+    if (rows.size === 0) return null;
+    const statements: Statement[] = [];
+    for (const { config: settings, wanted, sfu } of (await loadDesired(store)).values()) {
+      const here = sfu.find((row) => row.nodeId === config.node);
+      const ours = rows.get(settings.namespace);
+      if (!wanted || !here || !ours) continue;
+      try {
+        const rooms = await this.#roomsOf(settings, here);
+        statements.push(...ours.flatMap((row) => this.#statementsOf(row, rooms)));
+      } catch (thrown) {
+        // An SFU that does not answer tells nothing about its rooms.
+        logger.debug({ ns: settings.namespace, err: thrown }, 'rooms cannot be read');
+      }
+    }
+    if (statements.length > 0) await store.db.batch(statements);
+    return null;
+  }
+
+  #statementsOf(row: RoomRow, rooms: readonly SfuRoom[]): Statement[] {
+    const { store, clock } = this.#context;
+    const room = rooms.find((one) => one.room === row.roomId);
+    const participantCount = room?.participants.length ?? 0;
+    const lastActivityMs = room ? Date.parse(room.lastActivity) : row.lastActivityMs;
+    const moved = participantCount !== row.participantCount || lastActivityMs - row.lastActivityMs > ACTIVITY_STEP_MS;
+    const idleSinceMs = clock.now() - EMPTY_ROOM_MS;
+    const idle =
+      participantCount === 0 && row.createdBy === 'join' && Math.max(lastActivityMs, row.lastActivityMs) < idleSinceMs;
+    const { namespace, roomId, generation } = row;
+    return [
+      ...(moved
+        ? [store.rooms.updateActivity({ namespace, roomId, generation, participantCount, lastActivityMs })]
+        : []),
+      ...(idle ? [store.rooms.removeIdle(row, idleSinceMs)] : []),
+    ];
+  }
+
+  async #roomsOf(settings: WebrtcConfigRow, sfu: SfuAllocationRow): Promise<SfuRoom[]> {
+    const { secrets, clock } = this.#context;
+    const key = sfuControlKey(secrets.open(settings.turnSharedSecret, settings.namespace));
+    const headers = { [SIGNATURE_HEADER]: signRequest(key, 'GET', '/rooms', '', clock.now()) };
+    const answer = await askLocal({ address: sfu.hostIp, port: sfu.signalingPort }, 'GET', '/rooms', { headers });
+    if (answer.status !== 200) throw new Error(`the SFU answered ${answer.status}`);
+    return sfuRoomListSchema.parse(JSON.parse(answer.body)).rooms;
+  }
+}

@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
+import { describeError, writeFileAtomic } from '@orama/core';
+import { type SfuConfigInput, sfuConfigSchema, sfuHealthSchema } from '@orama/protocol';
+import type { NodeRow, SfuAllocationRow } from '@orama/store';
+import { type NodeContext, nodePaths } from '../node-context.ts';
+import { type DesiredNamespace, loadDesired, namespaceTurnUris } from '../reconcile/desired.ts';
+import { type Observation, Reporter } from '../reconcile/reports.ts';
+import type { Action, Task } from '../reconcile/task.ts';
+import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
+import { askLocal } from '../services/probe.ts';
+import { namespaceOfSfuUnit, type ServiceState, sfuUnit } from '../services/service-manager.ts';
+import { planUnits } from '../services/unit-plan.ts';
+
+/** How long an SFU that is restarted waits for its clients to go elsewhere. */
+const DRAIN_MS = 5_000;
+const KILL_AFTER_MS = DRAIN_MS + 1_000;
+/** A disabled namespace's clients have nowhere to go. */
+const DISABLE_KILL_AFTER_MS = 2_000;
+const STOPPING_RECHECK_MS = 100;
+
+interface SfuUnit {
+  unit: string;
+  namespace: string;
+  configDigest: string;
+  configText: string;
+  secret: string;
+}
+
+type SfuAction = Action &
+  ({ kind: 'sfu-start'; sfu: SfuUnit } | { kind: 'sfu-stop'; killAfterMs: number } | { kind: 'sfu-clean' });
+
+/** Keeps one SFU process running for every namespace that is placed on this node, and nothing of any other. */
+export class SfuServicesTask implements Task<SfuAction> {
+  readonly name = 'sfu-services';
+  readonly #context: NodeContext;
+  readonly #backoff: CrashBackoff;
+  readonly #reporter: Reporter;
+
+  constructor(context: NodeContext, backoff: CrashBackoff) {
+    this.#context = context;
+    this.#backoff = backoff;
+    this.#reporter = new Reporter(context.store);
+  }
+
+  async plan(): Promise<SfuAction[]> {
+    const { clock, store } = this.#context;
+    const desired = await loadDesired(store);
+    const nodes = await store.nodes.list();
+    const units = [...desired.values()].flatMap((each) => this.#unitOf(each, nodes) ?? []);
+    const observed = await this.#observed();
+    const steps = planUnits(units, observed, (unit) => this.#backoff.startableAtMs(unit), clock.now());
+    const actions = steps.map((step): SfuAction => {
+      const base = { subject: step.unit, reason: step.reason };
+      const sfu = units.find(({ unit }) => unit === step.unit);
+      if (step.do === 'start' && sfu) return { ...base, kind: 'sfu-start', sfu };
+      return { ...base, kind: 'sfu-stop', killAfterMs: sfu ? KILL_AFTER_MS : DISABLE_KILL_AFTER_MS };
+    });
+    const leftovers = await this.#leftovers(new Set([...units, ...observed].map(({ unit }) => unit)));
+    return [
+      ...actions,
+      ...leftovers.map((unit): SfuAction => ({ kind: 'sfu-clean', subject: unit, reason: 'its unit is gone' })),
+    ];
+  }
+
+  async apply(action: SfuAction): Promise<void> {
+    const { config, services, clock } = this.#context;
+    const paths = nodePaths(config.dataDir);
+    if (action.kind === 'sfu-stop') return services.stop(action.subject, action.killAfterMs);
+    if (action.kind === 'sfu-clean') {
+      const unit = action.subject;
+      await services.forget(unit);
+      await rm(paths.unitSecret(unit), { force: true });
+      // Last, because it is what tells that something is left.
+      await rm(paths.unitConfig(unit), { force: true });
+      return;
+    }
+    const { unit, secret, configText, configDigest } = action.sfu;
+    await writeFileAtomic(paths.unitSecret(unit), `${secret}\n`);
+    await writeFileAtomic(paths.unitConfig(unit), configText);
+    const command = [...config.services.programs.sfu, '--config', paths.unitConfig(unit)];
+    try {
+      await services.start({ unit, command, configDigest });
+    } catch (thrown) {
+      this.#backoff.noteFailedStart(unit, describeError(thrown), clock.now());
+      throw thrown;
+    }
+  }
+
+  async report(): Promise<number | null> {
+    const { config, store, clock } = this.#context;
+    const desired = await loadDesired(store);
+    const observed = await this.#observed();
+    const leftovers = new Set(await this.#leftovers(new Set()));
+    let nextMs: number | null = null;
+    const sooner = (ms: number | null) => {
+      if (ms !== null) nextMs = Math.min(ms, nextMs ?? ms);
+    };
+    const here = [...desired.values()].flatMap((each) => {
+      const row = each.sfu.find(({ nodeId }) => nodeId === config.node);
+      return row ? [{ ...each, row }] : [];
+    });
+    const observations = await Promise.all(
+      here.map(async ({ config: { namespace, generation }, wanted, row }): Promise<Observation> => {
+        const unit = sfuUnit(namespace);
+        const state = observed.find((each) => each.unit === unit);
+        const base = { nodeId: config.node, namespace, service: 'sfu', generation, details: {} };
+        if (!wanted) {
+          const gone = !state && !leftovers.has(unit);
+          if (!gone) sooner(STOPPING_RECHECK_MS);
+          const reason = gone ? null : state ? 'it is stopping' : 'its files are being removed';
+          return { ...base, desired: 'absent', observed: gone ? 'absent' : 'running', healthy: false, reason };
+        }
+        const seen = await this.#probe(row, generation, state);
+        if (!seen.healthy) sooner(recheckMs(unit, state, this.#backoff, clock.now()));
+        return { ...base, desired: 'running', ...seen };
+      }),
+    );
+    if (observed.some(({ phase }) => phase === 'stopping')) sooner(STOPPING_RECHECK_MS);
+    this.#reporter.keepOnly(new Set(desired.keys()));
+    await this.#reporter.write(observations, clock.now());
+    return nextMs;
+  }
+
+  async #probe(
+    row: SfuAllocationRow,
+    generation: number,
+    state: ServiceState | undefined,
+  ): Promise<Pick<Observation, 'observed' | 'healthy' | 'reason' | 'details'>> {
+    const down = (observed: 'starting' | 'failed', reason: string) => ({
+      observed,
+      healthy: false,
+      reason,
+      details: {},
+    });
+    const unit = sfuUnit(row.namespace);
+    const now = this.#context.clock.now();
+    if (!state) return down('failed', this.#backoff.reason(unit, now) ?? 'not running');
+    if (state.phase === 'stopping') return down('starting', 'it is restarted');
+    try {
+      const answer = await askLocal({ address: row.hostIp, port: row.signalingPort }, 'GET', '/healthz');
+      const health = sfuHealthSchema.parse(JSON.parse(answer.body));
+      if (health.namespace !== row.namespace || health.node !== row.nodeId)
+        return down('failed', `its port is held by the SFU of ${health.namespace} on ${health.node}`);
+      if (health.generation !== generation) return down('starting', 'it runs an older generation');
+      if (health.status !== 'ok') return down('starting', `it is ${health.status}`);
+      return {
+        observed: 'running',
+        healthy: true,
+        reason: null,
+        details: { peers: health.peers, rooms: health.rooms },
+      };
+    } catch (thrown) {
+      return down('starting', `it does not answer yet: ${describeError(thrown)}`);
+    }
+  }
+
+  async #observed(): Promise<ServiceState[]> {
+    return (await this.#context.services.list()).filter(({ unit }) => namespaceOfSfuUnit(unit) !== null);
+  }
+
+  /** SFU units that have files here, except those in `needed`. */
+  async #leftovers(needed: ReadonlySet<string>): Promise<string[]> {
+    const { configs } = nodePaths(this.#context.config.dataDir);
+    const names = await readdir(configs).catch((thrown: NodeJS.ErrnoException) => {
+      if (thrown.code === 'ENOENT') return [];
+      throw thrown;
+    });
+    return names
+      .flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -'.json'.length)] : []))
+      .filter((unit) => namespaceOfSfuUnit(unit) !== null && !needed.has(unit));
+  }
+
+  /** The unit as it must run here; null when it must not. */
+  #unitOf({ config, wanted, sfu, turn }: DesiredNamespace, nodes: readonly NodeRow[]): SfuUnit | null {
+    const own = this.#context.config;
+    const here = sfu.find((row) => row.nodeId === own.node);
+    if (!wanted || !here) return null;
+    const unit = sfuUnit(config.namespace);
+    const secret = this.#context.secrets.open(config.turnSharedSecret, config.namespace);
+    const input: SfuConfigInput = {
+      node: own.node,
+      namespace: config.namespace,
+      address: here.hostIp,
+      wireguardNetwork: own.wireguardNetwork,
+      signalingPort: here.signalingPort,
+      mediaPortStart: here.mediaPortStart,
+      mediaPortEnd: here.mediaPortEnd,
+      secretFile: nodePaths(own.dataDir).unitSecret(unit),
+      turn: {
+        uris: namespaceTurnUris(own, config.namespace, turn, nodes),
+        credentialTtlSec: config.turnCredentialTtlSec,
+      },
+      drainTimeoutMs: DRAIN_MS,
+      generation: config.generation,
+      logLevel: own.logLevel,
+    };
+    const configText = `${JSON.stringify(sfuConfigSchema.parse(input), null, 2)}\n`;
+    const configDigest = createHash('sha256').update(configText).update(secret).digest('hex');
+    return { unit, namespace: config.namespace, configDigest, configText, secret };
+  }
+}

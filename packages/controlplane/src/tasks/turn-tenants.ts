@@ -1,0 +1,137 @@
+import { describeError, turnTenantDigest } from '@orama/core';
+import { type TurnTenant, type TurnTenantStatus, turnTenantListSchema, turnTenantSchema } from '@orama/protocol';
+import { type NodeContext, nodePaths } from '../node-context.ts';
+import { type Desired, type DesiredNamespace, loadDesired } from '../reconcile/desired.ts';
+import { type Observation, Reporter } from '../reconcile/reports.ts';
+import type { Action, Task } from '../reconcile/task.ts';
+import { askLocal } from '../services/probe.ts';
+import { TURN_UNIT } from '../services/service-manager.ts';
+
+const RECHECK_MS = 150;
+
+type TurnAction = Action & { kind: 'turn-attach' | 'turn-detach'; tenant?: TurnTenant };
+
+/** What the TURN server has; `down` when there certainly is no server, `unknown` when it could not be asked. */
+export type ObservedTenants = ReadonlyMap<string, TurnTenantStatus> | 'down' | 'unknown';
+
+/** What to attach and detach so that the server has exactly the wanted tenants. Pure; nothing without a server that answers. */
+export function planTurnTenants(wanted: readonly TurnTenant[], observed: ObservedTenants): TurnAction[] {
+  if (observed === 'unknown' || observed === 'down') return [];
+  const actions: TurnAction[] = [];
+  const names = new Set(wanted.map((tenant) => tenant.namespace));
+  for (const namespace of observed.keys()) {
+    if (!names.has(namespace)) actions.push({ kind: 'turn-detach', subject: namespace, reason: 'not desired here' });
+  }
+  for (const tenant of wanted) {
+    const has = observed.get(tenant.namespace);
+    if (has?.digest === turnTenantDigest(tenant)) continue;
+    const reason = has ? 'its settings changed' : 'desired here';
+    actions.push({ kind: 'turn-attach', subject: tenant.namespace, reason, tenant });
+  }
+  return actions;
+}
+
+/** Keeps the namespaces of this node attached to its TURN server, which remembers none of them over a restart. */
+export class TurnTenantsTask implements Task<TurnAction> {
+  readonly name = 'turn-tenants';
+  readonly #context: NodeContext;
+  readonly #socketPath: string;
+  readonly #reporter: Reporter;
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+    this.#socketPath = nodePaths(context.config.dataDir).turnControlSocket;
+    this.#reporter = new Reporter(context.store);
+  }
+
+  async plan(): Promise<TurnAction[]> {
+    const wanted = [...(await loadDesired(this.#context.store)).values()].flatMap((each) => this.#tenantOf(each) ?? []);
+    return planTurnTenants(wanted, (await this.#observe()).tenants);
+  }
+
+  async apply(action: TurnAction): Promise<void> {
+    const path = `/tenants/${action.subject}`;
+    const answer =
+      action.kind === 'turn-detach'
+        ? await askLocal({ socketPath: this.#socketPath }, 'DELETE', path)
+        : await askLocal({ socketPath: this.#socketPath }, 'PUT', path, { body: JSON.stringify(action.tenant) });
+    if (answer.status >= 300 && answer.status !== 404) {
+      throw new Error(`the TURN server answered ${answer.status}: ${answer.body.slice(0, 300)}`);
+    }
+  }
+
+  async report(): Promise<number | null> {
+    const { config, store, clock } = this.#context;
+    const desired = await loadDesired(store);
+    const { tenants, failure } = await this.#observe();
+    const observations = observationsOf(desired, config.node, tenants, failure);
+    this.#reporter.keepOnly(new Set(desired.keys()));
+    await this.#reporter.write(observations, clock.now());
+    const settled = observations.every((one) => (one.desired === 'running' ? one.healthy : one.observed === 'absent'));
+    // A server that is not there yet wakes this task when it becomes ready.
+    return settled || typeof tenants === 'string' ? null : RECHECK_MS;
+  }
+
+  async #observe(): Promise<{ tenants: ObservedTenants; failure: string }> {
+    const { config, services } = this.#context;
+    if (config.coreServices.includes('turn') && !(await services.list()).some(({ unit }) => unit === TURN_UNIT)) {
+      return { tenants: 'down', failure: 'the TURN server is not running' };
+    }
+    try {
+      const answer = await askLocal({ socketPath: this.#socketPath }, 'GET', '/tenants');
+      if (answer.status !== 200) throw new Error(`status ${answer.status}`);
+      const { tenants } = turnTenantListSchema.parse(JSON.parse(answer.body));
+      return { tenants: new Map(tenants.map((tenant) => [tenant.namespace, tenant])), failure: '' };
+    } catch (thrown) {
+      return { tenants: 'unknown', failure: `the TURN server does not answer: ${describeError(thrown)}` };
+    }
+  }
+
+  /** The tenant as this node's server must have it; null when it must not. */
+  #tenantOf({ config, wanted, sfu, turn }: DesiredNamespace): TurnTenant | null {
+    const { secrets, clock } = this.#context;
+    const { node } = this.#context.config;
+    const here = turn.find((row) => row.nodeId === node);
+    if (!wanted || !here) return null;
+    const former =
+      config.previousTurnSharedSecret !== null && (config.previousSecretExpiresAtMs ?? 0) > clock.now()
+        ? [config.previousTurnSharedSecret]
+        : [];
+    return turnTenantSchema.parse({
+      namespace: config.namespace,
+      secrets: [config.turnSharedSecret, ...former].map((sealed) => secrets.open(sealed, config.namespace)),
+      relay: { address: here.hostIp, portStart: here.relayPortStart, portEnd: here.relayPortEnd },
+      peers: sfu.map((row) => ({ ip: row.hostIp, portStart: row.mediaPortStart, portEnd: row.mediaPortEnd })),
+      allowPublicPeers: config.peerPolicy === 'public',
+      maxAllocations: config.maxAllocations,
+      generation: config.generation,
+    });
+  }
+}
+
+/** Reports of this node's part in each namespace. Pure. */
+export function observationsOf(
+  desired: Desired,
+  nodeId: string,
+  observed: ObservedTenants,
+  failure: string,
+): Observation[] {
+  return [...desired.values()].flatMap(({ config, wanted, turn }) => {
+    if (!turn.some((row) => row.nodeId === nodeId)) return [];
+    const tenant = typeof observed === 'string' ? undefined : observed.get(config.namespace);
+    const healthy = wanted && tenant !== undefined && tenant.generation === config.generation;
+    return [
+      {
+        nodeId,
+        namespace: config.namespace,
+        service: 'turn',
+        desired: wanted ? ('running' as const) : ('absent' as const),
+        observed: observed === 'unknown' ? ('failed' as const) : tenant ? ('running' as const) : ('absent' as const),
+        healthy,
+        generation: config.generation,
+        reason: healthy || !wanted ? null : failure || 'the tenant is not attached yet',
+        details: { allocations: tenant?.allocations ?? 0 },
+      },
+    ];
+  });
+}
