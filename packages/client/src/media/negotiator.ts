@@ -32,8 +32,6 @@ export class Negotiator {
   #queue: Promise<void> = Promise.resolve();
   /** An offer is due as soon as the connection is stable. */
   #wanted = false;
-  /** The last SFU offer was ignored; its candidates may not fit. */
-  #ignoring = false;
   #answerTimer: Timer | undefined;
   /** Candidates that came before the description they belong to. */
   #early: RTCIceCandidateInit[] = [];
@@ -61,8 +59,7 @@ export class Negotiator {
 
   receiveOffer(frame: ServerFrameOf<'offer'>): void {
     this.#run("answering the server's offer", async () => {
-      this.#ignoring = this.#pc.signalingState !== 'stable';
-      if (this.#ignoring) return;
+      if (this.#pc.signalingState !== 'stable') return;
       await this.#pc.setRemoteDescription({ type: 'offer', sdp: frame.sdp });
       await this.#addEarlyCandidates();
       await this.#pc.setLocalDescription();
@@ -77,8 +74,7 @@ export class Negotiator {
     this.#run("applying the server's answer", async () => {
       // After a resume the same answer may come twice.
       if (this.#pc.signalingState !== 'have-local-offer') return;
-      this.#answerTimer?.cancel();
-      this.#ignoring = false;
+      this.#stopWaiting();
       await this.#pc.setRemoteDescription({ type: 'answer', sdp: frame.sdp });
       await this.#addEarlyCandidates();
       if (this.#closed) return;
@@ -105,7 +101,7 @@ export class Negotiator {
     if (!REFUSALS.has(frame.code) || !this.#answerTimer) return false;
     this.#run('rolling back a refused offer', async () => {
       if (this.#pc.signalingState !== 'have-local-offer') return;
-      this.#answerTimer?.cancel();
+      this.#stopWaiting();
       await this.#pc.setLocalDescription({ type: 'rollback' });
       const code = frame.code === 'forbidden' ? 'not_allowed' : 'negotiation_failed';
       this.#handlers.onRefused(
@@ -120,7 +116,7 @@ export class Negotiator {
 
   close(): void {
     this.#closed = true;
-    this.#answerTimer?.cancel();
+    this.#stopWaiting();
   }
 
   async #offer(): Promise<void> {
@@ -130,8 +126,13 @@ export class Negotiator {
     if (!this.#closed) this.#sendOffer();
   }
 
-  #sendOffer(): void {
+  #stopWaiting(): void {
     this.#answerTimer?.cancel();
+    this.#answerTimer = undefined;
+  }
+
+  #sendOffer(): void {
+    this.#stopWaiting();
     this.#answerTimer = this.#clock.after(ANSWER_TIMEOUT_MS, () => {
       const message = `the server did not answer an offer within ${ANSWER_TIMEOUT_MS / 1000} s`;
       this.#fail(new ClientError('negotiation_failed', message));

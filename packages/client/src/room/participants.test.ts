@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { Participants } from './participants.ts';
+
+function observed() {
+  const log: string[] = [];
+  const participants = new Participants((change) => {
+    log.push(`${change.type} ${'track' in change ? change.track.trackId : change.participant.peerId}`);
+  });
+  return { log, participants, take: () => log.splice(0) };
+}
+
+/** Stands for media: only its identity matters here. */
+const media = (id: string) => ({ id }) as MediaStreamTrack;
+const announcement = (trackId: string, mid: string) =>
+  ({ type: 'track-added', peerId: 'ada', trackId, mid, kind: 'video', source: 'camera', muted: false }) as const;
+
+describe('Participants', () => {
+  test('reports a track once both its announcement and its media are there, whichever comes first', () => {
+    for (const mediaFirst of [true, false]) {
+      const { participants, take } = observed();
+      const received = new Map<string, MediaStreamTrack>();
+      const bind = () => participants.bind((mid) => received.get(mid));
+      participants.receive({ type: 'peer-joined', peerId: 'ada' });
+      const steps = [() => received.set('s1', media('m')), () => participants.receive(announcement('t1', 's1'))];
+      for (const step of mediaFirst ? steps : steps.reverse()) {
+        expect(take()).not.toContain('track-added t1');
+        step();
+        bind();
+      }
+      expect(take()).toContain('track-added t1');
+      bind();
+      expect(take()).toEqual([]);
+    }
+  });
+
+  test('takes an m-line for a new track only after the old one on it is gone', () => {
+    const { participants, take } = observed();
+    participants.receive(announcement('t1', 's1'));
+    participants.bind(() => media('m'));
+    participants.receive({ type: 'track-removed', peerId: 'ada', trackId: 't1', kind: 'video' });
+    participants.receive(announcement('t2', 's1'));
+    participants.bind(() => media('m'));
+    expect(take()).toEqual(['participant-joined ada', 'track-added t1', 'track-removed t1', 'track-added t2']);
+  });
+
+  test('a leaving participant takes their tracks along, in that order', () => {
+    const { participants, take } = observed();
+    participants.receive(announcement('t1', 's1'));
+    participants.bind(() => media('m'));
+    take();
+    participants.receive({ type: 'peer-left', peerId: 'ada', reason: 'left' });
+    expect(take()).toEqual(['track-removed t1', 'participant-left ada']);
+    expect(participants.all.size).toBe(0);
+  });
+
+  test('replace() after a resume reports the difference only and keeps the media', () => {
+    const { participants, take } = observed();
+    const track = { trackId: 't1', kind: 'video', muted: false } as const;
+    participants.replace(
+      [
+        { peerId: 'ada', tracks: [track] },
+        { peerId: 'bob', tracks: [] },
+      ],
+      'left',
+    );
+    participants.receive(announcement('t1', 's1'));
+    participants.bind(() => media('m'));
+    take();
+    participants.replace(
+      [
+        { peerId: 'ada', tracks: [{ ...track, muted: true }] },
+        { peerId: 'eve', tracks: [] },
+      ],
+      'left',
+    );
+    expect(take()).toEqual(['participant-left bob', 'track-updated t1', 'participant-joined eve']);
+    expect(participants.track('t1')?.mediaStreamTrack?.id).toBe('m');
+  });
+
+  test('an update of a track that is already gone brings nobody back', () => {
+    const { participants, take } = observed();
+    const { mid: _, ...update } = announcement('t1', 's1');
+    participants.receive({ ...update, type: 'track-updated' });
+    expect(take()).toEqual([]);
+  });
+});
