@@ -99,10 +99,8 @@ export class Controlplane implements Runnable {
       logger,
     });
     await this.#api.start();
-    this.#booting = this.#boot(services).catch((thrown: unknown) => {
-      logger.fatal({ err: thrown }, 'the node cannot be restored');
-      process.exit(1);
-    });
+    // What the boot cannot wait out, such as a store that is newer than this program, ends the process.
+    this.#booting = this.#boot(services);
   }
 
   /** Stops reconciling and answering. The services keep running, as they would under systemd. */

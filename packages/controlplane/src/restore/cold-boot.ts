@@ -30,7 +30,7 @@ export interface ColdBoot {
  * it is the reconcile engine's ordinary work.
  */
 export async function coldBoot(boot: ColdBoot): Promise<void> {
-  const { config, engine, clock, logger } = boot;
+  const { engine, clock, logger } = boot;
   const startedAt = clock.monotonic();
   await reportStateFiles(boot);
   const core = startCore(boot);
@@ -42,7 +42,7 @@ export async function coldBoot(boot: ColdBoot): Promise<void> {
   await engine.add(tasks.turn);
   await engine.add(tasks.sfu);
   await Promise.all(tasks.late.map((task) => engine.add(task)));
-  logger.info({ node: config.node, durMs: clock.monotonic() - startedAt }, 'node restored');
+  logger.info({ durMs: clock.monotonic() - startedAt }, 'node restored');
 }
 
 async function startCore({ core, engine, clock, logger, signal }: ColdBoot): Promise<void> {

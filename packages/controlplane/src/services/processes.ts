@@ -34,6 +34,8 @@ export class ProcessServices implements ServiceManager {
   readonly #failpoints: Failpoints | undefined;
   readonly #clock: Clock;
   readonly #units = new Map<string, RunFile>();
+  /** Units whose end we are told with its exit code: started by this very process. */
+  readonly #children = new WeakSet<RunFile>();
   readonly #listeners = new Set<(exit: ServiceExit) => void>();
   #bootId = '';
   #watch: { cancel(): void } | undefined;
@@ -98,6 +100,7 @@ export class ProcessServices implements ServiceManager {
         startedAtMs: this.#clock.now(),
       };
       this.#units.set(spec.unit, run);
+      this.#children.add(run);
       const ended = (how: string) => void this.#ended(run, how);
       if (child.exitCode !== null || child.signalCode !== null) ended(howEnded(child.exitCode, child.signalCode));
       else child.once('exit', (code, signal) => ended(howEnded(code, signal)));
@@ -188,7 +191,8 @@ export class ProcessServices implements ServiceManager {
     this.#looking = true;
     try {
       for (const run of [...this.#units.values()]) {
-        if (!(await this.#isAlive(run))) await this.#ended(run, 'unknown');
+        const alive = await this.#isAlive(run);
+        if (!alive && !this.#children.has(run)) await this.#ended(run, 'unknown');
         else if (run.stopByMs !== undefined && this.#clock.now() >= run.stopByMs) await this.#signal(run, 'SIGKILL');
       }
     } catch (thrown) {
