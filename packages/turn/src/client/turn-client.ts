@@ -20,6 +20,8 @@ import {
 /** Retransmissions over UDP: first after this, then doubling (RFC 8489 section 6.2.1). */
 const FIRST_RETRANSMISSION_MS = 250;
 const DEFAULT_TIMEOUT_MS = 5_000;
+/** Sent with every request: a server that answers no more than three times a request's size has room for a challenge. */
+const SOFTWARE = 'Orama TURN client';
 
 export interface TurnClientOptions {
   transport: 'udp' | 'tcp';
@@ -285,6 +287,7 @@ export class TurnClient {
     const { username, password } = this.#options;
     const writer = new StunWriter(method, CLASS.request, randomBytes(12));
     fill?.(writer);
+    writer.text(ATTRIBUTE.software, SOFTWARE);
     if (!credentials || this.#realm === undefined || this.#nonce === undefined) return writer.finish();
     writer.text(ATTRIBUTE.username, username ?? '');
     writer.text(ATTRIBUTE.realm, this.#realm);
