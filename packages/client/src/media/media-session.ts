@@ -8,6 +8,7 @@ import {
 import type { Timer } from '../clock.ts';
 import { ClientError } from '../errors.ts';
 import type { Platform } from '../room/options.ts';
+import { FlowWatch, pairTotals } from './flow-watch.ts';
 import type { LocalTrack } from './local-track.ts';
 import { Negotiator } from './negotiator.ts';
 
@@ -15,6 +16,7 @@ import { Negotiator } from './negotiator.ts';
 const DISCONNECTED_GRACE_MS = 2_000;
 /** From the first finished negotiation to the first media connection. */
 const CONNECT_TIMEOUT_MS = 15_000;
+const FLOW_POLL_MS = 1_000;
 
 export interface MediaHandlers {
   send(frame: ClientFrame): void;
@@ -43,6 +45,8 @@ export class MediaSession {
   readonly #forceRelay: boolean;
   readonly #sending = new Map<LocalTrack, Sending>();
   readonly #idle: RTCRtpTransceiver[] = [];
+  readonly #flow = new FlowWatch();
+  #flowTimer: Timer | undefined;
   #watch: Timer | undefined;
   #iceError: string | undefined;
   #closed = false;
@@ -130,6 +134,7 @@ export class MediaSession {
     if (this.#closed) return;
     this.#closed = true;
     this.#watch?.cancel();
+    this.#flowTimer?.cancel();
     this.#negotiator.close();
     this.pc.onicecandidate = null;
     this.pc.onicecandidateerror = null;
@@ -223,8 +228,16 @@ export class MediaSession {
     } else if (connectionState === 'connected') {
       this.#watch?.cancel();
       this.#watch = undefined;
+      this.#flowTimer ??= this.#clock.every(FLOW_POLL_MS, () => void this.#pollFlow());
       this.#handlers.onConnected();
     }
+  }
+
+  async #pollFlow(): Promise<void> {
+    const report = await this.pc.getStats().catch(() => undefined);
+    if (!report || this.#closed) return;
+    const { receivedBytes, sentBytes } = pairTotals(report as unknown as Iterable<[string, unknown]>);
+    if (this.#flow.isDead(receivedBytes, sentBytes)) this.#fail(this.#mediaError('the media path went silent'));
   }
 
   #mediaError(what: string): ClientError {

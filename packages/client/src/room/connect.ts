@@ -24,6 +24,9 @@ export async function connect(options: ConnectOptions): Promise<Room> {
     throw new ClientError('invalid_argument', 'connect() needs apiKey, token or getCredentials');
   }
   const room = new Room(options);
+  const retry = () => room.reconnectNow();
+  globalThis.addEventListener?.('online', retry);
+  room.once('disconnected', () => globalThis.removeEventListener?.('online', retry));
   await room.joined;
   return room;
 }

@@ -154,7 +154,10 @@ export class Room extends Emitter<RoomEvents> {
         const track = this.#participants.trackOf(mid, trackIdentifier);
         return track && { trackId: track.trackId, peerId: track.participant.peerId };
       },
-      outbound: (mid) => (mid === undefined ? undefined : media.sentOn(mid)),
+      outbound: (mid) => {
+        const track = mid === undefined ? undefined : media.sentOn(mid);
+        return track && { trackId: track.trackId, source: track.source };
+      },
     });
   }
 
