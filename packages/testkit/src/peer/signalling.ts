@@ -91,6 +91,11 @@ export class SignallingClient {
     });
   }
 
+  /** Calls `listener` after every frame. */
+  onFrame(listener: () => void): void {
+    this.#lookers.add(listener);
+  }
+
   async close(): Promise<CloseInfo> {
     this.socket.close(1000);
     return await this.closed;

@@ -32,6 +32,7 @@ export class TurnBridge {
   readonly relayed: { address: string; port: number };
   readonly #socket: Socket;
   #peerPort: number | undefined;
+  #sfu: { address: string; port: number } | undefined;
   #bound = false;
 
   private constructor(turn: TurnClient, relayed: { address: string; port: number }, socket: Socket) {
@@ -76,8 +77,10 @@ export class TurnBridge {
     this.#peerPort ??= port;
   }
 
-  /** Opens the way to the SFU's candidate. */
+  /** Opens the way to the SFU's candidate; the same one again is no news. */
   async connect(sfu: { address: string; port: number }): Promise<void> {
+    if (this.#sfu?.address === sfu.address && this.#sfu.port === sfu.port) return;
+    this.#sfu = sfu;
     await this.turn.createPermission(sfu.address);
     await this.turn.channelBind(CHANNEL, sfu.address, sfu.port);
     this.#bound = true;
