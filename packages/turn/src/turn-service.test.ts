@@ -1,5 +1,6 @@
+import { VirtualClock } from '@orama/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { TurnHarness } from './testing/harness.ts';
+import { CLIENT_IP, Peer, RELAY_IP, SFU_IP, TurnHarness } from './testing/harness.ts';
 
 let turn: TurnHarness;
 beforeEach(async () => {
@@ -46,5 +47,77 @@ describe.each(['udp', 'tcp'] as const)('over %s', (transport) => {
       peer.send(payload, relayed.port);
       expect(await answer).toMatchObject({ data: payload, channel: 0x4000 });
     }
+  });
+});
+
+describe('TurnService', () => {
+  test('serves /healthz, /readyz and /metrics on the internal address', async () => {
+    const client = await turn.client();
+    await client.allocate();
+    expect(await (await turn.internal('/healthz')).json()).toEqual({
+      status: 'ok',
+      tenants: 1,
+      allocations: 1,
+      draining: false,
+    });
+    expect((await turn.internal('/readyz')).status).toBe(200);
+    const metrics = await (await turn.internal('/metrics')).text();
+    expect(metrics).toContain('turn_allocations{svc="turn"} 1');
+    expect(metrics).toContain('turn_relay_ports_bound{svc="turn"} 1');
+    expect(metrics).toContain('turn_replies_total{method="Allocate",code="200",svc="turn"} 1');
+    for (const secret of ['demo', CLIENT_IP, SFU_IP]) expect(metrics).not.toContain(secret);
+  });
+
+  test('stop refuses new allocations, keeps those that live, and ends when the last one has', async () => {
+    const [staying, late] = [await turn.client(), await turn.client()];
+    const peer = await turn.peer();
+    const { relayed } = await staying.allocate();
+    await staying.channelBind(0x4000, peer.address, peer.port);
+    const stopped = turn.service.stop();
+
+    await expect(late.allocate()).rejects.toMatchObject({ code: 508 });
+    expect((await turn.internal('/readyz')).status).toBe(503);
+    staying.channelData(0x4000, Buffer.from('still relayed'));
+    expect((await peer.next()).data.toString()).toBe('still relayed');
+    await staying.refresh(0);
+    await stopped;
+    const again = await Peer.open(RELAY_IP, relayed.port);
+    await again.close();
+  });
+
+  test('stop closes everything at its deadline', async () => {
+    await turn.close();
+    const clock = new VirtualClock();
+    turn = await TurnHarness.start({ drainTimeoutMs: 30_000 }, clock);
+    const client = await turn.client('tcp');
+    await client.allocate();
+    const stopped = turn.service.stop();
+    clock.advance(30_000);
+    await stopped;
+    await client.disconnected;
+    expect(turn.service.server.counters.relayPortsBound).toBe(0);
+  });
+
+  test('start fails when the port is taken', async () => {
+    const other = TurnHarness.start({ port: turn.port });
+    await expect(other).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+
+  test('two namespaces have their own blocks, quotas and peers', async () => {
+    const otherSecret = 'the-secret-of-the-other';
+    await turn.attach({
+      namespace: 'other',
+      secrets: [otherSecret],
+      relay: { address: RELAY_IP, portStart: 50_000, portEnd: 50_000 },
+      peers: [{ ip: '127.81.0.3', portStart: 1, portEnd: 65_535 }],
+    });
+    const mine = await turn.client();
+    const theirs = await turn.client('udp', turn.credentials('other', 600, otherSecret));
+    expect((await mine.allocate()).relayed.port).toBeLessThan(50_000);
+    expect((await theirs.allocate()).relayed.port).toBe(50_000);
+    await expect(mine.createPermission('127.81.0.3')).rejects.toMatchObject({ code: 403 });
+    await expect(theirs.createPermission(SFU_IP)).rejects.toMatchObject({ code: 403 });
+    const crossed = await turn.client('udp', turn.credentials('demo', 600, otherSecret));
+    await expect(crossed.allocate()).rejects.toMatchObject({ code: 401 });
   });
 });

@@ -10,7 +10,9 @@ import { dataIndicationSize, writeDataIndication } from './data-indication.ts';
 const STRANGER_FRAME_MAX_BYTES = 2048;
 /** Bytes that may wait for a client before data to it is dropped, as UDP would. */
 const QUEUE_HIGH_BYTES = 256 * 1024;
-/** A connection that has not got below the high mark for so long is closed. */
+/** A reader that has got so far down again has caught up. */
+const QUEUE_LOW_BYTES = 64 * 1024;
+/** A connection that lost data and has not caught up for so long is closed. */
 const SLOW_READER_MS = 10_000;
 /** A connection without an allocation is closed after this. */
 const IDLE_MS = 30_000;
@@ -113,6 +115,7 @@ export class StreamListener implements Listener {
   }
 
   #drop(client: StreamClient, reason: CloseReason): void {
+    if (client.destroyed) return;
     this.#count(reason);
     if (reason !== 'idle' && reason !== 'server-stopped') {
       this.#options.logger.debug({ reason, alloc: client.allocation?.id }, 'stream connection closed');
@@ -172,6 +175,10 @@ class StreamClient implements ClientTransport {
     return !this.#socket.destroyed && this.#socket.writable;
   }
 
+  get destroyed(): boolean {
+    return this.#socket.destroyed;
+  }
+
   get allocation(): Allocation | undefined {
     return this.#allocation;
   }
@@ -198,8 +205,7 @@ class StreamClient implements ClientTransport {
   overdue(nowMs: number): CloseReason | undefined {
     if (this.#halfReadSinceMs !== undefined && nowMs - this.#halfReadSinceMs >= HALF_READ_MS) return 'half-read';
     if (this.#allocation === undefined && !this.allocating && nowMs - this.#idleSinceMs >= IDLE_MS) return 'idle';
-    if (this.#socket.writableLength <= QUEUE_HIGH_BYTES) this.#slowSinceMs = undefined;
-    else this.#slowSinceMs ??= nowMs;
+    if (this.#socket.writableLength <= QUEUE_LOW_BYTES) this.#slowSinceMs = undefined;
     return this.#slowSinceMs !== undefined && nowMs - this.#slowSinceMs >= SLOW_READER_MS ? 'slow-reader' : undefined;
   }
 

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const MAIN = join(import.meta.dirname, 'main.ts');
+let dir: string;
+let child: ChildProcess | undefined;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'turn-main-'));
+});
+afterEach(() => {
+  child?.kill('SIGKILL');
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Starts the program; `output` grows with what it writes. */
+function run(...args: string[]) {
+  const output = { text: '' };
+  child = spawn(process.execPath, ['--conditions=source', MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      output.text += text;
+    });
+  }
+  return { child, output, exit: once(child, 'exit').then(([code]) => code as number) };
+}
+
+test('turn --config starts, and SIGTERM ends it with 0 when no client is there', async () => {
+  const config = join(dir, 'turn.yaml');
+  writeFileSync(
+    config,
+    `node: node-1\nlisten: [127.81.1.40]\nport: 34780\nrealm: orama.localhost\ncontrolSocket: ${dir}/turn.sock\n` +
+      'internal: { address: 127.81.0.40, port: 34781 }\n',
+  );
+  const { child, output, exit } = run('--config', config);
+  await expect.poll(() => output.text, { timeout: 10_000 }).toContain('"msg":"started"');
+  expect((await fetch('http://127.81.0.40:34781/readyz')).status).toBe(200);
+  child.kill('SIGTERM');
+  expect(await exit).toBe(0);
+  for (const line of output.text.trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ svc: 'turn' });
+}, 15_000);
+
+test.each([
+  [[], '--config is missing'],
+  [['--config', '/nonexistent/turn.yaml'], 'cannot be read'],
+])(
+  'turn %j ends with 2 and says why',
+  async (args, message) => {
+    const { output, exit } = run(...args);
+    expect(await exit).toBe(2);
+    expect(output.text).toContain(message);
+  },
+  15_000,
+);
+
+test('turn with a configuration that does not fit names every problem', async () => {
+  const config = join(dir, 'turn.yaml');
+  writeFileSync(
+    config,
+    'node: NODE\nlisten: []\nrealm: x\ncontrolSocket: s\ninternal: { address: 127.0.0.1 }\nsurprise: 1\n',
+  );
+  const { output, exit } = run('--config', config);
+  expect(await exit).toBe(2);
+  for (const path of ['node', 'listen', 'surprise']) expect(output.text).toContain(path);
+}, 15_000);
