@@ -9,7 +9,7 @@ describe('judgeClose', () => {
     [4001, 'bad_credential', 'none'],
     [4003, 'not_allowed', 'none'],
     [4004, 'no_such_room', 'none'],
-    [4008, 'rate_limited', 'rejoin'],
+    [4008, 'rate_limited', 'resume'],
     [4013, 'moved', 'rejoin'],
     [1001, 'unreachable', 'resume'],
     [1006, 'unreachable', 'resume'],
@@ -24,7 +24,7 @@ describe('judgeClose', () => {
     });
     expect(judgeClose(4013, words('sfu_unavailable'))).toMatchObject({
       error: { code: 'sfu_unavailable' },
-      recovery: 'rejoin',
+      recovery: 'resume',
     });
   });
 

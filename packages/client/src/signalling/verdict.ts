@@ -18,6 +18,7 @@ export interface LastWords {
   hint?: string | undefined;
 }
 
+// Asking for a resume is never wrong: a server that no longer knows the peer lets it join anew.
 const BY_ERROR_CODE: Record<string, [ClientErrorCode, Recovery]> = {
   unauthorized: ['bad_credential', 'none'],
   forbidden: ['not_allowed', 'none'],
@@ -29,17 +30,17 @@ const BY_ERROR_CODE: Record<string, [ClientErrorCode, Recovery]> = {
   invalid_join: ['protocol_error', 'none'],
   frame_too_large: ['protocol_error', 'none'],
   sfu_unavailable: ['sfu_unavailable', 'resume'],
-  capacity: ['sfu_unavailable', 'rejoin'],
+  capacity: ['sfu_unavailable', 'resume'],
+  rate_limited: ['rate_limited', 'resume'],
+  internal: ['unreachable', 'resume'],
   draining: ['moved', 'rejoin'],
-  rate_limited: ['rate_limited', 'rejoin'],
-  internal: ['unreachable', 'rejoin'],
 };
 
 const BY_CLOSE_CODE: Record<number, [ClientErrorCode, Recovery, string]> = {
   [SIGNALLING_CLOSE.badCredential]: ['bad_credential', 'none', 'the server refused the credential'],
   [SIGNALLING_CLOSE.notAllowed]: ['not_allowed', 'none', 'the credential does not allow joining this room'],
   [SIGNALLING_CLOSE.noSuchRoom]: ['no_such_room', 'none', 'there is no such room, or it is full'],
-  [SIGNALLING_CLOSE.rateLimited]: ['rate_limited', 'rejoin', 'too many requests'],
+  [SIGNALLING_CLOSE.rateLimited]: ['rate_limited', 'resume', 'too many requests'],
   [SIGNALLING_CLOSE.moved]: ['moved', 'rejoin', 'the room has moved to another node'],
   [SIGNALLING_CLOSE.tooBig]: ['protocol_error', 'none', 'a frame was too large for the server'],
   [SIGNALLING_CLOSE.goingAway]: ['unreachable', 'resume', 'the server is going away'],
@@ -52,9 +53,7 @@ export function judgeClose(code: number, words: LastWords | undefined): Verdict 
   const byClose = BY_CLOSE_CODE[code];
   const byWords = words && BY_ERROR_CODE[words.code];
   if (words && byWords) {
-    // A plain close code says more about whether to come back than the words of an earlier error do.
-    const recovery = byClose ? byClose[1] : byWords[1];
-    return { error: new ClientError(byWords[0], words.text, { hint: words.hint }), recovery };
+    return { error: new ClientError(byWords[0], words.text, { hint: words.hint }), recovery: byWords[1] };
   }
   if (byClose)
     return {
