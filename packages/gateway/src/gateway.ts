@@ -11,6 +11,7 @@ import {
   type Runnable,
   SecretBox,
   systemClock,
+  type Timer,
 } from '@orama/core';
 import type { GatewayConfig } from '@orama/protocol';
 import { createStore, type Database, TURN_SECRET_PURPOSE } from '@orama/store';
@@ -41,6 +42,9 @@ export interface GatewayOptions {
   clock?: Clock;
 }
 
+/** How often the store is tried for the answer of `/readyz`. */
+const STORE_CHECK_MS = 2_000;
+
 /** A node's gateway: REST and signalling on the public listener, health and metrics on the internal one. */
 export class Gateway implements Runnable {
   readonly #options: GatewayOptions;
@@ -48,6 +52,7 @@ export class Gateway implements Runnable {
   #signalling: SignallingServer | null = null;
   #watch: SeatWatch | null = null;
   #internal: Server | null = null;
+  #storeCheck: Timer | null = null;
   #notReady: string | null = 'starting';
 
   constructor(options: GatewayOptions) {
@@ -104,11 +109,13 @@ export class Gateway implements Runnable {
     this.#app = app;
     this.#signalling = signalling;
     this.#notReady = null;
+    this.#storeCheck = clock.every(STORE_CHECK_MS, () => void this.#checkStore());
   }
 
   /** Sends clients elsewhere, lets requests under way finish within `drainTimeoutMs`, then closes everything. */
   async stop(): Promise<void> {
     const { config, database, clock = systemClock } = this.#options;
+    this.#storeCheck?.cancel();
     this.#notReady = 'draining';
     this.#watch?.stop();
     if (this.#app && this.#signalling) {
@@ -119,5 +126,13 @@ export class Gateway implements Runnable {
     }
     if (this.#internal) await closeServer(this.#internal);
     await database.close();
+  }
+
+  async #checkStore(): Promise<void> {
+    const fault = await this.#options.database.query('SELECT 1').then(
+      () => null,
+      () => 'the store does not answer',
+    );
+    if (this.#notReady !== 'draining') this.#notReady = fault;
   }
 }

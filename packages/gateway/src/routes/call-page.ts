@@ -14,10 +14,13 @@ export async function routeCallPage(app: FastifyInstance, directory: string): Pr
         'cross-origin-opener-policy': 'same-origin',
       });
     });
+    scope.get('/call', (request, reply) => {
+      const query = request.url.slice('/call'.length);
+      return reply.redirect(`/call/${query}`);
+    });
     await scope.register(fastifyStatic, {
       root: directory,
       prefix: '/call/',
-      redirect: true,
       dotfiles: 'deny',
       cacheControl: false,
       setHeaders: (response, path) => {
