@@ -1,7 +1,7 @@
 import type { ClientFrameOf, ServerFrame, ServerFrameOf, TurnCredentials } from '@orama/protocol';
 import { type Clock, systemClock, type Timer } from '../clock.ts';
 import { Emitter } from '../emitter.ts';
-import { ClientError } from '../errors.ts';
+import { ClientError, describeError } from '../errors.ts';
 import { LocalTrack, type PublishOptions } from '../media/local-track.ts';
 import { MediaSession } from '../media/media-session.ts';
 import { type RoomStats, StatsReader } from '../media/stats.ts';
@@ -229,8 +229,7 @@ export class Room extends Emitter<RoomEvents> {
   #onFrame(frame: ServerFrame): void {
     if (frame.type === 'turn-credentials' || frame.type === 'refresh-credentials') {
       this.#credentials = { uris: frame.uris, username: frame.username, password: frame.password, ttl: frame.ttl };
-      if (this.#media) this.#media.refreshCredentials(this.#credentials);
-      else this.#startMedia();
+      this.#useCredentials(this.#credentials);
     } else if ('peerId' in frame && frame.peerId === this.#peerId) {
       this.#onOwnFrame(frame);
     } else if (frame.type === 'data') {
@@ -265,11 +264,36 @@ export class Room extends Emitter<RoomEvents> {
     return this.#media?.receive(frame) ?? false;
   }
 
+  /** A browser refuses addresses it does not like, for example with a port that it blocks. */
+  #useCredentials(credentials: TurnCredentials): void {
+    if (!this.#media) {
+      this.#startMedia();
+      return;
+    }
+    try {
+      this.#media.refreshCredentials(credentials);
+    } catch (thrown) {
+      this.emit('warning', { code: 'media_failed', message: describeError(thrown) });
+    }
+  }
+
   #startMedia(): void {
     this.#credentialsTimer?.cancel();
     if (this.#media || !this.#welcome || this.#state === 'disconnected') return;
     this.#statsReader = new StatsReader();
-    const media: MediaSession = new MediaSession(this.#platform, this.#credentials, this.#welcome.forceRelay, {
+    try {
+      this.#media = this.#openMedia(this.#welcome.forceRelay);
+    } catch (thrown) {
+      this.#connection.close();
+      const message = `the browser cannot open a media connection: ${describeError(thrown)}`;
+      this.#end(new ClientError('media_failed', message, { cause: thrown }));
+      return;
+    }
+    this.#media.publish(this.#publications.keys());
+  }
+
+  #openMedia(forceRelay: boolean): MediaSession {
+    return new MediaSession(this.#platform, this.#credentials, forceRelay, {
       send: (frame) => this.#connection.send(frame),
       onConnected: () => {
         this.#connection.markHealthy();
@@ -280,8 +304,6 @@ export class Room extends Emitter<RoomEvents> {
       onRefused: (track, error) => this.#removeLocal(track, error),
       onFailed: (error) => this.#connection.rejoin(error),
     });
-    this.#media = media;
-    media.publish(this.#publications.keys());
   }
 
   #bindTracks(): void {
