@@ -1,0 +1,129 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { issueTurnCredentials, silentLogger } from '@orama/core';
+import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
+import { turnTenants } from '@orama/testkit';
+import { TurnService } from '@orama/turn';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const run = promisify(execFile);
+
+const SECRET = 'a-secret-shared-with-coturn';
+const PUBLIC_IP = '127.81.1.30';
+const RELAY_IP = '127.81.0.30';
+const PEER_IP = '127.81.0.31';
+const PEER_PORT = 3480;
+const MESSAGES = 20;
+
+let dir: string;
+let turn: TurnService;
+let peer: ChildProcess;
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'turn-interop-'));
+  turn = new TurnService(
+    turnConfigSchema.parse({
+      node: 'node-1',
+      listen: [PUBLIC_IP],
+      realm: 'orama.localhost',
+      controlSocket: join(dir, 'turn.sock'),
+      internal: { address: RELAY_IP },
+      unauthenticatedRate: { burst: 1000, perSec: 1000 },
+    }),
+    silentLogger,
+  );
+  await turn.start();
+  await turn.tenants.attach(
+    turnTenantSchema.parse({
+      namespace: 'interop',
+      secrets: [SECRET],
+      relay: { address: RELAY_IP, portStart: 50_000, portEnd: 50_799 },
+      // turnutils_peer listens on a port and the one above it; with EVEN-PORT pairs the client uses both.
+      peers: [{ ip: PEER_IP, portStart: PEER_PORT, portEnd: PEER_PORT + 1 }],
+      allowPublicPeers: true,
+      maxAllocationsPerUsername: 800,
+      generation: 1,
+    }),
+  );
+  // Fails the suite when coturn's tools are not installed.
+  peer = spawn('turnutils_peer', ['-L', PEER_IP, '-p', String(PEER_PORT)], { stdio: 'ignore' });
+  await once(peer, 'spawn');
+});
+
+afterAll(async () => {
+  const gone = once(peer, 'exit');
+  peer.kill();
+  await gone;
+  await turn.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Runs coturn's client; the numbers of its report. It exits with 0 even when it got nowhere, so the numbers count. */
+async function uclient(...flags: string[]) {
+  const { username, password } = issueTurnCredentials({
+    secret: SECRET,
+    namespace: 'interop',
+    ttlSec: 600,
+    uris: [],
+    nowMs: Date.now(),
+  });
+  const target = ['-e', PEER_IP, '-r', String(PEER_PORT), '-n', String(MESSAGES), '-p', '3478', PUBLIC_IP];
+  const { stdout } = await run('turnutils_uclient', [...flags, '-u', username, '-w', password, ...target], {
+    timeout: 60_000,
+  });
+  const numbers = [...stdout.matchAll(/tot_send_msgs=(\d+), tot_recv_msgs=(\d+)/g)].at(-1);
+  return { sent: Number(numbers?.[1] ?? 0), received: Number(numbers?.[2] ?? 0), output: stdout };
+}
+
+describe('coturn’s clients against our server', () => {
+  test('turnutils_stunclient learns its address', async () => {
+    const { stdout } = await run('turnutils_stunclient', ['-p', '3478', PUBLIC_IP]);
+    expect(stdout).toMatch(/UDP reflexive addr: 127\.0\.0\.1:\d+/);
+  });
+
+  test.concurrent.each([
+    ['ChannelData over UDP', []],
+    ['Send and Data over UDP', ['-s']],
+    ['ChannelData over TCP', ['-t']],
+    ['Send and Data over TCP', ['-t', '-s']],
+    ['no RTCP ports', ['-c']],
+    ['an IPv4 relay asked for by name', ['-X']],
+    ['both families asked for, IPv4 given', ['-Z']],
+    ['extra permissions and bindings', ['-G']],
+    ['five clients at once', ['-m', '5']],
+    ['channels padded also over UDP', ['-D']],
+    ['two clients that meet in the relay', ['-y', '-m', '2']],
+    ['two clients that meet in the relay, over TCP', ['-y', '-t', '-m', '2']],
+    ['large messages', ['-l', '1200']],
+  ])('turnutils_uclient with %s loses nothing', async (_what, flags) => {
+    const { sent, received, output } = await uclient(...flags);
+    expect(sent, output).toBeGreaterThanOrEqual(MESSAGES);
+    expect(received).toBe(sent);
+  });
+
+  test('turnutils_uclient over TCP leaves nothing behind', async () => {
+    const before = turn.server.counters.allocationsOpened;
+    await uclient('-t');
+    expect(turn.server.counters.allocationsOpened).toBeGreaterThan(before);
+    await expect.poll(async () => (await turnTenants(join(dir, 'turn.sock')))[0]?.allocations).toBe(udpLeftovers());
+  });
+
+  test('turnutils_uclient with a wrong password gets nowhere', async () => {
+    const opened = turn.server.counters.allocationsOpened;
+    const args = ['-u', '9999999999:interop', '-w', 'wrong', '-e', PEER_IP, '-n', '2', '-p', '3478', PUBLIC_IP];
+    await run('turnutils_uclient', args, { timeout: 30_000 }).catch(() => undefined);
+    expect(turn.server.counters.allocationsOpened).toBe(opened);
+  });
+});
+
+/** coturn's UDP client leaves its probing allocations to expire; its TCP client cannot. */
+function udpLeftovers(): number {
+  let count = 0;
+  for (const tenant of turn.tenants.all())
+    for (const { client } of tenant.allocations) if (client.protocol === 'udp') count++;
+  return count;
+}
