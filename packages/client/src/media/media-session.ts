@@ -3,6 +3,7 @@ import {
   type ClientFrameOf,
   iceServerOf,
   type ServerFrame,
+  type ServerFrameOf,
   type TurnCredentials,
 } from '@orama/protocol';
 import type { Timer } from '../clock.ts';
@@ -10,13 +11,15 @@ import { ClientError } from '../errors.ts';
 import type { Platform } from '../room/options.ts';
 import { FlowWatch, pairTotals } from './flow-watch.ts';
 import type { LocalTrack } from './local-track.ts';
-import { Negotiator } from './negotiator.ts';
+import { Negotiator, refusalOf } from './negotiator.ts';
 
 /** ICE may be `disconnected` for so long before the media counts as lost. */
 const DISCONNECTED_GRACE_MS = 2_000;
 /** From the first finished negotiation to the first media connection. */
 const CONNECT_TIMEOUT_MS = 15_000;
 const FLOW_POLL_MS = 1_000;
+/** A track that an answer leaves out is explained by an `error` that follows at once, from servers that explain. */
+const REASON_WAIT_MS = 500;
 
 export interface MediaHandlers {
   send(frame: ClientFrame): void;
@@ -33,7 +36,7 @@ export interface MediaHandlers {
 
 interface Sending {
   transceiver: RTCRtpTransceiver;
-  negotiated: boolean;
+  state: 'new' | 'offered' | 'accepted';
 }
 
 /** One RTCPeerConnection with the SFU, everything bundled on it. Lives until its media fails or the room is left. */
@@ -45,6 +48,9 @@ export class MediaSession {
   readonly #forceRelay: boolean;
   readonly #sending = new Map<LocalTrack, Sending>();
   readonly #idle: RTCRtpTransceiver[] = [];
+  /** Tracks that the last answer left out, until the server has said why. */
+  #unexplained: LocalTrack[] = [];
+  #reasonTimer: Timer | undefined;
   readonly #flow = new FlowWatch();
   #flowTimer: Timer | undefined;
   #watch: Timer | undefined;
@@ -83,8 +89,7 @@ export class MediaSession {
 
   /** Adds tracks to the session; one offer follows for all of them. */
   publish(tracks: Iterable<LocalTrack>): void {
-    for (const track of tracks)
-      this.#sending.set(track, { transceiver: this.#transceiverFor(track), negotiated: false });
+    for (const track of tracks) this.#sending.set(track, { transceiver: this.#transceiverFor(track), state: 'new' });
     if (this.#sending.size > 0) this.#negotiator.request();
   }
 
@@ -115,7 +120,7 @@ export class MediaSession {
     if (frame.type === 'offer') this.#negotiator.receiveOffer(frame);
     else if (frame.type === 'answer') this.#negotiator.receiveAnswer(frame);
     else if (frame.type === 'ice-candidate') this.#negotiator.receiveCandidate(frame);
-    else if (frame.type === 'error') return this.#negotiator.receiveError(frame);
+    else if (frame.type === 'error') return this.#receiveError(frame);
     else return false;
     return true;
   }
@@ -135,6 +140,7 @@ export class MediaSession {
     this.#closed = true;
     this.#watch?.cancel();
     this.#flowTimer?.cancel();
+    this.#reasonTimer?.cancel();
     this.#negotiator.close();
     this.pc.onicecandidate = null;
     this.pc.onicecandidateerror = null;
@@ -173,9 +179,12 @@ export class MediaSession {
   }
 
   #describeTracks(): NonNullable<ClientFrameOf<'offer'>['tracks']> {
-    return [...this.#sending].flatMap(([{ source, muted }, { transceiver }]) =>
-      transceiver.mid === null ? [] : [{ mid: transceiver.mid, source, muted }],
-    );
+    return [...this.#sending].flatMap(([{ source, muted }, sending]) => {
+      const { mid } = sending.transceiver;
+      if (mid === null) return [];
+      if (sending.state === 'new') sending.state = 'offered';
+      return [{ mid, source, muted }];
+    });
   }
 
   #onStable(side: 'offerer' | 'answerer'): void {
@@ -190,23 +199,38 @@ export class MediaSession {
 
   #settlePublished(): void {
     for (const [track, sending] of [...this.#sending]) {
-      if (sending.negotiated || sending.transceiver.mid === null) continue;
+      if (sending.state !== 'offered') continue;
       if (sending.transceiver.currentDirection === 'sendonly') {
-        sending.negotiated = true;
+        sending.state = 'accepted';
         tune(sending.transceiver.sender, track);
         this.#handlers.onPublished(track);
       } else {
         this.#sending.delete(track);
-        this.#handlers.onRefused(
-          track,
-          new ClientError('negotiation_failed', `the server took no ${track.kind} track`),
-        );
+        this.#retire(sending.transceiver);
+        this.#unexplained.push(track);
       }
     }
+    if (this.#unexplained.length === 0) return;
+    this.#reasonTimer ??= this.#clock.after(REASON_WAIT_MS, () =>
+      this.#explain(new ClientError('negotiation_failed', 'the server did not accept the track')),
+    );
+  }
+
+  #receiveError(frame: ServerFrameOf<'error'>): boolean {
+    const refusal = refusalOf(frame);
+    if (!refusal || this.#unexplained.length === 0) return this.#negotiator.receiveError(frame);
+    this.#explain(refusal);
+    return true;
+  }
+
+  #explain(error: ClientError): void {
+    this.#reasonTimer?.cancel();
+    this.#reasonTimer = undefined;
+    for (const track of this.#unexplained.splice(0)) this.#handlers.onRefused(track, error);
   }
 
   #onRefused(error: ClientError): void {
-    const pending = [...this.#sending].filter(([, sending]) => !sending.negotiated);
+    const pending = [...this.#sending].filter(([, { state }]) => state === 'offered');
     // An offer that adds nothing must be accepted; when it is not, the two sides disagree about the session.
     if (pending.length === 0) this.#fail(error);
     for (const [track, { transceiver }] of pending) {

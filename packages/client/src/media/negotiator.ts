@@ -1,11 +1,22 @@
 import type { ClientFrame, ClientFrameOf, ServerFrameOf } from '@orama/protocol';
 import type { Clock, Timer } from '../clock.ts';
-import { ClientError, describeError } from '../errors.ts';
+import { ClientError, type ClientErrorCode, describeError } from '../errors.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** Errors of the server that refuse the offer it just got. */
-const REFUSALS: ReadonlySet<string> = new Set(['invalid_offer', 'invalid_state', 'too_many_tracks', 'forbidden']);
+/** Errors of the server about an offer, by the reason that the application gets to see. */
+const REFUSALS: Record<string, ClientErrorCode> = {
+  invalid_offer: 'negotiation_failed',
+  invalid_state: 'negotiation_failed',
+  too_many_tracks: 'too_many_tracks',
+  forbidden: 'not_allowed',
+};
+
+/** The reason why an offer, or a track in it, was refused; undefined when `frame` is about something else. */
+export function refusalOf(frame: ServerFrameOf<'error'>): ClientError | undefined {
+  const code = REFUSALS[frame.code];
+  return code && new ClientError(code, frame.message, { hint: frame.hint });
+}
 
 export interface NegotiatorHandlers {
   send(frame: ClientFrame): void;
@@ -98,17 +109,13 @@ export class Negotiator {
 
   /** An `error` frame; true when it refuses our offer. */
   receiveError(frame: ServerFrameOf<'error'>): boolean {
-    if (!REFUSALS.has(frame.code) || !this.#answerTimer) return false;
+    const refusal = refusalOf(frame);
+    if (!refusal || !this.#answerTimer) return false;
     this.#run('rolling back a refused offer', async () => {
       if (this.#pc.signalingState !== 'have-local-offer') return;
       this.#stopWaiting();
       await this.#pc.setLocalDescription({ type: 'rollback' });
-      const code = frame.code === 'forbidden' ? 'not_allowed' : 'negotiation_failed';
-      this.#handlers.onRefused(
-        new ClientError(frame.code === 'too_many_tracks' ? 'too_many_tracks' : code, frame.message, {
-          hint: frame.hint,
-        }),
-      );
+      this.#handlers.onRefused(refusal);
       await this.#offer();
     });
     return true;

@@ -34,6 +34,7 @@ const BY_ERROR_CODE: Record<string, [ClientErrorCode, Recovery]> = {
   rate_limited: ['rate_limited', 'resume'],
   internal: ['unreachable', 'resume'],
   draining: ['moved', 'rejoin'],
+  media_failed: ['media_failed', 'rejoin'],
 };
 
 const BY_CLOSE_CODE: Record<number, [ClientErrorCode, Recovery, string]> = {
@@ -42,6 +43,7 @@ const BY_CLOSE_CODE: Record<number, [ClientErrorCode, Recovery, string]> = {
   [SIGNALLING_CLOSE.noSuchRoom]: ['no_such_room', 'none', 'there is no such room, or it is full'],
   [SIGNALLING_CLOSE.rateLimited]: ['rate_limited', 'resume', 'too many requests'],
   [SIGNALLING_CLOSE.moved]: ['moved', 'rejoin', 'the room has moved to another node'],
+  [SIGNALLING_CLOSE.protocolError]: ['protocol_error', 'rejoin', 'the server did not understand this client'],
   [SIGNALLING_CLOSE.tooBig]: ['protocol_error', 'none', 'a frame was too large for the server'],
   [SIGNALLING_CLOSE.goingAway]: ['unreachable', 'resume', 'the server is going away'],
 };
