@@ -55,6 +55,22 @@ describe('cmd/gateway', () => {
     expect(await exited).toMatchObject({ code: 0, output: expect.stringContaining('"stopped"') });
   }, 20_000);
 
+  it('writes no key into its log, whatever carried it', async () => {
+    const { child, exited } = await start({ logLevel: 'trace' });
+    const base = `http://${address}:6080`;
+    const key = 'ok_do_not_log_me_0123456789';
+    await vi.waitFor(() => fetch(base), { timeout: 10_000, interval: 50 });
+    await fetch(`${base}/v1/webrtc/rooms?api_key=${key}`, { headers: { 'x-api-key': key } });
+    await fetch(`${base}/v1/${key}`, { headers: { authorization: `ApiKey ${key}` } });
+    const socket = new WebSocket(`ws://${address}:6080/v1/webrtc/signal?room=r&api_key=${key}`);
+    await new Promise((resolve) => socket.addEventListener('close', resolve));
+    child.kill('SIGTERM');
+    const { code, output } = await exited;
+    expect(code).toBe(0);
+    expect(output).toContain('/v1/webrtc/rooms');
+    expect(output).not.toContain(key);
+  }, 20_000);
+
   it('exits 2 and names every problem of its configuration', async () => {
     const { exited } = await start({ baseDomain: '', extra: true });
     expect(await exited).toMatchObject({ code: 2, output: expect.stringMatching(/baseDomain[\s\S]*extra/) });

@@ -1,7 +1,9 @@
+import { randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, SecretBox, silentLogger } from '@orama/core';
+import { type Clock, closeServer, listen, SecretBox, silentLogger } from '@orama/core';
 import { type GatewayConfigInput, gatewayConfigSchema } from '@orama/protocol';
 import { createStore, type Database, hashKey, openStore, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import { Gateway } from '../src/gateway.ts';
@@ -12,7 +14,19 @@ const CLUSTER_KEY = 'the cluster key of the gateway tests';
 const NODES = ['node-1', 'node-2', 'node-3'];
 const GENERATION = 1;
 
-let beds = 0;
+/** Takes a /24 of loopback for oneself: whoever holds port 6000 of its .254 has it. */
+async function takeNet(): Promise<{ net: string; lock: Server }> {
+  for (;;) {
+    const net = `127.84.${randomInt(250)}`;
+    const lock = createServer();
+    try {
+      await listen(lock, { address: `${net}.254`, port: 6000 });
+      return { net, lock };
+    } catch (thrown) {
+      if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EADDRINUSE')) throw thrown;
+    }
+  }
+}
 
 /** The TURN secret of a namespace of the bed. */
 export function turnSecretOf(namespace: string): string {
@@ -39,23 +53,25 @@ export class Bed {
   readonly #dir: string;
   readonly #file: string;
   readonly #net: string;
+  readonly #lock: Server;
   readonly #sfus = new Map<string, SfuStandIn[]>();
   readonly #gateways: Gateway[] = [];
   #nextHost = 10;
 
-  private constructor(database: Database, dir: string, file: string) {
+  private constructor(database: Database, dir: string, file: string, { net, lock }: { net: string; lock: Server }) {
     this.#database = database;
     this.store = createStore(database);
     this.#dir = dir;
     this.#file = file;
-    this.#net = `127.84.${(process.pid + beds++ * 7) % 250}`;
+    this.#net = net;
+    this.#lock = lock;
   }
 
   /** @param namespaces those with WebRTC enabled */
   static async open(namespaces: string[]): Promise<Bed> {
     const dir = await mkdtemp(join(tmpdir(), 'orama-gateway-'));
     const file = join(dir, 'store.db');
-    const bed = new Bed(await openStore({ driver: 'sqlite', file }), dir, file);
+    const bed = new Bed(await openStore({ driver: 'sqlite', file }), dir, file, await takeNet());
     const nowMs = Date.now();
     for (const [index, id] of NODES.entries()) {
       const publicIp = `192.0.2.${index + 1}`;
@@ -197,6 +213,7 @@ export class Bed {
     await Promise.all(this.#gateways.map((gateway) => gateway.stop()));
     await Promise.all([...this.#sfus.values()].flat().map((sfu) => sfu.kill()));
     await this.#database.close();
+    await closeServer(this.#lock);
     await rm(this.#dir, { recursive: true, force: true });
   }
 }

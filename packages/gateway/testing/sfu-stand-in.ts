@@ -33,6 +33,8 @@ export class SfuStandIn {
   /** Rooms it says it has. */
   rooms: { room: string; participants: (Participant & { identity: string })[]; tracks: number }[] = [];
   peers = 0;
+  /** Upgrades asked for, those refused included. */
+  upgrades = 0;
   status: 'ok' | 'draining' = 'ok';
   /** HTTP status that refuses every upgrade, if set. */
   refuseWith: number | null = null;
@@ -73,6 +75,7 @@ export class SfuStandIn {
       return answer(200, { affected: this.#affected(target, body) });
     });
     server.on('upgrade', (request, socket, head) => {
+      this.upgrades++;
       const ticket = verifyTicket(this.#key, String(request.headers[SFU_TICKET_HEADER]), Date.now());
       const refusal = this.refuseWith ?? (ticket?.ns === this.namespace ? null : 401);
       if (refusal !== null || !ticket) {

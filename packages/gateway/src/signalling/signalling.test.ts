@@ -316,16 +316,18 @@ describe('GET /v1/webrtc/signal', () => {
       expect((await join('r').frame(0)).node).not.toBe(sfu.node);
     });
 
-    it('does not follow a row to an SFU that the namespace no longer has', async () => {
+    it('does not follow a row to a port that is no longer of the namespace', async () => {
+      const [foreign] = bed.sfus('other');
       await bed.store.rooms.claim({
         namespace: 'demo',
         roomId: 'r',
-        place: { nodeId: 'node-1', internalIp: '127.84.0.99', signalingPort: 30_050 },
+        place: { nodeId: 'node-1', internalIp: foreign?.address ?? '', signalingPort: foreign?.port ?? 0 },
         seenGeneration: null,
         nowMs: Date.now(),
       });
       expect((await join('r').frame(0)).type).toBe('hello');
       expect((await bed.store.rooms.get('demo', 'r'))?.generation).toBe(2);
+      expect(foreign?.upgrades).toBe(0);
     });
 
     it('sends those who stayed on the old SFU after a room that has moved', async () => {

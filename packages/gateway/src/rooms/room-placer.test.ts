@@ -1,0 +1,76 @@
+import { VirtualClock } from '@orama/core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Bed, turnSecretOf } from '../../testing/bed.ts';
+import { SfuStandIn } from '../../testing/sfu-stand-in.ts';
+import { RoomPlacer } from './room-placer.ts';
+import { SfuClient } from './sfu-client.ts';
+
+const NONE: ReadonlySet<string> = new Set();
+
+describe('RoomPlacer', () => {
+  let bed: Bed;
+  let clock: VirtualClock;
+  let placer: RoomPlacer;
+
+  beforeEach(async () => {
+    bed = await Bed.open(['demo']);
+    clock = new VirtualClock(Date.now());
+    placer = new RoomPlacer({ rooms: bed.store.rooms, ports: bed.store.ports, client: new SfuClient(clock), clock });
+  });
+  afterEach(() => bed.close());
+
+  it('place() refuses when WebRTC is being disabled, and writes nothing', async () => {
+    await bed.store.db.batch([bed.store.webrtc.markDisabling('demo', 1, clock.now())]);
+    await expect(placer.place('demo', 'r', NONE)).rejects.toMatchObject({ code: 'WEBRTC_NOT_ENABLED' });
+    expect(await bed.store.rooms.listOf('demo')).toEqual([]);
+  });
+
+  it('place() is null when every SFU has failed the caller or drains', async () => {
+    const [first, ...others] = bed.sfus('demo');
+    for (const sfu of others) sfu.status = 'draining';
+    expect(await placer.place('demo', 'r', new Set([first?.node ?? '']))).toBeNull();
+    expect(await bed.store.rooms.listOf('demo')).toEqual([]);
+  });
+
+  it('place() takes an SFU of another namespace on a reused port for none', async () => {
+    const [first] = bed.sfus('demo');
+    if (!first) throw new Error('no SFU');
+    await first.kill();
+    const { node, address, port } = first;
+    const foreign = new SfuStandIn({ node, address, port, namespace: 'late', turnSecret: turnSecretOf('late') });
+    await foreign.start();
+    for (let n = 0; n < 20; n++) {
+      const placed = await placer.place('demo', `r${n}`, NONE);
+      expect(placed?.sfu.nodeId).not.toBe('node-1');
+    }
+    await foreign.kill();
+  });
+
+  it('place() keeps a room on an SFU that failed one caller but is healthy', async () => {
+    const placed = await placer.place('demo', 'r', NONE);
+    if (!placed) throw new Error('not placed');
+    placer.suspect(placed.sfu);
+    const again = await placer.place('demo', 'r', NONE);
+    expect([again?.sfu, again?.row.generation]).toEqual([placed.sfu, 1]);
+  });
+
+  it('place() moves a room off a suspected SFU that does not answer, before anybody dials it', async () => {
+    const placed = await placer.place('demo', 'r', NONE);
+    if (!placed) throw new Error('not placed');
+    await bed.sfuOn('demo', placed.sfu.nodeId).kill();
+    placer.suspect(placed.sfu);
+    const again = await placer.place('demo', 'r', NONE);
+    expect(again?.row.generation).toBe(2);
+    expect(again?.sfu.nodeId).not.toBe(placed.sfu.nodeId);
+  });
+
+  it('place() notes the visit, so that the room is not removed as idle', async () => {
+    await placer.place('demo', 'r', NONE);
+    clock.advance(120_000);
+    await placer.place('demo', 'r', NONE);
+    await bed.store.db.batch([
+      bed.store.rooms.removeIdle({ namespace: 'demo', roomId: 'r', generation: 1 }, clock.now() - 60_000),
+    ]);
+    expect(await bed.store.rooms.get('demo', 'r')).not.toBeNull();
+  });
+});
