@@ -142,7 +142,7 @@ export class RoomService {
     try {
       return await this.#client.rooms(sfu, settings.controlKey);
     } catch (thrown) {
-      this.#logger.warn({ ns: sfu.namespace, reason: 'unreachable', err: thrown }, 'room list of an SFU is missing');
+      this.#logger.warn({ ns: sfu.namespace, sfu: sfu.nodeId, err: thrown }, 'room list of an SFU is missing');
       return null;
     }
   }

@@ -157,7 +157,7 @@ export class SignallingSession {
         if (!(thrown instanceof DialError)) throw thrown;
         if (thrown.status === 403) throw new UserError('FORBIDDEN', 'this caller was removed from the room');
         const reason = describeError(thrown);
-        logger.warn({ ns: principal.namespace, node: placed.sfu.nodeId, reason }, 'SFU did not take a connection');
+        logger.warn({ ns: principal.namespace, sfu: placed.sfu.nodeId, reason }, 'SFU did not take a connection');
         metrics.sfuFailures.inc();
         placer.suspect(placed.sfu);
         failed.add(placed.sfu.nodeId);

@@ -67,10 +67,21 @@ export class SignallingServer {
       const session = new SignallingSession(webSocket, opening, this.#deps);
       this.#sessions.add(session);
       this.#deps.metrics.sessions.set(this.#sessions.size);
-      void session.run().then((ending) => {
+      const startedAtMs = this.#deps.clock.monotonic();
+      void session.run().then(({ code }) => {
         this.#sessions.delete(session);
         this.#deps.metrics.sessions.set(this.#sessions.size);
-        this.#deps.metrics.sessionEnds.inc({ code: ending.code });
+        this.#deps.metrics.sessionEnds.inc({ code });
+        this.#deps.logger.info(
+          {
+            ns: session.seat?.principal.namespace,
+            room: session.seat?.placed.row.roomId,
+            sfu: session.seat?.placed.sfu.nodeId,
+            reason: code,
+            durMs: Math.round(this.#deps.clock.monotonic() - startedAtMs),
+          },
+          'signalling session ended',
+        );
         if (this.#sessions.size === 0) this.#onEmpty?.();
       });
     });
