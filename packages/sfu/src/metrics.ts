@@ -1,0 +1,34 @@
+import { Gauge, type Registry } from '@orama/core';
+import type { MediaCounters } from './media/counters.ts';
+import type { Rooms } from './room/rooms.ts';
+import type { PortBudget } from './rtc/port-budget.ts';
+
+/** Registers what one SFU process shows. Values are read when asked for, so that packets pay nothing. */
+export function registerMetrics(registry: Registry, rooms: Rooms, counters: MediaCounters, ports: PortBudget): void {
+  const gauge = (name: string, help: string, read: () => number) => {
+    new Gauge({
+      name: `orama_sfu_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  gauge('rooms', 'Rooms with at least one peer', () => rooms.roomCount);
+  gauge('peers', 'Peers in all rooms', () => rooms.peerCount);
+  gauge('published_tracks', 'Tracks published in all rooms', () => rooms.trackCount);
+  gauge('media_ports_used', 'Media ports in use', () => ports.used);
+  gauge('media_ports_capacity', 'Media ports that may be used', () => ports.capacity);
+  gauge('packets_in_total', 'RTP packets received', () => counters.packetsIn);
+  gauge('bytes_in_total', 'RTP bytes received', () => counters.bytesIn);
+  gauge('packets_out_total', 'RTP packets sent', () => counters.packetsOut);
+  gauge('bytes_out_total', 'RTP bytes sent', () => counters.bytesOut);
+  gauge('send_failures_total', 'RTP packets that could not be sent', () => counters.sendFailures);
+  gauge('malformed_packets_total', 'Packets that are not RTP', () => counters.malformed);
+  gauge('retransmitted_packets_total', 'Packets sent again to subscribers', () => counters.retransmitted);
+  gauge('nacked_packets_in_total', 'Packets subscribers asked for', () => counters.nacksIn);
+  gauge('nacked_packets_out_total', 'Packets asked from publishers', () => counters.nacksOut);
+  gauge('key_frame_requests_in_total', 'Key frames subscribers asked for', () => counters.keyFrameRequestsIn);
+  gauge('key_frame_requests_out_total', 'Key frames asked from publishers', () => counters.keyFrameRequestsOut);
+}

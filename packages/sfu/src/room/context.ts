@@ -1,0 +1,15 @@
+import type { Clock, Logger } from '@orama/core';
+import type { SfuConfig, TurnCredentials } from '@orama/protocol';
+import type { MediaCounters } from '../media/counters.ts';
+import type { PortBudget } from '../rtc/port-budget.ts';
+
+/** What every room and peer of one SFU process shares. */
+export interface SfuContext {
+  config: SfuConfig;
+  clock: Clock;
+  logger: Logger;
+  counters: MediaCounters;
+  ports: PortBudget;
+  /** New TURN credentials; null where the namespace has no TURN server. */
+  issueCredentials: () => TurnCredentials | null;
+}

@@ -1,0 +1,379 @@
+import { randomBytes } from 'node:crypto';
+import { describeError, type Logger, newId, type Timer } from '@orama/core';
+import {
+  type ClientFrame,
+  type ClientFrameOf,
+  CREDENTIAL_REFRESH_FRACTION,
+  MAX_TRACKS_PER_PEER,
+  type Participant,
+  RESUME_WINDOW_MS,
+  type ServerFrame,
+  type SfuTicket,
+  SIGNALLING_CLOSE,
+  type SignallingErrorCode,
+} from '@orama/protocol';
+import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
+import { Publication } from '../media/publication.ts';
+import { Subscription } from '../media/subscription.ts';
+import type { RtcState } from '../rtc/connection.ts';
+import { Negotiation, type OfferOutcome } from '../rtc/negotiation.ts';
+import { FrameError, type Outlet } from '../signalling/outlet.ts';
+import type { SfuContext } from './context.ts';
+
+/** What a peer tells its room. */
+export interface PeerHost {
+  published(peer: Peer, publication: Publication): void;
+  unpublished(peer: Peer, publication: Publication): void;
+  /** Muted or unmuted. */
+  updated(peer: Peer, publication: Publication): void;
+  /** Sends another of its codecs now. */
+  codecChanged(publication: Publication): void;
+  relay(from: Peer, frame: ClientFrameOf<'data'>): void;
+  leave(peer: Peer, reason: LeaveReason): void;
+}
+export type LeaveReason = Extract<ServerFrame, { type: 'peer-left' }>['reason'];
+
+export interface PeerOptions {
+  ticket: SfuTicket;
+  name: string | undefined;
+  metadata: Record<string, unknown> | undefined;
+  host: PeerHost;
+  context: SfuContext;
+  logger: Logger;
+  /** Gives the media port back. */
+  releasePort: () => void;
+}
+
+/** A connected client: its socket (which may drop and come back), its connection, what it sends and what it receives. */
+export class Peer {
+  readonly id = newId('p');
+  readonly resumeToken = randomBytes(24).toString('base64url');
+  readonly ticket: SfuTicket;
+  readonly name: string | undefined;
+  readonly metadata: Record<string, unknown> | undefined;
+  readonly #host: PeerHost;
+  readonly #context: SfuContext;
+  readonly #logger: Logger;
+  readonly #releasePort: () => void;
+  readonly #negotiation: Negotiation;
+  readonly #arrivals = new ArrivalRecorder();
+  readonly #published = new Map<string, Publication>();
+  readonly #received = new Map<string, Subscription>();
+  readonly #wishes = new Map<string, { source?: string; muted?: boolean }>();
+  #outlet: Outlet | null = null;
+  #resumeTimer: Timer | null = null;
+  #credentialTimer: Timer | null = null;
+  #closed = false;
+
+  constructor(options: PeerOptions) {
+    this.ticket = options.ticket;
+    this.name = options.name;
+    this.metadata = options.metadata;
+    this.#host = options.host;
+    this.#context = options.context;
+    this.#logger = options.logger.child({ peer: this.id });
+    this.#releasePort = options.releasePort;
+    const { config, clock } = options.context;
+    this.#negotiation = new Negotiation(
+      {
+        connection: {
+          name: this.id,
+          address: config.address,
+          portStart: config.mediaPortStart,
+          portEnd: config.mediaPortEnd,
+        },
+        clock,
+        forceRelay: config.forceRelay,
+        maxUplinks: options.ticket.permissions.publish ? MAX_TRACKS_PER_PEER : 0,
+      },
+      {
+        sendOffer: (sdp) => this.send({ type: 'offer', sdp }),
+        onUplinkTrack: (track) => this.#published.get(track.mid)?.attach(track),
+        onState: (state) => this.#mediaState(state),
+        onFault: (thrown) => this.#fault(thrown),
+      },
+    );
+  }
+
+  get isAttached(): boolean {
+    return this.#outlet !== null;
+  }
+
+  get publications(): Iterable<Publication> {
+    return this.#published.values();
+  }
+
+  get subscriptions(): Iterable<Subscription> {
+    return this.#received.values();
+  }
+
+  /** How others see the peer. */
+  get participant(): Participant {
+    return {
+      peerId: this.id,
+      ...(this.name === undefined ? {} : { name: this.name }),
+      ...(this.metadata === undefined ? {} : { metadata: this.metadata }),
+      tracks: [...this.publications].map((publication) => publication.info),
+    };
+  }
+
+  /** Takes a socket; an older one is closed. */
+  attach(outlet: Outlet): void {
+    this.#outlet?.close(SIGNALLING_CLOSE.normal, 'replaced by a newer connection');
+    this.#outlet = outlet;
+    this.#resumeTimer?.cancel();
+    this.#resumeTimer = null;
+  }
+
+  /** The socket is gone; the media goes on for a while, so that the client can come back. */
+  detach(outlet: Outlet): void {
+    if (this.#outlet !== outlet || this.#closed) return;
+    this.#outlet = null;
+    this.#credentialTimer?.cancel();
+    this.#resumeTimer = this.#context.clock.after(RESUME_WINDOW_MS, () => this.#host.leave(this, 'timeout'));
+  }
+
+  /** Sends TURN credentials now and again before they expire. */
+  pushCredentials(): void {
+    this.#pushCredentials('turn-credentials');
+  }
+
+  /** After a resume: the tracks it receives, with their m-lines, and an offer that may have been lost. */
+  repeatState(): void {
+    for (const subscription of this.#received.values()) this.#announce(subscription);
+    for (const publication of this.#published.values()) this.#announceOwn(publication);
+    this.#negotiation.repeatOffer();
+  }
+
+  /** Sends a frame, if there is a socket. */
+  send(frame: ServerFrame): void {
+    this.#outlet?.send(frame);
+  }
+
+  /** Handles one checked frame of the joined client. @throws FrameError */
+  handle(frame: Exclude<ClientFrame, { type: 'join' }>): void {
+    switch (frame.type) {
+      case 'offer':
+        this.#handleOffer(frame);
+        break;
+      case 'answer':
+        asFrameError('invalid_answer', () => this.#negotiation.handleAnswer(frame.sdp));
+        break;
+      case 'ice-candidate':
+        this.#handleCandidate(frame);
+        break;
+      case 'track-state':
+        this.#handleTrackState(frame);
+        break;
+      case 'subscribe':
+        this.#handleSubscribe(frame);
+        break;
+      case 'data':
+        this.#host.relay(this, frame);
+        break;
+      case 'leave':
+        this.#host.leave(this, 'left');
+        break;
+      case 'ping':
+        this.send({ type: 'pong', ...(frame.id === undefined ? {} : { id: frame.id }) });
+        break;
+      case 'pong':
+        break;
+    }
+  }
+
+  /** Begins to send another peer's track to this one. */
+  subscribe(publication: Publication, cname: string, streamId: string): void {
+    if (!this.ticket.permissions.subscribe || this.#received.has(publication.trackId)) return;
+    const { counters } = this.#context;
+    let subscription: Subscription | undefined;
+    const { mid, ssrc } = this.#negotiation.addDownlink({
+      kind: publication.kind,
+      codec: publication.codec,
+      cname,
+      streamId,
+      trackId: publication.trackId,
+      onReady: (track, codec, payloadType) => subscription?.activate(track, codec, payloadType),
+      onRefused: () =>
+        this.#logger.info({ track: publication.trackId, reason: 'refused by the subscriber' }, 'track not received'),
+    });
+    const firstSequence = randomBytes(2).readUInt16BE() >> 1;
+    subscription = new Subscription({ publication, mid, ssrc, cname, counters, firstSequence });
+    this.#received.set(publication.trackId, subscription);
+    publication.addSubscription(subscription);
+    this.#announce(subscription);
+  }
+
+  /** Stops sending another peer's track. */
+  unsubscribe(publication: Publication): void {
+    const subscription = this.#received.get(publication.trackId);
+    if (!subscription) return;
+    this.#received.delete(publication.trackId);
+    publication.removeSubscription(subscription);
+    subscription.close();
+    if (this.#closed) return;
+    this.#negotiation.removeDownlink(subscription.mid);
+    const { trackId, peerId, kind } = publication;
+    this.send({ type: 'track-removed', peerId, trackId, kind });
+  }
+
+  /** The publisher of a received track changed its codec. */
+  changeCodec(publication: Publication): void {
+    const subscription = this.#received.get(publication.trackId);
+    if (subscription) this.#negotiation.changeCodec(subscription.mid, publication.codec);
+  }
+
+  /** Mutes or unmutes what the peer sends, against its will. @returns how many tracks changed */
+  forceMute(muted: boolean, kind?: 'audio' | 'video'): number {
+    let changed = 0;
+    for (const publication of this.#published.values()) {
+      if ((kind && publication.kind !== kind) || publication.forcedMute === muted) continue;
+      publication.forcedMute = muted;
+      if (!muted) for (const subscription of publication.subscriptions) subscription.resynchronise();
+      changed++;
+      this.#host.updated(this, publication);
+    }
+    return changed;
+  }
+
+  /** Receiver reports, NACKs, key frame requests. Called every 50 ms. */
+  tick(nowMs: number, withTransportFeedback: boolean): void {
+    for (const publication of this.#published.values()) publication.tick(nowMs);
+    if (!withTransportFeedback) return;
+    for (const publication of this.#published.values()) if (publication.sendTransportFeedback()) return;
+  }
+
+  /** Ends everything of the peer. The room has taken it out already. Idempotent. */
+  close(code: number, reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#resumeTimer?.cancel();
+    this.#credentialTimer?.cancel();
+    this.#outlet?.close(code, reason);
+    this.#outlet = null;
+    for (const subscription of this.#received.values()) {
+      subscription.publication.removeSubscription(subscription);
+      subscription.close();
+    }
+    this.#received.clear();
+    for (const publication of this.#published.values()) publication.close();
+    this.#published.clear();
+    this.#negotiation.close();
+    this.#releasePort();
+  }
+
+  #handleOffer(frame: ClientFrameOf<'offer'>): void {
+    for (const { mid, source, muted } of frame.tracks ?? [])
+      this.#wishes.set(mid, { ...(source === undefined ? {} : { source }), ...(muted === undefined ? {} : { muted }) });
+    const outcome = asFrameError('invalid_offer', () => this.#negotiation.handleOffer(frame.sdp));
+    this.send({ type: 'answer', sdp: outcome.answer });
+    this.#applyOutcome(outcome);
+    this.#wishes.clear();
+    if (outcome.refused.length === 0) return;
+    if (!this.ticket.permissions.publish) throw new FrameError('forbidden', 'this credential may not publish');
+    throw new FrameError(
+      'too_many_tracks',
+      `at most ${MAX_TRACKS_PER_PEER} tracks in forwarded codecs can be published`,
+    );
+  }
+
+  #applyOutcome(outcome: OfferOutcome): void {
+    for (const mid of outcome.removed) {
+      const publication = this.#published.get(mid);
+      if (publication) this.#unpublish(publication);
+    }
+    for (const { mid, media } of outcome.changed) this.#published.get(mid)?.renegotiate(media);
+    for (const { mid, media } of outcome.added) {
+      const wish = this.#wishes.get(mid);
+      const publication = new Publication({
+        trackId: newId('t'),
+        peerId: this.id,
+        mid,
+        source: wish?.source,
+        muted: wish?.muted ?? false,
+        media,
+        arrivals: this.#arrivals,
+        counters: this.#context.counters,
+        onCodecChange: (changed) => this.#codecChanged(changed),
+      });
+      this.#published.set(mid, publication);
+      const track = this.#negotiation.uplinkTrack(mid);
+      if (track) publication.attach(track);
+      this.#announceOwn(publication);
+      this.#host.published(this, publication);
+    }
+  }
+
+  #unpublish(publication: Publication): void {
+    this.#published.delete(publication.mid);
+    publication.close();
+    this.#host.unpublished(this, publication);
+    const { trackId, peerId, kind } = publication;
+    this.send({ type: 'track-removed', peerId, trackId, kind });
+  }
+
+  #codecChanged(publication: Publication): void {
+    this.#logger.info({ track: publication.trackId, codec: publication.codec.name }, 'publisher changed its codec');
+    this.#host.codecChanged(publication);
+  }
+
+  #handleCandidate(frame: ClientFrameOf<'ice-candidate'>): void {
+    const used = asFrameError('invalid_candidate', () =>
+      this.#negotiation.handleCandidate(frame.candidate, frame.sdpMid ?? ''),
+    );
+    if (!used) this.#logger.debug({ reason: 'not relayed' }, 'candidate dropped');
+  }
+
+  #handleTrackState(frame: ClientFrameOf<'track-state'>): void {
+    const publication = [...this.#published.values()].find(({ trackId }) => trackId === frame.trackId);
+    if (!publication) throw new FrameError('unknown_track', 'you publish no such track');
+    if (publication.forcedMute && !frame.muted)
+      throw new FrameError('forbidden', 'the track is muted by the namespace');
+    if (publication.muted === frame.muted) return;
+    publication.muted = frame.muted;
+    this.#host.updated(this, publication);
+  }
+
+  #handleSubscribe(frame: ClientFrameOf<'subscribe'>): void {
+    const subscription = this.#received.get(frame.trackId);
+    if (!subscription) throw new FrameError('unknown_track', 'you receive no such track');
+    subscription.setEnabled(frame.enabled);
+  }
+
+  #announce(subscription: Subscription): void {
+    const { publication, mid } = subscription;
+    this.send({ type: 'track-added', mid, peerId: publication.peerId, ...publication.info });
+  }
+
+  #announceOwn(publication: Publication): void {
+    this.send({ type: 'track-added', mid: publication.mid, peerId: this.id, ...publication.info });
+  }
+
+  #pushCredentials(type: 'turn-credentials' | 'refresh-credentials'): void {
+    this.#credentialTimer?.cancel();
+    const credentials = this.#context.issueCredentials();
+    if (!credentials) return;
+    this.send({ type, ...credentials });
+    const refreshMs = credentials.ttl * 1000 * CREDENTIAL_REFRESH_FRACTION;
+    this.#credentialTimer = this.#context.clock.after(refreshMs, () => this.#pushCredentials('refresh-credentials'));
+  }
+
+  #mediaState(state: RtcState): void {
+    this.#logger.debug({ state }, 'media state');
+    if (state === 'failed' || state === 'disconnected' || state === 'closed') this.#host.leave(this, 'media-failed');
+  }
+
+  #fault(thrown: unknown): void {
+    this.#logger.error({ err: thrown }, 'peer ended by a fault of ours');
+    this.#host.leave(this, 'protocol-error');
+  }
+}
+
+function asFrameError<T>(code: SignallingErrorCode, run: () => T): T {
+  try {
+    return run();
+  } catch (thrown) {
+    if (thrown instanceof FrameError) throw thrown;
+    throw new FrameError(code, describeError(thrown), { cause: thrown });
+  }
+}

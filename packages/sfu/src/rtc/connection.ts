@@ -1,0 +1,159 @@
+import { Audio, type IceServer, PeerConnection, type Track, Video } from 'node-datachannel';
+import { guard } from './guard.ts';
+import { RtcTrack } from './track.ts';
+
+export interface RtcConnectionOptions {
+  /** For libdatachannel's own log. */
+  name: string;
+  /** The only address that is bound; never a wildcard. */
+  address: string;
+  portStart?: number;
+  portEnd?: number;
+  /** TURN servers for this side; an SFU has none. */
+  iceServers?: IceServer[];
+  /** Use relayed candidates only. */
+  relayOnly?: boolean;
+}
+
+export type RtcState = 'new' | 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
+
+/** What a connection tells. Every handler may throw: that becomes `onFault`. */
+export interface RtcEvents {
+  onState?: (state: RtcState) => void;
+  /** A new m-line of the peer. */
+  onTrack?: (track: RtcTrack) => void;
+  onCandidate?: (candidate: string, mid: string) => void;
+  /** A handler threw; the connection should be given up. */
+  onFault: (thrown: unknown) => void;
+}
+
+export interface SendTrackOptions {
+  mid: string;
+  kind: 'audio' | 'video';
+  ssrc: number;
+  cname: string;
+  streamId: string;
+  trackId: string;
+  codec: { name: string; payloadType: number; fmtp?: string };
+}
+
+/**
+ * A libdatachannel PeerConnection with its edges taken off: callbacks that throw cannot end the process, nothing calls
+ * back after `close()`, tracks are kept from the garbage collector, and one wrong call throws instead of aborting.
+ */
+export class RtcConnection {
+  readonly #native: PeerConnection;
+  readonly #events: RtcEvents;
+  readonly #tracks = new Map<string, RtcTrack>();
+  /** A collected wrapper closes its track, so all of them live as long as the connection. */
+  readonly #wrappers: Track[] = [];
+  #closed = false;
+
+  constructor(options: RtcConnectionOptions, events: RtcEvents) {
+    this.#events = events;
+    this.#native = new PeerConnection(options.name, {
+      iceServers: options.iceServers ?? [],
+      bindAddress: options.address,
+      disableAutoNegotiation: true,
+      forceMediaTransport: true,
+      ...(options.portStart === undefined ? {} : { portRangeBegin: options.portStart }),
+      ...(options.portEnd === undefined ? {} : { portRangeEnd: options.portEnd }),
+      ...(options.relayOnly ? { iceTransportPolicy: 'relay' as const } : {}),
+    });
+    this.#native.onStateChange(this.#guarded((state: string) => events.onState?.(state as RtcState)));
+    this.#native.onTrack(this.#guarded((track: Track) => this.#adopt(track, true)));
+    this.#native.onLocalCandidate(
+      this.#guarded((candidate: string, mid: string) => events.onCandidate?.(candidate, mid)),
+    );
+    // Data channels are not forwarded yet: a peer may negotiate them, but a channel it opens is closed.
+    this.#native.onDataChannel(this.#guarded((channel) => channel.close()));
+  }
+
+  /** The track of an m-line, once it exists. */
+  track(mid: string): RtcTrack | undefined {
+    return this.#tracks.get(mid);
+  }
+
+  /** @throws Error when libdatachannel refuses the description; the connection stays as it was */
+  setRemote(type: 'offer' | 'answer', sdp: string): void {
+    this.#native.setRemoteDescription(sdp, type);
+  }
+
+  /** Makes and sets the local description. @throws Error when the signalling state does not allow it */
+  createLocal(type: 'offer' | 'answer'): string {
+    const expected = type === 'offer' ? 'stable' : 'have-remote-offer';
+    // libdatachannel ends the process when asked for a description in the wrong state.
+    if (this.#native.signalingState() !== expected)
+      throw new Error(`no ${type} is possible in state ${this.#native.signalingState()}`);
+    this.#native.setLocalDescription(type);
+    return this.localSdp();
+  }
+
+  /** The local description with the candidates gathered so far. */
+  localSdp(): string {
+    const description = this.#native.localDescription();
+    if (!description) throw new Error('there is no local description yet');
+    return description.sdp;
+  }
+
+  /** Takes back an offer that was not answered. */
+  rollback(): void {
+    if (this.#native.signalingState() === 'have-local-offer') this.#native.setLocalDescription('rollback');
+  }
+
+  get isStable(): boolean {
+    return this.#native.signalingState() === 'stable';
+  }
+
+  /** @throws Error when the candidate is malformed */
+  addCandidate(candidate: string, mid: string): void {
+    this.#native.addRemoteCandidate(candidate, mid);
+  }
+
+  /** Adds an m-line to send on, or gives an existing one another SSRC. Negotiate afterwards. */
+  sendTrack(options: SendTrackOptions): RtcTrack {
+    const { codec } = options;
+    let media: Audio | Video;
+    if (options.kind === 'audio') {
+      const audio = new Audio(options.mid, 'SendOnly');
+      audio.addAudioCodec(codec.payloadType, codec.name, codec.fmtp);
+      media = audio;
+    } else {
+      const video = new Video(options.mid, 'SendOnly');
+      video.addVideoCodec(codec.payloadType, codec.name, codec.fmtp);
+      media = video;
+    }
+    media.addSSRC(options.ssrc, options.cname, options.streamId, options.trackId);
+    return this.#adopt(this.#native.addTrack(media), false);
+  }
+
+  /** `local <-> remote` of the pair in use, for logs and tests. */
+  selectedPair(): {
+    local: { address: string; port: number; type: string };
+    remote: { address: string; port: number; type: string };
+  } | null {
+    return this.#closed ? null : this.#native.getSelectedCandidatePair();
+  }
+
+  /** Closes everything below; idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const track of this.#tracks.values()) track.close();
+    this.#native.close();
+  }
+
+  #adopt(native: Track, announce: boolean): RtcTrack {
+    this.#wrappers.push(native);
+    const existing = this.#tracks.get(native.mid());
+    if (existing) return existing;
+    const track = new RtcTrack(native, this.#events.onFault);
+    this.#tracks.set(track.mid, track);
+    if (announce) this.#events.onTrack?.(track);
+    return track;
+  }
+
+  #guarded<A extends unknown[]>(run: (...args: A) => void): (...args: A) => void {
+    return guard(() => this.#closed, this.#events.onFault, run);
+  }
+}

@@ -1,0 +1,9 @@
+// The guarded surface of node-datachannel, for peers that are not browsers (tests, synthetic publishers).
+export {
+  RtcConnection,
+  type RtcConnectionOptions,
+  type RtcEvents,
+  type RtcState,
+  type SendTrackOptions,
+} from './connection.ts';
+export { RtcTrack } from './track.ts';

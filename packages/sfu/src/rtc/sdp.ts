@@ -1,0 +1,209 @@
+import { isIP } from 'node:net';
+import { PeerError } from '@orama/core';
+import { parse, type SdpCandidate, type SdpMedia, type SdpSession, write } from 'sdp-transform';
+
+const MAX_SECTIONS = 1_024;
+const MAX_CANDIDATES = 64;
+const MAX_SSRCS = 64;
+const MAX_CODECS = 128;
+const MAX_EXTENSIONS = 64;
+
+/** One checked m-section of a peer's description. */
+export interface RemoteSection {
+  mid: string;
+  kind: 'audio' | 'video' | 'application';
+  /** Port 0 without bundle-only (RFC 9429 section 5.3.1): the m-line is off for good. */
+  rejected: boolean;
+  sends: boolean;
+  receives: boolean;
+  media: SdpMedia;
+}
+
+export interface RemoteDescription {
+  session: SdpSession;
+  sections: RemoteSection[];
+}
+
+/**
+ * Parses and checks a peer's offer or answer.
+ * @throws PeerError when it is not one bundle of audio, video and data with ICE and DTLS, or is absurdly large
+ */
+export function readDescription(sdp: string): RemoteDescription {
+  if (!sdp.startsWith('v=0')) throw invalid('it does not begin with v=0');
+  const session = parse(sdp);
+  if (session.media.length === 0) throw invalid('it has no m-line');
+  if (session.media.length > MAX_SECTIONS) throw invalid(`it has more than ${MAX_SECTIONS} m-lines`);
+  const mids = new Set<string>();
+  const sections = session.media.map((media): RemoteSection => {
+    const mid = String(media.mid ?? '');
+    if (mid.length === 0 || mid.length > 32 || mids.has(mid))
+      throw invalid('every m-line needs a mid of its own, 1-32 characters');
+    mids.add(mid);
+    const kind = media.type;
+    if (kind !== 'audio' && kind !== 'video' && kind !== 'application')
+      throw invalid('only audio, video and application m-lines are known');
+    if (
+      (media.candidates?.length ?? 0) > MAX_CANDIDATES ||
+      (media.ssrcs?.length ?? 0) > MAX_SSRCS * 4 ||
+      media.rtp.length > MAX_CODECS ||
+      (media.ext?.length ?? 0) > MAX_EXTENSIONS
+    )
+      throw invalid('an m-line has too many attributes');
+    const rejected = media.port === 0 && media.bundleOnly === undefined;
+    const direction = media.direction ?? 'sendrecv';
+    return {
+      mid,
+      kind,
+      rejected,
+      sends: !rejected && (direction === 'sendrecv' || direction === 'sendonly'),
+      receives: !rejected && (direction === 'sendrecv' || direction === 'recvonly'),
+      media,
+    };
+  });
+  return { session, sections };
+}
+
+export interface NativeDescriptionOptions {
+  /** Replaces `a=setup`, to choose who begins the DTLS handshake. */
+  setup?: 'active';
+  /** Leave out candidates that are not relayed. */
+  forceRelay: boolean;
+  /** Sections to hand over as refused. */
+  refused: ReadonlySet<string>;
+}
+
+/**
+ * The description for libdatachannel: transport and SSRCs only, every m-line open in both directions, because it keeps
+ * the direction and codecs of the first offer forever; what is really agreed is ours to track and to write.
+ */
+export function writeForNative(remote: RemoteDescription, options: NativeDescriptionOptions): string {
+  const { session } = remote;
+  const media = remote.sections.map(({ media, mid, kind, rejected }): SdpMedia => {
+    const off = rejected || options.refused.has(mid);
+    const setup = options.setup ?? media.setup ?? session.setup;
+    const common = {
+      type: media.type,
+      port: off ? 0 : 9,
+      protocol: media.protocol,
+      connection: { version: 4, ip: '0.0.0.0' },
+      mid,
+      ...pick(media, ['iceUfrag', 'icePwd', 'fingerprint']),
+      ...(setup === undefined ? {} : { setup }),
+      candidates: (media.candidates ?? []).filter((candidate) => isUsableCandidate(candidate, options.forceRelay)),
+    };
+    if (kind === 'application')
+      return {
+        ...common,
+        payloads: media.payloads ?? 'webrtc-datachannel',
+        rtp: [],
+        fmtp: [],
+        ...pick(media, ['sctpPort', 'maxMessageSize']),
+      };
+    return {
+      ...common,
+      payloads: media.payloads ?? '',
+      direction: off ? 'inactive' : 'sendrecv',
+      rtp: media.rtp,
+      fmtp: [],
+      rtcpMux: 'rtcp-mux',
+      ...pick(media, ['ssrcs', 'ssrcGroups']),
+    };
+  });
+  return write({
+    version: 0,
+    origin: { username: '-', sessionId: 1, sessionVersion: 1, netType: 'IN', ipVer: 4, address: '127.0.0.1' },
+    name: '-',
+    timing: { start: 0, stop: 0 },
+    groups: [
+      {
+        type: 'BUNDLE',
+        mids: remote.sections
+          .filter(({ rejected, mid }) => !rejected && !options.refused.has(mid))
+          .map(({ mid }) => mid)
+          .join(' '),
+      },
+    ],
+    ...pick(session, ['iceUfrag', 'icePwd', 'fingerprint', 'iceOptions']),
+    media,
+  });
+}
+
+/** What to write for one m-section of ours: media lines with a direction, or null to refuse it (port 0). */
+export type LocalSection = (Partial<SdpMedia> & { direction: NonNullable<SdpMedia['direction']> }) | null;
+
+/**
+ * Our description for the peer: ICE, DTLS and candidates from libdatachannel's, everything about media from ours.
+ * @param sectionOf by mid; undefined keeps libdatachannel's section (data channels)
+ * @param setup replaces `a=setup`
+ */
+export function writeForPeer(
+  nativeSdp: string,
+  sectionOf: (mid: string) => LocalSection | undefined,
+  setup?: 'active',
+): string {
+  const session = parse(nativeSdp);
+  const bundled: string[] = [];
+  session.media = session.media.map((native) => {
+    const mid = String(native.mid);
+    const section = sectionOf(mid);
+    if (section === null) return { ...refusedSection(native), mid };
+    if (native.port !== 0) bundled.push(mid);
+    const transport = setup === undefined ? native : { ...native, setup };
+    if (section === undefined) return transport;
+    return {
+      type: native.type,
+      port: native.port === 0 ? 9 : native.port,
+      protocol: native.protocol,
+      ...pick(transport, ['connection', 'iceUfrag', 'icePwd', 'fingerprint', 'setup', 'candidates', 'endOfCandidates']),
+      mid,
+      rtcpMux: 'rtcp-mux',
+      rtp: [],
+      fmtp: [],
+      ...section,
+    };
+  });
+  session.groups = [{ type: 'BUNDLE', mids: bundled.join(' ') }];
+  return write(session);
+}
+
+// RFC 3264 section 6: a refused stream keeps at least one format.
+function refusedSection(native: SdpMedia): SdpMedia {
+  const rtp = native.rtp.slice(0, 1);
+  return {
+    type: native.type,
+    port: 0,
+    protocol: native.protocol,
+    payloads: rtp[0] ? String(rtp[0].payload) : '0',
+    connection: { version: 4, ip: '0.0.0.0' },
+    direction: 'inactive',
+    rtp,
+    fmtp: [],
+  };
+}
+
+/** Parses a trickled candidate line (RFC 8839 section 5.1, with or without `candidate:`). Null when malformed. */
+export function parseCandidate(line: string): SdpCandidate | null {
+  const text = line.startsWith('candidate:') ? line : `candidate:${line}`;
+  if (/[\r\n]/.test(text)) return null;
+  const candidate = parse(`v=0\r\nm=audio 9 RTP/AVP 0\r\na=${text}\r\n`).media[0]?.candidates?.[0];
+  return candidate ?? null;
+}
+
+/** Whether a candidate may be used: an address (no name to look up), UDP, and relayed where that is forced. */
+export function isUsableCandidate(candidate: SdpCandidate, forceRelay: boolean): boolean {
+  return (
+    isIP(String(candidate.ip)) !== 0 &&
+    candidate.transport.toLowerCase() === 'udp' &&
+    (!forceRelay || candidate.type === 'relay')
+  );
+}
+
+function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
+  const picked = {} as Pick<T, K>;
+  for (const key of keys) if (from[key] !== undefined) picked[key] = from[key];
+  return picked;
+}
+
+function invalid(why: string): PeerError {
+  return new PeerError('INVALID_REQUEST', `the session description cannot be used: ${why}`);
+}

@@ -1,0 +1,64 @@
+import type { Track } from 'node-datachannel';
+import { guard } from './guard.ts';
+
+/** One m-line's media as libdatachannel gives and takes it: whole RTP and RTCP packets. */
+export class RtcTrack {
+  readonly mid: string;
+  readonly kind: 'audio' | 'video';
+  /** Called with every packet, its bytes the receiver's to change. */
+  onPacket: ((packet: Buffer) => void) | null = null;
+  readonly #native: Track;
+  #open: boolean;
+  #closed = false;
+  #onOpen: (() => void)[] = [];
+
+  constructor(native: Track, onFault: (thrown: unknown) => void) {
+    this.#native = native;
+    this.mid = native.mid();
+    this.kind = native.type() === 'audio' ? 'audio' : 'video';
+    this.#open = native.isOpen();
+    const isClosed = () => this.#closed;
+    native.onOpen(guard(isClosed, onFault, () => this.#opened()));
+    const ended = () => {
+      this.#open = false;
+    };
+    native.onClosed(guard(isClosed, onFault, ended));
+    native.onError(guard(isClosed, onFault, ended));
+    native.onMessage(guard(isClosed, onFault, (packet: Buffer) => this.onPacket?.(packet)));
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Calls `run` once packets can be sent: now or later. Never after close. */
+  whenOpen(run: () => void): void {
+    if (this.#open) run();
+    else if (!this.#closed) this.#onOpen.push(run);
+  }
+
+  /** Sends one RTP or RTCP packet, which is copied. False when it could not be sent; never throws. */
+  send(packet: Buffer): boolean {
+    if (!this.#open) return false;
+    try {
+      return this.#native.sendMessageBinary(packet);
+    } catch {
+      return false;
+    }
+  }
+
+  /** No callback after this; the native track ends with its connection. */
+  close(): void {
+    this.#closed = true;
+    this.#open = false;
+    this.onPacket = null;
+    this.#onOpen = [];
+  }
+
+  #opened(): void {
+    this.#open = true;
+    const waiting = this.#onOpen;
+    this.#onOpen = [];
+    for (const run of waiting) run();
+  }
+}
