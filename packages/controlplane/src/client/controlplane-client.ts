@@ -1,4 +1,12 @@
-import { type Clock, deriveKey, OramaError, SIGNATURE_HEADER, signRequest, systemClock } from '@orama/core';
+import {
+  type Clock,
+  deriveKey,
+  describeError,
+  OramaError,
+  SIGNATURE_HEADER,
+  signRequest,
+  systemClock,
+} from '@orama/core';
 import {
   type ClusterStatus,
   CONTROLPLANE_API_PREFIX,
@@ -19,6 +27,7 @@ import {
 } from '@orama/protocol';
 import { z } from 'zod';
 import { CONTROLPLANE_KEY_INFO } from '../api/server.ts';
+import { CallTimeoutError, callHttp, type HttpAnswer } from '../http-call.ts';
 
 /** No controlplane answered on any of the addresses; the CLI ends with "not reached". */
 export class DaemonUnreachableError extends OramaError {
@@ -98,9 +107,8 @@ export class ControlplaneClient {
   async #call<S extends z.ZodType>(method: string, path: string, schema: S, body?: object): Promise<z.output<S>> {
     const target = CONTROLPLANE_API_PREFIX + path;
     const text = body === undefined ? '' : JSON.stringify(body);
-    const response = await this.#send(method, target, text);
-    const answer = await response.text();
-    if (!response.ok) throw errorOf(response.status, answer);
+    const { status, body: answer } = await this.#send(method, target, text);
+    if (status < 200 || status >= 300) throw errorOf(status, answer);
     try {
       return schema.parse(answer === '' ? undefined : JSON.parse(answer));
     } catch (thrown) {
@@ -111,29 +119,25 @@ export class ControlplaneClient {
     }
   }
 
-  /** Asks one endpoint after the other; goes on to the next only when a connection was refused, so that nothing is asked twice. */
-  async #send(method: string, target: string, body: string): Promise<Response> {
+  /** Asks one endpoint after the other; goes on to the next only when a connection failed, so that nothing is asked twice. */
+  async #send(method: string, target: string, body: string): Promise<HttpAnswer> {
     let last: unknown;
     for (const endpoint of this.#endpoints) {
+      const { hostname, port } = new URL(endpoint);
+      const where = { address: hostname.replaceAll(/[[\]]/g, ''), port: Number(port || 80) };
+      const headers = { [SIGNATURE_HEADER]: signRequest(this.#key, method, target, body, this.#clock.now()) };
       try {
-        return await fetch(endpoint + target, {
-          method,
-          headers: {
-            'content-type': 'application/json',
-            [SIGNATURE_HEADER]: signRequest(this.#key, method, target, body, this.#clock.now()),
-          },
-          ...(body !== '' && { body }),
-          signal: AbortSignal.timeout(this.#timeoutMs),
-        });
+        return await callHttp(where, method, target, { body, headers, timeoutMs: this.#timeoutMs });
       } catch (thrown) {
         last = thrown;
-        if (thrown instanceof DOMException && thrown.name === 'TimeoutError') {
-          throw new OramaError('TIMEOUT', `the controlplane at ${endpoint} did not answer in ${this.#timeoutMs} ms`, {
+        if (thrown instanceof CallTimeoutError) {
+          throw new OramaError('TIMEOUT', `the controlplane at ${endpoint} gave ${describeError(thrown)}`, {
             cause: thrown,
             retryable: true,
+            hint: 'run the command again; if it stays so, look into the log of the controlplane',
           });
         }
-        if (!wasRefused(thrown)) break;
+        if (!neverConnected(thrown)) break;
       }
     }
     throw new DaemonUnreachableError(this.#endpoints, last);
@@ -144,12 +148,10 @@ function webrtcPath(name: string): string {
   return `/namespaces/${encodeURIComponent(name)}/webrtc`;
 }
 
-/** Whether the connection itself failed, so that the request cannot have been received. */
-function wasRefused(thrown: unknown): boolean {
-  const cause = thrown instanceof Error ? (thrown.cause as { code?: unknown } | undefined) : undefined;
-  return ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT'].includes(
-    String(cause?.code),
-  );
+/** Whether there was no connection, so that the request cannot have been received. */
+function neverConnected(thrown: unknown): boolean {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+  return ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'ETIMEDOUT'].includes(code);
 }
 
 function errorOf(status: number, answer: string): OramaError {

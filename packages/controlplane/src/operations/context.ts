@@ -1,5 +1,5 @@
-import type { Clock, Failpoints, SecretBox } from '@orama/core';
-import { OramaError } from '@orama/core';
+import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs, type Clock, type Failpoints, OramaError, type SecretBox } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
 import { type NamespaceRow, type Store, StoreConflictError } from '@orama/store';
 
@@ -21,9 +21,12 @@ export async function requireNamespace(store: Store, name: string): Promise<Name
   });
 }
 
-const ATTEMPTS = 8;
+const ATTEMPTS = 12;
 
-/** Runs `attempt` again from its reads on when the store refused its batch, a few times. Throws CONFLICT at the end. */
+/**
+ * Runs `attempt` again from its reads on when the store refused its batch, after a short random pause so that commands
+ * from several shells get out of each other's way. Throws CONFLICT at the end.
+ */
 export async function retryOnConflict<T>(what: string, attempt: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -38,5 +41,6 @@ export async function retryOnConflict<T>(what: string, attempt: () => Promise<T>
         });
       }
     }
+    await delay(Math.random() * backoffMs(tries, 10, 500));
   }
 }

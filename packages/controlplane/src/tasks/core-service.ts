@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { describeError, writeFileAtomic } from '@orama/core';
 import { gatewayConfigSchema, turnConfigSchema } from '@orama/protocol';
 import type { CoreServiceStatus } from '@orama/store';
+import { callHttp } from '../http-call.ts';
 import { type NodeContext, nodePaths } from '../node-context.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
-import { askLocal } from '../services/probe.ts';
 import { GATEWAY_UNIT, TURN_UNIT } from '../services/service-manager.ts';
 import { planUnits } from '../services/unit-plan.ts';
 
@@ -96,7 +96,7 @@ export class CoreServiceTask implements Task<CoreAction> {
 
   async #probe(): Promise<CoreServiceStatus> {
     try {
-      const answer = await askLocal(this.#core.internal, 'GET', '/readyz');
+      const answer = await callHttp(this.#core.internal, 'GET', '/readyz');
       if (answer.status !== 200) return this.#down(`not ready: ${reasonOf(answer.body)}`);
       return { service: this.#core.name, healthy: true };
     } catch (thrown) {

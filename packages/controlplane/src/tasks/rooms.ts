@@ -1,10 +1,10 @@
 import { SIGNATURE_HEADER, sfuControlKey, signRequest } from '@orama/core';
 import { EMPTY_ROOM_MS, type SfuRoom, sfuRoomListSchema } from '@orama/protocol';
 import type { RoomRow, SfuAllocationRow, Statement, WebrtcConfigRow } from '@orama/store';
+import { callHttp } from '../http-call.ts';
 import type { NodeContext } from '../node-context.ts';
 import { loadDesired } from '../reconcile/desired.ts';
 import type { Task } from '../reconcile/task.ts';
-import { askLocal } from '../services/probe.ts';
 
 const INTERVAL_MS = 2_000;
 /** Activity of a busy room is not worth a write more often. */
@@ -66,7 +66,7 @@ export class RoomsTask implements Task {
     const { secrets, clock } = this.#context;
     const key = sfuControlKey(secrets.open(settings.turnSharedSecret, settings.namespace));
     const headers = { [SIGNATURE_HEADER]: signRequest(key, 'GET', '/rooms', '', clock.now()) };
-    const answer = await askLocal({ address: sfu.hostIp, port: sfu.signalingPort }, 'GET', '/rooms', { headers });
+    const answer = await callHttp({ address: sfu.hostIp, port: sfu.signalingPort }, 'GET', '/rooms', { headers });
     if (answer.status !== 200) throw new Error(`the SFU answered ${answer.status}`);
     return sfuRoomListSchema.parse(JSON.parse(answer.body)).rooms;
   }

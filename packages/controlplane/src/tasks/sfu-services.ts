@@ -3,12 +3,12 @@ import { readdir, rm } from 'node:fs/promises';
 import { describeError, writeFileAtomic } from '@orama/core';
 import { type SfuConfigInput, sfuConfigSchema, sfuHealthSchema } from '@orama/protocol';
 import type { NodeRow, SfuAllocationRow } from '@orama/store';
+import { callHttp } from '../http-call.ts';
 import { type NodeContext, nodePaths } from '../node-context.ts';
 import { type DesiredNamespace, loadDesired, namespaceTurnUris } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
-import { askLocal } from '../services/probe.ts';
 import { namespaceOfSfuUnit, type ServiceState, sfuUnit } from '../services/service-manager.ts';
 import { planUnits } from '../services/unit-plan.ts';
 
@@ -138,7 +138,7 @@ export class SfuServicesTask implements Task<SfuAction> {
     if (!state) return down('failed', this.#backoff.reason(unit, now) ?? 'not running');
     if (state.phase === 'stopping') return down('starting', 'it is restarted');
     try {
-      const answer = await askLocal({ address: row.hostIp, port: row.signalingPort }, 'GET', '/healthz');
+      const answer = await callHttp({ address: row.hostIp, port: row.signalingPort }, 'GET', '/healthz');
       const health = sfuHealthSchema.parse(JSON.parse(answer.body));
       if (health.namespace !== row.namespace || health.node !== row.nodeId)
         return down('failed', `its port is held by the SFU of ${health.namespace} on ${health.node}`);

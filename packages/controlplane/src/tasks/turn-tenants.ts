@@ -1,10 +1,10 @@
 import { describeError, turnTenantDigest } from '@orama/core';
 import { type TurnTenant, type TurnTenantStatus, turnTenantListSchema, turnTenantSchema } from '@orama/protocol';
+import { callHttp } from '../http-call.ts';
 import { type NodeContext, nodePaths } from '../node-context.ts';
 import { type Desired, type DesiredNamespace, loadDesired } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
-import { askLocal } from '../services/probe.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
 
 const RECHECK_MS = 150;
@@ -53,8 +53,8 @@ export class TurnTenantsTask implements Task<TurnAction> {
     const path = `/tenants/${action.subject}`;
     const answer =
       action.kind === 'turn-detach'
-        ? await askLocal({ socketPath: this.#socketPath }, 'DELETE', path)
-        : await askLocal({ socketPath: this.#socketPath }, 'PUT', path, { body: JSON.stringify(action.tenant) });
+        ? await callHttp({ socketPath: this.#socketPath }, 'DELETE', path)
+        : await callHttp({ socketPath: this.#socketPath }, 'PUT', path, { body: JSON.stringify(action.tenant) });
     if (answer.status >= 300 && answer.status !== 404) {
       throw new Error(`the TURN server answered ${answer.status}: ${answer.body.slice(0, 300)}`);
     }
@@ -78,7 +78,7 @@ export class TurnTenantsTask implements Task<TurnAction> {
       return { tenants: 'down', failure: 'the TURN server is not running' };
     }
     try {
-      const answer = await askLocal({ socketPath: this.#socketPath }, 'GET', '/tenants');
+      const answer = await callHttp({ socketPath: this.#socketPath }, 'GET', '/tenants');
       if (answer.status !== 200) throw new Error(`status ${answer.status}`);
       const { tenants } = turnTenantListSchema.parse(JSON.parse(answer.body));
       return { tenants: new Map(tenants.map((tenant) => [tenant.namespace, tenant])), failure: '' };

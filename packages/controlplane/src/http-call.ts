@@ -1,21 +1,31 @@
 import { type ClientRequest, request } from 'node:http';
 
-const PROBE_TIMEOUT_MS = 1_500;
+const DEFAULT_TIMEOUT_MS = 1_500;
 const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
 
-export interface LocalAnswer {
+export interface HttpAnswer {
   status: number;
   body: string;
 }
 
-/** Asks one of this node's own processes over TCP or a Unix socket. Throws when there is no answer in time. */
-export function askLocal(
+/** There was no whole answer in time. */
+export class CallTimeoutError extends Error {
+  constructor(timeoutMs: number) {
+    super(`no answer within ${timeoutMs} ms`);
+  }
+}
+
+/**
+ * One HTTP call to one of our processes over TCP or a Unix socket, on a connection of its own: a kept one may belong to
+ * a process that was restarted since. Rejects with the socket's error, or CallTimeoutError when there is no answer in time.
+ */
+export function callHttp(
   where: { address: string; port: number } | { socketPath: string },
   method: string,
   path: string,
   options: { body?: string; headers?: Record<string, string>; timeoutMs?: number } = {},
-): Promise<LocalAnswer> {
-  const { body = '', headers = {}, timeoutMs = PROBE_TIMEOUT_MS } = options;
+): Promise<HttpAnswer> {
+  const { body = '', headers = {}, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   return new Promise((resolve, reject) => {
     const target = 'socketPath' in where ? { socketPath: where.socketPath } : { host: where.address, port: where.port };
     const call: ClientRequest = request(
@@ -24,7 +34,6 @@ export function askLocal(
         method,
         path,
         agent: false,
-        signal: AbortSignal.timeout(timeoutMs),
         headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers },
       },
       (response) => {
@@ -41,7 +50,9 @@ export function askLocal(
         response.on('error', reject);
       },
     );
+    const timer = setTimeout(() => call.destroy(new CallTimeoutError(timeoutMs)), timeoutMs);
     call.on('error', reject);
+    call.on('close', () => clearTimeout(timer));
     call.end(body);
   });
 }

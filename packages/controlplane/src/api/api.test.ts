@@ -1,0 +1,114 @@
+import { deriveKey, SIGNATURE_HEADER, signRequest, silentLogger, systemClock } from '@orama/core';
+import { errorBodySchema } from '@orama/protocol';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { TestOperations } from '../../testing/node-context.ts';
+import { ControlplaneClient, DaemonUnreachableError } from '../client/controlplane-client.ts';
+import { callHttp } from '../http-call.ts';
+import { createRoutes } from './routes.ts';
+import { ApiServer, CONTROLPLANE_KEY_INFO } from './server.ts';
+
+const KEY = 'cluster key of the test';
+const ADDRESS = '127.83.20.1';
+const PORT = 6001;
+const BASE = `http://${ADDRESS}:${PORT}`;
+
+let operations: TestOperations;
+let server: ApiServer;
+let changes: number;
+
+beforeEach(async () => {
+  operations = new TestOperations();
+  const context = await operations.connect();
+  await operations.addNodes(context, 3);
+  changes = 0;
+  server = new ApiServer({
+    clusterKey: KEY,
+    listen: [{ address: ADDRESS, port: PORT }],
+    health: ({ path }) => (path === '/healthz' ? { status: 200, body: { status: 'ok' } } : undefined),
+    routes: createRoutes({ context: () => context, version: '1.2.3', onChange: () => void changes++ }),
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  await server.start();
+});
+
+afterEach(async () => {
+  await server.stop();
+  await operations.close();
+});
+
+const client = (endpoints = [BASE], clusterKey = KEY) => new ControlplaneClient({ endpoints, clusterKey });
+const sign = (method: string, path: string, body = '') =>
+  signRequest(deriveKey(KEY, CONTROLPLANE_KEY_INFO), method, path, body, Date.now());
+
+/** Sends a call, rightly signed unless a signature is given; `status code` of the answer. */
+async function send(method: string, path: string, options: { body?: string; signature?: string } = {}) {
+  const { body = '', signature = sign(method, path, body) } = options;
+  const headers: Record<string, string> = signature === '' ? {} : { [SIGNATURE_HEADER]: signature };
+  const answer = await callHttp({ address: ADDRESS, port: PORT }, method, path, { body, headers });
+  return answer.status === 200
+    ? '200'
+    : `${answer.status} ${errorBodySchema.parse(JSON.parse(answer.body)).error.code}`;
+}
+
+test('the client does the whole way of a namespace through the API', async () => {
+  const { apiKey } = await client().createNamespace('demo', 'anna');
+  expect(apiKey).toMatch(/^orama_/);
+  const { operation } = await client().enableWebrtc('demo', { turnCredentialTtlSec: 30 });
+  expect(await client().operation(operation?.id ?? '')).toMatchObject({ kind: 'enable-webrtc', state: 'running' });
+  expect(await client().namespaces()).toMatchObject([{ name: 'demo', owner: 'anna', webrtc: 'enabling' }]);
+  const status = await client().webrtcStatus('demo');
+  expect(status).toMatchObject({ state: 'enabling', healthy: false, turnCredentialTtlSec: 30 });
+  expect(status.problems).toContain('sfu on node-3 is not healthy: node-3 has not begun yet');
+  await expect(client().deleteNamespace('demo')).rejects.toMatchObject({ code: 'NAMESPACE_HAS_WEBRTC' });
+  expect((await client().disableWebrtc('demo')).outcome).toBe('started');
+  expect(changes).toBe(2);
+  await client().createNamespace('other');
+  await client().deleteNamespace('other');
+  expect(await client().cluster()).toMatchObject({
+    clusterId: 'test',
+    version: '1.2.3',
+    nodes: [{ alive: true }, {}, {}],
+  });
+});
+
+test('calls without a signature, with another key, or sent a second time are refused, and health is open', async () => {
+  const path = '/v1/internal/namespaces';
+  expect(await send('GET', path, { signature: '' })).toBe('401 UNAUTHORIZED');
+  await expect(client([BASE], 'another key').namespaces()).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  const signature = sign('GET', path);
+  expect(await send('GET', path, { signature })).toBe('200');
+  expect(await send('GET', path, { signature })).toBe('401 UNAUTHORIZED');
+  expect(await send('GET', '/healthz', { signature: '' })).toBe('200');
+});
+
+test('a signature does not serve for another path or body', async () => {
+  const path = '/v1/internal/namespaces';
+  expect(await send('GET', path, { signature: sign('GET', '/v1/internal/cluster') })).toBe('401 UNAUTHORIZED');
+  const signature = sign('POST', path, '{"name":"a"}');
+  expect(await send('POST', path, { signature, body: '{"name":"b"}' })).toBe('401 UNAUTHORIZED');
+});
+
+test('bad names, bodies, paths and methods each get their error', async () => {
+  const path = '/v1/internal/namespaces';
+  expect(await send('POST', path, { body: '{"name": "Bad_Name"}' })).toBe('400 INVALID_REQUEST');
+  expect(await send('POST', path, { body: '{' })).toBe('400 INVALID_REQUEST');
+  expect(await send('DELETE', `${path}/-x-`)).toBe('400 INVALID_REQUEST');
+  expect(await send('GET', `${path}/%ff/webrtc`)).toBe('400 INVALID_REQUEST');
+  expect(await send('GET', `${path}/nobody/webrtc`)).toBe('404 NAMESPACE_NOT_FOUND');
+  expect(await send('GET', '/v1/internal/operations/none')).toBe('404 OPERATION_NOT_FOUND');
+  expect(await send('PATCH', path)).toBe('405 METHOD_NOT_ALLOWED');
+  expect(await send('GET', '/v1/internal/nothing')).toBe('404 NOT_FOUND');
+  expect(await send('GET', '/elsewhere')).toBe('404 NOT_FOUND');
+});
+
+test('the client goes on to the next address when one is down, and says so when all are', async () => {
+  const down = 'http://127.83.20.9:6001';
+  expect(await client([down, BASE]).namespaces()).toEqual([]);
+  const failure = client([down, 'http://127.83.20.8:6001']).namespaces();
+  await expect(failure).rejects.toBeInstanceOf(DaemonUnreachableError);
+  await expect(failure).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    hint: expect.stringContaining('orama dev start'),
+  });
+});

@@ -1,0 +1,169 @@
+import type { PortAllocationRow } from '@orama/store';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type PlacementRequest, type PortRanges, placeNamespace } from './place.ts';
+
+const PORTS: PortRanges = {
+  sfuSignaling: { start: 30_000, end: 30_099 },
+  sfuMedia: { start: 20_000, end: 29_999 },
+  sfuMediaBlock: 500,
+  turnRelay: { start: 49_152, end: 65_535 },
+  turnRelayBlock: 800,
+  turnListenPort: 3478,
+  turnTlsPort: 5349,
+};
+const node = (number: number, wireguardIp = `10.0.0.${number}`) => ({ id: `node-${number}`, wireguardIp });
+const THREE = [node(1), node(2), node(3)];
+
+function request(overrides: Partial<PlacementRequest> = {}): PlacementRequest {
+  return {
+    namespace: 'demo',
+    nodes: THREE,
+    allocations: [],
+    sfuNodeCount: 3,
+    turnNodeCount: 2,
+    ports: PORTS,
+    nowMs: 1,
+    ...overrides,
+  };
+}
+
+/** Places namespaces one after the other until `count` are placed. */
+function placeMany(count: number, nodes = THREE): PortAllocationRow[] {
+  const all: PortAllocationRow[] = [];
+  for (let n = 0; n < count; n += 1) {
+    all.push(...placeNamespace(request({ namespace: `ns${n}`, nodes, allocations: all })));
+  }
+  return all;
+}
+
+/** Ports that a row holds, as `address/protocol range`. */
+function rangesOf(row: PortAllocationRow): { key: string; start: number; end: number }[] {
+  return row.service === 'sfu'
+    ? [
+        { key: `${row.hostIp} tcp`, start: row.signalingPort, end: row.signalingPort },
+        { key: `${row.hostIp} udp`, start: row.mediaPortStart, end: row.mediaPortEnd },
+      ]
+    : [{ key: `${row.hostIp} udp`, start: row.relayPortStart, end: row.relayPortEnd }];
+}
+
+function expectNoPortTwice(rows: readonly PortAllocationRow[]): void {
+  const ranges = rows.flatMap(rangesOf);
+  for (const [index, a] of ranges.entries()) {
+    for (const b of ranges.slice(index + 1)) {
+      if (a.key === b.key) expect(a.start <= b.end && b.start <= a.end, JSON.stringify([a, b])).toBe(false);
+    }
+  }
+}
+
+test('placeNamespace puts the SFU on three of three nodes and TURN on the two with the lowest ids', () => {
+  const rows = placeNamespace(request());
+  expect(rows.map((row) => `${row.service} ${row.nodeId}`)).toEqual([
+    'sfu node-1',
+    'sfu node-2',
+    'sfu node-3',
+    'turn node-1',
+    'turn node-2',
+  ]);
+});
+
+test('placeNamespace gives the next TURN to the node that has the fewest blocks', () => {
+  const second = placeNamespace(request({ namespace: 'two', allocations: placeMany(1) }));
+  expect(second.filter((row) => row.service === 'turn').map((row) => row.nodeId)).toEqual(['node-3', 'node-1']);
+});
+
+test('placeNamespace never gives a port of an address to two namespaces, whether or not nodes share addresses', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 6 }),
+      fc.array(fc.record({ sfu: fc.integer({ min: 1, max: 3 }), turn: fc.integer({ min: 1, max: 3 }) }), {
+        maxLength: 12,
+      }),
+      (addresses, wishes) => {
+        const nodes = addresses.map((last, index) => node(index + 1, `10.0.0.${last}`));
+        const all: PortAllocationRow[] = [];
+        for (const [index, wish] of wishes.entries()) {
+          const sfuNodeCount = Math.min(wish.sfu, nodes.length);
+          const turnNodeCount = Math.min(wish.turn, nodes.length);
+          let rows: PortAllocationRow[];
+          try {
+            rows = placeNamespace(
+              request({ namespace: `ns${index}`, nodes, allocations: all, sfuNodeCount, turnNodeCount }),
+            );
+          } catch (thrown) {
+            expect(thrown).toMatchObject({ code: 'PORTS_EXHAUSTED' });
+            continue;
+          }
+          for (const [service, count] of [
+            ['sfu', sfuNodeCount],
+            ['turn', turnNodeCount],
+          ] as const) {
+            const chosen = rows.filter((row) => row.service === service).map((row) => row.nodeId);
+            expect(chosen.length).toBe(count);
+            expect(new Set(chosen).size).toBe(count);
+          }
+          all.push(...rows);
+        }
+        expectNoPortTwice(all);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test('placeNamespace does not depend on the order of nodes and rows', () => {
+  const allocations = placeMany(3);
+  fc.assert(
+    fc.property(
+      fc.shuffledSubarray(THREE, { minLength: 3 }),
+      fc.shuffledSubarray(allocations, { minLength: allocations.length }),
+      (nodes, rows) => {
+        expect(placeNamespace(request({ nodes, allocations: rows }))).toEqual(placeNamespace(request({ allocations })));
+      },
+    ),
+  );
+});
+
+test('a node takes 20 namespaces, and the 21st is refused naming the range and the nodes', () => {
+  const full = placeMany(20);
+  expectNoPortTwice(full);
+  expect(() => placeNamespace(request({ namespace: 'one-too-many', allocations: full }))).toThrowError(
+    expect.objectContaining({
+      code: 'PORTS_EXHAUSTED',
+      message: 'no SFU media 20000-29999 block is left on node-1, node-2, node-3; nothing was changed',
+    }),
+  );
+});
+
+test('placeNamespace passes over a full node while others can take the service', () => {
+  const full = Array.from(
+    { length: 20 },
+    (_, n): PortAllocationRow => ({
+      service: 'turn',
+      nodeId: 'node-1',
+      hostIp: '10.0.0.1',
+      namespace: `ns${n}`,
+      allocatedAtMs: 1,
+      listenPort: 3478,
+      tlsPort: 5349,
+      relayPortStart: 49_152 + n * 800,
+      relayPortEnd: 49_152 + n * 800 + 799,
+    }),
+  );
+  const others = [node(2), node(3)].flatMap(({ id, wireguardIp }) =>
+    full.map((row) => ({ ...row, nodeId: id, hostIp: wireguardIp })).slice(0, 19),
+  );
+  const rows = placeNamespace(request({ allocations: [...full, ...others], sfuNodeCount: 1 }));
+  expect(
+    rows
+      .filter((row) => row.service === 'turn')
+      .map((row) => row.nodeId)
+      .sort(),
+  ).toEqual(['node-2', 'node-3']);
+});
+
+test('placeNamespace refuses when fewer nodes are there than asked for', () => {
+  expect(() => placeNamespace(request({ nodes: THREE.slice(0, 2) }))).toThrowError(
+    expect.objectContaining({ code: 'NOT_ENOUGH_NODES' }),
+  );
+});

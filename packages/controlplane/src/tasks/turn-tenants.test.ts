@@ -1,0 +1,56 @@
+import { turnTenantDigest } from '@orama/core';
+import { type TurnTenant, turnTenantSchema } from '@orama/protocol';
+import { expect, test } from 'vitest';
+import { settings, turnRow } from '../../testing/rows.ts';
+import { joinDesired } from '../reconcile/desired.ts';
+import { observationsOf, planTurnTenants } from './turn-tenants.ts';
+
+const tenant = (namespace: string, secret = '0123456789abcdef'): TurnTenant =>
+  turnTenantSchema.parse({
+    namespace,
+    secrets: [secret],
+    relay: { address: '127.83.0.1', portStart: 49_152, portEnd: 49_951 },
+    peers: [],
+    generation: 1,
+  });
+const attached = (...tenants: TurnTenant[]) =>
+  new Map(
+    tenants.map((one) => [
+      one.namespace,
+      { namespace: one.namespace, generation: one.generation, digest: turnTenantDigest(one), allocations: 3 },
+    ]),
+  );
+const steps = (...args: Parameters<typeof planTurnTenants>) =>
+  planTurnTenants(...args).map(({ kind, subject }) => `${kind} ${subject}`);
+
+test('planTurnTenants attaches what is missing or changed, and detaches what is not wanted', () => {
+  const wanted = [tenant('same'), tenant('changed', 'fedcba9876543210'), tenant('new')];
+  expect(steps(wanted, attached(tenant('same'), tenant('changed'), tenant('old')))).toEqual([
+    'turn-detach old',
+    'turn-attach changed',
+    'turn-attach new',
+  ]);
+});
+
+test('planTurnTenants does nothing without a server that answers', () => {
+  expect(steps([tenant('new')], 'unknown')).toEqual([]);
+  expect(steps([tenant('new')], 'down')).toEqual([]);
+});
+
+test('a tenant counts as gone when the server runs without it or does not run, not when it cannot be asked', () => {
+  const desired = joinDesired([{ ...settings('demo'), state: 'disabling' }], [turnRow('demo', 1)]);
+  const observed = (...args: [Parameters<typeof observationsOf>[2]]) =>
+    observationsOf(desired, 'node-1', ...args, 'no answer').map((one) => one.observed);
+  expect(observed(attached())).toEqual(['absent']);
+  expect(observed('down')).toEqual(['absent']);
+  expect(observed('unknown')).toEqual(['failed']);
+  expect(observed(attached(tenant('demo')))).toEqual(['running']);
+});
+
+test('a node reports only tenants that are placed on it', () => {
+  const desired = joinDesired([settings('demo')], [turnRow('demo', 1)]);
+  expect(observationsOf(desired, 'node-2', attached(), '')).toEqual([]);
+  expect(observationsOf(desired, 'node-1', attached(tenant('demo')), '')).toMatchObject([
+    { healthy: true, details: { allocations: 3 } },
+  ]);
+});

@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Failpoints, SecretBox, systemClock } from '@orama/core';
+import { type ControlplaneConfig, type ControlplaneConfigInput, controlplaneConfigSchema } from '@orama/protocol';
+import { createStore, openStore, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
+import type { OperationContext } from '../src/operations/context.ts';
+
+/** A configuration that nothing is started with. */
+export function testConfig(dataDir: string, overrides: Partial<ControlplaneConfigInput> = {}): ControlplaneConfig {
+  return controlplaneConfigSchema.parse({
+    clusterId: 'test',
+    node: 'node-1',
+    wireguardIp: '127.83.0.1',
+    publicIp: '127.83.1.1',
+    wireguardNetwork: '127.83.0.0/24',
+    baseDomain: 'orama.localhost',
+    dataDir,
+    clusterKeyFile: join(dataDir, 'cluster.key'),
+    store: { driver: 'sqlite', file: join(dataDir, 'store.sqlite') },
+    api: {},
+    services: {
+      manager: 'processes',
+      programs: { gateway: ['/bin/false'], turn: ['/bin/false'], sfu: ['/bin/false'] },
+    },
+    gateway: { listen: { address: '127.0.0.1', port: 6080 } },
+    dns: { writer: 'file', file: join(dataDir, 'zone.txt') },
+    ...overrides,
+  });
+}
+
+/** Operations on a real store, without nodes running: what the nodes report is written by the test. */
+export class TestOperations {
+  readonly dir = mkdtempSync(join(tmpdir(), 'orama-operations-'));
+  readonly config = testConfig(this.dir);
+  readonly #stores: Store[] = [];
+
+  /** A context with a connection of its own, as every controlplane has. */
+  async connect(): Promise<OperationContext> {
+    const store = createStore(await openStore(this.config.store));
+    this.#stores.push(store);
+    return {
+      config: this.config,
+      store,
+      secrets: new SecretBox('cluster key', TURN_SECRET_PURPOSE),
+      clock: systemClock,
+      failpoints: new Failpoints(),
+    };
+  }
+
+  /** Registers `node-1` to `node-<count>` as alive, with these core services. */
+  async addNodes(
+    { store }: OperationContext,
+    count: number,
+    core = [{ service: 'turn', healthy: true }],
+  ): Promise<void> {
+    for (let number = 1; number <= count; number += 1) {
+      const id = `node-${number}`;
+      await store.nodes.register({
+        id,
+        name: id,
+        wireguardIp: `127.83.0.${number}`,
+        publicIp: `127.83.1.${number}`,
+        region: 'default',
+        version: '0',
+        lastSeenAtMs: Date.now(),
+      });
+      await store.db.batch([store.nodes.heartbeat(id, core, Date.now())]);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#stores.map((store) => store.db.close()));
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}

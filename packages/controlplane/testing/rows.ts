@@ -1,0 +1,50 @@
+import type { SfuAllocationRow, TurnAllocationRow, WebrtcConfigRow } from '@orama/store';
+
+/** Settings of an enabled namespace. */
+export function settings(namespace: string, turnSharedSecret = ''): WebrtcConfigRow {
+  return {
+    namespace,
+    state: 'enabled',
+    turnSharedSecret,
+    previousTurnSharedSecret: null,
+    previousSecretExpiresAtMs: null,
+    turnCredentialTtlSec: 600,
+    sfuNodeCount: 3,
+    turnNodeCount: 2,
+    peerPolicy: 'sfu',
+    maxAllocations: 800,
+    enabledBy: 'operator',
+    enabledAtMs: 0,
+    disabledAtMs: null,
+    generation: 1,
+  };
+}
+
+/** The first TURN block of a node. */
+export function turnRow(namespace: string, node: number): TurnAllocationRow {
+  return {
+    service: 'turn',
+    nodeId: `node-${node}`,
+    hostIp: `127.83.0.${node}`,
+    namespace,
+    allocatedAtMs: 0,
+    listenPort: 3478,
+    tlsPort: 5349,
+    relayPortStart: 49_152,
+    relayPortEnd: 49_951,
+  };
+}
+
+/** The first SFU block of a node. */
+export function sfuRow(namespace: string, node: number): SfuAllocationRow {
+  return {
+    service: 'sfu',
+    nodeId: `node-${node}`,
+    hostIp: `127.83.0.${node}`,
+    namespace,
+    allocatedAtMs: 0,
+    signalingPort: 30_000,
+    mediaPortStart: 20_000,
+    mediaPortEnd: 20_499,
+  };
+}
