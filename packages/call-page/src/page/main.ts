@@ -49,7 +49,6 @@ async function join(options: CallOptions): Promise<void> {
   button.textContent = 'Joining…';
   showMessage(element('lobby-message'), '');
   try {
-    // Shown before the call starts, since the grid measures itself.
     const call = await Call.start(options, (message) => {
       window.orama = undefined;
       show('lobby');
@@ -85,4 +84,6 @@ function show(view: 'lobby' | 'call'): void {
   element('lobby').hidden = view !== 'lobby';
   element('call').hidden = view !== 'call';
   if (view === 'lobby') document.title = 'Orama call';
+  // What had the focus is hidden now; the keyboard goes on in the new view.
+  element(view).focus();
 }

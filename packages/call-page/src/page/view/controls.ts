@@ -33,7 +33,7 @@ export function showToggle(id: ToggleId, pressed: boolean): void {
   if (!face) return;
   button.setAttribute('aria-pressed', String(pressed));
   button.title = face.title;
-  button.querySelector('use')?.setAttribute('href', `#${face.icon}`);
+  button.querySelector('use')?.setAttribute('href', `#icon-${face.icon}`);
   const label = button.querySelector('span');
   if (label) label.textContent = face.label;
 }
