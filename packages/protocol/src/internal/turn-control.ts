@@ -18,7 +18,8 @@ export const turnTenantSchema = z.strictObject({
   /** Whether public unicast peers are allowed as well (mesh calls). */
   allowPublicPeers: z.boolean().default(false),
   maxAllocations: z.int().positive().default(800),
-  maxAllocationsPerUsername: z.int().positive().default(64),
+  /** A username is a second and a namespace, so everybody who asked for credentials in that second shares it. */
+  maxAllocationsPerUsername: z.int().positive().default(400),
   /** Generation of the namespace's configuration. */
   generation: z.int().nonnegative(),
 });
