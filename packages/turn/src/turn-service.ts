@@ -90,7 +90,17 @@ export class TurnService implements Runnable {
     );
   }
 
+  /** Opens every listener; closes again what it opened when one of them fails. */
   async start(): Promise<void> {
+    try {
+      await this.#open();
+    } catch (thrown) {
+      await this.close();
+      throw thrown;
+    }
+  }
+
+  async #open(): Promise<void> {
     await listen(this.#internal, this.#config.internal);
     for (const listener of this.#listeners) await listener.start();
     this.#sweeper = this.#clock.every(SWEEP_MS, () => this.#sweep());

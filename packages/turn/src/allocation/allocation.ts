@@ -102,7 +102,7 @@ export class Allocation {
   }
 
   async #end(reason: EndReason): Promise<void> {
-    this.client.detach();
+    this.client.detach(reason === 'tenant-detached');
     await this.port.close();
     this.#onClosed(this, reason);
     this.#logger.info(

@@ -60,8 +60,8 @@ test('DELETE ends the allocations of that tenant only', async () => {
   await mine.allocate();
   await theirs.allocate();
   await turn.control('DELETE', '/tenants/other');
+  await theirs.disconnected;
   expect(await mine.refresh()).toBe(600);
-  await expect(theirs.refresh()).rejects.toMatchObject({ code: 401 });
 });
 
 test('PUT again with a new secret, quota and policy keeps allocations and ends what is no longer allowed', async () => {
@@ -108,6 +108,8 @@ test.each([
   ['PUT', '/tenants/other', { ...other, surprise: 1 }, 400],
   ['PUT', '/tenants/third', other, 400],
   ['PUT', '/tenants/other', { ...other, relay: { ...other.relay, portEnd: 49_999 } }, 400],
+  ['PUT', '/tenants/other', { ...other, relay: { ...other.relay, address: '0.0.0.0' } }, 400],
+  ['PUT', '/tenants/other', { ...other, relay: { ...other.relay, address: '::1' } }, 400],
   ['PUT', '/tenants/Not-A-Name', other, 400],
   ['PUT', '/tenants/other', 'x'.repeat(300 * 1024), 413],
   ['POST', '/tenants/other', other, 405],

@@ -21,8 +21,8 @@ export interface ClientTransport extends ClientSink {
   send(message: Buffer): void;
   /** Gives the 5-tuple its allocation. */
   attach(allocation: Allocation): void;
-  /** Takes it away again; a stream may go on to make another. */
-  detach(): void;
+  /** Takes it away again. A stream may go on to make another, unless it is to be hung up. */
+  detach(hangUp: boolean): void;
 }
 
 /** What listeners hand over to. No call throws. */

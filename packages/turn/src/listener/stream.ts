@@ -188,8 +188,9 @@ class StreamClient implements ClientTransport {
     this.#frames.maxFrameBytes = FRAME_MAX_BYTES;
   }
 
-  detach(): void {
+  detach(hangUp: boolean): void {
     this.#allocation = undefined;
+    if (hangUp) this.#socket.destroy();
     this.#frames.maxFrameBytes = STRANGER_FRAME_MAX_BYTES;
     this.#idleSinceMs = this.#clock.monotonic();
   }

@@ -24,6 +24,7 @@ export class UdpListener implements Listener {
   readonly #clients = new Map<number | string, UdpClient>();
   #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   #open = false;
+  #closed: Promise<void> | undefined;
 
   constructor(options: { address: string; port: number; handler: PacketHandler; drops: DropCounters }) {
     this.address = options.address;
@@ -32,6 +33,7 @@ export class UdpListener implements Listener {
     this.#drops = options.drops;
     this.#socket = createSocket({
       type: ipv4ToNumber(options.address) < 0 ? 'udp6' : 'udp4',
+      ipv6Only: true,
       lookup: withoutLookup,
       recvBufferSize: RECEIVE_BUFFER_BYTES,
     });
@@ -65,10 +67,12 @@ export class UdpListener implements Listener {
   }
 
   close(): Promise<void> {
-    if (!this.#open) return Promise.resolve();
-    this.#open = false;
-    this.#socket.removeAllListeners('message');
-    return new Promise((resolve) => this.#socket.close(() => resolve()));
+    this.#closed ??= new Promise((resolve) => {
+      this.#open = false;
+      this.#socket.removeAllListeners('message');
+      this.#socket.close(() => resolve());
+    });
+    return this.#closed;
   }
 
   /** Remembers a client while it has an allocation. */

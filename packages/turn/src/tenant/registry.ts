@@ -32,7 +32,7 @@ export class TenantRegistry {
 
   /** Attaches a tenant, or gives an attached one its new settings. Attaching the same again changes nothing. */
   async attach(config: TurnTenant): Promise<TurnTenantStatus> {
-    this.#ownAddresses.add(config.relay.address);
+    if (!this.#ownAddresses.has(config.relay.address)) this.#ownAddresses.add(config.relay.address);
     const known = this.#tenants.get(config.namespace);
     const fields = { ns: config.namespace, generation: config.generation, relay: config.relay };
     if (known === undefined) {
