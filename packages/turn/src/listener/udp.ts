@@ -31,9 +31,10 @@ export class UdpListener implements Listener {
     this.port = options.port;
     this.#handler = options.handler;
     this.#drops = options.drops;
+    const ipv6 = ipv4ToNumber(options.address) < 0;
     this.#socket = createSocket({
-      type: ipv4ToNumber(options.address) < 0 ? 'udp6' : 'udp4',
-      ipv6Only: true,
+      type: ipv6 ? 'udp6' : 'udp4',
+      ipv6Only: ipv6,
       lookup: withoutLookup,
       recvBufferSize: RECEIVE_BUFFER_BYTES,
     });
