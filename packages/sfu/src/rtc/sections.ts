@@ -35,6 +35,12 @@ export interface DownlinkMedia {
 const UPLINK_FEEDBACK = ['nack', 'nack pli', 'ccm fir', 'transport-cc', 'goog-remb'];
 const DOWNLINK_FEEDBACK: readonly string[] = ['nack', 'nack pli', 'ccm fir', 'goog-remb'];
 
+/**
+ * Chromium begins at 300 kbit/s and then scales a 720p camera down to a quarter for half a minute, unless the answer
+ * names another start. Others ignore the parameter.
+ */
+const START_BITRATE = 'x-google-start-bitrate=1500';
+
 /** Reads what an offered m-section sends; null when nothing of it can be forwarded. */
 export function readUplink(media: SdpMedia): UplinkMedia | null {
   const kind = media.type === 'audio' ? 'audio' : 'video';
@@ -92,7 +98,8 @@ export function uplinkSection(media: UplinkMedia): Partial<SdpMedia> {
   };
   for (const codec of media.codecs) {
     payloads.push(codec.payloadType);
-    addCodec(section, codec, codec.payloadType, codec.feedback);
+    const fmtp = media.kind === 'video' ? [codec.fmtp, START_BITRATE].filter(Boolean).join(';') : codec.fmtp;
+    addCodec(section, { ...codec, fmtp }, codec.payloadType, codec.feedback);
     if (codec.rtxPayloadType === undefined) continue;
     payloads.push(codec.rtxPayloadType);
     section.rtp.push({ payload: codec.rtxPayloadType, codec: 'rtx', rate: codec.clockRate });
