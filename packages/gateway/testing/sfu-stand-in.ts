@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { listen, RequestVerifier, SIGNATURE_HEADER, sfuControlKey, verifyTicket } from '@orama/core';
+import { listen, RequestVerifier, SIGNATURE_HEADER, sfuControlKey, UserError, verifyTicket } from '@orama/core';
 import { type Participant, SFU_TICKET_HEADER, type SfuRoom, type SfuTicket } from '@orama/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 
@@ -72,7 +72,9 @@ export class SfuStandIn {
       if (fault) return answer(401, { fault });
       this.commands.push({ method: request.method ?? '', target, body });
       if (request.method === 'GET') return answer(200, { rooms: this.#roomList() });
-      return answer(200, { affected: this.#affected(target, body) });
+      const affected = this.#affected(target, body);
+      if (affected !== null) return answer(200, { affected });
+      return answer(404, new UserError('PEER_NOT_FOUND', 'there is no such peer').toBody());
     });
     server.on('upgrade', (request, socket, head) => {
       this.upgrades++;
@@ -120,13 +122,16 @@ export class SfuStandIn {
     return this.rooms.map((room) => ({ ...room, createdAt: at, lastActivity: at }));
   }
 
-  #affected(target: string, body: string): number {
-    const room = target.includes('?') ? new URLSearchParams(target.split('?')[1]).get('room') : JSON.parse(body).room;
-    const known = this.rooms.find((each) => each.room === room);
-    if (!known) return 0;
-    if (!target.includes('?'))
-      return known.participants.filter((peer) => peer.peerId === JSON.parse(body).peerId).length;
-    this.rooms = this.rooms.filter((each) => each !== known);
-    return 1;
+  /** How many peers a command meets; null when the one it names is not there. */
+  #affected(target: string, body: string): number | null {
+    if (body === '') {
+      const id = new URLSearchParams(target.split('?')[1]).get('room');
+      const closed = this.rooms.filter(({ room }) => room === id);
+      this.rooms = this.rooms.filter(({ room }) => room !== id);
+      return closed.flatMap((room) => room.participants).length;
+    }
+    const { room: id, peerId } = JSON.parse(body);
+    const peers = this.rooms.find(({ room }) => room === id)?.participants ?? [];
+    return peers.some((peer) => peer.peerId === peerId) ? 1 : null;
   }
 }

@@ -1,5 +1,12 @@
-import { type Clock, describeError, OramaError, SIGNATURE_HEADER, signRequest } from '@orama/core';
-import { type SfuHealth, type SfuRoom, sfuAffectedSchema, sfuHealthSchema, sfuRoomListSchema } from '@orama/protocol';
+import { type Clock, describeError, OramaError, SIGNATURE_HEADER, signRequest, UserError } from '@orama/core';
+import {
+  errorBodySchema,
+  type SfuHealth,
+  type SfuRoom,
+  sfuAffectedSchema,
+  sfuHealthSchema,
+  sfuRoomListSchema,
+} from '@orama/protocol';
 import { authorityOf, type Sfu } from './sfus.ts';
 
 const HEALTH_TIMEOUT_MS = 1_000;
@@ -26,7 +33,7 @@ function causeCode(thrown: unknown): unknown {
   return cause instanceof Error && 'code' in cause ? cause.code : undefined;
 }
 
-/** Signed HTTP calls to SFUs. Every method throws SfuCallError. */
+/** Signed HTTP calls to SFUs. Every method throws SfuCallError; commands also UserError ROOM_NOT_FOUND, PEER_NOT_FOUND. */
 export class SfuClient {
   readonly #clock: Clock;
 
@@ -45,17 +52,17 @@ export class SfuClient {
     return (await this.#call(sfu, key, 'GET', '/rooms', undefined, sfuRoomListSchema, LIST_TIMEOUT_MS)).rooms;
   }
 
-  /** Closes a room. @returns how many rooms that were: 0 or 1 */
+  /** Closes a room, if it is there. @returns how many peers were in it */
   async closeRoom(sfu: Sfu, key: Buffer, room: string): Promise<number> {
     return this.#command(sfu, key, 'DELETE', `/rooms?room=${encodeURIComponent(room)}`, undefined);
   }
 
-  /** Removes a peer. @returns how many peers that were: 0 or 1 */
-  async kick(sfu: Sfu, key: Buffer, body: { room: string; peerId: string; banSec: number }): Promise<number> {
-    return this.#command(sfu, key, 'POST', '/rooms/kick', body);
+  /** Removes a peer, and keeps its identity out for `banSec`. */
+  async kick(sfu: Sfu, key: Buffer, body: { room: string; peerId: string; banSec: number }): Promise<void> {
+    await this.#command(sfu, key, 'POST', '/rooms/kick', body);
   }
 
-  /** Mutes or unmutes a peer's tracks. @returns how many were affected */
+  /** Mutes or unmutes a peer's tracks. @returns how many changed */
   async mute(
     sfu: Sfu,
     key: Buffer,
@@ -90,10 +97,23 @@ export class SfuClient {
         ...(body === undefined ? {} : { body: text }),
       });
       const content = await response.text();
-      if (!response.ok) throw new Error(`it answered ${response.status} ${content.slice(0, 200)}`);
+      if (!response.ok) throw refusalOf(response.status, content);
       return answer.parse(JSON.parse(content));
     } catch (thrown) {
+      if (thrown instanceof UserError) throw thrown;
       throw new SfuCallError(sfu, `${method} ${target.split('?')[0]} (${describeError(thrown)})`, thrown);
     }
   }
+}
+
+/** What the SFU said no with: that the room or peer is not there is the caller's to know, everything else is ours. */
+function refusalOf(status: number, content: string): Error {
+  if (status === 404) {
+    const { success, data } = errorBodySchema.safeParse(JSON.parse(content));
+    const code = success ? data.error.code : '';
+    if (success && (code === 'ROOM_NOT_FOUND' || code === 'PEER_NOT_FOUND')) {
+      return new UserError(code, data.error.message);
+    }
+  }
+  return new Error(`it answered ${status} ${content.slice(0, 200)}`);
 }

@@ -75,5 +75,5 @@ function roomOf(request: FastifyRequest): string {
 }
 
 function peerOf(request: FastifyRequest): string {
-  return (request.params as { peer: string }).peer.slice(0, 64);
+  return (request.params as { peer: string }).peer;
 }

@@ -13,6 +13,8 @@ import { errorFrame, type Refusal, refusalOf } from './refusal.ts';
 
 /** SFUs that are tried for one client before it is sent away. */
 const MAX_DIALS = 3;
+/** A close frame without a code (RFC 6455, 7.4.1). */
+const NO_STATUS = 1005;
 /** Close codes by which an SFU says that it is leaving: the client is told to come back, and finds another. */
 const GONE_CODES: number[] = [SIGNALLING_CLOSE.goingAway, SIGNALLING_CLOSE.moved];
 
@@ -75,8 +77,9 @@ export class SignallingSession {
     return ending;
   }
 
-  /** Tells the client why, then closes. */
+  /** Tells the client why, then closes; if it was in a room already, it leaves that at once. */
   refuse(refusal: Refusal): void {
+    this.#sfu?.close(SIGNALLING_CLOSE.normal, refusal.code);
     const { socket } = this.#client;
     if (this.#client.isOpen) socket.send(errorFrame(refusal, socket.protocol));
     this.#client.close(refusal.close, refusal.code);
@@ -84,6 +87,7 @@ export class SignallingSession {
 
   /** The room is elsewhere now: the client leaves this SFU and joins anew. */
   moveAway(): void {
+    this.#sfu?.close(SIGNALLING_CLOSE.normal, 'the room has moved');
     this.#client.close(SIGNALLING_CLOSE.moved, 'the room has moved');
   }
 
@@ -213,7 +217,7 @@ export class SignallingSession {
   #endSfu({ code, reason }: Ending): void {
     if (!this.#sfu || this.#sfu.isEnded) return;
     if (isSendableCode(code)) this.#sfu.close(code, reason);
-    else if (code === 1005) this.#sfu.close(1000, reason);
+    else if (code === NO_STATUS) this.#sfu.close(SIGNALLING_CLOSE.normal, reason);
     else this.#sfu.terminate();
   }
 }

@@ -72,11 +72,12 @@ describe('GET /v1/webrtc/signal', () => {
       const clock = new VirtualClock(Date.now());
       const own = await bed.startGateway({ clock });
       const client = join('r', own);
-      await client.frame(0);
+      const { arrival } = await seatOf(client);
       await bed.revokeKey('demo');
       clock.advance(2_000);
       expect(await client.frame(1)).toMatchObject({ type: 'error', code: 'unauthorized' });
       expect((await client.closed).code).toBe(4001);
+      expect(await arrival.closed).toBe(1000);
     });
 
     it('speaks the enveloped dialect to who asked for it, and asks the SFU for it', async () => {
@@ -335,7 +336,7 @@ describe('GET /v1/webrtc/signal', () => {
       const own = await bed.startGateway({ clock });
       const [stays, moves] = [join('stays', own), join('moves', own)];
       await seatOf(stays);
-      const { sfu } = await seatOf(moves);
+      const { sfu, arrival } = await seatOf(moves);
       const target = bed.sfus('demo').find((each) => each !== sfu);
       await bed.store.rooms.claim({
         namespace: 'demo',
@@ -346,6 +347,7 @@ describe('GET /v1/webrtc/signal', () => {
       });
       clock.advance(2_000);
       expect((await moves.closed).code).toBe(4013);
+      expect(await arrival.closed).toBe(1000);
       expect(stays.socket.readyState).toBe(WebSocket.OPEN);
       expect((await join('moves', own).frame(0)).node).toBe(target?.node);
     });
