@@ -11,7 +11,9 @@ const scripts = globSync('**/*.ts', { cwd: import.meta.dirname, exclude: ['**/*.
 test('no two elements share an id', () => expect(new Set(ids).size).toBe(ids.length));
 
 test('every element that the scripts ask for is there', () => {
-  const asked = scripts.flatMap((text) => [...text.matchAll(/\b(?:element(?:<\w+>)?|onClick)\('([^']+)'\)/g)].map(([, id]) => id));
+  const asked = scripts.flatMap((text) =>
+    [...text.matchAll(/\b(?:element(?:<\w+>)?|onClick)\('([^']+)'/g)].map(([, id]) => id),
+  );
   expect(asked).toContain('leave');
   expect(asked.filter((id) => !ids.includes(id))).toEqual([]);
 });
