@@ -53,16 +53,16 @@ export function registerTurnMetrics(registry: Registry, { server, tenants, drops
 
   counter('turn_allocations_opened_total', 'Allocations made', [], () => [[{}, server.counters.allocationsOpened]]);
   counter('turn_allocations_ended_total', 'Allocations ended, by reason', ['reason'], () =>
-    by('reason', server.counters.ended),
+    by('reason', server.counters.ended.entries()),
   );
   counter('turn_replies_total', 'Replies, by method and code', ['method', 'code'], () =>
-    Array.from(server.counters.requests, ([key, value]): [Labels<'method' | 'code'>, number] => {
+    Array.from(server.counters.replies.entries(), ([key, value]): [Labels<'method' | 'code'>, number] => {
       const [method = '', code = ''] = key.split(' ');
       return [{ method, code }, value];
     }),
   );
   counter('turn_auth_failures_total', 'Requests not authenticated, by reason', ['reason'], () =>
-    by('reason', server.counters.authFailures),
+    by('reason', server.counters.authFailures.entries()),
   );
   counter('turn_peers_refused_total', 'Peers refused, by rule', ['rule'], () => by('rule', server.refusals.byRule));
   counter('turn_drops_total', 'Packets dropped, by reason', ['reason'], () => by('reason', Object.entries(drops)));

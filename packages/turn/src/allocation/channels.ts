@@ -2,7 +2,7 @@ import type { RelayPort } from '../relay/relay.ts';
 import { endpointKey } from '../stun/index.ts';
 
 /** Life of a channel binding (RFC 8656 section 12). */
-export const CHANNEL_MS = 600_000;
+const CHANNEL_MS = 600_000;
 
 interface Binding {
   readonly channel: number;

@@ -1,7 +1,7 @@
 import type { PermittedHost, RelayPort } from '../relay/relay.ts';
 
 /** Life of a permission (RFC 8656 section 9). */
-export const PERMISSION_MS = 300_000;
+const PERMISSION_MS = 300_000;
 
 interface Permission {
   host: PermittedHost;

@@ -2,17 +2,15 @@ import { type Clock, describeError, type Logger } from '@orama/core';
 import type { Allocation, EndReason } from '../allocation/allocation.ts';
 import type { ClientTransport, PacketHandler } from '../listener/client-transport.ts';
 import type { SourceLimits } from '../listener/source-limits.ts';
-import type { DropCounters, Relay, TrafficCounters } from '../relay/relay.ts';
+import type { DropCounters, Relay } from '../relay/relay.ts';
 import { ATTRIBUTE, CLASS, METHOD, STUN_HEADER_BYTES, StunMessage } from '../stun/index.ts';
 import type { TenantRegistry } from '../tenant/registry.ts';
 import { Authenticator } from './authenticator.ts';
 import type { RequestHandler, ServerContext, TurnRequest } from './context.ts';
-import { handleAllocate } from './handlers/allocate.ts';
+import { ServerCounters } from './counters.ts';
 import { handleBinding } from './handlers/binding.ts';
-import { handleChannelBind } from './handlers/channel-bind.ts';
-import { handleCreatePermission } from './handlers/create-permission.ts';
-import { handleRefresh } from './handlers/refresh.ts';
 import { handleSend, SEND_INDICATION_TYPE } from './handlers/send.ts';
+import { METHODS, type Method } from './methods.ts';
 import { Nonces } from './nonces.ts';
 import { fitRealm } from './realm.ts';
 import { RefusalLog } from './refusal-log.ts';
@@ -21,44 +19,6 @@ import { ResponseCache } from './response-cache.ts';
 
 /** An answer to an unauthenticated datagram may be so many times its size. */
 const AMPLIFICATION_MAX = 3;
-
-/** Attributes every authenticated request may carry. */
-const CREDENTIAL_ATTRIBUTES = [
-  ATTRIBUTE.username,
-  ATTRIBUTE.messageIntegrity,
-  ATTRIBUTE.messageIntegritySha256,
-  ATTRIBUTE.realm,
-  ATTRIBUTE.nonce,
-];
-
-interface Method {
-  readonly name: string;
-  readonly handle: RequestHandler;
-  /** Comprehension-required types it knows; any other is answered with 420. */
-  readonly understood: ReadonlySet<number>;
-}
-
-function method(name: string, handle: RequestHandler, ...attributes: number[]): Method {
-  return { name, handle, understood: new Set([...CREDENTIAL_ATTRIBUTES, ...attributes]) };
-}
-
-const METHODS: ReadonlyMap<number, Method> = new Map([
-  [
-    METHOD.allocate,
-    method(
-      'Allocate',
-      handleAllocate,
-      ATTRIBUTE.requestedTransport,
-      ATTRIBUTE.lifetime,
-      ATTRIBUTE.evenPort,
-      ATTRIBUTE.reservationToken,
-      ATTRIBUTE.requestedAddressFamily,
-    ),
-  ],
-  [METHOD.refresh, method('Refresh', handleRefresh, ATTRIBUTE.lifetime, ATTRIBUTE.requestedAddressFamily)],
-  [METHOD.createPermission, method('CreatePermission', handleCreatePermission, ATTRIBUTE.xorPeerAddress)],
-  [METHOD.channelBind, method('ChannelBind', handleChannelBind, ATTRIBUTE.channelNumber, ATTRIBUTE.xorPeerAddress)],
-]);
 
 export interface TurnServerOptions {
   realm: string;
@@ -73,27 +33,9 @@ export interface TurnServerOptions {
   nonceLifetimeSec: number;
 }
 
-/** Counts what metrics show; plain numbers and small maps with a fixed set of keys. */
-export interface ServerCounters {
-  readonly requests: Map<string, number>;
-  readonly authFailures: Map<string, number>;
-  readonly ended: Map<string, number>;
-  allocationsOpened: number;
-  relayPortsBound: number;
-  /** Traffic of allocations that have ended; live ones are added when asked. */
-  readonly finishedTraffic: TrafficCounters;
-}
-
 /** Turns STUN packets into answers and allocations. Knows no sockets: listeners in front, a relay behind. */
 export class TurnServer implements PacketHandler {
-  readonly counters: ServerCounters = {
-    requests: new Map(),
-    authFailures: new Map(),
-    ended: new Map(),
-    allocationsOpened: 0,
-    relayPortsBound: 0,
-    finishedTraffic: { toPeerPackets: 0, toPeerBytes: 0, toClientPackets: 0, toClientBytes: 0 },
-  };
+  readonly counters = new ServerCounters();
   readonly refusals: RefusalLog;
   readonly #options: TurnServerOptions;
   readonly #realm: string;
@@ -197,14 +139,14 @@ export class TurnServer implements PacketHandler {
     // 1. Authentication (RFC 8489 section 9.2.4).
     const result = this.#authenticator.authenticate(message, client);
     if (!result.ok) {
-      count(this.counters.authFailures, result.reason);
+      this.counters.authFailures.add(result.reason);
       if (this.#maySpend(client)) this.#challenge(client, packet, message, result.code, name);
       return;
     }
     const { identity } = result;
     // An expired credential makes no allocation, and keeps those it has made.
     if (message.method === METHOD.allocate && identity.expirySec * 1000 <= this.#options.clock.now()) {
-      count(this.counters.authFailures, 'expired');
+      this.counters.authFailures.add('expired');
       if (this.#maySpend(client)) this.#challenge(client, packet, message, 401, name);
       return;
     }
@@ -290,7 +232,7 @@ export class TurnServer implements PacketHandler {
   #countReply(name: string, reply: Buffer): void {
     const isError = ((reply[0] as number) & 0x01) === 1 && ((reply[1] as number) & 0x10) !== 0;
     const code = isError ? (reply[26] as number) * 100 + (reply[27] as number) : 200;
-    count(this.counters.requests, `${name} ${code}`);
+    this.counters.replies.add(`${name} ${code}`);
   }
 
   #allocationOpened(allocation: Allocation): void {
@@ -309,13 +251,8 @@ export class TurnServer implements PacketHandler {
   }
 
   #allocationClosed(allocation: Allocation, reason: EndReason): void {
-    const { finishedTraffic, ended } = this.counters;
-    const traffic = allocation.port.counters;
-    finishedTraffic.toPeerPackets += traffic.toPeerPackets;
-    finishedTraffic.toPeerBytes += traffic.toPeerBytes;
-    finishedTraffic.toClientPackets += traffic.toClientPackets;
-    finishedTraffic.toClientBytes += traffic.toClientBytes;
-    count(ended, reason);
+    this.counters.addTraffic(allocation.port.counters);
+    this.counters.ended.add(reason);
     this.counters.relayPortsBound--;
     if (this.counters.relayPortsBound === 0) for (const resolve of this.#emptyWaiters.splice(0)) resolve();
   }
@@ -323,8 +260,4 @@ export class TurnServer implements PacketHandler {
   #bug(thrown: unknown): void {
     this.#options.logger.error({ err: thrown, reason: describeError(thrown) }, 'a packet could not be handled');
   }
-}
-
-function count(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
 }

@@ -50,7 +50,6 @@ export class StunMessage {
   readonly method: number;
   readonly cls: StunClass;
   readonly attributes: readonly AttributeRef[];
-  /** The unknown comprehension-required types are found by comparing with what a method understands. */
   readonly #integrity: AttributeRef | undefined;
 
   private constructor(buffer: Buffer, attributes: AttributeRef[]) {
