@@ -1,3 +1,4 @@
+import { DaemonUnreachableError } from '@orama/controlplane';
 import { type OramaError, toOramaError } from '@orama/core';
 import { EXIT, exitCodeOf } from '@orama/protocol';
 import { CommanderError } from 'commander';
