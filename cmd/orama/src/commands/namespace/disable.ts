@@ -8,7 +8,7 @@ export function namespaceDisableCommand(): Command {
   return new Command('disable')
     .description('turn a feature off for a namespace and wait until nothing of it is left')
     .addArgument(new Argument('<feature>', 'what to turn off').choices(['webrtc']))
-    .requiredOption('--namespace, --ns <name>', 'the namespace', schemaOption(namespaceNameSchema))
+    .requiredOption('--ns, --namespace <name>', 'the namespace', schemaOption(namespaceNameSchema))
     .option('--timeout <seconds>', 'how long to wait; the work goes on afterwards', integerOption(1, 3_600), 60)
     .addHelpText('after', examples('orama namespace disable webrtc --namespace myapp'))
     .action(withContext(disableWebrtc));

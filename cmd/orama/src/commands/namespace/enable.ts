@@ -17,7 +17,7 @@ export function namespaceEnableCommand(): Command {
   return new Command('enable')
     .description('turn a feature on for a namespace and wait until it serves')
     .addArgument(new Argument('<feature>', 'what to turn on').choices(['webrtc']))
-    .requiredOption('--namespace, --ns <name>', 'the namespace', schemaOption(namespaceNameSchema))
+    .requiredOption('--ns, --namespace <name>', 'the namespace', schemaOption(namespaceNameSchema))
     .option('--sfu-nodes <count>', 'nodes that run an SFU for it', integerOption(1, 9), 3)
     .option('--turn-nodes <count>', 'nodes that serve TURN for it', integerOption(1, 9), 2)
     .option('--turn-credential-ttl <seconds>', 'life of a TURN credential', integerOption(5, 86_400), 600)

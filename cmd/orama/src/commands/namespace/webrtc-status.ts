@@ -8,7 +8,7 @@ import { describeStatus } from './describe.ts';
 export function namespaceWebrtcStatusCommand(): Command {
   return new Command('webrtc-status')
     .description('show what runs for a namespace, where, and what is wrong with it')
-    .requiredOption('--namespace, --ns <name>', 'the namespace', schemaOption(namespaceNameSchema))
+    .requiredOption('--ns, --namespace <name>', 'the namespace', schemaOption(namespaceNameSchema))
     .addHelpText(
       'after',
       examples('orama namespace webrtc-status --namespace myapp', 'orama namespace webrtc-status --ns myapp --json'),
