@@ -6,6 +6,7 @@ import {
   launchFirefox,
   type NamespaceAccess,
   type Progress,
+  SyntheticPeer,
   waitUntil,
 } from '@orama/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -127,6 +128,60 @@ describe('Chromium', () => {
     await ann.toggleCamera();
     await bob.whenPicturesOf(1);
     await bob.waitMedia(1);
+  });
+});
+
+describe('a client over TURN/TCP', () => {
+  const synthetic = (name: string, transport: 'udp' | 'tcp') =>
+    SyntheticPeer.join({
+      ...cluster.signalling(access),
+      room: `raw-${transport}`,
+      name,
+      transport,
+      localAddress: `${cluster.prefix}.9.1`,
+    });
+
+  test.each(['tcp', 'udp'] as const)(
+    'holds a call over %s: every packet it is sent arrives, in order',
+    async (transport) => {
+      const [one, two] = [await synthetic('one', transport), await synthetic('two', transport)];
+      const idOf = async (peer: SyntheticPeer) => (await peer.signalling.next('welcome')).peerId;
+      for (const [receiver, sender] of [
+        [one, two],
+        [two, one],
+      ] as const) {
+        const senderId = await idOf(sender);
+        for (const kind of ['audio', 'video'] as const) {
+          const numbers = await waitUntil(
+            `100 ${kind} packets`,
+            () => receiver.receivedOf(senderId, kind),
+            (seen) => seen.length >= 100,
+          );
+          const first = numbers[0] as number;
+          expect(numbers).toEqual(numbers.map((_number, index) => first + index));
+        }
+      }
+      expect(cluster.state.nodes.map((node) => node.wireguardIp)).toContain(one.relayed?.address);
+      await Promise.all([one.close(), two.close()]);
+    },
+  );
+
+  test('reaches a browser: Chromium sees the relay of TURN/TCP as it sees any other peer', async () => {
+    const raw = await synthetic('raw', 'tcp');
+    const ann = await join(chromium, 'raw-tcp', 'ann');
+    await waitUntil(
+      'the raw client on a tile',
+      () => ann.others(),
+      (names) => names.includes('raw'),
+    );
+    const annId = await raw.signalling.next('peer-joined', { accept: (frame) => frame.name === 'ann' });
+    const packets = await waitUntil(
+      'packets of the browser',
+      () => raw.packetsOf(annId.peerId, 'video'),
+      (count) => count >= 50,
+    );
+    expect(packets).toBeGreaterThanOrEqual(50);
+    await raw.close();
   });
 });
 

@@ -13,6 +13,7 @@ export * from './cluster/local-cluster.ts';
 export * from './cluster/run-files.ts';
 export * from './cluster/turn-control.ts';
 export * from './peer/signalling.ts';
+export * from './peer/synthetic-peer.ts';
 export * from './peer/turn-bridge.ts';
 export * from './rtp/numbered.ts';
 export * from './system/processes.ts';

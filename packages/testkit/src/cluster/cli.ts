@@ -7,6 +7,9 @@ export const REPOSITORY = join(import.meta.dirname, '../../../..');
 /** The built program, as a user runs it. */
 export const ORAMA = join(REPOSITORY, 'cmd/orama/dist/main.js');
 
+/** No command may take longer; `enable` itself gives up after 60 s. */
+const DEADLINE_MS = 90_000;
+
 export interface CliResult {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -35,7 +38,12 @@ export class CliProcess {
       this.#stderr += text;
       this.#grow(text);
     });
+    const deadline = setTimeout(() => {
+      this.#grow(`\n(killed by the test: not done after ${DEADLINE_MS} ms)\n`);
+      this.child.kill('SIGKILL');
+    }, DEADLINE_MS);
     this.finished = once(this.child, 'close').then(([code, signal]) => {
+      clearTimeout(deadline);
       for (const look of this.#lookers) look();
       return { code, signal, stdout: this.#stdout, stderr: this.#stderr, output: this.#output };
     });

@@ -44,6 +44,12 @@ export interface NamespaceAccess {
   callUrl(options: { room: string; name: string; node?: number }): string;
 }
 
+/** Clusters that were not stopped yet: when the test process ends, nothing of theirs may live on. */
+const running = new Set<LocalCluster>();
+process.once('exit', () => {
+  for (const cluster of running) cluster.killProcesses();
+});
+
 /** A three-node cluster that was started by the command line, with a data directory of its own. */
 export class LocalCluster {
   readonly dataDir: string;
@@ -61,6 +67,7 @@ export class LocalCluster {
   /** Starts a cluster and waits until the command says that it is ready. */
   static async start(options: ClusterOptions): Promise<LocalCluster> {
     const cluster = new LocalCluster(options);
+    running.add(cluster);
     await cluster.startAgain();
     return cluster;
   }
@@ -225,17 +232,19 @@ export class LocalCluster {
 
   /** Every process that works on this cluster's data, supervisor and controlplanes included. */
   processes(): { pid: number; args: string[] }[] {
-    const byArgument = processesMentioning(this.dataDir);
-    const supervisor = this.state.supervisor?.pid;
-    return supervisor !== undefined && isAlive(supervisor) && byArgument.every(({ pid }) => pid !== supervisor)
-      ? [...byArgument, { pid: supervisor, args: ['supervisor'] }]
-      : byArgument;
+    return processesMentioning(this.dataDir);
+  }
+
+  /** `kill -9` of every process there is now; their pids. */
+  killProcesses(): number[] {
+    const pids = this.processes().map(({ pid }) => pid);
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    return pids;
   }
 
   /** `kill -9` of everything at once, like a power cut. */
   async killEverything(): Promise<void> {
-    const pids = this.processes().map(({ pid }) => pid);
-    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    const pids = this.killProcesses();
     await waitUntil(
       'every process of the cluster to be gone',
       () => pids.filter(isAlive),
@@ -252,5 +261,6 @@ export class LocalCluster {
       (left) => left.length === 0,
     );
     rmSync(this.dataDir, { recursive: true, force: true });
+    running.delete(this);
   }
 }

@@ -1,0 +1,220 @@
+import type { ServerFrame } from '@orama/protocol';
+import { RtcConnection, type RtcTrack } from '@orama/sfu/rtc';
+import { buildNumberedPacket, type MediaKind, readNumberedPacket } from '../rtp/numbered.ts';
+import { waitFor } from '../wait.ts';
+import { candidateOf, withoutCandidates } from './sdp-candidates.ts';
+import { SignallingClient, type SignallingTarget } from './signalling.ts';
+import { TurnBridge } from './turn-bridge.ts';
+
+export interface SyntheticPeerOptions extends SignallingTarget {
+  name: string;
+  /** Transport between the peer and its TURN server. */
+  transport: 'udp' | 'tcp';
+  /** Loopback address the peer itself lives on; never that of an SFU. */
+  localAddress: string;
+}
+
+interface Stream {
+  kind: MediaKind;
+  track: RtcTrack;
+  ssrc: number;
+  payloadType: number;
+  ticksPerPacket: number;
+  intervalMs: number;
+  sent: number;
+  keyFrameWanted: boolean;
+}
+
+const STREAMS = [
+  { kind: 'audio', mid: 'a0', ssrc: 1111, name: 'opus', payloadType: 111, ticksPerPacket: 960, intervalMs: 20 },
+  { kind: 'video', mid: 'v0', ssrc: 2222, name: 'VP8', payloadType: 96, ticksPerPacket: 4_500, intervalMs: 50 },
+] as const;
+/** Packet types of RTCP where both share a port (RFC 5761). */
+const RTCP_FIRST = 192;
+const RTCP_LAST = 223;
+const RTCP_PAYLOAD_FEEDBACK = 206;
+const FEEDBACK_PLI = 1;
+
+/**
+ * A peer without a browser: it signals through a gateway, reaches the SFU by a TURN allocation of its own and by
+ * nothing else, sends numbered packets and keeps the numbers that it receives.
+ */
+export class SyntheticPeer {
+  readonly signalling: SignallingClient;
+  /** Numbers in order of arrival, by the mid of the m-line they came on. */
+  readonly received = new Map<string, number[]>();
+  readonly #packets = new Map<string, number>();
+  #connection: RtcConnection | undefined;
+  #bridge: TurnBridge | undefined;
+  #streams: Stream[] = [];
+  #timers: NodeJS.Timeout[] = [];
+  #handled = 0;
+  #fault: unknown;
+  #state = 'new';
+
+  private constructor(signalling: SignallingClient) {
+    this.signalling = signalling;
+  }
+
+  /** Joins, publishes audio and video, and resolves when media is connected. */
+  static async join(options: SyntheticPeerOptions): Promise<SyntheticPeer> {
+    const peer = new SyntheticPeer(await SignallingClient.open(options));
+    try {
+      await peer.#join(options);
+    } catch (thrown) {
+      await peer.close();
+      throw thrown;
+    }
+    return peer;
+  }
+
+  /** Transport address of the relay: what the SFU sees of this peer. */
+  get relayed(): { address: string; port: number } | undefined {
+    return this.#bridge?.relayed;
+  }
+
+  /** How many packets of a kind were sent so far. */
+  sent(kind: MediaKind): number {
+    return this.#streams.find((stream) => stream.kind === kind)?.sent ?? 0;
+  }
+
+  /** Numbers received of another peer's track of a kind, once it is announced. */
+  receivedOf(peerId: string, kind: MediaKind): number[] {
+    return this.#midsOf(peerId, kind).flatMap((mid) => this.received.get(mid) ?? []);
+  }
+
+  /** How many RTP packets of any payload came of another peer's tracks of a kind. */
+  packetsOf(peerId: string, kind: MediaKind): number {
+    return this.#midsOf(peerId, kind).reduce((sum, mid) => sum + (this.#packets.get(mid) ?? 0), 0);
+  }
+
+  /** Leaves; every socket and timer of the peer is closed afterwards. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    if (this.signalling.socket.readyState === 1) this.signalling.send({ type: 'leave' });
+    this.#connection?.close();
+    await this.#bridge?.close();
+    await this.signalling.close();
+  }
+
+  async #join({ name, transport, localAddress }: SyntheticPeerOptions): Promise<void> {
+    this.signalling.send({ type: 'join', name });
+    const credentials = await this.signalling.next('turn-credentials');
+    this.#bridge = await TurnBridge.open({ credentials, transport, localAddress });
+    this.#connection = new RtcConnection(
+      { name, address: localAddress },
+      {
+        onState: (state) => {
+          this.#state = state;
+        },
+        onTrack: (track) => this.#receive(track),
+        onCandidate: (candidate) => this.#bridge?.expectPeer(candidateOf(candidate)?.port as number),
+        onFault: (thrown) => {
+          this.#fault = thrown;
+        },
+      },
+    );
+    this.#streams = STREAMS.map((stream) => this.#addStream(this.#connection as RtcConnection, stream));
+    this.signalling.send({
+      type: 'offer',
+      sdp: withoutCandidates(this.#connection.createLocal('offer')),
+      tracks: STREAMS.map(({ mid, kind }) => ({ mid, source: kind === 'audio' ? 'microphone' : 'camera' })),
+    });
+    this.signalling.send({ type: 'ice-candidate', candidate: this.#bridge.candidate, sdpMid: STREAMS[0].mid });
+    this.signalling.onFrame(() => this.#handleFrames());
+    this.#handleFrames();
+    await waitFor(`${name} to be connected`, () => {
+      if (this.#fault) throw this.#fault;
+      return this.#state === 'connected' || Promise.reject(new Error(`state ${this.#state}`));
+    });
+    for (const stream of this.#streams) {
+      stream.track.whenOpen(() => this.#timers.push(setInterval(() => this.#send(stream), stream.intervalMs)));
+    }
+  }
+
+  #addStream(connection: RtcConnection, options: (typeof STREAMS)[number]): Stream {
+    const { kind, mid, ssrc, name, payloadType, ticksPerPacket, intervalMs } = options;
+    const track = connection.sendTrack({
+      ...{ mid, kind, ssrc, cname: 'synthetic', streamId: 'synthetic', trackId: mid },
+      codec: { name, payloadType },
+    });
+    const stream = { kind, track, ssrc, payloadType, ticksPerPacket, intervalMs, sent: 0, keyFrameWanted: true };
+    track.onPacket = (packet) => {
+      if (packet[1] === RTCP_PAYLOAD_FEEDBACK && ((packet[0] ?? 0) & 0x1f) === FEEDBACK_PLI)
+        stream.keyFrameWanted = true;
+    };
+    return stream;
+  }
+
+  #send(stream: Stream): void {
+    const packet = buildNumberedPacket({
+      kind: stream.kind,
+      ssrc: stream.ssrc,
+      payloadType: stream.payloadType,
+      sequenceNumber: stream.sent & 0xffff,
+      timestamp: stream.sent * stream.ticksPerPacket,
+      number: stream.sent,
+      keyFrame: stream.keyFrameWanted,
+    });
+    if (!stream.track.send(packet)) return;
+    stream.sent += 1;
+    stream.keyFrameWanted = false;
+  }
+
+  #midsOf(peerId: string, kind: MediaKind): string[] {
+    return this.signalling.frames.flatMap((frame) =>
+      frame.type === 'track-added' && frame.peerId === peerId && frame.kind === kind ? [frame.mid] : [],
+    );
+  }
+
+  #receive(track: RtcTrack): void {
+    const numbers: number[] = [];
+    this.received.set(track.mid, numbers);
+    track.onPacket = (packet) => {
+      const type = packet[1] ?? 0;
+      if (type >= RTCP_FIRST && type <= RTCP_LAST) return;
+      this.#packets.set(track.mid, (this.#packets.get(track.mid) ?? 0) + 1);
+      const read = readNumberedPacket(packet);
+      if (read) numbers.push(read.number);
+    };
+  }
+
+  #handleFrames(): void {
+    for (; this.#handled < this.signalling.frames.length; this.#handled += 1) {
+      this.#handle(this.signalling.frames[this.#handled] as ServerFrame);
+    }
+  }
+
+  #handle(frame: ServerFrame): void {
+    const connection = this.#connection;
+    if (!connection) return;
+    if (frame.type === 'answer') {
+      connection.setRemote('answer', this.#redirected(frame.sdp));
+    } else if (frame.type === 'offer') {
+      // The SFU gives way: an offer that crosses ours is sent again.
+      if (!connection.isStable) return;
+      connection.setRemote('offer', this.#redirected(frame.sdp));
+      this.signalling.send({ type: 'answer', sdp: withoutCandidates(connection.createLocal('answer')) });
+    } else if (frame.type === 'ice-candidate' && frame.candidate !== '') {
+      connection.addCandidate(this.#redirect(frame.candidate), frame.sdpMid ?? STREAMS[0].mid);
+    }
+  }
+
+  /** The description with the SFU's candidates replaced by the bridge, which carries on to them. */
+  #redirected(sdp: string): string {
+    return sdp.replaceAll(
+      /^a=(candidate:.*)$/gm,
+      (_line, candidate: string) => `a=${this.#redirect(candidate.trim())}`,
+    );
+  }
+
+  #redirect(candidate: string): string {
+    const bridge = this.#bridge as TurnBridge;
+    const sfu = candidateOf(candidate);
+    if (!sfu) return candidate;
+    bridge.connect(sfu).catch((thrown: unknown) => {
+      this.#fault = thrown;
+    });
+    return `candidate:1 1 UDP 2122317823 ${bridge.local.address} ${bridge.local.port} typ host`;
+  }
+}
