@@ -162,7 +162,8 @@ export class Negotiation {
     const native = this.#connection.createLocal('answer');
     const answer = writeForPeer(native, (mid) => this.#section(mid, remote));
     this.#mayOfferAtMs = 0;
-    this.#scheduleOffer();
+    // Only after the caller has sent the answer: an offer that overtakes it meets the peer's own, and is ignored.
+    if (this.#offerWanted) this.requestOffer();
     return { ...outcome, answer };
   }
 
