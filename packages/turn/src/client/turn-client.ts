@@ -1,13 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { createSocket, type Socket as UdpSocket } from 'node:dgram';
-import { connect, type Socket as TcpSocket } from 'node:net';
 import {
   ATTRIBUTE,
   CHANNEL_HEADER_BYTES,
   CLASS,
   channelDataLength,
   encodeChannelData,
-  FrameReader,
   isChannelData,
   longTermKey,
   METHOD,
@@ -16,6 +13,7 @@ import {
   TRANSPORT_UDP,
   type TransportAddress,
 } from '../stun/index.ts';
+import { type ClientSocket, openSocket, type SocketOptions } from './client-socket.ts';
 
 /** Retransmissions over UDP: first after this, then doubling (RFC 8489 section 6.2.1). */
 const FIRST_RETRANSMISSION_MS = 250;
@@ -23,14 +21,9 @@ const DEFAULT_TIMEOUT_MS = 5_000;
 /** Sent with every request: a server that answers no more than three times a request's size has room for a challenge. */
 const SOFTWARE = 'Orama TURN client';
 
-export interface TurnClientOptions {
-  transport: 'udp' | 'tcp';
-  /** Address and port of the TURN server. */
-  server: { address: string; port: number };
+export interface TurnClientOptions extends SocketOptions {
   username?: string;
   password?: string;
-  /** Local address to send from. */
-  localAddress?: string;
   /** How long one request may take, retransmissions included. */
   timeoutMs?: number;
 }
@@ -64,35 +57,29 @@ export class TurnClient {
   readonly #waiting = new Map<string, (message: StunMessage) => void>();
   readonly #listeners = new Set<(data: PeerData) => void>();
   readonly #peerByChannel = new Map<number, TransportAddress>();
-  #udp: UdpSocket | undefined;
-  #tcp: TcpSocket | undefined;
+  #socket: ClientSocket | undefined;
   #realm: string | undefined;
   #nonce: Buffer | undefined;
-  #closed = false;
-  /** Resolves when a stream connection is gone. */
-  readonly disconnected: Promise<void>;
-  #disconnect: () => void = () => undefined;
 
   private constructor(options: TurnClientOptions) {
     this.#options = options;
-    this.disconnected = new Promise((resolve) => {
-      this.#disconnect = resolve;
-    });
   }
 
   /** Opens the socket. Rejects when a TCP connection is refused. */
   static async open(options: TurnClientOptions): Promise<TurnClient> {
     const client = new TurnClient(options);
-    if (options.transport === 'udp') await client.#openUdp();
-    else await client.#openTcp();
+    client.#socket = await openSocket(options, (packet) => client.#onPacket(packet));
     return client;
   }
 
   /** The local address and port, as the server sees them when nothing is between. */
   get local(): { address: string; port: number } {
-    if (this.#tcp) return { address: this.#tcp.localAddress ?? '', port: this.#tcp.localPort ?? 0 };
-    const { address, port } = (this.#udp as UdpSocket).address();
-    return { address, port };
+    return this.#open.local;
+  }
+
+  /** Resolves when the socket is gone, whoever ended it. */
+  get disconnected(): Promise<void> {
+    return this.#open.closed;
   }
 
   /** Binding: the address the server sees. */
@@ -223,10 +210,7 @@ export class TurnClient {
 
   /** Sends bytes as they are. */
   sendRaw(bytes: Uint8Array): void {
-    const { address, port } = this.#options.server;
-    if (this.#closed) return;
-    if (this.#udp) this.#udp.send(bytes, port, address);
-    else this.#tcp?.write(bytes);
+    this.#open.send(bytes);
   }
 
   /** Builds an authenticated request with what is known of realm and nonce, for tests that send it themselves. */
@@ -236,51 +220,18 @@ export class TurnClient {
 
   /** Stops reading from a stream, so that the server's queue fills up. */
   pauseReading(): void {
-    this.#tcp?.pause();
+    this.#open.pause();
   }
 
   /** Closes the socket without telling the server. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
     this.#listeners.clear();
-    if (this.#udp) {
-      const udp = this.#udp;
-      await new Promise<void>((resolve) => udp.close(() => resolve()));
-    } else {
-      this.#tcp?.destroy();
-      await this.disconnected;
-    }
+    await this.#open.close();
   }
 
-  async #openUdp(): Promise<void> {
-    const udp = createSocket(this.#options.server.address.includes(':') ? 'udp6' : 'udp4');
-    this.#udp = udp;
-    await new Promise<void>((resolve, reject) => {
-      udp.once('error', reject);
-      udp.bind({ address: this.#options.localAddress ?? '', port: 0 }, () => resolve());
-    });
-    udp.on('message', (packet) => this.#onPacket(packet));
-  }
-
-  async #openTcp(): Promise<void> {
-    const { address, port } = this.#options.server;
-    const { localAddress } = this.#options;
-    const tcp = connect({
-      host: address,
-      port,
-      noDelay: true,
-      ...(localAddress === undefined ? {} : { localAddress }),
-    });
-    this.#tcp = tcp;
-    tcp.on('close', () => this.#disconnect());
-    await new Promise<void>((resolve, reject) => {
-      tcp.once('error', reject);
-      tcp.once('connect', () => resolve());
-    });
-    tcp.on('error', () => undefined);
-    const frames = new FrameReader((frame) => this.#onPacket(frame));
-    tcp.on('data', (chunk) => frames.push(chunk));
+  get #open(): ClientSocket {
+    if (this.#socket === undefined) throw new Error('the client is not open yet');
+    return this.#socket;
   }
 
   #build(method: number, fill: FillRequest | undefined, credentials: boolean): Buffer {

@@ -1,10 +1,10 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import type { Allocation } from '../allocation/allocation.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import { withoutLookup } from '../relay/udp-relay.ts';
 import { CHANNEL_HEADER_BYTES, endpointKey, ipv4ToNumber, isChannelData, writeChannelData } from '../stun/index.ts';
-import type { ClientTransport, Listener, PacketHandler } from './client-transport.ts';
+import type { Listener, PacketHandler } from './client-transport.ts';
 import { dataIndicationSize, writeDataIndication } from './data-indication.ts';
+import { UdpClient } from './udp-client.ts';
 
 /** Receive buffer asked of the system: bursts of key frames from many clients arrive on one socket. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -132,72 +132,5 @@ export class UdpListener implements Listener {
     this.#socket.send(this.#scratch, 0, length, client.remotePort, client.remoteAddress);
     // Nearly always the system has the packet now. When it waits in the queue instead, the queue owns those bytes.
     if (this.#socket.getSendQueueCount() !== 0) this.#scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
-  }
-}
-
-/** A client as UDP knows it: an address and port. Made anew for each packet until it has an allocation. */
-export class UdpClient implements ClientTransport {
-  readonly protocol = 'udp';
-  readonly key: number | string;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly #listener: UdpListener;
-  #allocation: Allocation | undefined;
-  #allocating = false;
-
-  constructor(listener: UdpListener, key: number | string, remoteAddress: string, remotePort: number) {
-    this.#listener = listener;
-    this.key = key;
-    this.remoteAddress = remoteAddress;
-    this.remotePort = remotePort;
-  }
-
-  get id(): string {
-    return `udp ${this.remoteAddress} ${this.remotePort} ${this.#listener.address} ${this.#listener.port}`;
-  }
-
-  get localAddress(): string {
-    return this.#listener.address;
-  }
-
-  get open(): boolean {
-    return true;
-  }
-
-  get allocation(): Allocation | undefined {
-    return this.#allocation;
-  }
-
-  get allocating(): boolean {
-    return this.#allocating;
-  }
-
-  /** While an allocation is being made the client is remembered, so that a retransmission is seen to be one. */
-  set allocating(value: boolean) {
-    this.#allocating = value;
-    if (value) this.#listener.keep(this);
-    else if (this.#allocation === undefined) this.#listener.forget(this);
-  }
-
-  attach(allocation: Allocation): void {
-    this.#allocation = allocation;
-    this.#listener.keep(this);
-  }
-
-  detach(): void {
-    this.#allocation = undefined;
-    this.#listener.forget(this);
-  }
-
-  send(message: Buffer): void {
-    this.#listener.send(message, this);
-  }
-
-  sendChannelData(channel: number, data: Buffer): void {
-    this.#listener.sendChannelData(this, channel, data);
-  }
-
-  sendDataIndication(peerAddress: string, peerPort: number, data: Buffer): void {
-    this.#listener.sendDataIndication(this, peerAddress, peerPort, data);
   }
 }

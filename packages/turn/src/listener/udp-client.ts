@@ -1,0 +1,70 @@
+import type { Allocation } from '../allocation/allocation.ts';
+import type { ClientTransport } from './client-transport.ts';
+import type { UdpListener } from './udp.ts';
+
+/** A client as UDP knows it: an address and port. Made anew for each packet until it has an allocation. */
+export class UdpClient implements ClientTransport {
+  readonly protocol = 'udp';
+  readonly key: number | string;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly #listener: UdpListener;
+  #allocation: Allocation | undefined;
+  #allocating = false;
+
+  constructor(listener: UdpListener, key: number | string, remoteAddress: string, remotePort: number) {
+    this.#listener = listener;
+    this.key = key;
+    this.remoteAddress = remoteAddress;
+    this.remotePort = remotePort;
+  }
+
+  get id(): string {
+    return `udp ${this.remoteAddress} ${this.remotePort} ${this.#listener.address} ${this.#listener.port}`;
+  }
+
+  get localAddress(): string {
+    return this.#listener.address;
+  }
+
+  get open(): boolean {
+    return true;
+  }
+
+  get allocation(): Allocation | undefined {
+    return this.#allocation;
+  }
+
+  get allocating(): boolean {
+    return this.#allocating;
+  }
+
+  /** While an allocation is being made the client is remembered, so that a retransmission is seen to be one. */
+  set allocating(value: boolean) {
+    this.#allocating = value;
+    if (value) this.#listener.keep(this);
+    else if (this.#allocation === undefined) this.#listener.forget(this);
+  }
+
+  attach(allocation: Allocation): void {
+    this.#allocation = allocation;
+    this.#listener.keep(this);
+  }
+
+  detach(): void {
+    this.#allocation = undefined;
+    this.#listener.forget(this);
+  }
+
+  send(message: Buffer): void {
+    this.#listener.send(message, this);
+  }
+
+  sendChannelData(channel: number, data: Buffer): void {
+    this.#listener.sendChannelData(this, channel, data);
+  }
+
+  sendDataIndication(peerAddress: string, peerPort: number, data: Buffer): void {
+    this.#listener.sendDataIndication(this, peerAddress, peerPort, data);
+  }
+}
