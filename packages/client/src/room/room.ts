@@ -21,6 +21,7 @@ export type SubscriptionOptions = Partial<Pick<ClientFrameOf<'subscribe'>, 'maxL
 
 export interface RoomEvents {
   'participant-joined': [participant: RemoteParticipant];
+  /** `reason` is the server's, or `reconnected` when we joined anew and everybody is about to be announced again. */
   'participant-left': [participant: RemoteParticipant, reason: string];
   /** The media of a track is there: `track.mediaStreamTrack` can be attached to an element. */
   'track-added': [track: RemoteTrack, participant: RemoteParticipant];
@@ -204,7 +205,7 @@ export class Room extends Emitter<RoomEvents> {
     const isFirst = this.#welcome === undefined;
     this.#welcome = welcome;
     this.#peerId = welcome.peerId;
-    this.#participants.replace(welcome.participants, 'left');
+    this.#participants.replace(welcome.participants, welcome.resumed ? 'left' : 'reconnected');
     if (welcome.resumed && this.#media) {
       this.#media.resume();
       this.#connection.markHealthy();
