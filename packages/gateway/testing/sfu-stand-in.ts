@@ -36,6 +36,8 @@ export class SfuStandIn {
   /** Upgrades asked for, those refused included. */
   upgrades = 0;
   status: 'ok' | 'draining' = 'ok';
+  /** Whether it leaves HTTP requests without an answer. */
+  isHanging = false;
   /** HTTP status that refuses every upgrade, if set. */
   refuseWith: number | null = null;
   readonly #key: Buffer;
@@ -61,6 +63,7 @@ export class SfuStandIn {
     const server = createServer(async (request, response) => {
       let body = '';
       for await (const chunk of request) body += String(chunk);
+      if (this.isHanging) return;
       const target = request.url ?? '';
       const answer = (status: number, value: unknown) => response.writeHead(status).end(JSON.stringify(value));
       if (target === '/healthz') {

@@ -54,10 +54,26 @@ describe('RoomPlacer', () => {
     expect([again?.sfu, again?.row.generation]).toEqual([placed.sfu, 1]);
   });
 
-  it('place() moves a room off a suspected SFU that does not answer, before anybody dials it', async () => {
+  it('place() moves a room off an SFU that drains, or that is not there, before anybody dials it', async () => {
     const placed = await placer.place('demo', 'r', NONE);
     if (!placed) throw new Error('not placed');
-    await bed.sfuOn('demo', placed.sfu.nodeId).kill();
+    bed.sfuOn('demo', placed.sfu.nodeId).status = 'draining';
+    clock.advance(500);
+    const moved = await placer.place('demo', 'r', NONE);
+    expect(moved?.row.generation).toBe(2);
+    await bed.sfuOn('demo', moved?.sfu.nodeId).kill();
+    clock.advance(500);
+    const again = await placer.place('demo', 'r', NONE);
+    expect(again?.row.generation).toBe(3);
+    expect(new Set([placed, moved, again].map((each) => each?.sfu.nodeId)).size).toBe(3);
+  });
+
+  it('place() moves a room off an SFU that only keeps silent once it has failed somebody', async () => {
+    const placed = await placer.place('demo', 'r', NONE);
+    if (!placed) throw new Error('not placed');
+    bed.sfuOn('demo', placed.sfu.nodeId).isHanging = true;
+    clock.advance(500);
+    expect((await placer.place('demo', 'r', NONE))?.row.generation).toBe(1);
     placer.suspect(placed.sfu);
     const again = await placer.place('demo', 'r', NONE);
     expect(again?.row.generation).toBe(2);

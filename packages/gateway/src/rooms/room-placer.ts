@@ -2,7 +2,7 @@ import type { Clock } from '@orama/core';
 import type { PortAllocationsRepository, RoomRow, RoomsRepository } from '@orama/store';
 import { notEnabled } from '../webrtc-settings.ts';
 import { type Candidate, chooseSfu } from './choose-sfu.ts';
-import type { SfuClient } from './sfu-client.ts';
+import { SfuCallError, type SfuClient } from './sfu-client.ts';
 import { authorityOf, listSfus, type Sfu, sfuAt } from './sfus.ts';
 
 /** A room and the SFU that holds it. */
@@ -11,7 +11,13 @@ export interface PlacedRoom {
   sfu: Sfu;
 }
 
-/** An SFU that failed somebody is asked for its health before it is trusted again, for so long. */
+/** What is known of an SFU: its own word, or that no process is there, or that nothing came back in time. */
+interface Condition {
+  state: 'ok' | 'draining' | 'absent' | 'silent';
+  peers: number;
+}
+
+/** An SFU that failed somebody must answer before it is trusted again, for so long. */
 const SUSPECT_MS = 5_000;
 /** An SFU's health is asked for at most so often. */
 const HEALTH_CACHE_MS = 500;
@@ -28,7 +34,7 @@ export class RoomPlacer {
   readonly #client: SfuClient;
   readonly #clock: Clock;
   readonly #suspectUntil = new Map<string, number>();
-  readonly #health = new Map<string, { atMs: number; answer: Promise<Candidate | null> }>();
+  readonly #health = new Map<string, { atMs: number; answer: Promise<Condition> }>();
 
   constructor(options: {
     rooms: RoomsRepository;
@@ -72,7 +78,7 @@ export class RoomPlacer {
     return null;
   }
 
-  /** Notes that an SFU failed a caller, so that the next one asks for its health first. */
+  /** Notes that an SFU failed a caller, so that its silence counts against it for a while. */
   suspect(sfu: Sfu): void {
     const nowMs = this.#clock.monotonic();
     for (const [authority, untilMs] of this.#suspectUntil) {
@@ -82,18 +88,19 @@ export class RoomPlacer {
     this.#health.delete(authorityOf(sfu));
   }
 
+  /** Whether a room stays where it is: not on positive evidence against its SFU, nor on silence after it failed somebody. */
   async #isUsable(sfu: Sfu): Promise<boolean> {
-    if ((this.#suspectUntil.get(authorityOf(sfu)) ?? 0) <= this.#clock.monotonic()) return true;
-    return (await this.#ask(sfu)) !== null;
+    const { state } = await this.#ask(sfu);
+    if (state !== 'silent') return state === 'ok';
+    return (this.#suspectUntil.get(authorityOf(sfu)) ?? 0) <= this.#clock.monotonic();
   }
 
   async #candidates(sfus: Sfu[]): Promise<Candidate[]> {
-    const answers = await Promise.all(sfus.map((sfu) => this.#ask(sfu)));
-    return answers.filter((answer) => answer !== null);
+    const answers = await Promise.all(sfus.map(async (sfu) => ({ sfu, ...(await this.#ask(sfu)) })));
+    return answers.filter(({ state }) => state === 'ok');
   }
 
-  /** The SFU with its load, or null when it does not answer or drains. */
-  #ask(sfu: Sfu): Promise<Candidate | null> {
+  #ask(sfu: Sfu): Promise<Condition> {
     const nowMs = this.#clock.monotonic();
     for (const [authority, { atMs }] of this.#health) {
       if (nowMs - atMs >= HEALTH_CACHE_MS) this.#health.delete(authority);
@@ -101,8 +108,11 @@ export class RoomPlacer {
     const known = this.#health.get(authorityOf(sfu));
     if (known) return known.answer;
     const answer = this.#client.health(sfu).then(
-      (health) => (health.status === 'ok' ? { sfu, peers: health.peers } : null),
-      () => null,
+      ({ status, peers }): Condition => ({ state: status, peers }),
+      (thrown): Condition => ({
+        state: thrown instanceof SfuCallError && thrown.absent ? 'absent' : 'silent',
+        peers: 0,
+      }),
     );
     this.#health.set(authorityOf(sfu), { atMs: nowMs, answer });
     return answer;
