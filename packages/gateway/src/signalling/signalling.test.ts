@@ -371,12 +371,12 @@ describe('GET /v1/webrtc/signal', () => {
   });
 
   it('stop sends clients away with 1001, shows the SFU a lost network, and is done at once', async () => {
-    const own = await bed.startGateway();
+    const own = await bed.startGateway({ config: { drainTimeoutMs: 60_000 } });
     const clients = [join('r', own), join('r', own)];
     const seats = await Promise.all(clients.map((client) => seatOf(client)));
     const startedAt = performance.now();
     await own.gateway.stop();
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     for (const client of clients) expect((await client.closed).code).toBe(1001);
     for (const { arrival } of seats) expect(await arrival.closed).toBe(1006);
     await expect(fetch(own.url)).rejects.toThrow();
@@ -389,7 +389,7 @@ describe('GET /v1/webrtc/signal', () => {
     client.socket.pause();
     const startedAt = performance.now();
     await own.gateway.stop();
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     client.socket.terminate();
   });
 });
