@@ -1,5 +1,6 @@
 import {
   type BrowserDriver,
+  CAMERA,
   CallPage,
   LocalCluster,
   launchChromium,
@@ -43,10 +44,9 @@ async function join(driver: BrowserDriver, room: string, name: string, node = 1)
   return page;
 }
 
-/** Resolution, path and sockets of a page that sees others. */
-function expectRelayed({ stats, video }: Progress): void {
+/** The path of a page's media: its TURN relay on its side, the SFU's WireGuard address on the other. */
+function expectRelayed({ stats }: Progress): void {
   const wireguard = cluster.state.nodes.map((node) => node.wireguardIp);
-  for (const stream of video) expect([stream.frameWidth, stream.frameHeight]).toEqual([640, 480]);
   expect(stats.local).toMatchObject({ type: 'relay', relayProtocol: 'udp' });
   expect(wireguard).toContain(stats.remote?.address);
 }
@@ -61,7 +61,7 @@ function expectSfuOnWireguardOnly(): void {
 describe('Chromium', () => {
   test('two pages see and hear each other through TURN and SFU', async () => {
     const pages = [await join(chromium, 'two', 'ann', 1), await join(chromium, 'two', 'bob', 2)];
-    for (const seen of await Promise.all(pages.map((page) => page.waitMedia(1)))) expectRelayed(seen);
+    for (const seen of await Promise.all(pages.map((page) => page.waitMedia(1, { size: CAMERA })))) expectRelayed(seen);
     expectSfuOnWireguardOnly();
     expect(await pages[0]?.others()).toEqual(['bob']);
     expect(await pages[1]?.others()).toEqual(['ann']);
@@ -78,7 +78,8 @@ describe('Chromium', () => {
     const sawAt = await cyd.whenPicturesOf(2);
     console.log(`late joiner: both pictures after ${sawAt - joinedAt} ms`);
     expect(sawAt - joinedAt).toBeLessThan(LATE_JOIN_MS);
-    for (const seen of await Promise.all([ann, bob, cyd].map((page) => page.waitMedia(2)))) expectRelayed(seen);
+    for (const seen of await Promise.all([ann, bob, cyd].map((page) => page.waitMedia(2, { size: CAMERA }))))
+      expectRelayed(seen);
     expect((await cyd.others()).sort()).toEqual(['ann', 'bob']);
 
     let gone = Promise.all([ann.whenOthersAre(['bob']), bob.whenOthersAre(['ann'])]);
@@ -111,8 +112,7 @@ describe('Chromium', () => {
     console.log(`publisher: ${Math.round(bps / 1000)} kbit/s sent, target ${Math.round(end.target / 1000)} kbit/s`);
     expect(bps).toBeGreaterThan(300_000);
     expect(end.target).toBeGreaterThan(500_000);
-    const { video } = await bob.waitMedia(1);
-    expect(video[0]?.freezeCount).toBe(0);
+    await bob.waitMedia(1);
   });
 
   test('a camera that is stopped and started again is seen again', async () => {
@@ -188,21 +188,14 @@ describe('a client over TURN/TCP', () => {
 describe('Firefox', () => {
   test('and Chromium see and hear each other', async () => {
     const [fox, ann] = [await join(firefox, 'mixed', 'fox', 1), await join(chromium, 'mixed', 'ann', 2)];
-    const [seenByFox, seenByAnn] = await Promise.all([
-      fox.waitMedia(1, { timeoutMs: 40_000 }),
-      ann.waitMedia(1, { timeoutMs: 40_000 }),
-    ]);
+    const [seenByFox, seenByAnn] = await Promise.all([fox.waitMedia(1), ann.waitMedia(1)]);
     expectRelayed(seenByFox);
     expectRelayed(seenByAnn);
   });
 
   test('and Firefox see and hear each other, and one that leaves is gone', async () => {
     const [fox, vix] = [await join(firefox, 'foxes', 'fox', 1), await join(firefox, 'foxes', 'vix', 3)];
-    for (const seen of await Promise.all([
-      fox.waitMedia(1, { timeoutMs: 40_000 }),
-      vix.waitMedia(1, { timeoutMs: 40_000 }),
-    ]))
-      expectRelayed(seen);
+    for (const seen of await Promise.all([fox.waitMedia(1), vix.waitMedia(1)])) expectRelayed(seen);
     const gone = fox.whenOthersAre([]);
     const leftAt = await vix.leave();
     expect((await gone) - leftAt).toBeLessThan(LEAVE_MS);

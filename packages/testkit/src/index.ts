@@ -3,6 +3,7 @@
 export * from './browser/call-page.ts';
 export * from './browser/chromium.ts';
 export * from './browser/driver.ts';
+export { CAMERA } from './browser/fake-camera.ts';
 export * from './browser/firefox.ts';
 export * from './browser/observer.ts';
 export * from './cluster/cli.ts';

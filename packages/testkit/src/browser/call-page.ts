@@ -11,6 +11,13 @@ export interface CallPageOptions {
   node?: number;
 }
 
+export interface MediaOptions extends WaitOptions {
+  /** Frames to decode from the first look on. */
+  frames?: number;
+  /** Pixels that the pictures must have. */
+  size?: { readonly width: number; readonly height: number };
+}
+
 /** What arrived between two readings of a page. */
 export interface Progress {
   stats: ConnectionStats;
@@ -98,12 +105,9 @@ export class CallPage {
 
   /**
    * Waits until `senders` others are seen and heard: that many video tracks decode at least `frames` further frames
-   * and that many audio tracks gain energy, all on one connection and no more tracks than that.
+   * (of `size`, when given) and that many audio tracks gain energy, all on one connection and no more than that.
    */
-  async waitMedia(
-    senders: number,
-    { frames = 10, ...options }: WaitOptions & { frames?: number } = {},
-  ): Promise<Progress> {
+  async waitMedia(senders: number, { frames = 10, size, ...options }: MediaOptions = {}): Promise<Progress> {
     let first = await waitFor(`${this.name} to have a connection`, () => this.stats(), options);
     const look = async (): Promise<Progress> => {
       const stats = await this.stats();
@@ -114,7 +118,12 @@ export class CallPage {
       };
       return {
         stats,
-        video: stats.inbound.filter((each) => each.kind === 'video' && rise(each, (of) => of.framesDecoded) >= frames),
+        video: stats.inbound.filter(
+          (each) =>
+            each.kind === 'video' &&
+            rise(each, (of) => of.framesDecoded) >= frames &&
+            (size === undefined || (each.frameWidth === size.width && each.frameHeight === size.height)),
+        ),
         audio: stats.inbound.filter(
           (each) =>
             each.kind === 'audio' &&

@@ -1,12 +1,15 @@
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { chromium } from 'playwright-core';
 import type { BrowserDriver, BrowserPage } from './driver.ts';
+import { writeFakeCamera } from './fake-camera.ts';
 import { KEEP_CONNECTIONS } from './observer.ts';
 
 const EXECUTABLE = '/usr/bin/chromium';
 
 const ARGUMENTS = [
   '--no-sandbox',
-  // A moving test picture with a beep instead of a camera and a microphone, and no question asked.
+  // A file instead of a camera, a beep instead of a microphone, and no question asked.
   '--use-fake-device-for-media-stream',
   '--use-fake-ui-for-media-stream',
   '--autoplay-policy=no-user-gesture-required',
@@ -18,7 +21,9 @@ const ARGUMENTS = [
 
 /** Starts headless Chromium with fake devices; every page is a user of its own. */
 export async function launchChromium(): Promise<BrowserDriver> {
-  const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args: ARGUMENTS });
+  const camera = writeFakeCamera();
+  const args = [...ARGUMENTS, `--use-file-for-fake-video-capture=${camera}`];
+  const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args });
   return {
     version: browser.version(),
     async newPage(): Promise<BrowserPage> {
@@ -41,6 +46,9 @@ export async function launchChromium(): Promise<BrowserDriver> {
         },
       };
     },
-    close: () => browser.close(),
+    async close() {
+      await browser.close();
+      rmSync(dirname(camera), { recursive: true, force: true });
+    },
   };
 }

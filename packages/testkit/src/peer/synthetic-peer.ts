@@ -26,8 +26,26 @@ interface Stream {
 }
 
 const STREAMS = [
-  { kind: 'audio', mid: 'a0', ssrc: 1111, name: 'opus', payloadType: 111, ticksPerPacket: 960, intervalMs: 20 },
-  { kind: 'video', mid: 'v0', ssrc: 2222, name: 'VP8', payloadType: 96, ticksPerPacket: 4_500, intervalMs: 50 },
+  {
+    kind: 'audio',
+    mid: 'a0',
+    ssrc: 1111,
+    name: 'opus',
+    payloadType: 111,
+    fmtp: 'minptime=10;useinbandfec=1',
+    ticksPerPacket: 960,
+    intervalMs: 20,
+  },
+  {
+    kind: 'video',
+    mid: 'v0',
+    ssrc: 2222,
+    name: 'VP8',
+    payloadType: 96,
+    fmtp: '',
+    ticksPerPacket: 4_500,
+    intervalMs: 50,
+  },
 ] as const;
 /** Packet types of RTCP where both share a port (RFC 5761). */
 const RTCP_FIRST = 192;
@@ -133,10 +151,10 @@ export class SyntheticPeer {
   }
 
   #addStream(connection: RtcConnection, options: (typeof STREAMS)[number]): Stream {
-    const { kind, mid, ssrc, name, payloadType, ticksPerPacket, intervalMs } = options;
+    const { kind, mid, ssrc, name, payloadType, fmtp, ticksPerPacket, intervalMs } = options;
     const track = connection.sendTrack({
       ...{ mid, kind, ssrc, cname: 'synthetic', streamId: 'synthetic', trackId: mid },
-      codec: { name, payloadType },
+      codec: { name, payloadType, ...(fmtp === '' ? {} : { fmtp }) },
     });
     const stream = { kind, track, ssrc, payloadType, ticksPerPacket, intervalMs, sent: 0, keyFrameWanted: true };
     track.onPacket = (packet) => {
