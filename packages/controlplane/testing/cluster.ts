@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { silentLogger } from '@orama/core';
 import type { ControlplaneConfigInput } from '@orama/protocol';
 import { createStore, openStore, type Store } from '@orama/store';
-import { waitFor, waitUntil } from '@orama/testkit';
+import { waitUntil } from '@orama/testkit';
 import { ControlplaneClient, stopAllServices } from '../src/index.ts';
 
 const HERE = import.meta.dirname;
@@ -94,6 +94,14 @@ export class TestCluster {
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   }
 
+  /** Starts a node's controlplane again with another configuration. */
+  async reconfigure(node: TestNode, changes: Partial<ControlplaneConfigInput>): Promise<void> {
+    await this.kill(node);
+    node.config = { ...node.config, ...changes };
+    writeFileSync(node.configFile, JSON.stringify(node.config));
+    this.startNode(node);
+  }
+
   async store(): Promise<Store> {
     this.#store ??= createStore(await openStore({ driver: 'sqlite', file: join(this.dir, 'store.sqlite') }));
     return this.#store;
@@ -128,16 +136,13 @@ export class TestCluster {
   }
 
   /** Makes the next process that passes the failpoint die. */
-  armFailpoint(name: string): string {
-    const file = join(this.failpointDir, name.replaceAll(/[^a-z0-9.:-]/gi, '_'));
-    writeFileSync(file, '');
-    return file;
+  arm(name: string): void {
+    writeFileSync(this.#failpointFile(name), '');
   }
 
-  /** Waits for a controlplane to have died, and starts it again. */
-  async restartDead(): Promise<void> {
-    await waitFor('a controlplane to die', () => this.nodes.some(({ process }) => process === null));
-    this.startProcesses();
+  /** Whether a failpoint is still waiting for somebody to pass it. */
+  isArmed(name: string): boolean {
+    return existsSync(this.#failpointFile(name));
   }
 
   /** Ends everything and removes the data. */
@@ -146,6 +151,10 @@ export class TestCluster {
     await Promise.all(this.nodes.map((node) => stopAllServices(node.dataDir, 2_000, silentLogger)));
     await this.#store?.db.close();
     rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  #failpointFile(name: string): string {
+    return join(this.failpointDir, name.replaceAll(/[^a-z0-9.:-]/gi, '_'));
   }
 
   #node(net: string, number: number, overrides: Partial<ControlplaneConfigInput>): TestNode {

@@ -10,10 +10,14 @@ import {
   OramaError,
   RequestVerifier,
   SIGNATURE_HEADER,
+  TokenBucket,
 } from '@orama/core';
 
 /** HKDF info of the key that signs calls to the controlplane; the input is the cluster key. */
 export const CONTROLPLANE_KEY_INFO = 'controlplane-api';
+
+/** More calls than operators and nodes make; keeps a runaway caller from starving the reconciler. */
+const CALL_RATE = { burst: 500, perSec: 200 };
 
 export interface ApiServerOptions {
   clusterKey: string;
@@ -54,7 +58,11 @@ export class ApiServer {
 
   #guarded(verifier: RequestVerifier): InternalHandler {
     const { health, routes, clock, logger } = this.#options;
+    const bucket = new TokenBucket(CALL_RATE, clock.monotonic());
     return async (request) => {
+      if (!bucket.take(clock.monotonic())) {
+        throw new OramaError('RATE_LIMITED', 'too many calls to this controlplane', { retryable: true });
+      }
       const open = await health(request);
       if (open) return open;
       const header = request.headers[SIGNATURE_HEADER];
