@@ -36,6 +36,13 @@ export function tellStarter(event: StartEvent): void {
   if (process.connected) process.send?.(event, undefined, undefined, () => {});
 }
 
+/** The last word to the starter. Its channel would keep this process alive. */
+export async function leaveStarter(event?: StartEvent): Promise<void> {
+  if (!process.connected) return;
+  if (event) await new Promise((resolve) => process.send?.(event, undefined, undefined, resolve));
+  if (process.connected) process.disconnect();
+}
+
 /** Whether this process was started detached, and its starter listens. */
 export function hasStarter(): boolean {
   return process.connected === true;

@@ -1,7 +1,7 @@
 import { toOramaError } from '@orama/core';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
-import { hasStarter, startDetached, starterGone, tellStarter } from '../../dev/detach.ts';
+import { hasStarter, leaveStarter, startDetached, starterGone, tellStarter } from '../../dev/detach.ts';
 import { DEFAULT_DEV_SETTINGS } from '../../dev/layout.ts';
 import { runCluster } from '../../dev/run.ts';
 import { type DevSettings, type DevState, devSettingsSchema } from '../../dev/state.ts';
@@ -103,28 +103,31 @@ async function startDev(context: Context, options: StartOptions): Promise<void> 
 async function startForStarter(dataDir: string, settings: DevSettings): Promise<void> {
   const log = (text: string) => process.stderr.write(`${new Date().toISOString()} ${text}\n`);
   let last = '';
-  await withInterrupt((signal) =>
-    runCluster({
-      dataDir,
-      settings,
-      signal: AbortSignal.any([signal, starterGone()]),
-      onProgress(text) {
-        if (text === last) return;
-        last = text;
-        log(text);
-        tellStarter({ type: 'progress', text });
-      },
-      onReady(state) {
-        log('the cluster is ready');
-        tellStarter({ type: 'ready', state });
-      },
-    }),
-  ).catch((thrown: unknown) => {
-    if (thrown instanceof Interrupted) return;
+  try {
+    await withInterrupt((signal) =>
+      runCluster({
+        dataDir,
+        settings,
+        signal: AbortSignal.any([signal, starterGone()]),
+        onProgress(text) {
+          if (text === last) return;
+          last = text;
+          log(text);
+          tellStarter({ type: 'progress', text });
+        },
+        onReady(state) {
+          log('the cluster is ready');
+          tellStarter({ type: 'ready', state });
+        },
+      }),
+    );
+    await leaveStarter();
+  } catch (thrown) {
+    if (thrown instanceof Interrupted) return leaveStarter();
     const { code, message, hint } = toOramaError(thrown, 'starting the cluster');
-    tellStarter({ type: 'failed', code, message, ...(hint === undefined ? {} : { hint }) });
+    await leaveStarter({ type: 'failed', code, message, ...(hint === undefined ? {} : { hint }) });
     throw thrown;
-  });
+  }
 }
 
 function chooseSettings(dataDir: string, options: StartOptions): DevSettings {
