@@ -1,6 +1,5 @@
 import { request } from 'node:http';
 import { WebSocket } from 'ws';
-import { SIGNALLING_PATH } from '../src/signalling/signalling-server.ts';
 import { apiKeyOf, BASE_DOMAIN, type RunningGateway } from './bed.ts';
 
 export interface Answer {
@@ -72,7 +71,7 @@ export class TestClient {
       query = { room: 'r1', api_key: apiKeyOf('demo') },
       headers = {},
     } = options;
-    const url = `${gateway.url.replace('http', 'ws')}${SIGNALLING_PATH}?${new URLSearchParams(query)}`;
+    const url = `${gateway.url.replace('http', 'ws')}/v1/webrtc/signal?${new URLSearchParams(query)}`;
     this.socket = new WebSocket(url, options.protocols ?? [], {
       headers: { host, ...headers },
       autoPong: options.autoPong ?? true,

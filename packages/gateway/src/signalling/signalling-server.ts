@@ -12,7 +12,7 @@ import { SocketCounts } from '../limits/socket-counts.ts';
 import { sourceAddress, sourceKey } from '../limits/source.ts';
 import { type SessionDeps, SignallingSession } from './session.ts';
 
-export const SIGNALLING_PATH = '/v1/webrtc/signal';
+const SIGNALLING_PATH = '/v1/webrtc/signal';
 const BEAT_MS = 10_000;
 const RETRY_AFTER_SEC = 10;
 
