@@ -6,7 +6,9 @@ import type { TurnTenant } from '@orama/protocol';
  * changed secret or policy is noticed without being shown. Expects a parsed tenant (defaults filled in).
  */
 export function turnTenantDigest(tenant: TurnTenant): string {
-  return createHash('sha256').update(JSON.stringify(sorted(tenant))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(tenant)))
+    .digest('hex');
 }
 
 /** A copy with the keys of every object in order, so that equal settings give equal text. */
