@@ -3,16 +3,16 @@ import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, describeError, type Failpoints, type Logger, OramaError, systemClock } from '@orama/core';
+import { findUnits, isRunning, UNIT_NAME, unitEnvironment } from './find-units.ts';
 import { openLogFile } from './log-file.ts';
-import { findByEnvironment, readBootId, readProcess } from './proc.ts';
-import { type RunFile, readRunFiles, removeRunFile, writeRunFile } from './run-file.ts';
+import { readBootId, readProcess } from './proc.ts';
+import { type RunFile, removeRunFile, writeRunFile } from './run-file.ts';
 import type { ServiceExit, ServiceManager, ServiceSpec, ServiceState } from './service-manager.ts';
 
 /** How often processes are looked at. Ends of our own children are told at once; others are seen at the next look. */
 const WATCH_MS = 200;
 /** Units get this search path and nothing else of our environment, as systemd units do. */
 const UNIT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const UNIT_NAME = /^[a-z0-9][a-z0-9@._-]{0,120}$/;
 
 interface Options {
   /** The node's data; units use `run/` and `logs/` below it. */
@@ -84,7 +84,7 @@ export class ProcessServices implements ServiceManager {
         cwd: '/',
         detached: true,
         stdio: ['ignore', log.fd, log.fd],
-        env: { PATH: UNIT_PATH, ORAMA_UNIT: spec.unit, ORAMA_RUN_DIR: this.#runDir, ORAMA_DIGEST: spec.configDigest },
+        env: { PATH: UNIT_PATH, ...unitEnvironment(this.#runDir, spec.unit, spec.configDigest) },
       });
       await once(child, 'spawn');
       child.unref();
@@ -156,33 +156,12 @@ export class ProcessServices implements ServiceManager {
     await mkdir(this.#runDir, { recursive: true, mode: 0o700 });
     await mkdir(this.#logDir, { recursive: true, mode: 0o700 });
     this.#bootId = await readBootId();
-    for (const run of await readRunFiles(this.#runDir)) {
-      if (await this.#isAlive(run)) this.#units.set(run.unit, run);
-      else await removeRunFile(this.#runDir, run.unit);
-    }
-    for (const { pid, environment } of await findByEnvironment('ORAMA_RUN_DIR', this.#runDir)) {
-      const unit = environment.get('ORAMA_UNIT') ?? '';
-      const stat = await readProcess(pid);
-      // A child of a unit carries its mark as well; the unit itself is the one that leads its own session.
-      if (stat?.session !== pid || !UNIT_NAME.test(unit) || this.#units.has(unit)) continue;
-      const run: RunFile = {
-        unit,
-        pid,
-        startTimeTicks: stat.startTimeTicks,
-        bootId: this.#bootId,
-        command: [],
-        configDigest: environment.get('ORAMA_DIGEST') ?? '',
-        startedAtMs: this.#clock.now(),
-      };
-      this.#units.set(unit, run);
-      await writeRunFile(this.#runDir, run);
-    }
+    const { known, unrecorded, gone } = await findUnits(this.#runDir);
+    for (const unit of gone) await removeRunFile(this.#runDir, unit);
+    for (const run of unrecorded) await writeRunFile(this.#runDir, run);
+    for (const run of [...known, ...unrecorded]) this.#units.set(run.unit, run);
     for (const run of this.#units.values())
       this.#logger.info({ unit: run.unit, childPid: run.pid }, 'running service adopted');
-  }
-
-  async #isAlive(run: RunFile): Promise<boolean> {
-    return run.bootId === this.#bootId && (await readProcess(run.pid))?.startTimeTicks === run.startTimeTicks;
   }
 
   /** Sees who is gone, and kills who was told to end and did not. */
@@ -191,7 +170,7 @@ export class ProcessServices implements ServiceManager {
     this.#looking = true;
     try {
       for (const run of [...this.#units.values()]) {
-        const alive = await this.#isAlive(run);
+        const alive = await isRunning(run, this.#bootId);
         if (!alive && !this.#children.has(run)) await this.#ended(run, 'unknown');
         else if (run.stopByMs !== undefined && this.#clock.now() >= run.stopByMs) await this.#signal(run, 'SIGKILL');
       }
@@ -221,7 +200,7 @@ export class ProcessServices implements ServiceManager {
 
   /** Signals a process only after checking that it is still the one we started: its pid may be somebody else's by now. */
   async #signal(run: RunFile, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    if (!(await this.#isAlive(run))) return;
+    if (!(await isRunning(run, this.#bootId))) return;
     try {
       // A unit leads its own process group; killing takes along whatever it started.
       process.kill(signal === 'SIGKILL' ? -run.pid : run.pid, signal);

@@ -27,17 +27,23 @@ export async function removeRunFile(runDir: string, unit: string): Promise<void>
   await rm(join(runDir, unit + SUFFIX), { force: true });
 }
 
-/** Every readable run file; a damaged one is removed: it names no process that could be trusted. */
-export async function readRunFiles(runDir: string): Promise<RunFile[]> {
-  const runs: RunFile[] = [];
-  for (const name of await readdir(runDir)) {
-    if (!name.endsWith(SUFFIX)) continue;
-    const path = join(runDir, name);
-    try {
-      runs.push(runFileSchema.parse(JSON.parse(await readFile(path, 'utf8'))));
-    } catch {
-      await rm(path, { force: true });
-    }
-  }
-  return runs;
+/** Every run file, with null for the content of a damaged one; none when there is no such directory. */
+export async function readRunFiles(runDir: string): Promise<{ unit: string; run: RunFile | null }[]> {
+  const names = await readdir(runDir).catch((thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === 'ENOENT') return [];
+    throw thrown;
+  });
+  return Promise.all(
+    names
+      .filter((name) => name.endsWith(SUFFIX))
+      .map(async (name) => {
+        const unit = name.slice(0, -SUFFIX.length);
+        try {
+          const run = runFileSchema.parse(JSON.parse(await readFile(join(runDir, name), 'utf8')));
+          return { unit, run: run.unit === unit ? run : null };
+        } catch {
+          return { unit, run: null };
+        }
+      }),
+  );
 }
