@@ -1,14 +1,6 @@
-import { existsSync } from 'node:fs';
-import { ProcessServices } from '@orama/controlplane';
-import { silentLogger } from '@orama/core';
+import { runningUnits } from '@orama/controlplane';
 
-/** Whether services of a node run although its controlplane does not. */
+/** Whether services of a node run, whether or not its controlplane does. */
 export async function hasServices(nodeDataDir: string): Promise<boolean> {
-  if (!existsSync(nodeDataDir)) return false;
-  const services = await ProcessServices.open({ dataDir: nodeDataDir, logger: silentLogger });
-  try {
-    return (await services.list()).length > 0;
-  } finally {
-    services.close();
-  }
+  return (await runningUnits(nodeDataDir)).length > 0;
 }
