@@ -25,7 +25,7 @@ export async function checkDemo(context: Context, demo: Demo, joinCount: number,
     ];
     const received = await measureReceived(callers, signal);
     progress.step('a call of two pages');
-    const { joins, leaves } = await measureJoins({
+    const { joins, leaves, failure } = await measureJoins({
       browser,
       url: demo.url,
       watcher: callers[0],
@@ -35,7 +35,7 @@ export async function checkDemo(context: Context, demo: Demo, joinCount: number,
     });
     progress.step(`${joins.count} joins`);
     progress.stop();
-    const problems = [...judgeReceived(received), ...judgeJoins(joins)];
+    const problems = [...judgeReceived(received), ...judgeJoins(joins), ...(failure === undefined ? [] : [failure])];
     const { namespace, gateway, status } = demo;
     output.result(
       { passed: problems.length === 0, problems, namespace, gateway, status, received, joins, leaves },

@@ -1,9 +1,10 @@
+import { describeError, toOramaError } from '@orama/core';
 import type { Browser } from 'playwright-core';
 import { pause } from '../wait.ts';
 import { Caller, type PageStats } from './caller.ts';
 
-const CONNECT_TIMEOUT_MS = 20_000;
-const JOIN_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 30_000;
+const JOIN_TIMEOUT_MS = 15_000;
 const SAMPLE_MS = 5_000;
 /** A late joiner is to see video within this. */
 const JOIN_LIMIT_MS = 2_000;
@@ -89,7 +90,8 @@ export function judgeReceived(received: Received[]): string[] {
 
 /**
  * Joins again and again with a fresh page while `watcher` stays in the call. For each join: the time until it decoded
- * a frame of somebody else, and the time from its leaving until the watcher saw it gone.
+ * a frame of somebody else, and the time from its leaving until the watcher saw it gone. Ends early at a join that
+ * does not come about, with why in `failure`.
  */
 export async function measureJoins(options: {
   browser: Browser;
@@ -98,23 +100,29 @@ export async function measureJoins(options: {
   count: number;
   signal: AbortSignal;
   onProgress: (text: string) => void;
-}): Promise<{ joins: Times; leaves: Times }> {
+}): Promise<{ joins: Times; leaves: Times; failure: string | undefined }> {
   const { browser, url, watcher, count, signal } = options;
   const joins: number[] = [];
   const leaves: number[] = [];
-  for (let index = 1; index <= count; index++) {
+  let failure: string | undefined;
+  for (let index = 1; index <= count && failure === undefined; index++) {
     options.onProgress(`join ${index} of ${count}`);
-    const caller = await Caller.join(browser, url, `guest-${index}`);
-    const joined = (stats: PageStats) => stats.timings.joinToFirstFrameMs != null;
-    const stats = await caller.waitFor('a first frame', joined, JOIN_TIMEOUT_MS, signal);
-    joins.push(stats.timings.joinToFirstFrameMs as number);
-    const leftAt = performance.now();
-    await caller.close();
-    const isGone = ({ participants }: PageStats) => participants.every(({ name }) => name !== caller.name);
-    await watcher.waitFor(`${caller.name} to be gone`, isGone, JOIN_TIMEOUT_MS, signal);
-    leaves.push(performance.now() - leftAt);
+    try {
+      const caller = await Caller.join(browser, url, `guest-${index}`);
+      const joined = (stats: PageStats) => stats.timings.joinToFirstFrameMs != null;
+      const stats = await caller.waitFor('a first frame', joined, JOIN_TIMEOUT_MS, signal);
+      joins.push(stats.timings.joinToFirstFrameMs as number);
+      const leftAt = performance.now();
+      await caller.close();
+      const isGone = ({ participants }: PageStats) => participants.every(({ name }) => name !== caller.name);
+      await watcher.waitFor(`${caller.name} to be gone`, isGone, JOIN_TIMEOUT_MS, signal);
+      leaves.push(performance.now() - leftAt);
+    } catch (thrown) {
+      if (toOramaError(thrown).code !== 'TIMEOUT') throw thrown;
+      failure = describeError(thrown);
+    }
   }
-  return { joins: summarize(joins), leaves: summarize(leaves) };
+  return { joins: summarize(joins), leaves: summarize(leaves), failure };
 }
 
 /** What is wrong with the joins, in words. */
