@@ -10,6 +10,10 @@ export default defineConfig({
     environment: 'node',
     pool: 'forks',
     exclude: ['**/node_modules/**', '**/dist/**'],
+    // Conditions are waited for, never slept for: these only say when a test has certainly failed on a busy machine.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    expect: { poll: { timeout: 10_000 } },
     projects: [
       {
         extends: true,
