@@ -36,12 +36,12 @@ test('turn --config starts, and SIGTERM ends it with 0 when no client is there',
       'internal: { address: 127.81.0.40, port: 34781 }\n',
   );
   const { child, output, exit } = run('--config', config);
-  await expect.poll(() => output.text, { timeout: 10_000 }).toContain('"msg":"started"');
+  await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
   expect((await fetch('http://127.81.0.40:34781/readyz')).status).toBe(200);
   child.kill('SIGTERM');
   expect(await exit).toBe(0);
   for (const line of output.text.trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ svc: 'turn' });
-}, 15_000);
+});
 
 test.each([
   [[], '--config is missing'],
@@ -65,4 +65,4 @@ test('turn with a configuration that does not fit names every problem', async ()
   const { output, exit } = run('--config', config);
   expect(await exit).toBe(2);
   for (const path of ['node', 'listen', 'surprise']) expect(output.text).toContain(path);
-}, 15_000);
+});

@@ -17,7 +17,7 @@ import { type ClientSocket, openSocket, type SocketOptions } from './client-sock
 
 /** Retransmissions over UDP: first after this, then doubling (RFC 8489 section 6.2.1). */
 const FIRST_RETRANSMISSION_MS = 250;
-const DEFAULT_TIMEOUT_MS = 5_000;
+const DEFAULT_TIMEOUT_MS = 10_000;
 /** Sent with every request: a server that answers no more than three times a request's size has room for a challenge. */
 const SOFTWARE = 'Orama TURN client';
 

@@ -119,7 +119,7 @@ test('a thousand mutated streams, cut anywhere, leave no connection and no alloc
     (await (await turn.internal('/metrics')).text()).includes('turn_stream_connections{svc="turn"} 1\n');
   await expect.poll(connections).toBe(true);
   expect(turn.service.server.allocationCount).toBe(1);
-}, 20_000);
+});
 
 test('garbage from many source ports leaves no state', async () => {
   const sockets = await Promise.all(

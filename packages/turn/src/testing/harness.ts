@@ -170,7 +170,7 @@ export class Peer {
   }
 
   /** The next packet. */
-  async next(timeoutMs = 3_000): Promise<{ data: Buffer; port: number; address: string }> {
+  async next(timeoutMs = 10_000): Promise<{ data: Buffer; port: number; address: string }> {
     const first = this.#received.shift();
     if (first) return first;
     await new Promise<void>((resolve, reject) => {
