@@ -128,7 +128,10 @@ export class TurnServer implements PacketHandler {
     }
     if (message.cls !== CLASS.request) return;
     if (message.method === METHOD.binding) {
-      if (this.#maySpend(client)) this.#answerStranger(client, packet, handleBinding(message, client), 'Binding');
+      // The keep-alives of a client with an allocation do not count.
+      if (client.allocation !== undefined || this.#maySpend(client)) {
+        this.#answerStranger(client, packet, handleBinding(message, client), 'Binding');
+      }
       return;
     }
     const known = METHODS.get(message.method);
