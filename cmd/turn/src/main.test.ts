@@ -46,15 +46,11 @@ test('turn --config starts, and SIGTERM ends it with 0 when no client is there',
 test.each([
   [[], '--config is missing'],
   [['--config', '/nonexistent/turn.yaml'], 'cannot be read'],
-])(
-  'turn %j ends with 2 and says why',
-  async (args, message) => {
-    const { output, exit } = run(...args);
-    expect(await exit).toBe(2);
-    expect(output.text).toContain(message);
-  },
-  15_000,
-);
+])('turn %j ends with 2 and says why', async (args, message) => {
+  const { output, exit } = run(...args);
+  expect(await exit).toBe(2);
+  expect(output.text).toContain(message);
+});
 
 test('turn with a configuration that does not fit names every problem', async () => {
   const config = join(dir, 'turn.yaml');
