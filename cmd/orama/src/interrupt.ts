@@ -1,3 +1,6 @@
+import { systemClock } from '@orama/core';
+import { isRunning, jobAncestors } from './dev/process-identity.ts';
+
 /** Signals that end a command in order. SIGHUP comes when the terminal is closed. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -12,17 +15,25 @@ export class Interrupted extends Error {
   }
 }
 
+const ANCESTORS_LOOK_MS = 500;
+
 /**
- * Runs `work` with a signal that is aborted by Ctrl-C, SIGTERM or a closed terminal. Further signals change nothing:
- * what has begun to stop is stopped whole (a terminal and a package runner often send the same one twice).
+ * Runs `work` with a signal that is aborted by Ctrl-C, SIGTERM or a closed terminal, and when a package runner around
+ * this process is killed: those do not hand every signal on. Further signals change nothing: what has begun to stop is
+ * stopped whole (a terminal and a package runner often send the same one twice).
  */
 export async function withInterrupt<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => controller.abort(new Interrupted(signal));
   for (const signal of SIGNALS) process.on(signal, onSignal);
+  const ancestors = jobAncestors();
+  const look = systemClock.every(ANCESTORS_LOOK_MS, () => {
+    if (!ancestors.every(isRunning)) onSignal('SIGHUP');
+  });
   try {
     return await work(controller.signal);
   } finally {
+    look.cancel();
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }
 }

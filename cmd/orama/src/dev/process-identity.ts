@@ -1,8 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { ProcessIdentity } from './state.ts';
 
-/** Kernel start time of a running process, or null when there is none of that number (or only its remains). */
-function readStartTime(pid: number): string | null {
+interface ProcessStat {
+  parent: number;
+  group: number;
+  startTime: string;
+}
+
+/** What the kernel says about a running process, or null when there is none of that number (or only its remains). */
+function readStat(pid: number): ProcessStat | null {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -11,18 +17,32 @@ function readStartTime(pid: number): string | null {
   }
   // The name, in parentheses, may hold anything; the fields after it start with the state, field 3.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
+  if (fields[0] === 'Z' || fields[0] === 'X') return null;
+  return { parent: Number(fields[1]), group: Number(fields[2]), startTime: fields[19] ?? '' };
 }
 
 /** The identity of a running process; null when it is gone. */
 export function identify(pid: number): ProcessIdentity | null {
-  const startTime = readStartTime(pid);
-  return startTime === null ? null : { pid, startTime };
+  const stat = readStat(pid);
+  return stat && { pid, startTime: stat.startTime };
 }
 
 /** Whether that very process still runs. */
 export function isRunning(process: ProcessIdentity | null | undefined): process is ProcessIdentity {
-  return process != null && readStartTime(process.pid) === process.startTime;
+  return process != null && readStat(process.pid)?.startTime === process.startTime;
+}
+
+/** The ancestors of this process that belong to the same job of a shell: package runners and scripts around it. */
+export function jobAncestors(): ProcessIdentity[] {
+  const own = readStat(process.pid);
+  const ancestors: ProcessIdentity[] = [];
+  for (let pid = own?.parent ?? 0; pid > 1; ) {
+    const stat = readStat(pid);
+    if (!stat || stat.group !== own?.group) break;
+    ancestors.push({ pid, startTime: stat.startTime });
+    pid = stat.parent;
+  }
+  return ancestors;
 }
 
 /** Sends a signal to that very process; false when it is gone. */
