@@ -196,10 +196,13 @@ export class Call {
 
   async #showStats(): Promise<void> {
     const { participants, pair, outbound } = await this.stats();
-    for (const { peerId, video } of participants) {
-      this.#grid.get(peerId)?.showStats(video ? statsLine({ ...video, rttMs: pair?.rttMs }) : '');
+    const line = (stats: Parameters<typeof statsLine>[0] | undefined) =>
+      stats ? statsLine({ ...stats, rttMs: pair?.rttMs }) : '';
+    for (const { peerId, video, tracks } of participants) {
+      this.#grid.get(peerId)?.showStats(line(video));
+      for (const track of tracks) this.#grid.get(`${peerId}/${track.trackId}`)?.showStats(line(track));
     }
-    this.#grid.get(SELF)?.showStats(outbound.video ? statsLine({ ...outbound.video, rttMs: pair?.rttMs }) : '');
+    this.#grid.get(SELF)?.showStats(line(outbound.video));
   }
 
   /** A hidden page draws no frames, so the statistics are asked too. */

@@ -1,7 +1,7 @@
 import type { InboundStats, OutboundStats, PairStats, Room, RoomState } from '@orama/client';
 
 /** What is received of one participant. */
-export interface ParticipantStats {
+interface ParticipantStats {
   peerId: string;
   name: string;
   /** Their camera; undefined while none arrives. */

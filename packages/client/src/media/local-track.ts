@@ -10,7 +10,7 @@ export interface PublishOptions {
   degradationPreference?: RTCDegradationPreference;
 }
 
-export const DEFAULT_VIDEO_BITRATE_BPS = 1_500_000;
+const DEFAULT_VIDEO_BITRATE_BPS = 1_500_000;
 
 /** A track of ours in the room. Made by `room.publish()`. */
 export class LocalTrack {

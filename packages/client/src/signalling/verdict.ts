@@ -2,7 +2,7 @@ import { SIGNALLING_CLOSE } from '@orama/protocol';
 import { ClientError, type ClientErrorCode } from '../errors.ts';
 
 /** What to do after a loss: nothing, come back as the same peer, or join anew. */
-export type Recovery = 'none' | 'resume' | 'rejoin';
+type Recovery = 'none' | 'resume' | 'rejoin';
 
 /** Why a signalling connection ended, and what follows from it. */
 export interface Verdict {

@@ -7,7 +7,7 @@ const FRAMES_PER_SEC = 25;
 const VOLUME = 0.04;
 
 /** A number from 0 to 359 that is the same for the same text. */
-export function hueOf(text: string): number {
+function hueOf(text: string): number {
   let hash = 7;
   for (const character of text) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) >>> 0;
   return hash % 360;
