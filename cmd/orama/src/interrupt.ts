@@ -1,5 +1,5 @@
 import { systemClock } from '@orama/core';
-import { isRunning, jobAncestors } from './dev/process-identity.ts';
+import { isRunning, jobAncestors } from './process-identity.ts';
 
 /** Signals that end a command in order. SIGHUP comes when the terminal is closed. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

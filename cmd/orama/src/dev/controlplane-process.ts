@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, statSync } from 'node:fs';
 import { backoffMs, type Clock, systemClock, type Timer } from '@orama/core';
-import { identify, isRunning, signalProcess, waitUntilGone } from './process-identity.ts';
+import { identify, isRunning, signalProcess, waitUntilGone } from '../process-identity.ts';
 import type { DevNode, ProcessIdentity } from './state.ts';
 
 const LOG_MAX_BYTES = 20 * 1024 * 1024;

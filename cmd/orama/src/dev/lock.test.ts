@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { identify } from '../process-identity.ts';
 import { DevLock, lockHolder } from './lock.ts';
-import { identify } from './process-identity.ts';
 
 let dataDir: string;
 beforeEach(() => {

@@ -1,7 +1,7 @@
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '@orama/core';
-import { identify, isRunning } from './process-identity.ts';
+import { identify, isRunning } from '../process-identity.ts';
 import { type ProcessIdentity, processIdentitySchema } from './state.ts';
 
 /** One supervisor a data directory: a file that names the process which holds it, by number and start time. */

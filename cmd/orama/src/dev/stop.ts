@@ -1,8 +1,8 @@
 import { stopAllServices } from '@orama/controlplane';
 import { silentLogger, writeFileAtomic } from '@orama/core';
+import { isRunning, terminate } from '../process-identity.ts';
 import { devStateFile, readDevState } from '../settings.ts';
 import { DevLock, lockHolder } from './lock.ts';
-import { isRunning, terminate } from './process-identity.ts';
 import { hasServices } from './services.ts';
 import type { DevState } from './state.ts';
 

@@ -1,13 +1,13 @@
 import { stopAllServices } from '@orama/controlplane';
 import { OramaError, silentLogger, writeFileAtomic } from '@orama/core';
 import { connectTo } from '../cluster.ts';
+import { identify, isRunning, terminate } from '../process-identity.ts';
 import { devStateFile, readDevState } from '../settings.ts';
 import { ControlplaneProcess } from './controlplane-process.ts';
 import { writeClusterFiles } from './files.ts';
 import { clusterKeyFile, DEV_BASE_DOMAIN, planNodes } from './layout.ts';
 import { DevLock } from './lock.ts';
 import { checkAddresses, wantedAddresses } from './preflight.ts';
-import { identify, isRunning, terminate } from './process-identity.ts';
 import { findPrograms } from './programs.ts';
 import { waitForCluster, waitForNamespaces } from './readiness.ts';
 import { hasServices } from './services.ts';

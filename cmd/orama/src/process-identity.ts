@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ProcessIdentity } from './state.ts';
+import type { ProcessIdentity } from './dev/state.ts';
 
 interface ProcessStat {
   parent: number;
