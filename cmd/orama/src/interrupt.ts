@@ -1,5 +1,5 @@
 import { systemClock } from '@orama/core';
-import { isRunning, jobAncestors } from './process-identity.ts';
+import { isRunning, packageRunners } from './process-identity.ts';
 
 /** Signals that end a command in order. SIGHUP comes when the terminal is closed. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -15,7 +15,7 @@ export class Interrupted extends Error {
   }
 }
 
-const ANCESTORS_LOOK_MS = 500;
+const RUNNERS_LOOK_MS = 500;
 
 /**
  * Runs `work` with a signal that is aborted by Ctrl-C, SIGTERM or a closed terminal, and when a package runner around
@@ -26,9 +26,9 @@ export async function withInterrupt<T>(work: (signal: AbortSignal) => Promise<T>
   const controller = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => controller.abort(new Interrupted(signal));
   for (const signal of SIGNALS) process.on(signal, onSignal);
-  const ancestors = jobAncestors();
-  const look = systemClock.every(ANCESTORS_LOOK_MS, () => {
-    if (!ancestors.every(isRunning)) onSignal('SIGHUP');
+  const runners = packageRunners();
+  const look = systemClock.every(RUNNERS_LOOK_MS, () => {
+    if (!runners.every(isRunning)) onSignal('SIGHUP');
   });
   try {
     return await work(controller.signal);

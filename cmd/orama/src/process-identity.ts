@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { ProcessIdentity } from './dev/state.ts';
 
 interface ProcessStat {
+  name: string;
   parent: number;
-  group: number;
   startTime: string;
 }
 
@@ -18,7 +18,11 @@ function readStat(pid: number): ProcessStat | null {
   // The name, in parentheses, may hold anything; the fields after it start with the state, field 3.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   if (fields[0] === 'Z' || fields[0] === 'X') return null;
-  return { parent: Number(fields[1]), group: Number(fields[2]), startTime: fields[19] ?? '' };
+  return {
+    name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')),
+    parent: Number(fields[1]),
+    startTime: fields[19] ?? '',
+  };
 }
 
 /** The identity of a running process; null when it is gone. */
@@ -32,17 +36,18 @@ export function isRunning(process: ProcessIdentity | null | undefined): process 
   return process != null && readStat(process.pid)?.startTime === process.startTime;
 }
 
-/** The ancestors of this process that belong to the same job of a shell: package runners and scripts around it. */
-export function jobAncestors(): ProcessIdentity[] {
-  const own = readStat(process.pid);
+/** The package runners (npx, pnpm) that this process was started through, and the shells between them. */
+export function packageRunners(): ProcessIdentity[] {
   const ancestors: ProcessIdentity[] = [];
-  for (let pid = own?.parent ?? 0; pid > 1; ) {
+  let runners = 0;
+  for (let pid = process.ppid; pid > 1; ) {
     const stat = readStat(pid);
-    if (!stat || stat.group !== own?.group) break;
+    if (!stat) break;
     ancestors.push({ pid, startTime: stat.startTime });
+    if (/^(npm|npx|pnpm)\b/.test(stat.name)) runners = ancestors.length;
     pid = stat.parent;
   }
-  return ancestors;
+  return ancestors.slice(0, runners);
 }
 
 /** Sends a signal to that very process; false when it is gone. */
