@@ -1,4 +1,4 @@
-import { AddressSet, ConfigError } from '@orama/core';
+import { AddressSet, ConfigError, unmapIpv4 } from '@orama/core';
 import type { SfuConfig } from '@orama/protocol';
 
 /**
@@ -14,7 +14,8 @@ export function requireWireguardAddress(config: Pick<SfuConfig, 'address' | 'wir
     throw new ConfigError(`wireguardNetwork ${wireguardNetwork} is the whole internet, not a WireGuard network`, {
       hint,
     });
-  if (!new AddressSet([wireguardNetwork]).has(address))
+  // A mapped address opens an IPv6 socket, and libdatachannel knows nothing of it.
+  if (unmapIpv4(address) !== address || !new AddressSet([wireguardNetwork]).has(address))
     throw new ConfigError(
       `the SFU must not listen on ${address}: it is outside the WireGuard network ${wireguardNetwork}`,
       { hint },
