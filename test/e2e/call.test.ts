@@ -145,16 +145,14 @@ describe('a client over TURN/TCP', () => {
     'holds a call over %s: every packet it is sent arrives, in order',
     async (transport) => {
       const [one, two] = [await synthetic('one', transport), await synthetic('two', transport)];
-      const idOf = async (peer: SyntheticPeer) => (await peer.signalling.next('welcome')).peerId;
       for (const [receiver, sender] of [
         [one, two],
         [two, one],
       ] as const) {
-        const senderId = await idOf(sender);
         for (const kind of ['audio', 'video'] as const) {
           const numbers = await waitUntil(
             `100 ${kind} packets`,
-            () => receiver.receivedOf(senderId, kind),
+            () => receiver.receivedOf(sender.peerId, kind),
             (seen) => seen.length >= 100,
           );
           const first = numbers[0] as number;

@@ -1,5 +1,5 @@
 import { issueTurnCredentials } from '@orama/core';
-import type { TurnCredentials } from '@orama/protocol';
+import { SIGNALLING_CLOSE, type TurnCredentials } from '@orama/protocol';
 import {
   type BrowserDriver,
   CallPage,
@@ -8,7 +8,9 @@ import {
   type NamespaceAccess,
   portBlocksOf,
   SignallingClient,
+  SyntheticPeer,
   turnServerOf,
+  waitFor,
 } from '@orama/testkit';
 import { TurnClient, TurnError } from '@orama/turn/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -50,15 +52,46 @@ test('every namespace has ports of its own on every node, and blocks never overl
 });
 
 test('calls go on in all three at the same time, in rooms of one name, and none sees another', async () => {
+  const [alpha, ...others] = tenants;
   const pages = await Promise.all(
-    tenants.flatMap((access) =>
-      [1, 2].map((number) =>
-        CallPage.join(chromium, access, { room: 'lobby', name: `${access.name}-${number}`, node: number }),
+    [1, 2].map((node) =>
+      CallPage.join(chromium, alpha as NamespaceAccess, { room: 'lobby', name: `alpha-${node}`, node }),
+    ),
+  );
+  const pairs = await Promise.all(
+    others.map((access) =>
+      Promise.all(
+        [1, 2].map((node) =>
+          SyntheticPeer.join({
+            ...cluster.signalling(access, node),
+            ...{
+              room: 'lobby',
+              name: `${access.name}-${node}`,
+              transport: 'udp',
+              localAddress: `${cluster.prefix}.9.${node}`,
+            },
+          }),
+        ),
       ),
     ),
   );
   // Exactly one other in every room: a stranger from another namespace would be a second.
-  await Promise.all(pages.map((page) => page.waitMedia(1, { timeoutMs: 40_000 })));
+  await Promise.all(pages.map((page) => page.waitMedia(1)));
+  for (const [one, two] of pairs as [SyntheticPeer, SyntheticPeer][]) {
+    for (const [receiver, sender] of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      const { peerId } = sender;
+      const announced = () =>
+        receiver.signalling.frames.filter((frame) => frame.type === 'track-added' && frame.peerId !== receiver.peerId);
+      await waitFor(
+        'packets of the other',
+        () => receiver.packetsOf(peerId, 'video') > 20 && receiver.packetsOf(peerId, 'audio') > 20,
+      );
+      expect(announced().map((frame) => 'peerId' in frame && frame.peerId)).toEqual([peerId, peerId]);
+    }
+  }
   for (const access of tenants) {
     const { body } = await cluster.gateway(access, 'GET', '/v1/webrtc/rooms');
     expect(body).toMatchObject({ rooms: [{ room_id: 'lobby', participants: 2 }] });
@@ -67,7 +100,7 @@ test('calls go on in all three at the same time, in rooms of one name, and none 
     };
     expect(participants.map(({ name }) => name).sort()).toEqual([`${access.name}-1`, `${access.name}-2`]);
   }
-  await Promise.all(pages.map((page) => page.close()));
+  await Promise.all([...pages, ...pairs.flat()].map((peer) => peer.close()));
 });
 
 test("one namespace's key opens nothing of another", async () => {
@@ -81,7 +114,7 @@ test("one namespace's key opens nothing of another", async () => {
     expect([401, 403]).toContain(status);
   }
   const socket = await SignallingClient.open({ ...cluster.signalling(stranger), room: 'lobby' });
-  expect((await socket.closed).code).toBe(4001);
+  expect((await socket.closed).code).toBe(SIGNALLING_CLOSE.notAllowed);
 });
 
 describe('TURN', () => {

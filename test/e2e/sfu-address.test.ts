@@ -1,19 +1,21 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SfuConfigInput } from '@orama/protocol';
 import { listSockets, REPOSITORY, socketsOf, waitFor } from '@orama/testkit';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 const SIGNALLING_PORT = 30_090;
 let folder: string;
+let running: ChildProcess | undefined;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'orama-sfu-'));
   writeFileSync(join(folder, 'secret'), 'x'.repeat(43), { mode: 0o600 });
 });
+afterEach(() => running?.kill('SIGKILL'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function startSfu(address: string) {
@@ -33,6 +35,7 @@ function startSfu(address: string) {
   writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
   const main = join(REPOSITORY, 'cmd/sfu/dist/main.js');
   const child = spawn(process.execPath, [main, '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  running = child;
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -51,6 +54,7 @@ test.each(['0.0.0.0', '::', '203.0.113.5', '127.0.0.1', '127.90.1.1', '10.0.0.1'
     expect(output).toContain('127.90.0.0/24');
     expect(listSockets().filter((socket) => socket.local.port === SIGNALLING_PORT)).toEqual([]);
   },
+  20_000,
 );
 
 test('on an address of its WireGuard network it starts, listens there only, and ends cleanly on SIGTERM', async () => {

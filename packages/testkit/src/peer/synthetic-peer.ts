@@ -91,6 +91,12 @@ export class SyntheticPeer {
     return this.#bridge?.relayed;
   }
 
+  /** The peer's id in its room. */
+  get peerId(): string {
+    const welcome = this.signalling.frames.find((frame) => frame.type === 'welcome');
+    return welcome?.type === 'welcome' ? welcome.peerId : '';
+  }
+
   /** How many packets of a kind were sent so far. */
   sent(kind: MediaKind): number {
     return this.#streams.find((stream) => stream.kind === kind)?.sent ?? 0;
