@@ -1,5 +1,6 @@
-import { existsSync, globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { raiseChangeCounter } from '@orama/store';
 import { waitFor, waitUntil } from '@orama/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { TestCluster, type TestNode } from '../testing/cluster.ts';
@@ -33,9 +34,8 @@ afterAll(() => cluster.stop(), TIMEOUT_MS);
 
 const pidOf = (node: TestNode, unit: string) => cluster.runFile(node, unit)?.pid ?? 0;
 const unitsOf = (node: TestNode) =>
-  readdirSync(join(node.dataDir, 'run'))
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => name.slice(0, -'.json'.length))
+  globSync('*.json', { cwd: join(node.dataDir, 'run') })
+    .map((file) => file.slice(0, -'.json'.length))
     .sort();
 /** Files and rows that carry the namespace's name, but for its own row and its key. */
 async function traces(namespace: string): Promise<string[]> {
@@ -223,6 +223,41 @@ test(
 );
 
 test(
+  'a secret that cannot be opened stops nothing, and holds up no other namespace',
+  async () => {
+    await cluster.client.createNamespace('sound');
+    await cluster.enable(name);
+    await cluster.enable('sound');
+    const { db } = await cluster.store();
+    const setSecret = (secret: string) =>
+      db.batch([
+        {
+          sql: 'UPDATE namespace_webrtc_config SET turn_shared_secret = ? WHERE namespace = ?',
+          params: [secret, name],
+        },
+        raiseChangeCounter,
+      ]);
+    const secret = (await (await cluster.store()).webrtc.get(name))?.turnSharedSecret ?? '';
+    await setSecret('enc:damaged');
+    const [node] = cluster.nodes as [TestNode];
+    const former = { damaged: pidOf(node, sfuUnit(name)), sound: pidOf(node, sfuUnit('sound')) };
+    process.kill(former.sound, 'SIGKILL');
+    await waitFor('the sound SFU to run again', () => ![0, former.sound].includes(pidOf(node, sfuUnit('sound'))));
+    expect(pidOf(node, sfuUnit(name))).toBe(former.damaged);
+    process.kill(former.damaged, 'SIGKILL');
+    await waitUntil(
+      'the status to say why',
+      () => cluster.client.webrtcStatus(name),
+      ({ problems }) => problems.some((problem) => /sfu on node-1 .* secret cannot be opened/.test(problem)),
+    );
+    await setSecret(secret);
+    await cluster.waitState(name, 'enabled');
+    await cluster.disable('sound');
+  },
+  TIMEOUT_MS,
+);
+
+test(
   'a node that is asked nothing writes nothing but its heartbeat',
   async () => {
     await cluster.enable(name);
@@ -232,6 +267,29 @@ test(
     const now = await seen();
     await waitFor('two heartbeats of every node', async () => (await seen()) > now + 4_000);
     expect(await db.query('SELECT value FROM change_counter')).toEqual([counter]);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'a node whose store cannot be reached starts its own services, says so once, and goes on when the store is there',
+  async () => {
+    const alone = new TestCluster('83.31', {}, 1);
+    const node = alone.node(1);
+    const blocked = join(alone.dir, 'store');
+    writeFileSync(blocked, 'not a directory');
+    try {
+      await alone.reconfigure(node, { store: { driver: 'sqlite', file: join(blocked, 'store.sqlite') } });
+      await waitFor('the core services to run', () => unitsOf(node).length === 2);
+      await expect(alone.client.cluster()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', retryable: true });
+      rmSync(blocked);
+      await alone.waitReady();
+      const log = readFileSync(join(alone.dir, 'node-1.log'), 'utf8');
+      expect(log.split('the store cannot be reached').length - 1).toBe(1);
+      expect(log).toContain('the store can be reached again');
+    } finally {
+      await alone.stop();
+    }
   },
   TIMEOUT_MS,
 );

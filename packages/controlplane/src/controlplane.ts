@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import {
   type Clock,
   Counter,
@@ -60,8 +61,9 @@ export class Controlplane implements Runnable {
   #booted = false;
 
   constructor(options: ControlplaneOptions) {
-    const { config, clusterKey, logger } = options;
-    this.#options = options;
+    const { clusterKey, logger } = options;
+    const config = withAbsolutePaths(options.config);
+    this.#options = { ...options, config };
     this.#clock = options.clock ?? systemClock;
     this.#failpoints = new Failpoints(config.failpointDir);
     this.#secrets = new SecretBox(clusterKey, TURN_SECRET_PURPOSE);
@@ -107,9 +109,9 @@ export class Controlplane implements Runnable {
   async stop(): Promise<void> {
     this.#abort.abort();
     await this.#api?.stop();
-    await this.#watch?.stop();
     await this.#engine.stop();
     await this.#booting;
+    await this.#watch?.stop();
     await this.#dns?.close().catch(() => {}); // It lapses by itself when the store cannot be reached.
     this.#services?.close();
     await this.#store?.db.close();
@@ -144,7 +146,13 @@ export class Controlplane implements Runnable {
         this.#watch.start();
         this.#dns = new DnsTask(context, new ZoneFileWriter(config.dns.file));
         return {
-          early: [new HeartbeatTask(context, () => core.map((task) => task.status))],
+          early: [
+            new HeartbeatTask(
+              context,
+              () => core.map((task) => task.status),
+              () => this.#register(store),
+            ),
+          ],
           turn: new TurnTenantsTask(context),
           sfu: new SfuServicesTask(context, backoff),
           late: [new StateFilesTask(context), this.#dns, new RoomsTask(context), new OperationsTask(context)],
@@ -212,4 +220,15 @@ export class Controlplane implements Runnable {
       duration.observe({ task: task.name }, last.durMs / 1000);
     };
   }
+}
+
+/** Services are started in another working directory, so that paths in their configuration must not depend on ours. */
+function withAbsolutePaths(config: ControlplaneConfig): ControlplaneConfig {
+  return {
+    ...config,
+    dataDir: resolve(config.dataDir),
+    clusterKeyFile: resolve(config.clusterKeyFile),
+    store: { ...config.store, file: resolve(config.store.file) },
+    dns: { ...config.dns, file: resolve(config.dns.file) },
+  };
 }

@@ -37,6 +37,7 @@ export class ChangeWatch {
   async #look(): Promise<void> {
     try {
       const value = await readChangeCounter(this.#db);
+      this.#warnings.reached();
       if (value === this.#seen) return;
       this.#seen = value;
       this.#onChange();

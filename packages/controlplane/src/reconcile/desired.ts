@@ -1,3 +1,4 @@
+import type { SecretBox } from '@orama/core';
 import { type ControlplaneConfig, turnUrisOf } from '@orama/protocol';
 import type {
   NodeRow,
@@ -57,4 +58,22 @@ export function namespaceTurnUris(
       return node ? [{ publicIp: node.publicIp, port: row.listenPort }] : [];
     }),
   });
+}
+
+/**
+ * The TURN secrets of a namespace, the current one first, then the former one while it still is valid. Null when they
+ * cannot be opened with this cluster key: then nothing of the namespace is started, changed or stopped.
+ */
+export function openTurnSecrets(
+  { namespace, ...config }: WebrtcConfigRow,
+  secrets: SecretBox,
+  nowMs: number,
+): [string, ...string[]] | null {
+  const former = (config.previousSecretExpiresAtMs ?? 0) > nowMs ? config.previousTurnSharedSecret : null;
+  try {
+    const current = secrets.open(config.turnSharedSecret, namespace);
+    return former === null ? [current] : [current, secrets.open(former, namespace)];
+  } catch {
+    return null;
+  }
 }

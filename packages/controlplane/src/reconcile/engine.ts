@@ -12,6 +12,8 @@ export interface EngineOptions {
   warnings: StoreWarnings;
 }
 
+const LOG_AGAIN_MS = 60_000;
+
 /** What a task did last; for status and tests. */
 export interface TaskRun {
   ok: boolean;
@@ -30,6 +32,7 @@ export class TaskRunner {
   #running: Promise<void> | null = null;
   #again = false;
   #stopped = false;
+  #logged: { error: string; atMs: number } | null = null;
   readonly #first = Promise.withResolvers<void>();
   last: TaskRun | null = null;
 
@@ -75,7 +78,7 @@ export class TaskRunner {
 
   /** One run; returns the delay to the next. Never throws: a failure is logged and told by `last`. */
   async #once(): Promise<number> {
-    const { clock, logger, failpoints, intervalMs, warnings } = this.#options;
+    const { clock, logger, failpoints, intervalMs } = this.#options;
     const startedAt = clock.monotonic();
     const run: TaskRun = { ok: true, applied: [], error: null, durMs: 0 };
     let recheckMs: number | null = null;
@@ -88,25 +91,33 @@ export class TaskRunner {
           logger.info({ op: action.kind, subject: action.subject, reason: action.reason }, 'applied');
         } catch (thrown) {
           // The others do not depend on it: each is about another unit, namespace or file, or is planned again.
-          run.ok = false;
-          run.error = describeError(thrown);
-          logger.warn({ op: action.kind, subject: action.subject, err: thrown }, 'applying failed');
+          this.#failed(run, thrown, { op: action.kind, subject: action.subject }, 'applying failed');
         }
         failpoints.hit(`apply:${action.kind}:after`);
       }
       recheckMs = await this.task.report();
-      warnings.reached();
     } catch (thrown) {
-      run.ok = false;
-      run.error = describeError(thrown);
-      if (thrown instanceof StoreUnavailableError) warnings.unreachable(thrown);
-      else logger.warn({ op: this.task.name, err: thrown }, 'task failed');
+      this.#failed(run, thrown, { op: this.task.name }, 'task failed');
     }
     run.durMs = clock.monotonic() - startedAt;
     this.last = run;
     this.#first.resolve();
     this.#onRun(this);
     return recheckMs === null ? intervalMs : Math.min(recheckMs, intervalMs);
+  }
+
+  /** Notes a failure, and logs it: the same one again only once a minute. */
+  #failed(run: TaskRun, thrown: unknown, fields: object, message: string): void {
+    const { clock, logger, warnings } = this.#options;
+    run.ok = false;
+    run.error = describeError(thrown);
+    if (thrown instanceof StoreUnavailableError) {
+      warnings.unreachable(thrown);
+      return;
+    }
+    if (this.#logged?.error === run.error && clock.monotonic() - this.#logged.atMs < LOG_AGAIN_MS) return;
+    this.#logged = { error: run.error, atMs: clock.monotonic() };
+    logger.warn({ ...fields, err: thrown }, message);
   }
 }
 

@@ -4,6 +4,9 @@ import { raiseChangeCounter, type ServiceReportRow, type Statement, type Store }
 /** What a task saw of one service of one namespace. */
 export type Observation = Omit<ServiceReportRow, 'sinceMs' | 'reportedAtMs'>;
 
+/** Everything is written again after so long, in case the store lost it. */
+const WRITE_ALL_MS = 60_000;
+
 /**
  * Stores what a node observes, and only what changed: reports of a cluster at rest cost no writes. Whether a report is
  * current is told by the node's heartbeat, not by the report's own age.
@@ -11,13 +14,16 @@ export type Observation = Omit<ServiceReportRow, 'sinceMs' | 'reportedAtMs'>;
 export class Reporter {
   readonly #store: Store;
   readonly #written = new Map<string, Observation>();
+  #wroteAllAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(store: Store) {
     this.#store = store;
   }
 
   async write(observations: readonly Observation[], nowMs: number): Promise<void> {
-    const changed = observations.filter((one) => !isDeepStrictEqual(this.#written.get(keyOf(one)), one));
+    const all = nowMs - this.#wroteAllAtMs > WRITE_ALL_MS;
+    if (all) this.#wroteAllAtMs = nowMs;
+    const changed = observations.filter((one) => all || !isDeepStrictEqual(this.#written.get(keyOf(one)), one));
     if (changed.length === 0) return;
     const statements: Statement[] = changed.map((one) => this.#store.reports.upsert({ ...one, reportedAtMs: nowMs }));
     // Counters such as allocations move all the time; only a change of state is news to the other nodes.

@@ -76,6 +76,7 @@ async function reachStore({ config, clock, warnings, signal }: ColdBoot): Promis
       timer.cancel();
       continue;
     }
+    warnings.reached();
     if (!signal.aborted) return createStore(db);
     await db.close();
   }

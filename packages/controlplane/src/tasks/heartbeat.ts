@@ -10,12 +10,14 @@ export class HeartbeatTask implements Task {
   readonly name = 'heartbeat';
   readonly #context: NodeContext;
   readonly #status: () => CoreServiceStatus[];
+  readonly #register: () => Promise<void>;
   #told: CoreServiceStatus[] | null = null;
   #toldAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(context: NodeContext, status: () => CoreServiceStatus[]) {
+  constructor(context: NodeContext, status: () => CoreServiceStatus[], register: () => Promise<void>) {
     this.#context = context;
     this.#status = status;
+    this.#register = register;
   }
 
   async report(): Promise<number | null> {
@@ -25,7 +27,9 @@ export class HeartbeatTask implements Task {
     const dueMs = this.#toldAtMs + HEARTBEAT_MS - clock.monotonic();
     if (!isNews && dueMs > 50) return dueMs;
     const beat = store.nodes.heartbeat(config.node, status, clock.now());
-    await store.db.batch(isNews ? [beat, raiseChangeCounter] : [beat]);
+    const [result] = await store.db.batch(isNews ? [beat, raiseChangeCounter] : [beat]);
+    // A store that was restored from a backup may not know this node yet.
+    if (result?.changes === 0) await this.#register();
     this.#told = status;
     this.#toldAtMs = clock.monotonic();
     return HEARTBEAT_MS;

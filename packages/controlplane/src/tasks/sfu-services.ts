@@ -1,31 +1,22 @@
-import { createHash } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { describeError, writeFileAtomic } from '@orama/core';
-import { type SfuConfigInput, sfuConfigSchema, sfuHealthSchema } from '@orama/protocol';
-import type { NodeRow, SfuAllocationRow } from '@orama/store';
+import { sfuHealthSchema } from '@orama/protocol';
+import type { SfuAllocationRow } from '@orama/store';
 import { callHttp } from '../http-call.ts';
 import { type NodeContext, nodePaths } from '../node-context.ts';
-import { type DesiredNamespace, loadDesired, namespaceTurnUris } from '../reconcile/desired.ts';
+import { loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
 import { namespaceOfSfuUnit, type ServiceState, sfuUnit } from '../services/service-manager.ts';
 import { planUnits } from '../services/unit-plan.ts';
+import { SFU_DRAIN_MS, type SfuUnit, sfuUnitOf } from './sfu-unit.ts';
 
-/** How long an SFU that is restarted waits for its clients to go elsewhere. */
-const DRAIN_MS = 5_000;
-const KILL_AFTER_MS = DRAIN_MS + 1_000;
+/** Its drain deadline, and a little more. */
+const KILL_AFTER_MS = SFU_DRAIN_MS + 1_000;
 /** A disabled namespace's clients have nowhere to go. */
 const DISABLE_KILL_AFTER_MS = 2_000;
 const STOPPING_RECHECK_MS = 100;
-
-interface SfuUnit {
-  unit: string;
-  namespace: string;
-  configDigest: string;
-  configText: string;
-  secret: string;
-}
 
 type SfuAction = Action &
   ({ kind: 'sfu-start'; sfu: SfuUnit } | { kind: 'sfu-stop'; killAfterMs: number } | { kind: 'sfu-clean' });
@@ -44,19 +35,28 @@ export class SfuServicesTask implements Task<SfuAction> {
   }
 
   async plan(): Promise<SfuAction[]> {
-    const { clock, store } = this.#context;
-    const desired = await loadDesired(store);
+    const { config, clock, secrets, store } = this.#context;
     const nodes = await store.nodes.list();
-    const units = [...desired.values()].flatMap((each) => this.#unitOf(each, nodes) ?? []);
+    const desired = await loadDesired(store);
     const observed = await this.#observed();
-    const steps = planUnits(units, observed, (unit) => this.#backoff.startableAtMs(unit), clock.now());
+    const wanted: SfuUnit[] = [];
+    const unreadable = new Set<string>();
+    for (const each of desired.values()) {
+      const opened = openTurnSecrets(each.config, secrets, clock.now());
+      const sfu = opened && sfuUnitOf(config, each, nodes, opened[0]);
+      if (sfu) wanted.push(sfu);
+      if (!opened && each.wanted) unreadable.add(sfuUnit(each.config.namespace));
+    }
+    const judged = observed.filter(({ unit }) => !unreadable.has(unit));
+    const steps = planUnits(wanted, judged, (unit) => this.#backoff.startableAtMs(unit), clock.now());
     const actions = steps.map((step): SfuAction => {
       const base = { subject: step.unit, reason: step.reason };
-      const sfu = units.find(({ unit }) => unit === step.unit);
+      const sfu = wanted.find(({ unit }) => unit === step.unit);
       if (step.do === 'start' && sfu) return { ...base, kind: 'sfu-start', sfu };
       return { ...base, kind: 'sfu-stop', killAfterMs: sfu ? KILL_AFTER_MS : DISABLE_KILL_AFTER_MS };
     });
-    const leftovers = await this.#leftovers(new Set([...units, ...observed].map(({ unit }) => unit)));
+    const inUse = [...wanted, ...observed].map(({ unit }) => unit);
+    const leftovers = await this.#leftovers(new Set([...inUse, ...unreadable]));
     return [
       ...actions,
       ...leftovers.map((unit): SfuAction => ({ kind: 'sfu-clean', subject: unit, reason: 'its unit is gone' })),
@@ -101,7 +101,8 @@ export class SfuServicesTask implements Task<SfuAction> {
       return row ? [{ ...each, row }] : [];
     });
     const observations = await Promise.all(
-      here.map(async ({ config: { namespace, generation }, wanted, row }): Promise<Observation> => {
+      here.map(async ({ config: settings, wanted, row }): Promise<Observation> => {
+        const { namespace, generation } = settings;
         const unit = sfuUnit(namespace);
         const state = observed.find((each) => each.unit === unit);
         const base = { nodeId: config.node, namespace, service: 'sfu', generation, details: {} };
@@ -112,6 +113,8 @@ export class SfuServicesTask implements Task<SfuAction> {
           return { ...base, desired: 'absent', observed: gone ? 'absent' : 'running', healthy: false, reason };
         }
         const seen = await this.#probe(row, generation, state);
+        if (!seen.healthy && !openTurnSecrets(settings, this.#context.secrets, clock.now()))
+          seen.reason = 'its TURN secret cannot be opened with the cluster key of this node';
         if (!seen.healthy) sooner(recheckMs(unit, state, this.#backoff, clock.now()));
         return { ...base, desired: 'running', ...seen };
       }),
@@ -169,34 +172,5 @@ export class SfuServicesTask implements Task<SfuAction> {
     return names
       .flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -'.json'.length)] : []))
       .filter((unit) => namespaceOfSfuUnit(unit) !== null && !needed.has(unit));
-  }
-
-  /** The unit as it must run here; null when it must not. */
-  #unitOf({ config, wanted, sfu, turn }: DesiredNamespace, nodes: readonly NodeRow[]): SfuUnit | null {
-    const own = this.#context.config;
-    const here = sfu.find((row) => row.nodeId === own.node);
-    if (!wanted || !here) return null;
-    const unit = sfuUnit(config.namespace);
-    const secret = this.#context.secrets.open(config.turnSharedSecret, config.namespace);
-    const input: SfuConfigInput = {
-      node: own.node,
-      namespace: config.namespace,
-      address: here.hostIp,
-      wireguardNetwork: own.wireguardNetwork,
-      signalingPort: here.signalingPort,
-      mediaPortStart: here.mediaPortStart,
-      mediaPortEnd: here.mediaPortEnd,
-      secretFile: nodePaths(own.dataDir).unitSecret(unit),
-      turn: {
-        uris: namespaceTurnUris(own, config.namespace, turn, nodes),
-        credentialTtlSec: config.turnCredentialTtlSec,
-      },
-      drainTimeoutMs: DRAIN_MS,
-      generation: config.generation,
-      logLevel: own.logLevel,
-    };
-    const configText = `${JSON.stringify(sfuConfigSchema.parse(input), null, 2)}\n`;
-    const configDigest = createHash('sha256').update(configText).update(secret).digest('hex');
-    return { unit, namespace: config.namespace, configDigest, configText, secret };
   }
 }

@@ -2,7 +2,7 @@ import { describeError, turnTenantDigest } from '@orama/core';
 import { type TurnTenant, type TurnTenantStatus, turnTenantListSchema, turnTenantSchema } from '@orama/protocol';
 import { callHttp } from '../http-call.ts';
 import { type NodeContext, nodePaths } from '../node-context.ts';
-import { type Desired, type DesiredNamespace, loadDesired } from '../reconcile/desired.ts';
+import { type Desired, type DesiredNamespace, loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
@@ -45,8 +45,16 @@ export class TurnTenantsTask implements Task<TurnAction> {
   }
 
   async plan(): Promise<TurnAction[]> {
-    const wanted = [...(await loadDesired(this.#context.store)).values()].flatMap((each) => this.#tenantOf(each) ?? []);
-    return planTurnTenants(wanted, (await this.#observe()).tenants);
+    const { store, secrets, clock } = this.#context;
+    const wanted: TurnTenant[] = [];
+    const unreadable = new Set<string>();
+    for (const each of (await loadDesired(store)).values()) {
+      const opened = openTurnSecrets(each.config, secrets, clock.now());
+      const tenant = opened && this.#tenantOf(each, opened);
+      if (tenant) wanted.push(tenant);
+      if (!opened && each.wanted) unreadable.add(each.config.namespace);
+    }
+    return planTurnTenants(wanted, (await this.#observe()).tenants).filter(({ subject }) => !unreadable.has(subject));
   }
 
   async apply(action: TurnAction): Promise<void> {
@@ -88,18 +96,12 @@ export class TurnTenantsTask implements Task<TurnAction> {
   }
 
   /** The tenant as this node's server must have it; null when it must not. */
-  #tenantOf({ config, wanted, sfu, turn }: DesiredNamespace): TurnTenant | null {
-    const { secrets, clock } = this.#context;
-    const { node } = this.#context.config;
-    const here = turn.find((row) => row.nodeId === node);
+  #tenantOf({ config, wanted, sfu, turn }: DesiredNamespace, secrets: string[]): TurnTenant | null {
+    const here = turn.find((row) => row.nodeId === this.#context.config.node);
     if (!wanted || !here) return null;
-    const former =
-      config.previousTurnSharedSecret !== null && (config.previousSecretExpiresAtMs ?? 0) > clock.now()
-        ? [config.previousTurnSharedSecret]
-        : [];
     return turnTenantSchema.parse({
       namespace: config.namespace,
-      secrets: [config.turnSharedSecret, ...former].map((sealed) => secrets.open(sealed, config.namespace)),
+      secrets,
       relay: { address: here.hostIp, portStart: here.relayPortStart, portEnd: here.relayPortEnd },
       peers: sfu.map((row) => ({ ip: row.hostIp, portStart: row.mediaPortStart, portEnd: row.mediaPortEnd })),
       allowPublicPeers: config.peerPolicy === 'public',

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import { type ControlplaneConfig, type SfuConfigInput, sfuConfigSchema } from '@orama/protocol';
+import type { NodeRow } from '@orama/store';
+import { nodePaths } from '../node-context.ts';
+import { type DesiredNamespace, namespaceTurnUris } from '../reconcile/desired.ts';
+import { sfuUnit } from '../services/service-manager.ts';
+
+/** How long an SFU that is restarted waits for its clients to go elsewhere. */
+export const SFU_DRAIN_MS = 5_000;
+
+/** An SFU as it must run on a node. */
+export interface SfuUnit {
+  unit: string;
+  /** Content of its configuration file. */
+  configText: string;
+  /** Content of its secret file. */
+  secret: string;
+  /** Hash over both. */
+  configDigest: string;
+}
+
+/** The SFU of a namespace on this node; null when it must not run here. Pure. */
+export function sfuUnitOf(
+  own: ControlplaneConfig,
+  { config, wanted, sfu, turn }: DesiredNamespace,
+  nodes: readonly NodeRow[],
+  secret: string,
+): SfuUnit | null {
+  const here = sfu.find((row) => row.nodeId === own.node);
+  if (!wanted || !here) return null;
+  const unit = sfuUnit(config.namespace);
+  const input: SfuConfigInput = {
+    node: own.node,
+    namespace: config.namespace,
+    address: here.hostIp,
+    wireguardNetwork: own.wireguardNetwork,
+    signalingPort: here.signalingPort,
+    mediaPortStart: here.mediaPortStart,
+    mediaPortEnd: here.mediaPortEnd,
+    secretFile: nodePaths(own.dataDir).unitSecret(unit),
+    turn: {
+      uris: namespaceTurnUris(own, config.namespace, turn, nodes),
+      credentialTtlSec: config.turnCredentialTtlSec,
+    },
+    drainTimeoutMs: SFU_DRAIN_MS,
+    generation: config.generation,
+    logLevel: own.logLevel,
+  };
+  const configText = `${JSON.stringify(sfuConfigSchema.parse(input), null, 2)}\n`;
+  const configDigest = createHash('sha256').update(configText).update(secret).digest('hex');
+  return { unit, configText, secret, configDigest };
+}
