@@ -16,7 +16,8 @@ const SILENT: Progress = { update() {}, step() {}, succeed() {}, fail() {}, stop
 
 export function createProgress(stream: NodeJS.WriteStream, text: string, silent: boolean): Progress {
   if (silent) return SILENT;
-  return stream.isTTY ? createSpinner(stream, text) : createPlain(stream, text);
+  // Some containers have a terminal without a width; a spinner would break its lines at every letter.
+  return stream.isTTY && stream.columns > 0 ? createSpinner(stream, text) : createPlain(stream, text);
 }
 
 function createSpinner(stream: NodeJS.WriteStream, text: string): Progress {
