@@ -83,6 +83,24 @@ test('a frame that has begun and does not end closes the connection after ten se
   expect(await closedFor('half-read')).toBe(1);
 });
 
+test('frames that end in time keep the connection, though every chunk is cut in the middle of one', async () => {
+  const client = await turn.client('tcp');
+  const peer = await turn.peer();
+  await client.allocate();
+  await client.channelBind(0x4000, peer.address, peer.port);
+  const frames = Array.from({ length: 6 }, (_, n) => encodeChannelData(0x4000, Buffer.from(`frame ${n}`), true));
+  const stream = Buffer.concat(frames);
+  const cut = (n: number) => n * 12 + 6;
+  client.sendRaw(stream.subarray(0, cut(1)));
+  for (let n = 1; n < 5; n++) {
+    expect((await peer.next()).data.toString()).toBe(`frame ${n - 1}`);
+    clock.advance(6_000);
+    client.sendRaw(stream.subarray(cut(n), cut(n + 1)));
+  }
+  expect((await peer.next()).data.toString()).toBe('frame 4');
+  expect(await closedFor('half-read')).toBe(0);
+});
+
 test.each([
   ['HTTP', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
   ['TLS', Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01])],
