@@ -20,6 +20,9 @@ import { Negotiation, type OfferOutcome } from '../rtc/negotiation.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
 
+/** A relayed candidate may be told a moment after the connection through it stands. */
+const RELAY_GRACE_MS = 2_000;
+
 /** What a peer tells its room. */
 export interface PeerHost {
   published(peer: Peer, publication: Publication): void;
@@ -63,6 +66,7 @@ export class Peer {
   #outlet: Outlet | null = null;
   #resumeTimer: Timer | null = null;
   #credentialTimer: Timer | null = null;
+  #relayTimer: Timer | null = null;
   #closed = false;
 
   constructor(options: PeerOptions) {
@@ -88,6 +92,7 @@ export class Peer {
       },
       {
         sendOffer: (sdp) => this.send({ type: 'offer', sdp }),
+        sendCandidate: (candidate, sdpMid) => this.send({ type: 'ice-candidate', candidate, sdpMid }),
         onUplinkTrack: (track) => this.#published.get(track.mid)?.attach(track),
         onState: (state) => this.#mediaState(state),
         onFault: (thrown) => this.#fault(thrown),
@@ -249,6 +254,7 @@ export class Peer {
     this.#closed = true;
     this.#resumeTimer?.cancel();
     this.#credentialTimer?.cancel();
+    this.#relayTimer?.cancel();
     this.#outlet?.close(code, reason);
     this.#outlet = null;
     for (const subscription of this.#received.values()) {
@@ -318,9 +324,7 @@ export class Peer {
   }
 
   #handleCandidate(frame: ClientFrameOf<'ice-candidate'>): void {
-    const used = asFrameError('invalid_candidate', () =>
-      this.#negotiation.handleCandidate(frame.candidate, frame.sdpMid ?? ''),
-    );
+    const used = asFrameError('invalid_candidate', () => this.#negotiation.handleCandidate(frame.candidate));
     if (!used) this.#logger.debug({ reason: 'not relayed' }, 'candidate dropped');
   }
 
@@ -360,7 +364,15 @@ export class Peer {
 
   #mediaState(state: RtcState): void {
     this.#logger.debug({ state }, 'media state');
+    if (state === 'connected' && this.#context.config.forceRelay)
+      this.#relayTimer = this.#context.clock.after(RELAY_GRACE_MS, () => this.#requireRelay());
     if (state === 'failed' || state === 'disconnected' || state === 'closed') this.#host.leave(this, 'media-failed');
+  }
+
+  #requireRelay(): void {
+    if (this.#closed || this.#negotiation.isRelayed() !== false) return;
+    this.send({ type: 'error', code: 'relay_required', message: 'media must come through TURN in this namespace' });
+    this.#host.leave(this, 'protocol-error');
   }
 
   #fault(thrown: unknown): void {

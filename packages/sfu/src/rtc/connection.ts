@@ -47,6 +47,7 @@ export class RtcConnection {
   readonly #tracks = new Map<string, RtcTrack>();
   /** A collected wrapper closes its track, so all of them live as long as the connection. */
   readonly #wrappers: Track[] = [];
+  #remoteKnown = false;
   #closed = false;
 
   constructor(options: RtcConnectionOptions, events: RtcEvents) {
@@ -76,51 +77,67 @@ export class RtcConnection {
 
   /** @throws Error when libdatachannel refuses the description; the connection stays as it was */
   setRemote(type: 'offer' | 'answer', sdp: string): void {
-    this.#native.setRemoteDescription(sdp, type);
+    this.#requireOpen();
+    // libjuice may see the end of candidates before libdatachannel hands it the candidates, and give up at once.
+    this.#native.setRemoteDescription(sdp.replaceAll(/^a=end-of-candidates\r?\n/gm, ''), type);
+    this.#remoteKnown = true;
   }
 
-  /** Makes and sets the local description. @throws Error when the signalling state does not allow it */
+  /**
+   * Makes and sets the local description.
+   *
+   * A first offer carries no candidates: send `localCandidates()` once its answer was set. A peer that knows them earlier
+   * may be connected to us before libdatachannel has stored its fingerprint, and then the DTLS handshake fails.
+   * @throws Error when the signalling state does not allow it
+   */
   createLocal(type: 'offer' | 'answer'): string {
+    this.#requireOpen();
     const expected = type === 'offer' ? 'stable' : 'have-remote-offer';
     // libdatachannel ends the process when asked for a description in the wrong state.
     if (this.#native.signalingState() !== expected)
       throw new Error(`no ${type} is possible in state ${this.#native.signalingState()}`);
     this.#native.setLocalDescription(type);
-    return this.localSdp();
+    const sdp = this.#localSdp();
+    return this.#remoteKnown ? sdp : sdp.replaceAll(/^a=(?:candidate:.*|end-of-candidates)\r?\n/gm, '');
   }
 
-  /** The local description with the candidates gathered so far. */
-  localSdp(): string {
-    const description = this.#native.localDescription();
-    if (!description) throw new Error('there is no local description yet');
-    return description.sdp;
+  /** Our candidates so far, to be trickled after a first offer was answered. */
+  localCandidates(): { candidate: string; mid: string }[] {
+    const sdp = this.#localSdp();
+    const mid = /^a=mid:(\S+)/m.exec(sdp)?.[1] ?? '';
+    return [...sdp.matchAll(/^a=(candidate:.*?)\r?$/gm)].map(([, candidate = '']) => ({ candidate, mid }));
   }
 
   /** Takes back an offer that was not answered. */
   rollback(): void {
-    if (this.#native.signalingState() === 'have-local-offer') this.#native.setLocalDescription('rollback');
+    if (!this.#closed && this.#native.signalingState() === 'have-local-offer')
+      this.#native.setLocalDescription('rollback');
   }
 
   get isStable(): boolean {
-    return this.#native.signalingState() === 'stable';
+    return !this.#closed && this.#native.signalingState() === 'stable';
   }
 
   /** @throws Error when the candidate is malformed */
   addCandidate(candidate: string, mid: string): void {
+    this.#requireOpen();
     this.#native.addRemoteCandidate(candidate, mid);
   }
 
   /** Adds an m-line to send on, or gives an existing one another SSRC. Negotiate afterwards. */
   sendTrack(options: SendTrackOptions): RtcTrack {
+    this.#requireOpen();
     const { codec } = options;
+    // The native side takes a string or nothing at all.
+    const profile: [] | [string] = codec.fmtp ? [codec.fmtp] : [];
     let media: Audio | Video;
     if (options.kind === 'audio') {
       const audio = new Audio(options.mid, 'SendOnly');
-      audio.addAudioCodec(codec.payloadType, codec.name, codec.fmtp);
+      audio.addAudioCodec(codec.payloadType, codec.name, ...profile);
       media = audio;
     } else {
       const video = new Video(options.mid, 'SendOnly');
-      video.addVideoCodec(codec.payloadType, codec.name, codec.fmtp);
+      video.addVideoCodec(codec.payloadType, codec.name, ...profile);
       media = video;
     }
     media.addSSRC(options.ssrc, options.cname, options.streamId, options.trackId);
@@ -141,6 +158,16 @@ export class RtcConnection {
     this.#closed = true;
     for (const track of this.#tracks.values()) track.close();
     this.#native.close();
+  }
+
+  #localSdp(): string {
+    const description = this.#native.localDescription();
+    if (!description) throw new Error('there is no local description yet');
+    return description.sdp;
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new Error('the connection is closed');
   }
 
   #adopt(native: Track, announce: boolean): RtcTrack {

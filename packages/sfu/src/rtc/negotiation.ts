@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, PeerError, type Timer } from '@orama/core';
-import type { SdpMedia } from 'sdp-transform';
+import type { SdpCandidate, SdpMedia } from 'sdp-transform';
 import { type Codec, PayloadTypes } from './codecs.ts';
 import { RtcConnection, type RtcConnectionOptions, type RtcState } from './connection.ts';
 import {
-  isUsableCandidate,
   type LocalSection,
   parseCandidate,
   type RemoteDescription,
@@ -22,7 +21,7 @@ const FIRST_OFFER_WAIT_MS = 100;
 const OFFER_GAP_MS = 120;
 /** An offer unanswered for so long is taken back and made anew. */
 const ANSWER_TIMEOUT_MS = 10_000;
-const MAX_WAITING_CANDIDATES = 64;
+const MAX_RELAYS = 256;
 
 /** A track for the peer to receive. */
 export interface DownlinkSpec {
@@ -54,6 +53,7 @@ export interface OfferOutcome {
 
 export interface NegotiationEvents {
   sendOffer: (sdp: string) => void;
+  sendCandidate: (candidate: string, mid: string) => void;
   onUplinkTrack: (track: RtcTrack) => void;
   onState: (state: RtcState) => void;
   onFault: (thrown: unknown) => void;
@@ -98,6 +98,10 @@ type Line = UplinkLine | DownlinkLine | { way: 'data' };
  *
  * libdatachannel gathers, encrypts and routes by SSRC; codecs, directions and extensions are kept here and written into
  * its descriptions, because it keeps those of the first offer.
+ *
+ * Set-up without stalls: we are always the DTLS client, and libdatachannel never learns the peer's candidates, so that
+ * its checks only follow the peer's. The peer is connected first then, and ready for our ClientHello. The other way
+ * round a libdatachannel peer drops the ClientHello, and OpenSSL repeats it after a whole second.
  */
 export class Negotiation {
   readonly #options: NegotiationOptions;
@@ -105,7 +109,8 @@ export class Negotiation {
   readonly #connection: RtcConnection;
   readonly #lines = new Map<string, Line>();
   readonly #payloadTypes = new PayloadTypes();
-  readonly #waitingCandidates: { candidate: string; mid: string }[] = [];
+  /** Relayed candidates of the peer, `address port`. */
+  readonly #relays = new Set<string>();
   /** What our unanswered offer said about each downlink. */
   #pending: Map<string, DownlinkMedia | null> | null = null;
   #offerWanted = false;
@@ -151,10 +156,8 @@ export class Negotiation {
     this.#checkLines(remote);
     const plan = this.#planUplinks(remote);
     const refused = new Set([...plan].filter(([, line]) => line.refused).map(([mid]) => mid));
-    // Whoever is DTLS client must not speak before the other side's ICE is ready: libdatachannel drops a ClientHello
-    // that comes too early, and OpenSSL repeats it only after a second. The answerer is ready first, so it waits.
-    const setup = this.#remoteKnown ? {} : { setup: 'active' as const };
-    this.#setRemote('offer', writeForNative(remote, { ...setup, forceRelay: this.#options.forceRelay, refused }));
+    this.#setRemote('offer', writeForNative(remote, refused));
+    this.#noteCandidates(remote);
     if (this.#pending) this.#offerWanted = true;
     this.#endPending();
     const outcome = this.#applyUplinks(remote, plan);
@@ -177,28 +180,35 @@ export class Negotiation {
       if (this.#connection.track(mid) && !answered.has(mid))
         throw new PeerError('CONFLICT', `the answer leaves out the m-line ${mid} of the offer`);
     }
-    this.#setRemote('answer', writeForNative(remote, { forceRelay: this.#options.forceRelay, refused: new Set() }));
+    const isFirst = !this.#remoteKnown;
+    this.#setRemote('answer', writeForNative(remote));
+    this.#noteCandidates(remote);
     this.#endPending();
+    if (isFirst)
+      for (const { candidate, mid } of this.#connection.localCandidates()) this.#events.sendCandidate(candidate, mid);
     for (const section of remote.sections) this.#concludeDownlink(section, pending.get(section.mid));
     this.#scheduleOffer();
   }
 
   /**
-   * Takes a trickled candidate; one that comes before its description waits.
-   * @returns false when it was dropped: not relayed while that is forced, or not usable
+   * Notes a trickled candidate; see `isRelayed`.
+   * @returns false when it is of no use: not relayed while that is forced
+   * @throws PeerError when it is malformed
    */
-  handleCandidate(line: string, mid: string): boolean {
-    if (line === '' || this.#closed) return true;
+  handleCandidate(line: string): boolean {
+    if (line === '') return true;
     const candidate = parseCandidate(line);
     if (!candidate) throw new PeerError('INVALID_REQUEST', 'the candidate is malformed');
-    if (!isUsableCandidate(candidate, this.#options.forceRelay)) return false;
-    if (this.#remoteKnown) {
-      this.#addCandidate(line, mid);
-      return true;
-    }
-    if (this.#waitingCandidates.length >= MAX_WAITING_CANDIDATES) return false;
-    this.#waitingCandidates.push({ candidate: line, mid });
-    return true;
+    return this.#noteCandidate(candidate);
+  }
+
+  /**
+   * Whether the pair in use ends at a relayed candidate that the peer told us; null before there is a pair.
+   * Dropping other candidates is not enough where relaying is forced: ICE also learns addresses from incoming checks.
+   */
+  isRelayed(): boolean | null {
+    const pair = this.#connection.selectedPair();
+    return pair && this.#relays.has(endpoint(pair.remote.address, pair.remote.port));
   }
 
   /** Adds a track for the peer, on a free m-line or a new one, and offers it. */
@@ -304,7 +314,6 @@ export class Negotiation {
       this.#pending = pending;
       this.#answerTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => this.repeatOffer());
       this.#mayOfferAtMs = this.#options.clock.monotonic() + OFFER_GAP_MS;
-      // See handleOffer: a peer that answers is ready for our ClientHello, we might not be ready for its.
       const setup = this.#remoteKnown ? undefined : 'active';
       this.#events.sendOffer(writeForPeer(native, (mid) => this.#section(mid), setup));
     } catch (thrown) {
@@ -335,15 +344,16 @@ export class Negotiation {
       throw new PeerError('INVALID_REQUEST', `the ${type} was refused by the media engine`, { cause: thrown });
     }
     this.#remoteKnown = true;
-    for (const { candidate, mid } of this.#waitingCandidates.splice(0)) this.#addCandidate(candidate, mid);
   }
 
-  #addCandidate(candidate: string, mid: string): void {
-    try {
-      this.#connection.addCandidate(candidate, mid);
-    } catch (thrown) {
-      throw new PeerError('INVALID_REQUEST', 'the candidate was refused by the media engine', { cause: thrown });
-    }
+  #noteCandidates(remote: RemoteDescription): void {
+    for (const { media } of remote.sections)
+      for (const candidate of media.candidates ?? []) this.#noteCandidate(candidate);
+  }
+
+  #noteCandidate({ type, ip, port }: SdpCandidate): boolean {
+    if (type === 'relay' && this.#relays.size < MAX_RELAYS) this.#relays.add(endpoint(String(ip), port));
+    return type === 'relay' || !this.#options.forceRelay;
   }
 
   #checkLines(remote: RemoteDescription): void {
@@ -453,6 +463,10 @@ export class Negotiation {
 function idleSection(last: DownlinkMedia): Partial<SdpMedia> {
   const { msid: _msid, ssrcs: _ssrcs, ...section } = downlinkSection(last);
   return section;
+}
+
+function endpoint(address: string, port: number): string {
+  return `${address} ${port}`;
 }
 
 function newSsrc(): number {

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { PeerError } from '@orama/core';
 import { parse, type SdpCandidate, type SdpMedia, type SdpSession, write } from 'sdp-transform';
 
@@ -63,24 +62,16 @@ export function readDescription(sdp: string): RemoteDescription {
   return { session, sections };
 }
 
-export interface NativeDescriptionOptions {
-  /** Replaces `a=setup`, to choose who begins the DTLS handshake. */
-  setup?: 'active';
-  /** Leave out candidates that are not relayed. */
-  forceRelay: boolean;
-  /** Sections to hand over as refused. */
-  refused: ReadonlySet<string>;
-}
-
 /**
- * The description for libdatachannel: transport and SSRCs only, every m-line open in both directions, because it keeps
+ * The description for libdatachannel: transport and SSRCs only and no candidates (see Negotiation), every m-line open in both directions, because it keeps
  * the direction and codecs of the first offer forever; what is really agreed is ours to track and to write.
+ * @param refused mids to hand over as refused
  */
-export function writeForNative(remote: RemoteDescription, options: NativeDescriptionOptions): string {
+export function writeForNative(remote: RemoteDescription, refused: ReadonlySet<string> = new Set()): string {
   const { session } = remote;
   const media = remote.sections.map(({ media, mid, kind, rejected }): SdpMedia => {
-    const off = rejected || options.refused.has(mid);
-    const setup = options.setup ?? media.setup ?? session.setup;
+    const off = rejected || refused.has(mid);
+    const setup = media.setup ?? session.setup;
     const common = {
       type: media.type,
       port: off ? 0 : 9,
@@ -89,7 +80,6 @@ export function writeForNative(remote: RemoteDescription, options: NativeDescrip
       mid,
       ...pick(media, ['iceUfrag', 'icePwd', 'fingerprint']),
       ...(setup === undefined ? {} : { setup }),
-      candidates: (media.candidates ?? []).filter((candidate) => isUsableCandidate(candidate, options.forceRelay)),
     };
     if (kind === 'application')
       return {
@@ -118,7 +108,7 @@ export function writeForNative(remote: RemoteDescription, options: NativeDescrip
       {
         type: 'BUNDLE',
         mids: remote.sections
-          .filter(({ rejected, mid }) => !rejected && !options.refused.has(mid))
+          .filter(({ rejected, mid }) => !rejected && !refused.has(mid))
           .map(({ mid }) => mid)
           .join(' '),
       },
@@ -132,7 +122,7 @@ export function writeForNative(remote: RemoteDescription, options: NativeDescrip
 export type LocalSection = (Partial<SdpMedia> & { direction: NonNullable<SdpMedia['direction']> }) | null;
 
 /**
- * Our description for the peer: ICE, DTLS and candidates from libdatachannel's, everything about media from ours.
+ * Our description for the peer, without `a=end-of-candidates` (see RtcConnection.setRemote): ICE, DTLS and candidates from libdatachannel's, everything about media from ours.
  * @param sectionOf by mid; undefined keeps libdatachannel's section (data channels)
  * @param setup replaces `a=setup`
  */
@@ -154,7 +144,7 @@ export function writeForPeer(
       type: native.type,
       port: native.port === 0 ? 9 : native.port,
       protocol: native.protocol,
-      ...pick(transport, ['connection', 'iceUfrag', 'icePwd', 'fingerprint', 'setup', 'candidates', 'endOfCandidates']),
+      ...pick(transport, ['connection', 'iceUfrag', 'icePwd', 'fingerprint', 'setup', 'candidates']),
       mid,
       rtcpMux: 'rtcp-mux',
       rtp: [],
@@ -187,15 +177,6 @@ export function parseCandidate(line: string): SdpCandidate | null {
   if (/[\r\n]/.test(text)) return null;
   const candidate = parse(`v=0\r\nm=audio 9 RTP/AVP 0\r\na=${text}\r\n`).media[0]?.candidates?.[0];
   return candidate ?? null;
-}
-
-/** Whether a candidate may be used: an address (no name to look up), UDP, and relayed where that is forced. */
-export function isUsableCandidate(candidate: SdpCandidate, forceRelay: boolean): boolean {
-  return (
-    isIP(String(candidate.ip)) !== 0 &&
-    candidate.transport.toLowerCase() === 'udp' &&
-    (!forceRelay || candidate.type === 'relay')
-  );
 }
 
 function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {

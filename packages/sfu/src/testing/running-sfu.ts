@@ -1,0 +1,92 @@
+import { randomInt } from 'node:crypto';
+import { request } from 'node:http';
+import { type Clock, SIGNATURE_HEADER, sfuControlKey, signRequest, signTicket, silentLogger } from '@orama/core';
+import { SFU_TICKET_HEADER, type SfuConfigInput, type SfuTicket, sfuConfigSchema } from '@orama/protocol';
+import { WebSocket } from 'ws';
+import { Sfu } from '../sfu.ts';
+
+export const TEST_SECRET = '0123456789abcdef0123456789abcdef';
+const KEY = sfuControlKey(TEST_SECRET);
+
+/** A real SFU on a loopback address of its own. */
+export interface RunningSfu {
+  sfu: Sfu;
+  address: string;
+  /** Opens a signalling socket with a ticket like the gateway's. */
+  connect(ticket?: Partial<SfuTicket>, options?: { header?: string; query?: string; protocols?: string[] }): WebSocket;
+  /** Signed HTTP as the gateway sends it. */
+  http(method: string, target: string, body?: unknown, signed?: boolean): Promise<{ status: number; body: unknown }>;
+}
+
+/** Starts an SFU; every call gets another loopback address, so that ports never collide. */
+export async function startSfu(config: Partial<SfuConfigInput> = {}, clock?: Clock): Promise<RunningSfu> {
+  const address = `127.82.${randomInt(1, 255)}.${randomInt(1, 255)}`;
+  const sfu = new Sfu({
+    config: sfuConfigSchema.parse({
+      node: 'node-1',
+      namespace: 'demo',
+      address,
+      wireguardNetwork: '127.82.0.0/16',
+      signalingPort: 30_000,
+      mediaPortStart: 20_000,
+      mediaPortEnd: 20_199,
+      secretFile: 'not read here',
+      turn: { uris: ['turn:127.82.1.1:3478?transport=udp'] },
+      forceRelay: false,
+      drainTimeoutMs: 2_000,
+      ...config,
+    }),
+    secret: TEST_SECRET,
+    logger: silentLogger,
+    ...(clock ? { clock } : {}),
+  });
+  await sfu.start();
+  return {
+    sfu,
+    address,
+    connect(ticket = {}, { header, query, protocols = [] } = {}) {
+      const room = ticket.room ?? 'lobby';
+      const signed = signTicket(
+        KEY,
+        {
+          ns: 'demo',
+          room,
+          identity: 'key-1',
+          permissions: { publish: true, subscribe: true, admin: false },
+          maxParticipants: 100,
+          ...ticket,
+        },
+        Date.now(),
+      );
+      const url = `ws://${address}:30000/ws/signal?room=${encodeURIComponent(query ?? room)}`;
+      return new WebSocket(url, protocols, { headers: { [SFU_TICKET_HEADER]: header ?? signed } });
+    },
+    http(method, target, body, signed = true) {
+      const text = body === undefined ? '' : JSON.stringify(body);
+      return new Promise((resolve, reject) => {
+        const outgoing = request(
+          {
+            host: address,
+            port: 30_000,
+            method,
+            path: target,
+            agent: false,
+            headers: signed ? { [SIGNATURE_HEADER]: signRequest(KEY, method, target, text, Date.now()) } : {},
+          },
+          (response) => {
+            let answer = '';
+            response.setEncoding('utf8').on('data', (chunk: string) => {
+              answer += chunk;
+            });
+            response.on('end', () => {
+              const isJson = response.headers['content-type']?.startsWith('application/json') && answer !== '';
+              resolve({ status: response.statusCode ?? 0, body: isJson ? (JSON.parse(answer) as unknown) : answer });
+            });
+          },
+        );
+        outgoing.on('error', reject);
+        outgoing.end(text);
+      });
+    },
+  };
+}

@@ -1,0 +1,245 @@
+import { once } from 'node:events';
+import {
+  type ClientFrame,
+  type ClientFrameOf,
+  type ServerFrame,
+  type ServerFrameOf,
+  type SfuTicket,
+  serverFrameSchema,
+} from '@orama/protocol';
+import type { WebSocket } from 'ws';
+import { RtcConnection } from '../rtc/connection.ts';
+import type { RtcTrack } from '../rtc/track.ts';
+import { isRtcp, RtpView, readRtp } from '../rtp/header.ts';
+import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
+import { parseRtcp } from '../rtp/rtcp/parse.ts';
+import type { RunningSfu } from './running-sfu.ts';
+
+const WAIT_MS = 10_000;
+
+/** Waits until `check` answers something true; a condition, not a time. */
+export async function until<T>(what: string, check: () => T | undefined | null | false): Promise<T> {
+  const deadline = performance.now() + WAIT_MS;
+  for (;;) {
+    const value = check();
+    if (value) return value;
+    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export interface SentTrack {
+  mid: string;
+  kind: 'audio' | 'video';
+  ssrc: number;
+  codec?: { name: string; payloadType: number };
+  source?: string;
+}
+
+/** A packet as a subscriber got it. */
+export interface ReceivedPacket {
+  sequence: number;
+  timestamp: number;
+  ssrc: number;
+  payloadType: number;
+  marker: boolean;
+  payload: Buffer;
+}
+
+/** A client made of a WebSocket and a libdatachannel connection; it answers offers and keeps what it gets. */
+export class TestPeer {
+  readonly socket: WebSocket;
+  readonly connection: RtcConnection;
+  readonly frames: ServerFrame[] = [];
+  readonly states: string[] = [];
+  /** RTP by mid. */
+  readonly received = new Map<string, ReceivedPacket[]>();
+  /** RTCP by mid. */
+  readonly control = new Map<string, RtcpPacket[]>();
+  readonly faults: unknown[] = [];
+  closed: { code: number; reason: string } | null = null;
+  /** Offers of the server are left unanswered while false. */
+  answersOffers = true;
+  #sent = new Map<string, SentTrack>();
+  #ended = false;
+
+  constructor(socket: WebSocket, address = '127.82.255.254') {
+    this.socket = socket;
+    this.connection = new RtcConnection(
+      { name: 'test', address },
+      {
+        onState: (state) => this.states.push(state),
+        onTrack: (track) => this.#listen(track),
+        onFault: (thrown) => this.faults.push(thrown),
+      },
+    );
+    socket.on('message', (data: Buffer) => this.#receive(serverFrameSchema.parse(JSON.parse(data.toString()))));
+    socket.on('close', (code, reason) => {
+      this.closed = { code, reason: reason.toString() };
+    });
+    socket.on('error', () => {});
+  }
+
+  /** Opens a socket and joins. */
+  static async join(
+    sfu: RunningSfu,
+    ticket: Partial<SfuTicket> = {},
+    join: Partial<ClientFrameOf<'join'>> = {},
+  ): Promise<TestPeer> {
+    const peer = new TestPeer(sfu.connect(ticket));
+    await once(peer.socket, 'open');
+    peer.send({ type: 'join', ...join });
+    await peer.next('welcome');
+    return peer;
+  }
+
+  get welcome(): ServerFrameOf<'welcome'> {
+    return this.frames.find((frame) => frame.type === 'welcome') as ServerFrameOf<'welcome'>;
+  }
+
+  get id(): string {
+    return this.welcome.peerId;
+  }
+
+  send(frame: ClientFrame): void {
+    this.socket.send(JSON.stringify(frame));
+  }
+
+  /** The first frame of a type that `accept` likes, now or later. */
+  next<T extends ServerFrame['type']>(
+    type: T,
+    accept: (frame: ServerFrameOf<T>) => boolean = () => true,
+  ): Promise<ServerFrameOf<T>> {
+    return until(`a "${type}" frame`, () =>
+      this.frames.find((frame): frame is ServerFrameOf<T> => frame.type === type && accept(frame as ServerFrameOf<T>)),
+    );
+  }
+
+  /** Adds tracks and offers them; resolves when packets can be sent. */
+  async publish(...tracks: SentTrack[]): Promise<void> {
+    this.offer(...tracks);
+    await until('published tracks to open', () => tracks.every(({ mid }) => this.connection.track(mid)?.isOpen));
+  }
+
+  /** Adds tracks and sends the offer without waiting. */
+  offer(...tracks: SentTrack[]): void {
+    for (const track of tracks) {
+      this.#sent.set(track.mid, track);
+      const codec =
+        track.codec ?? (track.kind === 'audio' ? { name: 'opus', payloadType: 111 } : { name: 'VP8', payloadType: 96 });
+      const { mid, kind, ssrc } = track;
+      this.#listen(
+        this.connection.sendTrack({ mid, kind, ssrc, cname: 'test', streamId: 'stream', trackId: mid, codec }),
+      );
+    }
+    this.send({
+      type: 'offer',
+      sdp: this.connection.createLocal('offer'),
+      tracks: [...this.#sent.values()].map(({ mid, source }) => ({ mid, ...(source ? { source } : {}) })),
+    });
+  }
+
+  /** Sends one packet on a published track. */
+  sendPacket(
+    mid: string,
+    sequence: number,
+    options: { timestamp?: number; payload?: Buffer; marker?: boolean; ssrc?: number } = {},
+  ): void {
+    const track = this.#sent.get(mid) as SentTrack;
+    const packet = rtpPacket({
+      payloadType: track.codec?.payloadType ?? (track.kind === 'audio' ? 111 : 96),
+      ssrc: options.ssrc ?? track.ssrc,
+      sequence,
+      timestamp: options.timestamp ?? sequence * 3_000,
+      marker: options.marker ?? true,
+      payload: options.payload ?? VP8_DELTA,
+    });
+    if (!this.connection.track(mid)?.send(packet)) throw new Error(`packet ${sequence} was not sent`);
+  }
+
+  /** The announcement of another peer's track. */
+  trackOf(peerId: string, kind: 'audio' | 'video', source?: string): Promise<ServerFrameOf<'track-added'>> {
+    return this.next(
+      'track-added',
+      (frame) => frame.peerId === peerId && frame.kind === kind && (source === undefined || frame.source === source),
+    );
+  }
+
+  /** What came on an m-line. */
+  packets(mid: string): ReceivedPacket[] {
+    return this.received.get(mid) ?? [];
+  }
+
+  rtcp<T extends RtcpPacket['type']>(mid: string, type: T): Extract<RtcpPacket, { type: T }>[] {
+    return (this.control.get(mid) ?? []).filter(
+      (packet): packet is Extract<RtcpPacket, { type: T }> => packet.type === type,
+    );
+  }
+
+  /** Leaves. */
+  end(): Promise<void> {
+    return this.#finish(() => this.socket.close(1000));
+  }
+
+  /** Ends without a word to the server, as a lost network does. */
+  drop(): Promise<void> {
+    return this.#finish(() => this.socket.terminate());
+  }
+
+  async #finish(close: () => void): Promise<void> {
+    this.#ended = true;
+    this.connection.close();
+    if (this.socket.readyState !== this.socket.CLOSED) close();
+    await until('the socket to close', () => this.closed);
+  }
+
+  #receive(frame: ServerFrame): void {
+    this.frames.push(frame);
+    if (this.#ended) return;
+    if (frame.type === 'ice-candidate') this.connection.addCandidate(frame.candidate, frame.sdpMid ?? '');
+    if (frame.type === 'answer') this.connection.setRemote('answer', frame.sdp);
+    // The impolite side: an offer that crosses ours is ignored, the server makes it again.
+    if (frame.type !== 'offer' || !this.answersOffers || !this.connection.isStable) return;
+    this.connection.setRemote('offer', frame.sdp);
+    this.send({ type: 'answer', sdp: this.connection.createLocal('answer') });
+  }
+
+  #listen(track: RtcTrack): void {
+    track.onPacket = (packet) => {
+      if (isRtcp(packet)) {
+        this.control.set(track.mid, [...(this.control.get(track.mid) ?? []), ...parseRtcp(packet)]);
+        return;
+      }
+      const view = new RtpView();
+      if (!readRtp(packet, view)) return;
+      const { sequence, timestamp, ssrc, payloadType, marker } = view;
+      const payload = Buffer.from(packet.subarray(view.payloadStart, view.payloadEnd));
+      this.received.set(track.mid, [
+        ...this.packets(track.mid),
+        { sequence, timestamp, ssrc, payloadType, marker, payload },
+      ]);
+    };
+  }
+}
+
+/** VP8 payload descriptor (start of partition 0) and a frame header with the key frame bit as wanted. */
+export const VP8_KEY = Buffer.from([0x10, 0x00, 1, 2, 3, 4]);
+export const VP8_DELTA = Buffer.from([0x10, 0x01, 1, 2, 3, 4]);
+
+/** An RTP packet of the plainest kind. */
+export function rtpPacket(fields: {
+  payloadType: number;
+  ssrc: number;
+  sequence: number;
+  timestamp: number;
+  marker: boolean;
+  payload: Buffer;
+}): Buffer {
+  const header = Buffer.alloc(12);
+  header[0] = 0x80;
+  header[1] = fields.payloadType | (fields.marker ? 0x80 : 0);
+  header.writeUInt16BE(fields.sequence & 0xffff, 2);
+  header.writeUInt32BE(fields.timestamp >>> 0, 4);
+  header.writeUInt32BE(fields.ssrc, 8);
+  return Buffer.concat([header, fields.payload]);
+}
