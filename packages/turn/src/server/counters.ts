@@ -1,7 +1,7 @@
 import type { TrafficCounters } from '../relay/relay.ts';
 
 /** Counts by a label whose values are few and ours. */
-export class LabelledCounter {
+class LabelledCounter {
   readonly #counts = new Map<string, number>();
 
   add(label: string, count = 1): void {
