@@ -7,11 +7,11 @@ import {
   type TurnCredentials,
 } from '@orama/protocol';
 import type { Timer } from '../clock.ts';
-import { ClientError } from '../errors.ts';
+import { ClientError, type ClientErrorCode } from '../errors.ts';
 import type { Platform } from '../room/options.ts';
 import { FlowWatch, pairTotals } from './flow-watch.ts';
 import type { LocalTrack } from './local-track.ts';
-import { Negotiator, refusalOf } from './negotiator.ts';
+import { Negotiator } from './negotiator.ts';
 
 /** ICE may be `disconnected` for so long before the media counts as lost. */
 const DISCONNECTED_GRACE_MS = 2_000;
@@ -20,6 +20,10 @@ const CONNECT_TIMEOUT_MS = 15_000;
 const FLOW_POLL_MS = 1_000;
 /** A track that an answer leaves out is explained by an `error` that follows at once, from servers that explain. */
 const REASON_WAIT_MS = 500;
+const EXPLANATIONS: Record<string, ClientErrorCode> = {
+  too_many_tracks: 'too_many_tracks',
+  forbidden: 'not_allowed',
+};
 
 export interface MediaHandlers {
   send(frame: ClientFrame): void;
@@ -30,6 +34,8 @@ export interface MediaHandlers {
   /** A published track is in the session, or was refused. */
   onPublished(track: LocalTrack): void;
   onRefused(track: LocalTrack, error: ClientError): void;
+  /** An error that turned out to be about something else. */
+  onUnrelatedError(frame: ServerFrameOf<'error'>): void;
   /** The session is dead; a new one is needed. Called once. */
   onFailed(error: ClientError): void;
 }
@@ -217,9 +223,13 @@ export class MediaSession {
   }
 
   #receiveError(frame: ServerFrameOf<'error'>): boolean {
-    const refusal = refusalOf(frame);
-    if (!refusal || this.#unexplained.length === 0) return this.#negotiator.receiveError(frame);
-    this.#explain(refusal);
+    const code = EXPLANATIONS[frame.code];
+    if (!code) return this.#negotiator.receiveError(frame);
+    // The answer that it explains came just before and may not be applied yet.
+    this.#negotiator.afterwards(() => {
+      if (this.#unexplained.length === 0) this.#handlers.onUnrelatedError(frame);
+      else this.#explain(new ClientError(code, frame.message, { hint: frame.hint }));
+    });
     return true;
   }
 

@@ -1,22 +1,8 @@
 import type { ClientFrame, ClientFrameOf, ServerFrameOf } from '@orama/protocol';
 import type { Clock, Timer } from '../clock.ts';
-import { ClientError, type ClientErrorCode, describeError } from '../errors.ts';
+import { ClientError, describeError } from '../errors.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
-
-/** Errors of the server about an offer, by the reason that the application gets to see. */
-const REFUSALS: Record<string, ClientErrorCode> = {
-  invalid_offer: 'negotiation_failed',
-  invalid_state: 'negotiation_failed',
-  too_many_tracks: 'too_many_tracks',
-  forbidden: 'not_allowed',
-};
-
-/** The reason why an offer, or a track in it, was refused; undefined when `frame` is about something else. */
-export function refusalOf(frame: ServerFrameOf<'error'>): ClientError | undefined {
-  const code = REFUSALS[frame.code];
-  return code && new ClientError(code, frame.message, { hint: frame.hint });
-}
 
 export interface NegotiatorHandlers {
   send(frame: ClientFrame): void;
@@ -107,18 +93,22 @@ export class Negotiator {
     });
   }
 
-  /** An `error` frame; true when it refuses our offer. */
+  /** An `error` frame; true when it says that our offer cannot be used. */
   receiveError(frame: ServerFrameOf<'error'>): boolean {
-    const refusal = refusalOf(frame);
-    if (!refusal || !this.#answerTimer) return false;
+    if (frame.code !== 'invalid_offer' || !this.#answerTimer) return false;
     this.#run('rolling back a refused offer', async () => {
       if (this.#pc.signalingState !== 'have-local-offer') return;
       this.#stopWaiting();
       await this.#pc.setLocalDescription({ type: 'rollback' });
-      this.#handlers.onRefused(refusal);
+      this.#handlers.onRefused(new ClientError('negotiation_failed', frame.message, { hint: frame.hint }));
       await this.#offer();
     });
     return true;
+  }
+
+  /** Runs `task` once everything received so far has been applied. */
+  afterwards(task: () => void): void {
+    this.#run('going on', async () => task());
   }
 
   close(): void {

@@ -241,7 +241,7 @@ export class Room extends Emitter<RoomEvents> {
     } else if (this.#participants.receive(frame)) {
       this.#bindTracks();
     } else if (!this.#receiveMedia(frame) && frame.type === 'error') {
-      this.emit('warning', { code: frame.code, message: frame.message });
+      this.#warn(frame);
     }
   }
 
@@ -274,7 +274,7 @@ export class Room extends Emitter<RoomEvents> {
     try {
       this.#media.refreshCredentials(credentials);
     } catch (thrown) {
-      this.emit('warning', { code: 'media_failed', message: describeError(thrown) });
+      this.#warn({ code: 'media_failed', message: describeError(thrown) });
     }
   }
 
@@ -303,8 +303,13 @@ export class Room extends Emitter<RoomEvents> {
       onReceiversChanged: () => this.#bindTracks(),
       onPublished: (track) => this.#publications.get(track)?.resolve(track),
       onRefused: (track, error) => this.#removeLocal(track, error),
+      onUnrelatedError: (frame) => this.#warn(frame),
       onFailed: (error) => this.#connection.rejoin(error),
     });
+  }
+
+  #warn({ code, message }: { code: string; message: string }): void {
+    this.emit('warning', { code, message });
   }
 
   #bindTracks(): void {
