@@ -3,19 +3,21 @@ const MIN_GAP_MS = 500;
 
 /** Coalesces subscribers' wishes for a key frame, and repeats the request until one arrives. */
 export class KeyFrameRequests {
-  readonly #send: () => void;
+  readonly #send: () => boolean;
   #wanted = false;
+  #asked = false;
   #lastSentMs = Number.NEGATIVE_INFINITY;
 
-  /** @param send asks the publisher (PLI or FIR) */
-  constructor(send: () => void) {
+  /** @param send asks the publisher (PLI or FIR); false when that was not possible yet */
+  constructor(send: () => boolean) {
     this.#send = send;
   }
 
   /** A subscriber needs a key frame. */
   request(nowMs: number): void {
     this.#wanted = true;
-    if (nowMs - this.#lastSentMs >= MIN_GAP_MS) this.#ask(nowMs);
+    this.#asked = false;
+    this.#ask(nowMs);
   }
 
   /** A key frame began: every wish so far is fulfilled. */
@@ -23,13 +25,17 @@ export class KeyFrameRequests {
     this.#wanted = false;
   }
 
-  /** Asks for what was held back by the gap, and again for what has not come. Call it every 50 ms or so. */
-  tick(nowMs: number): void {
-    if (this.#wanted && nowMs - this.#lastSentMs >= MIN_GAP_MS) this.#ask(nowMs);
+  /**
+   * Asks for what could not be asked for before, and again for what has not come. Call it every 50 ms or so.
+   * @param flowing whether the publisher sends at all; a silent one is asked once
+   */
+  tick(nowMs: number, flowing: boolean): void {
+    if (this.#wanted && (flowing || !this.#asked)) this.#ask(nowMs);
   }
 
   #ask(nowMs: number): void {
+    if (nowMs - this.#lastSentMs < MIN_GAP_MS || !this.#send()) return;
+    this.#asked = true;
     this.#lastSentMs = nowMs;
-    this.#send();
   }
 }

@@ -25,6 +25,8 @@ const RECEIVER_REPORT_MS = 1_000;
 /** What a publisher without transport-wide feedback is told it may send. */
 const REMB_BPS = 2_500_000;
 const REMB_INTERVAL_MS = 500;
+/** A publisher that sent nothing for so long is silent (camera off), not slow. */
+const FLOWING_MS = 2_000;
 
 export interface PublicationOptions {
   trackId: string;
@@ -71,7 +73,7 @@ export class Publication {
   #firSequence = 0;
   #lastReportMs = 0;
   #lastRembMs = 0;
-  #lastPacketMs = 0;
+  #lastPacketMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PublicationOptions) {
     this.trackId = options.trackId;
@@ -197,8 +199,8 @@ export class Publication {
 
   /** Reports, repeated requests and REMB. Called every 50 ms or so. */
   tick(nowMs: number): void {
-    if (!this.#track || this.#lastPacketMs === 0) return;
-    this.#keyFrames.tick(nowMs);
+    this.#keyFrames.tick(nowMs, nowMs - this.#lastPacketMs < FLOWING_MS);
+    if (!this.#track || this.#lastPacketMs < 0) return;
     if (this.#nacks.hasMissing) this.#sendNacks(nowMs);
     if (nowMs - this.#lastReportMs >= RECEIVER_REPORT_MS) {
       this.#lastReportMs = nowMs;
@@ -213,7 +215,7 @@ export class Publication {
 
   /** Sends transport-wide feedback of the whole connection; any of its tracks will do. False when this one cannot. */
   sendTransportFeedback(): boolean {
-    if (!this.#track || this.#media.transportSequenceId === 0 || this.#lastPacketMs === 0) return false;
+    if (!this.#track || this.#media.transportSequenceId === 0 || this.#lastPacketMs < 0) return false;
     for (let packet = this.#take(); packet; packet = this.#take()) this.#track.send(packet);
     return true;
   }
@@ -239,7 +241,7 @@ export class Publication {
   }
 
   #switchSource(ssrc: number): void {
-    const first = this.#lastPacketMs === 0 || this.#ssrc === 0;
+    const first = this.#lastPacketMs < 0 || this.#ssrc === 0;
     this.#ssrc = ssrc;
     if (first) return;
     this.#reception = new Reception(this.#codec.clockRate);
@@ -272,10 +274,10 @@ export class Publication {
     this.#track.send(buildNack(FEEDBACK_SSRC, this.#ssrc, due));
   }
 
-  #askForKeyFrame(): void {
-    if (!this.#track || this.#ssrc === 0) return;
+  #askForKeyFrame(): boolean {
+    if (!this.#track?.isOpen || this.#ssrc === 0) return false;
     this.#counters.keyFrameRequestsOut++;
-    this.#track.send(
+    return this.#track.send(
       this.#media.pli ? buildPli(FEEDBACK_SSRC, this.#ssrc) : buildFir(FEEDBACK_SSRC, this.#ssrc, this.#firSequence++),
     );
   }
