@@ -87,8 +87,8 @@ export class TurnBridge {
   }
 
   async close(): Promise<void> {
-    this.#socket.close();
     await this.turn.refresh(0).catch(() => undefined);
     await this.turn.close();
+    this.#socket.close();
   }
 }
