@@ -28,11 +28,14 @@ export class TokenBucket {
   }
 }
 
+const SWEEP_GAP_MS = 1_000;
+
 /** Token buckets by key (a source address, a credential), forgotten once full; never more than `maxKeys`. */
 export class KeyedTokenBuckets {
   readonly #buckets = new Map<string, TokenBucket>();
   readonly #rate: { burst: number; perSec: number };
   readonly #maxKeys: number;
+  #sweptAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(rate: { burst: number; perSec: number }, maxKeys = 100_000) {
     this.#rate = rate;
@@ -43,7 +46,8 @@ export class KeyedTokenBuckets {
   take(key: string, nowMs: number): boolean {
     let bucket = this.#buckets.get(key);
     if (!bucket) {
-      if (this.#buckets.size >= this.#maxKeys) this.sweep(nowMs);
+      // At most once a second: a flood of forged keys must not make every miss walk the table.
+      if (this.#buckets.size >= this.#maxKeys && nowMs - this.#sweptAtMs >= SWEEP_GAP_MS) this.sweep(nowMs);
       if (this.#buckets.size >= this.#maxKeys) return false;
       bucket = new TokenBucket(this.#rate, nowMs);
       this.#buckets.set(key, bucket);
@@ -53,6 +57,7 @@ export class KeyedTokenBuckets {
 
   /** Forgets every key whose bucket is full again. */
   sweep(nowMs: number): void {
+    this.#sweptAtMs = nowMs;
     for (const [key, bucket] of this.#buckets) if (bucket.isFull(nowMs)) this.#buckets.delete(key);
   }
 
