@@ -10,13 +10,15 @@ const INTERVAL_MS = 2_000;
 /** Activity of a busy room is not worth a write more often. */
 const ACTIVITY_STEP_MS = 10_000;
 
+type RoomsContext = Pick<NodeContext, 'config' | 'store' | 'secrets' | 'clock' | 'logger'>;
+
 /** Keeps the rows of the rooms on this node's SFUs up to date, and removes those that are empty for long. */
 export class RoomsTask implements Task {
   readonly name = 'rooms';
-  readonly #context: NodeContext;
+  readonly #context: RoomsContext;
   #ranAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(context: NodeContext) {
+  constructor(context: RoomsContext) {
     this.#context = context;
   }
 

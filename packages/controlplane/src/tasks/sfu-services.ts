@@ -16,6 +16,8 @@ import { SFU_DRAIN_MS, type SfuUnit, sfuUnitOf } from './sfu-unit.ts';
 const KILL_AFTER_MS = SFU_DRAIN_MS + 1_000;
 /** A disabled namespace's clients have nowhere to go. */
 const DISABLE_KILL_AFTER_MS = 2_000;
+/** An SFU that does not answer for so long after its start is told with the reason. */
+const STARTING_MS = 3_000;
 const STOPPING_RECHECK_MS = 100;
 
 type SfuAction = Action &
@@ -154,7 +156,8 @@ export class SfuServicesTask implements Task<SfuAction> {
         details: { peers: health.peers, rooms: health.rooms },
       };
     } catch (thrown) {
-      return down('starting', `it does not answer yet: ${describeError(thrown)}`);
+      if (now - state.startedAtMs < STARTING_MS) return down('starting', 'it is starting');
+      return down('failed', `it does not answer: ${describeError(thrown)}`);
     }
   }
 
