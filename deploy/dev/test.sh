@@ -3,7 +3,7 @@
 . "$(dirname "$0")/prepare.sh"
 
 # <program>:<Debian package that has it>
-NEEDED='chromium:chromium firefox-esr:firefox-esr turnserver:coturn turnutils_uclient:coturn ss:iproute2'
+NEEDED='chromium:chromium firefox-esr:firefox-esr turnserver:coturn turnutils_uclient:coturn turnutils_peer:coturn openssl:openssl'
 
 missing_packages() {
   for pair in $NEEDED; do
