@@ -1,0 +1,150 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { KeyFrameRequests } from './key-frames.ts';
+import { NackTracker } from './nack-tracker.ts';
+import { PacketCache } from './packet-cache.ts';
+import { Reception } from './reception.ts';
+
+describe('NackTracker', () => {
+  test('asks at once for a hole, again until it is filled, and gives up in the end', () => {
+    const tracker = new NackTracker();
+    tracker.record(65_534, 0);
+    tracker.record(2, 10);
+    expect(tracker.due(10)).toEqual([65_535, 0, 1]);
+    expect(tracker.due(20)).toEqual([]);
+    tracker.record(0, 30);
+    expect(tracker.due(70)).toEqual([65_535, 1]);
+    tracker.record(65_535, 75);
+    tracker.record(1, 75);
+    expect(tracker.hasMissing).toBe(false);
+    tracker.record(4, 80);
+    let times = 0;
+    for (let nowMs = 80; nowMs < 5_000; nowMs += 50) times += tracker.due(nowMs).length;
+    expect(times).toBe(10);
+    expect(tracker.hasMissing).toBe(false);
+  });
+
+  test('a hole too large to mend is told as a break of the stream', () => {
+    const tracker = new NackTracker();
+    tracker.record(0, 0);
+    expect(tracker.record(300, 1)).toBe(true);
+    expect(tracker.due(1)).toEqual([]);
+    expect(tracker.record(301, 2)).toBe(false);
+  });
+
+  test('asks for exactly the packets that never came, in any order of arrival', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 0xffff }),
+        fc.array(fc.boolean(), { minLength: 2, maxLength: 100 }),
+        (base, arrived) => {
+          const tracker = new NackTracker();
+          const sequences = arrived.map((_, i) => (base + i) & 0xffff);
+          tracker.record(base, 0);
+          tracker.record(sequences.at(-1) as number, 0);
+          sequences.forEach((sequence, i) => {
+            if (arrived[i]) tracker.record(sequence, 0);
+          });
+          const missing = sequences.filter((_, i) => i > 0 && i < sequences.length - 1 && !arrived[i]);
+          expect(tracker.due(0)).toEqual(missing);
+        },
+      ),
+    );
+  });
+});
+
+describe('KeyFrameRequests', () => {
+  test('many wishes become one request, repeated every half second until a key frame comes', () => {
+    const sent: number[] = [];
+    let nowMs = 0;
+    const requests = new KeyFrameRequests(() => sent.push(nowMs) > 0);
+    for (let i = 0; i < 10; i++) requests.request(nowMs);
+    for (; nowMs <= 1_200; nowMs += 50) requests.tick(nowMs, true);
+    expect(sent).toEqual([0, 500, 1_000]);
+    requests.onKeyFrame();
+    for (; nowMs <= 3_000; nowMs += 50) requests.tick(nowMs, true);
+    expect(sent.length).toBe(3);
+  });
+
+  test('a wish within the gap waits for its end; a silent publisher is asked once; one that cannot be asked yet later', () => {
+    const sent: number[] = [];
+    let nowMs = 0;
+    let isOpen = false;
+    const requests = new KeyFrameRequests(() => isOpen && sent.push(nowMs) > 0);
+    requests.request(nowMs);
+    isOpen = true;
+    nowMs = 50;
+    requests.tick(nowMs, false);
+    for (; nowMs <= 2_000; nowMs += 50) requests.tick(nowMs, false);
+    expect(sent).toEqual([50]);
+    requests.onKeyFrame();
+    requests.request(nowMs);
+    const first = nowMs;
+    nowMs += 100;
+    requests.onKeyFrame();
+    requests.request(nowMs);
+    for (; nowMs <= 4_000; nowMs += 50) requests.tick(nowMs, true);
+    expect(sent.slice(1, 3)).toEqual([first, first + 500]);
+  });
+});
+
+describe('PacketCache', () => {
+  test('gives back the packets it still has and never another one under their number', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 0xffff }),
+        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 0, max: 0xffff }),
+        (base, count, asked) => {
+          const cache = new PacketCache(64);
+          for (let i = 0; i < count; i++) cache.put((base + i) & 0xffff, i, Buffer.from([i]));
+          const index = (asked - base) & 0xffff;
+          const isKept = index < count && index >= count - 64;
+          expect(cache.has(asked)).toBe(isKept);
+          expect(cache.get(asked)).toEqual(
+            isKept ? { packet: Buffer.from([index]), sequence: asked, timestamp: index } : null,
+          );
+        },
+      ),
+    );
+  });
+});
+
+describe('Reception', () => {
+  test('reports loss, highest sequence with cycles and the delay since the sender report (RFC 3550 section 6.4.1)', () => {
+    const reception = new Reception(90_000);
+    expect(reception.report(7, 0)).toBeNull();
+    for (const sequence of [65_534, 65_535, 2, 3]) reception.record(sequence, 0, 0);
+    reception.recordSenderReport(
+      {
+        type: 'sr',
+        ssrc: 7,
+        ntpSeconds: 0x12345678,
+        ntpFraction: 0x9abcdef0,
+        rtpTimestamp: 0,
+        packetCount: 0,
+        octetCount: 0,
+        reports: [],
+      },
+      1_000,
+    );
+    expect(reception.report(7, 1_500)).toMatchObject({
+      ssrc: 7,
+      fractionLost: Math.floor((2 * 256) / 6),
+      packetsLost: 2,
+      highestSequence: 0x10003,
+      lastSenderReport: 0x56789abc,
+      delaySinceLastSenderReport: 32_768,
+    });
+    reception.record(4, 0, 0);
+    expect(reception.report(7, 2_000)).toMatchObject({ fractionLost: 0, packetsLost: 2 });
+  });
+
+  test('jitter follows appendix A.8: constant spacing has none, a late packet adds a sixteenth of its delay', () => {
+    const reception = new Reception(90_000);
+    for (let i = 0; i < 50; i++) reception.record(i, i * 1_800, i * 20);
+    expect(reception.report(1, 0)?.jitter).toBe(0);
+    reception.record(50, 50 * 1_800, 50 * 20 + 16);
+    expect(reception.report(1, 0)?.jitter).toBe(90);
+  });
+});

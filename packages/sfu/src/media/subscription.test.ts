@@ -1,0 +1,178 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
+import { readUplink } from '../rtc/sections.ts';
+import type { RtcTrack } from '../rtc/track.ts';
+import { RtpView, readRtp } from '../rtp/header.ts';
+import { buildNack } from '../rtp/rtcp/build.ts';
+import { rtpPacket, VP8_DELTA, VP8_KEY } from '../testing/test-peer.ts';
+import { MediaCounters } from './counters.ts';
+import { Publication } from './publication.ts';
+import { Subscription } from './subscription.ts';
+
+/** A track that keeps what is sent on it: here the bytes matter, not the network. */
+class KeptTrack {
+  readonly sent: Buffer[] = [];
+  readonly isOpen = true;
+  onPacket: ((packet: Buffer) => void) | null = null;
+  send(packet: Buffer): boolean {
+    this.sent.push(Buffer.from(packet));
+    return true;
+  }
+  get rtp() {
+    return this.sent
+      .filter((packet) => (packet[1] as number) < 192 || (packet[1] as number) > 223)
+      .map((packet) => {
+        const view = new RtpView();
+        readRtp(packet, view);
+        return { ...view, payload: packet.subarray(view.payloadStart, view.payloadEnd) };
+      });
+  }
+}
+
+const SSRC = 50;
+
+function setUp() {
+  const counters = new MediaCounters();
+  const media = readUplink({
+    type: 'video',
+    port: 9,
+    protocol: 'UDP/TLS/RTP/SAVPF',
+    rtp: [
+      { payload: 96, codec: 'VP8', rate: 90_000 },
+      { payload: 97, codec: 'rtx', rate: 90_000 },
+      { payload: 102, codec: 'H264', rate: 90_000 },
+    ],
+    fmtp: [{ payload: 97, config: 'apt=96' }],
+    rtcpFb: [
+      { payload: 96, type: 'nack' },
+      { payload: 96, type: 'nack', subtype: 'pli' },
+    ],
+    ssrcs: [{ id: SSRC, attribute: 'cname', value: 'x' }],
+  });
+  if (!media) throw new Error('nothing to publish');
+  const changes: Publication[] = [];
+  const publication = new Publication({
+    ...{ trackId: 't', peerId: 'p', mid: '0', source: 'camera', muted: false },
+    ...{ media, arrivals: new ArrivalRecorder(), counters },
+    onCodecChange: (changed) => changes.push(changed),
+  });
+  const uplink = new KeptTrack();
+  publication.attach(uplink as unknown as RtcTrack);
+  const subscribe = (payloadType: number, firstSequence: number) => {
+    const track = new KeptTrack();
+    const subscription = new Subscription({
+      publication,
+      mid: 's0',
+      ssrc: 9_000 + payloadType,
+      cname: 'p',
+      counters,
+      firstSequence,
+    });
+    publication.addSubscription(subscription);
+    subscription.activate(track as unknown as RtcTrack, publication.codec, payloadType);
+    return { track, subscription };
+  };
+  const receive = (sequence: number, payload: Buffer, fields: Partial<Parameters<typeof rtpPacket>[0]> = {}) =>
+    publication.receive(
+      rtpPacket({ payloadType: 96, ssrc: SSRC, sequence, timestamp: sequence * 10, marker: false, payload, ...fields }),
+    );
+  return { publication, uplink, subscribe, receive, changes, counters };
+}
+
+test('each subscriber gets the packets under its own SSRC, payload type and numbers, retransmissions too', () => {
+  const { subscribe, receive } = setUp();
+  const one = subscribe(96, 65_535);
+  const two = subscribe(120, 7);
+  receive(500, VP8_KEY);
+  receive(501, VP8_DELTA);
+  receive(502, VP8_DELTA);
+  expect(one.track.rtp.map(({ sequence, ssrc, payloadType }) => [sequence, ssrc, payloadType])).toEqual([
+    [65_535, 9_096, 96],
+    [0, 9_096, 96],
+    [1, 9_096, 96],
+  ]);
+  expect(two.track.rtp.map(({ sequence, timestamp, payloadType }) => [sequence, timestamp, payloadType])).toEqual([
+    [7, 5_000, 120],
+    [8, 5_010, 120],
+    [9, 5_020, 120],
+  ]);
+  one.track.onPacket?.(buildNack(1, 9_096, [0, 2]));
+  expect(one.track.rtp.slice(3)).toMatchObject([
+    { sequence: 0, timestamp: 5_010, ssrc: 9_096, payloadType: 96, payload: VP8_DELTA },
+  ]);
+  expect(two.track.rtp.length).toBe(3);
+});
+
+test("a retransmission on the publisher's RTX stream fills the hole for everyone, once", () => {
+  const { subscribe, receive, uplink } = setUp();
+  const { track } = subscribe(96, 0);
+  receive(10, VP8_KEY);
+  receive(12, VP8_DELTA);
+  const missing = Buffer.concat([Buffer.from([0, 11]), VP8_DELTA]);
+  receive(900, missing, { payloadType: 97, ssrc: 51, timestamp: 110 });
+  receive(901, missing, { payloadType: 97, ssrc: 51, timestamp: 110 });
+  expect(track.rtp.map(({ sequence, timestamp }) => [sequence, timestamp])).toEqual([
+    [0, 100],
+    [2, 120],
+    [1, 110],
+  ]);
+  expect(uplink.sent.filter((packet) => packet[1] === 205).length).toBe(1);
+});
+
+test('a new source behind the same track goes on with continuous numbers and rising time, from its key frame', () => {
+  const { subscribe, receive } = setUp();
+  const { track } = subscribe(96, 0);
+  receive(10, VP8_KEY);
+  receive(11, VP8_DELTA);
+  receive(40_000, VP8_DELTA, { ssrc: 77, timestamp: 4_000_000_000 });
+  receive(40_001, VP8_KEY, { ssrc: 77, timestamp: 4_000_003_000 });
+  receive(40_002, VP8_DELTA, { ssrc: 77, timestamp: 4_000_006_000 });
+  const [, second, third, fourth] = track.rtp;
+  expect(track.rtp.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 3]);
+  expect(third?.timestamp).toBeGreaterThan(second?.timestamp as number);
+  expect(third?.timestamp).toBeLessThan((second?.timestamp as number) + 90_000);
+  expect(fourth?.timestamp).toBe((third?.timestamp as number) + 3_000);
+  track.onPacket?.(buildNack(1, 9_096, [1, 2]));
+  expect(track.rtp.slice(4)).toMatchObject([{ sequence: 2, payload: VP8_KEY }]);
+});
+
+test('another codec of the publisher is told and not forwarded under the old payload type', () => {
+  const { publication, subscribe, receive, changes } = setUp();
+  const { track, subscription } = subscribe(96, 0);
+  receive(10, VP8_KEY);
+  receive(11, Buffer.from([0x65, 1]), { payloadType: 102 });
+  expect(changes).toEqual([publication]);
+  expect(track.rtp.length).toBe(1);
+  subscription.activate(track as unknown as RtcTrack, publication.codec, 103);
+  receive(12, Buffer.from([0x41, 1]), { payloadType: 102 });
+  receive(13, Buffer.from([0x65, 1]), { payloadType: 102 });
+  expect(track.rtp.slice(1)).toMatchObject([{ sequence: 1, payloadType: 103 }]);
+});
+
+test('whatever order packets come in, no sequence number stands for two packets', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 0xffff }),
+      fc.integer({ min: 0, max: 0xffff }),
+      fc.array(fc.record({ ahead: fc.integer({ min: -20, max: 20 }), key: fc.boolean(), toggle: fc.boolean() }), {
+        maxLength: 120,
+      }),
+      (base, firstSequence, steps) => {
+        const { subscribe, receive } = setUp();
+        const { track, subscription } = subscribe(96, firstSequence);
+        let sequence = base;
+        for (const { ahead, key, toggle } of steps) {
+          sequence = (sequence + ahead) & 0xffff;
+          if (toggle) subscription.setEnabled(!subscription.enabled);
+          receive(sequence, key ? VP8_KEY : VP8_DELTA, { timestamp: sequence });
+        }
+        const byNumber = new Map<number, number>();
+        for (const packet of track.rtp) {
+          expect(byNumber.get(packet.sequence) ?? packet.timestamp).toBe(packet.timestamp);
+          byNumber.set(packet.sequence, packet.timestamp);
+        }
+      },
+    ),
+  );
+});
