@@ -113,6 +113,8 @@ export class Negotiation {
   readonly #relays = new Set<string>();
   /** What our unanswered offer said about each downlink. */
   #pending: Map<string, DownlinkMedia | null> | null = null;
+  /** Our DTLS role, also in later offers: with `actpass` Firefox would swap the roles before they are played. */
+  #setup: 'active' | 'passive' = 'active';
   #offerWanted = false;
   #mayOfferAtMs: number;
   #offerTimer: Timer | null = null;
@@ -156,6 +158,7 @@ export class Negotiation {
     this.#checkLines(remote);
     const plan = this.#planUplinks(remote);
     const refused = new Set([...plan].filter(([, line]) => line.refused).map(([mid]) => mid));
+    if (!this.#remoteKnown && remote.sections[0]?.media.setup === 'active') this.#setup = 'passive';
     this.#setRemote('offer', writeForNative(remote, refused));
     this.#noteCandidates(remote);
     if (this.#pending) this.#offerWanted = true;
@@ -163,7 +166,7 @@ export class Negotiation {
     const outcome = this.#applyUplinks(remote, plan);
     for (const section of remote.sections) this.#learnDownlinkState(section);
     const native = this.#connection.createLocal('answer');
-    const answer = writeForPeer(native, (mid) => this.#section(mid, remote));
+    const answer = writeForPeer(native, this.#setup, (mid) => this.#section(mid, remote));
     this.#mayOfferAtMs = 0;
     // Only after the caller has sent the answer: an offer that overtakes it meets the peer's own, and is ignored.
     if (this.#offerWanted) this.requestOffer();
@@ -314,8 +317,7 @@ export class Negotiation {
       this.#pending = pending;
       this.#answerTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => this.repeatOffer());
       this.#mayOfferAtMs = this.#options.clock.monotonic() + OFFER_GAP_MS;
-      const setup = this.#remoteKnown ? undefined : 'active';
-      this.#events.sendOffer(writeForPeer(native, (mid) => this.#section(mid), setup));
+      this.#events.sendOffer(writeForPeer(native, this.#setup, (mid) => this.#section(mid)));
     } catch (thrown) {
       this.#events.onFault(thrown);
     }
@@ -453,10 +455,18 @@ export class Negotiation {
     }
     if (line.dead || offered?.rejected) return null;
     const media = remote ? line.agreed : (line.wanted ?? line.agreed);
-    if (!media) return line.last ? { ...idleSection(line.last), direction: 'inactive' } : null;
-    const sends = remote ? line.wanted === media && offered?.receives === true : line.wanted !== null;
-    return { ...downlinkSection(media), direction: sends ? 'sendonly' : 'inactive' };
+    if (!media && !line.last) return null;
+    const section = media ? downlinkSection(media) : idleSection(line.last as DownlinkMedia);
+    const sends =
+      media !== null && (remote ? line.wanted === media && offered?.receives === true : line.wanted !== null);
+    return { ...(offered ? withinOffer(section, offered.media) : section), direction: sends ? 'sendonly' : 'inactive' };
   }
+}
+
+// An answer names only what was offered (RFC 3264 section 6.1, RFC 8285 section 6).
+function withinOffer(section: Partial<SdpMedia>, offered: SdpMedia): Partial<SdpMedia> {
+  const isOffered = (uri: string, value: number) => offered.ext?.some((ext) => ext.uri === uri && ext.value === value);
+  return { ...section, ext: (section.ext ?? []).filter(({ uri, value }) => isOffered(uri, value)) };
 }
 
 // A free m-line still needs a codec to be well-formed: the one it carried last.

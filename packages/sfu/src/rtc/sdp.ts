@@ -123,13 +123,13 @@ export type LocalSection = (Partial<SdpMedia> & { direction: NonNullable<SdpMedi
 
 /**
  * Our description for the peer, without `a=end-of-candidates` (see RtcConnection.setRemote): ICE, DTLS and candidates from libdatachannel's, everything about media from ours.
+ * @param setup our DTLS role
  * @param sectionOf by mid; undefined keeps libdatachannel's section (data channels)
- * @param setup replaces `a=setup`
  */
 export function writeForPeer(
   nativeSdp: string,
+  setup: 'active' | 'passive',
   sectionOf: (mid: string) => LocalSection | undefined,
-  setup?: 'active',
 ): string {
   const session = parse(nativeSdp);
   const bundled: string[] = [];
@@ -138,7 +138,7 @@ export function writeForPeer(
     const section = sectionOf(mid);
     if (section === null) return { ...refusedSection(native), mid };
     if (native.port !== 0) bundled.push(mid);
-    const transport = setup === undefined ? native : { ...native, setup };
+    const transport = { ...native, setup };
     if (section === undefined) return transport;
     return {
       type: native.type,
