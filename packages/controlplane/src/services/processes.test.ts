@@ -7,6 +7,7 @@ import { silentLogger } from '@orama/core';
 import { waitFor } from '@orama/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runningUnits } from './find-units.ts';
+import { readProcess } from './proc.ts';
 import { ProcessServices, stopAllServices } from './processes.ts';
 import type { ServiceExit } from './service-manager.ts';
 
@@ -37,14 +38,8 @@ const nextExit = () => {
   });
   return promise;
 };
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** A zombie counts as gone. */
+const isAlive = async (pid: number) => (await readProcess(pid)) !== null;
 
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'orama-services-'));
@@ -105,7 +100,7 @@ test('stop kills a unit that does not end in time, also over a restart of the ma
   services.close();
   services = await open();
   const pid = pidOf();
-  await waitFor('the unit to be killed', () => !isAlive(pid));
+  await waitFor('the unit to be killed', async () => !(await isAlive(pid)));
 });
 
 test('a new manager adopts running units and is told of their end at once', async () => {
@@ -144,7 +139,7 @@ test('a pid that another program got since is neither adopted nor killed', async
   services = await open();
   expect(await services.list()).toEqual([]);
   await services.stopAll(0);
-  expect(isAlive(innocent.pid as number)).toBe(true);
+  expect(await isAlive(innocent.pid as number)).toBe(true);
   innocent.kill('SIGKILL');
   await once(innocent, 'exit');
 });
@@ -173,7 +168,7 @@ test('stopAllServices leaves no process, stubborn ones included', async () => {
   const pids = [pidOf(), pidOf('orama-test@two')];
   services.close();
   await stopAllServices(dataDir, 300, silentLogger);
-  expect(pids.filter(isAlive)).toEqual([]);
+  expect(await Promise.all(pids.map(isAlive))).toEqual([false, false]);
 });
 
 test('a large log is set aside at the next start, and forget removes what is left of a unit', async () => {
