@@ -13,10 +13,14 @@ import { FlowWatch, pairTotals } from './flow-watch.ts';
 import type { LocalTrack } from './local-track.ts';
 import { Negotiator } from './negotiator.ts';
 
-/** ICE may be `disconnected` for so long before the media counts as lost. */
-const DISCONNECTED_GRACE_MS = 2_000;
-/** From the first finished negotiation to the first media connection. */
-const CONNECT_TIMEOUT_MS = 15_000;
+/** How long the media may be in each phase on its way, and what went wrong when it is longer. */
+const PHASES = {
+  /** From the first finished negotiation to a path. */
+  connecting: { limitMs: 10_000, problem: 'no media path within 10 s' },
+  /** From a path to media keys (DTLS). */
+  handshake: { limitMs: 5_000, problem: 'the media encryption was not set up within 5 s' },
+  disconnected: { limitMs: 2_000, problem: 'the media path broke' },
+} as const;
 const FLOW_POLL_MS = 1_000;
 /** A track that an answer leaves out is explained by an `error` that follows at once, from servers that explain. */
 const REASON_WAIT_MS = 500;
@@ -60,6 +64,7 @@ export class MediaSession {
   readonly #flow = new FlowWatch();
   #flowTimer: Timer | undefined;
   #watch: Timer | undefined;
+  #phase: 'new' | keyof typeof PHASES | 'connected' = 'new';
   #iceError: string | undefined;
   #closed = false;
 
@@ -194,11 +199,7 @@ export class MediaSession {
   }
 
   #onStable(side: 'offerer' | 'answerer'): void {
-    if (this.pc.connectionState === 'new' || this.pc.connectionState === 'connecting') {
-      this.#watch ??= this.#clock.after(CONNECT_TIMEOUT_MS, () =>
-        this.#fail(this.#mediaError(`no media path within ${CONNECT_TIMEOUT_MS / 1000} s`)),
-      );
-    }
+    if (this.#phase === 'new') this.#enter('connecting');
     if (side === 'offerer') this.#settlePublished();
     this.#handlers.onReceiversChanged();
   }
@@ -254,16 +255,21 @@ export class MediaSession {
     const { iceConnectionState, connectionState } = this.pc;
     if (iceConnectionState === 'failed') this.#fail(this.#mediaError('no working media path to the server'));
     else if (connectionState === 'failed') this.#fail(this.#mediaError('the media encryption could not be set up'));
-    else if (iceConnectionState === 'disconnected') {
-      this.#watch?.cancel();
-      this.#watch = this.#clock.after(DISCONNECTED_GRACE_MS, () =>
-        this.#fail(this.#mediaError('the media path broke')),
-      );
-    } else if (connectionState === 'connected') {
-      this.#watch?.cancel();
-      this.#watch = undefined;
+    else if (iceConnectionState === 'disconnected') this.#enter('disconnected');
+    else if (connectionState === 'connected') this.#enter('connected');
+    else if (iceConnectionState === 'connected' || iceConnectionState === 'completed') this.#enter('handshake');
+  }
+
+  #enter(phase: keyof typeof PHASES | 'connected'): void {
+    if (phase === this.#phase) return;
+    this.#phase = phase;
+    this.#watch?.cancel();
+    if (phase === 'connected') {
       this.#flowTimer ??= this.#clock.every(FLOW_POLL_MS, () => void this.#pollFlow());
       this.#handlers.onConnected();
+    } else {
+      const { limitMs, problem } = PHASES[phase];
+      this.#watch = this.#clock.after(limitMs, () => this.#fail(this.#mediaError(problem)));
     }
   }
 
