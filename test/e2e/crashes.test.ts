@@ -37,7 +37,8 @@ afterAll(async () => {
 
 /** Both pages see and hear each other, again or still. */
 async function callGoesOn(): Promise<void> {
-  await Promise.all(pages.map((page) => page.waitMedia(1, { timeoutMs: 30_000 })));
+  const { ms } = await timed(() => Promise.all(pages.map((page) => page.waitMedia(1, { timeoutMs: 30_000 }))));
+  console.log(`both see and hear each other again after ${Math.round(ms)} ms`);
 }
 
 async function roomNode(): Promise<number> {
