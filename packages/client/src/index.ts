@@ -7,4 +7,5 @@ export { connect } from './room/connect.ts';
 export type { ConnectOptions, Credential, Platform } from './room/options.ts';
 export type { RemoteParticipant, RemoteTrack } from './room/participants.ts';
 export { DEFAULT_RECONNECT_POLICY, type ReconnectPolicy } from './room/reconnect-policy.ts';
-export { Room, type RoomEvents, type RoomState, type SubscriptionOptions } from './room/room.ts';
+export { Room } from './room/room.ts';
+export type { RoomEvents, RoomState, SubscriptionOptions } from './room/room-events.ts';

@@ -1,6 +1,5 @@
 import {
   type ClientFrame,
-  type ClientFrameOf,
   iceServerOf,
   type ServerFrame,
   type ServerFrameOf,
@@ -12,6 +11,7 @@ import type { Platform } from '../room/options.ts';
 import { FlowWatch, pairTotals } from './flow-watch.ts';
 import type { LocalTrack } from './local-track.ts';
 import { Negotiator } from './negotiator.ts';
+import { Senders, type SendersHandlers } from './senders.ts';
 
 /** How long the media may be in each phase on its way, and what went wrong when it is longer. */
 const PHASES = {
@@ -22,31 +22,22 @@ const PHASES = {
   disconnected: { limitMs: 2_000, problem: 'the media path broke' },
 } as const;
 const FLOW_POLL_MS = 1_000;
-/** A track that an answer leaves out is explained by an `error` that follows at once, from servers that explain. */
-const REASON_WAIT_MS = 500;
+/** Errors that explain why an answer left tracks out. */
 const EXPLANATIONS: Record<string, ClientErrorCode> = {
   too_many_tracks: 'too_many_tracks',
   forbidden: 'not_allowed',
 };
 
-export interface MediaHandlers {
+export interface MediaHandlers extends SendersHandlers {
   send(frame: ClientFrame): void;
   /** Media is connected, for the first time or again. */
   onConnected(): void;
   /** m-lines may have come or gone: look at `receiving()` again. */
   onReceiversChanged(): void;
-  /** A published track is in the session, or was refused. */
-  onPublished(track: LocalTrack): void;
-  onRefused(track: LocalTrack, error: ClientError): void;
   /** An error that turned out to be about something else. */
   onUnrelatedError(frame: ServerFrameOf<'error'>): void;
   /** The session is dead; a new one is needed. Called once. */
   onFailed(error: ClientError): void;
-}
-
-interface Sending {
-  transceiver: RTCRtpTransceiver;
-  state: 'new' | 'offered' | 'accepted';
 }
 
 /** One RTCPeerConnection with the SFU, everything bundled on it. Lives until its media fails or the room is left. */
@@ -56,11 +47,7 @@ export class MediaSession {
   readonly #handlers: MediaHandlers;
   readonly #clock: Platform['clock'];
   readonly #forceRelay: boolean;
-  readonly #sending = new Map<LocalTrack, Sending>();
-  readonly #idle: RTCRtpTransceiver[] = [];
-  /** Tracks that the last answer left out, until the server has said why. */
-  #unexplained: LocalTrack[] = [];
-  #reasonTimer: Timer | undefined;
+  readonly #senders: Senders;
   readonly #flow = new FlowWatch();
   #flowTimer: Timer | undefined;
   #watch: Timer | undefined;
@@ -78,11 +65,15 @@ export class MediaSession {
     this.#clock = platform.clock;
     this.#forceRelay = forceRelay;
     this.pc = new platform.RTCPeerConnection(this.#configuration(credentials));
+    this.#senders = new Senders(this.pc, platform.clock, handlers);
     this.#negotiator = new Negotiator(this.pc, platform.clock, {
       send: (frame) => handlers.send(frame),
-      describeTracks: () => this.#describeTracks(),
+      describeTracks: () => this.#senders.describe(),
       onStable: (side) => this.#onStable(side),
-      onRefused: (error) => this.#onRefused(error),
+      onRefused: (error) => {
+        // An offer that adds nothing must be accepted; when it is not, the two sides disagree about the session.
+        if (!this.#senders.refuse(error)) this.#fail(error);
+      },
       onFailure: (error) => this.#fail(error),
     });
     this.pc.onicecandidate = ({ candidate }) => {
@@ -99,18 +90,15 @@ export class MediaSession {
   }
 
   /** Adds tracks to the session; one offer follows for all of them. */
-  publish(tracks: Iterable<LocalTrack>): void {
-    for (const track of tracks) this.#sending.set(track, { transceiver: this.#transceiverFor(track), state: 'new' });
-    if (this.#sending.size > 0) this.#negotiator.request();
+  publish(tracks: readonly LocalTrack[]): void {
+    if (this.#closed) return;
+    for (const track of tracks) this.#senders.add(track);
+    if (tracks.length > 0) this.#negotiator.request();
   }
 
   /** Takes a track out of the session. */
   unpublish(track: LocalTrack): void {
-    const sending = this.#sending.get(track);
-    if (!sending || this.#closed) return;
-    this.#sending.delete(track);
-    this.#retire(sending.transceiver);
-    this.#negotiator.request();
+    if (!this.#closed && this.#senders.remove(track)) this.#negotiator.request();
   }
 
   /** The media of `mid`, once it is negotiated and as long as it is received. */
@@ -122,8 +110,7 @@ export class MediaSession {
 
   /** The published track on `mid`. */
   sentOn(mid: string): LocalTrack | undefined {
-    for (const [track, { transceiver }] of this.#sending) if (transceiver.mid === mid) return track;
-    return undefined;
+    return this.#senders.on(mid);
   }
 
   /** Handles frames of the negotiation; true when `frame` was one. */
@@ -151,7 +138,7 @@ export class MediaSession {
     this.#closed = true;
     this.#watch?.cancel();
     this.#flowTimer?.cancel();
-    this.#reasonTimer?.cancel();
+    this.#senders.close();
     this.#negotiator.close();
     this.pc.onicecandidate = null;
     this.pc.onicecandidateerror = null;
@@ -159,26 +146,6 @@ export class MediaSession {
     this.pc.onconnectionstatechange = null;
     this.pc.ontrack = null;
     this.pc.close();
-  }
-
-  #transceiverFor(track: LocalTrack): RTCRtpTransceiver {
-    // An m-line can never leave a session, so one that an unpublished track left behind is used again.
-    const idle = this.#idle.find((t) => t.receiver.track.kind === track.kind && t.currentDirection === 'inactive');
-    if (!idle) {
-      const encoding = track.maxBitrateBps === undefined ? {} : { maxBitrate: track.maxBitrateBps };
-      return this.pc.addTransceiver(track.mediaStreamTrack, { direction: 'sendonly', sendEncodings: [encoding] });
-    }
-    this.#idle.splice(this.#idle.indexOf(idle), 1);
-    idle.direction = 'sendonly';
-    // It only fails on a closed connection, and then the next session publishes the track.
-    idle.sender.replaceTrack(track.mediaStreamTrack).catch(() => {});
-    return idle;
-  }
-
-  #retire(transceiver: RTCRtpTransceiver): void {
-    transceiver.direction = 'inactive';
-    transceiver.sender.replaceTrack(null).catch(() => {});
-    this.#idle.push(transceiver);
   }
 
   #configuration(credentials: TurnCredentials | undefined): RTCConfiguration {
@@ -189,38 +156,10 @@ export class MediaSession {
     };
   }
 
-  #describeTracks(): NonNullable<ClientFrameOf<'offer'>['tracks']> {
-    return [...this.#sending].flatMap(([{ source, muted }, sending]) => {
-      const { mid } = sending.transceiver;
-      if (mid === null) return [];
-      if (sending.state === 'new') sending.state = 'offered';
-      return [{ mid, source, muted }];
-    });
-  }
-
   #onStable(side: 'offerer' | 'answerer'): void {
     if (this.#phase === 'new') this.#enter('connecting');
-    if (side === 'offerer') this.#settlePublished();
+    if (side === 'offerer') this.#senders.settle();
     this.#handlers.onReceiversChanged();
-  }
-
-  #settlePublished(): void {
-    for (const [track, sending] of [...this.#sending]) {
-      if (sending.state !== 'offered') continue;
-      if (sending.transceiver.currentDirection === 'sendonly') {
-        sending.state = 'accepted';
-        tune(sending.transceiver.sender, track);
-        this.#handlers.onPublished(track);
-      } else {
-        this.#sending.delete(track);
-        this.#retire(sending.transceiver);
-        this.#unexplained.push(track);
-      }
-    }
-    if (this.#unexplained.length === 0) return;
-    this.#reasonTimer ??= this.#clock.after(REASON_WAIT_MS, () =>
-      this.#explain(new ClientError('negotiation_failed', 'the server did not accept the track')),
-    );
   }
 
   #receiveError(frame: ServerFrameOf<'error'>): boolean {
@@ -228,27 +167,10 @@ export class MediaSession {
     if (!code) return this.#negotiator.receiveError(frame);
     // The answer that it explains came just before and may not be applied yet.
     this.#negotiator.afterwards(() => {
-      if (this.#unexplained.length === 0) this.#handlers.onUnrelatedError(frame);
-      else this.#explain(new ClientError(code, frame.message, { hint: frame.hint }));
+      const explained = this.#senders.explain(new ClientError(code, frame.message, { hint: frame.hint }));
+      if (!explained) this.#handlers.onUnrelatedError(frame);
     });
     return true;
-  }
-
-  #explain(error: ClientError): void {
-    this.#reasonTimer?.cancel();
-    this.#reasonTimer = undefined;
-    for (const track of this.#unexplained.splice(0)) this.#handlers.onRefused(track, error);
-  }
-
-  #onRefused(error: ClientError): void {
-    const pending = [...this.#sending].filter(([, { state }]) => state === 'offered');
-    // An offer that adds nothing must be accepted; when it is not, the two sides disagree about the session.
-    if (pending.length === 0) this.#fail(error);
-    for (const [track, { transceiver }] of pending) {
-      this.#sending.delete(track);
-      transceiver.stop();
-      this.#handlers.onRefused(track, error);
-    }
   }
 
   #onStateChange(): void {
@@ -290,15 +212,4 @@ export class MediaSession {
     this.close();
     this.#handlers.onFailed(error);
   }
-}
-
-/** Applies what the publisher asked for; a browser that does not know a field ignores it or refuses, both harmless. */
-function tune(sender: RTCRtpSender, track: LocalTrack): void {
-  if (track.kind !== 'video') return;
-  const parameters = sender.getParameters();
-  for (const encoding of parameters.encodings) {
-    if (track.maxBitrateBps !== undefined) encoding.maxBitrate = track.maxBitrateBps;
-  }
-  parameters.degradationPreference = track.degradationPreference;
-  sender.setParameters(parameters).catch(() => {});
 }

@@ -1,4 +1,4 @@
-import type { ClientFrameOf, ServerFrame, ServerFrameOf, TurnCredentials } from '@orama/protocol';
+import type { ServerFrame, ServerFrameOf, TurnCredentials } from '@orama/protocol';
 import { type Clock, systemClock, type Timer } from '../clock.ts';
 import { Emitter } from '../emitter.ts';
 import { ClientError, describeError } from '../errors.ts';
@@ -9,41 +9,11 @@ import { Connection } from './connection.ts';
 import type { ConnectOptions, Platform } from './options.ts';
 import { type ParticipantChange, Participants, type RemoteParticipant, type RemoteTrack } from './participants.ts';
 import { DEFAULT_RECONNECT_POLICY } from './reconnect-policy.ts';
+import type { RoomEvents, RoomState, SubscriptionOptions } from './room-events.ts';
 
 const STATS_EVERY_MS = 1_000;
 /** Where clients may send without TURN, the connection does not wait longer than this for credentials. */
 const CREDENTIALS_WAIT_MS = 1_000;
-
-export type RoomState = 'connecting' | 'connected' | 'reconnecting' | 'disconnected';
-
-/** Limits of a subscription; what is left out is as good as the network allows. */
-export type SubscriptionOptions = Partial<Pick<ClientFrameOf<'subscribe'>, 'maxLayer' | 'maxFps' | 'priority'>>;
-
-export interface RoomEvents {
-  'participant-joined': [participant: RemoteParticipant];
-  /** `reason` is the server's, or `reconnected` when we joined anew and everybody is about to be announced again. */
-  'participant-left': [participant: RemoteParticipant, reason: string];
-  /** The media of a track is there: `track.mediaStreamTrack` can be attached to an element. */
-  'track-added': [track: RemoteTrack, participant: RemoteParticipant];
-  'track-removed': [track: RemoteTrack, participant: RemoteParticipant];
-  /** Muted or unmuted. */
-  'track-updated': [track: RemoteTrack, participant: RemoteParticipant];
-  /** One of ours changed; `forced` when the room's owner muted it. */
-  'local-track-updated': [track: LocalTrack, change: { forced: boolean }];
-  /** One of ours is no longer published: it ended, or the server refused it. */
-  'local-track-removed': [track: LocalTrack, reason: ClientError | undefined];
-  /** The connection or the media broke; the room comes back by itself. */
-  reconnecting: [info: { reason: ClientError; attempt: number }];
-  /** Back. When `resumed` is false, everybody has been announced anew, with new peer ids. */
-  reconnected: [info: { resumed: boolean }];
-  /** Over, with the one reason why. */
-  disconnected: [reason: ClientError];
-  data: [message: { data: unknown; from: RemoteParticipant | undefined; fromPeerId: string; direct: boolean }];
-  /** The server refused a single request; the call goes on. */
-  warning: [error: { code: string; message: string }];
-  /** Once a second while somebody listens. */
-  stats: [stats: RoomStats];
-}
 
 interface Publication {
   settled: boolean;
@@ -290,7 +260,7 @@ export class Room extends Emitter<RoomEvents> {
       this.#end(new ClientError('media_failed', message, { cause: thrown }));
       return;
     }
-    this.#media.publish(this.#publications.keys());
+    this.#media.publish(this.localTracks);
   }
 
   #openMedia(forceRelay: boolean): MediaSession {

@@ -1,0 +1,36 @@
+import type { ClientFrameOf } from '@orama/protocol';
+import type { ClientError } from '../errors.ts';
+import type { LocalTrack } from '../media/local-track.ts';
+import type { RoomStats } from '../media/stats.ts';
+import type { RemoteParticipant, RemoteTrack } from './participants.ts';
+
+export type RoomState = 'connecting' | 'connected' | 'reconnecting' | 'disconnected';
+
+/** Limits of a subscription; what is left out is as good as the network allows. */
+export type SubscriptionOptions = Partial<Pick<ClientFrameOf<'subscribe'>, 'maxLayer' | 'maxFps' | 'priority'>>;
+
+export interface RoomEvents {
+  'participant-joined': [participant: RemoteParticipant];
+  /** `reason` is the server's, or `reconnected` when we joined anew and everybody is about to be announced again. */
+  'participant-left': [participant: RemoteParticipant, reason: string];
+  /** The media of a track is there: `track.mediaStreamTrack` can be attached to an element. */
+  'track-added': [track: RemoteTrack, participant: RemoteParticipant];
+  'track-removed': [track: RemoteTrack, participant: RemoteParticipant];
+  /** Muted or unmuted. */
+  'track-updated': [track: RemoteTrack, participant: RemoteParticipant];
+  /** One of ours changed; `forced` when the room's owner muted it. */
+  'local-track-updated': [track: LocalTrack, change: { forced: boolean }];
+  /** One of ours is no longer published: it ended, or the server refused it. */
+  'local-track-removed': [track: LocalTrack, reason: ClientError | undefined];
+  /** The connection or the media broke; the room comes back by itself. */
+  reconnecting: [info: { reason: ClientError; attempt: number }];
+  /** Back. When `resumed` is false, everybody has been announced anew, with new peer ids. */
+  reconnected: [info: { resumed: boolean }];
+  /** Over, with the one reason why. */
+  disconnected: [reason: ClientError];
+  data: [message: { data: unknown; from: RemoteParticipant | undefined; fromPeerId: string; direct: boolean }];
+  /** The server refused a single request; the call goes on. */
+  warning: [error: { code: string; message: string }];
+  /** Once a second while somebody listens. */
+  stats: [stats: RoomStats];
+}
