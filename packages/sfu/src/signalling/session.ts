@@ -47,7 +47,8 @@ export class Session implements Outlet {
   readonly #joinTimer: Timer;
   readonly #heartbeat: Timer;
   #peer: Peer | null = null;
-  #leave: (() => void) | null = null;
+  #leave: ((reason: 'left' | 'protocol-error') => void) | null = null;
+  #brokeProtocol = false;
   #lastSignMs: number;
   #closed = false;
 
@@ -73,7 +74,11 @@ export class Session implements Outlet {
     socket.on('message', (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary));
     socket.on('pong', () => this.#noteLife());
     socket.on('ping', () => this.#noteLife());
-    socket.on('error', (thrown) => this.#logger.debug({ err: thrown }, 'signalling socket failed'));
+    socket.on('error', (thrown: Error & { code?: string }) => {
+      // Such as a frame beyond every limit; the WebSocket layer has closed the socket.
+      this.#brokeProtocol = thrown.code?.startsWith('WS_ERR_') === true;
+      this.#logger.debug({ err: thrown }, 'signalling socket failed');
+    });
     socket.on('close', (code) => this.#ended(code));
   }
 
@@ -170,7 +175,7 @@ export class Session implements Outlet {
     });
     this.#joinTimer.cancel();
     this.#peer = joined.peer;
-    this.#leave = () => joined.room.leave(joined.peer, 'left');
+    this.#leave = (reason) => joined.room.leave(joined.peer, reason);
   }
 
   // Told in-band, because a browser reads no status of its own; closed where going on makes no sense.
@@ -181,7 +186,7 @@ export class Session implements Outlet {
     if (error.closeCode === undefined) return;
     const leave = this.#leave;
     this.close(error.closeCode, error.code);
-    leave?.();
+    leave?.('protocol-error');
   }
 
   #takeFrame(): void {
@@ -209,7 +214,8 @@ export class Session implements Outlet {
     const leave = this.#leave;
     this.#peer = null;
     this.#leave = null;
-    if (LEAVING_CODES.has(code)) leave?.();
+    if (this.#brokeProtocol) leave?.('protocol-error');
+    else if (LEAVING_CODES.has(code)) leave?.('left');
     else peer?.detach(this);
   }
 }
