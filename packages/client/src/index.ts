@@ -5,7 +5,7 @@ export { LocalTrack, type PublishOptions } from './media/local-track.ts';
 export type { InboundStats, OutboundStats, PairStats, RoomStats } from './media/stats.ts';
 export { connect } from './room/connect.ts';
 export type { ConnectOptions, Credential, Platform } from './room/options.ts';
-export type { RemoteParticipant, RemoteTrack } from './room/participants.ts';
+export type { ReceivedTrack, RemoteParticipant, RemoteTrack } from './room/participants.ts';
 export { DEFAULT_RECONNECT_POLICY, type ReconnectPolicy } from './room/reconnect-policy.ts';
 export { Room } from './room/room.ts';
 export type { RoomEvents, RoomState, SubscriptionOptions } from './room/room-events.ts';

@@ -11,6 +11,9 @@ export interface RemoteTrack {
   readonly mediaStreamTrack: MediaStreamTrack | undefined;
 }
 
+/** A track whose media has arrived. */
+export type ReceivedTrack = RemoteTrack & { readonly mediaStreamTrack: MediaStreamTrack };
+
 /** Somebody else in the room. A new `peerId` each time they join. */
 export interface RemoteParticipant {
   readonly peerId: string;
@@ -34,7 +37,8 @@ interface ParticipantEntry extends RemoteParticipant {
 export type ParticipantChange =
   | { type: 'participant-joined'; participant: RemoteParticipant }
   | { type: 'participant-left'; participant: RemoteParticipant; reason: string }
-  | { type: 'track-added' | 'track-removed' | 'track-updated'; track: RemoteTrack };
+  | { type: 'track-added'; track: ReceivedTrack }
+  | { type: 'track-removed' | 'track-updated'; track: RemoteTrack };
 
 /**
  * The others and their tracks, as the frames tell. A track is reported as added when both are known, in whichever
@@ -99,8 +103,7 @@ export class Participants {
       const media = entry.mid === undefined ? undefined : receiving(entry.mid);
       if (media === entry.mediaStreamTrack || !media) continue;
       if (entry.mediaStreamTrack) this.#report({ type: 'track-removed', track: { ...entry } });
-      entry.mediaStreamTrack = media;
-      this.#report({ type: 'track-added', track: entry });
+      this.#report({ type: 'track-added', track: Object.assign(entry, { mediaStreamTrack: media }) });
     }
   }
 

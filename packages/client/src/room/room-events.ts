@@ -2,7 +2,7 @@ import type { ClientFrameOf } from '@orama/protocol';
 import type { ClientError } from '../errors.ts';
 import type { LocalTrack } from '../media/local-track.ts';
 import type { RoomStats } from '../media/stats.ts';
-import type { RemoteParticipant, RemoteTrack } from './participants.ts';
+import type { ReceivedTrack, RemoteParticipant, RemoteTrack } from './participants.ts';
 
 export type RoomState = 'connecting' | 'connected' | 'reconnecting' | 'disconnected';
 
@@ -13,8 +13,8 @@ export interface RoomEvents {
   'participant-joined': [participant: RemoteParticipant];
   /** `reason` is the server's, or `reconnected` when we joined anew and everybody is about to be announced again. */
   'participant-left': [participant: RemoteParticipant, reason: string];
-  /** The media of a track is there: `track.mediaStreamTrack` can be attached to an element. */
-  'track-added': [track: RemoteTrack, participant: RemoteParticipant];
+  /** The media of a track is there and can be attached to an element. */
+  'track-added': [track: ReceivedTrack, participant: RemoteParticipant];
   'track-removed': [track: RemoteTrack, participant: RemoteParticipant];
   /** Muted or unmuted. */
   'track-updated': [track: RemoteTrack, participant: RemoteParticipant];

@@ -310,6 +310,7 @@ export class Room extends Emitter<RoomEvents> {
   #onChange(change: ParticipantChange): void {
     if (change.type === 'participant-joined') this.emit(change.type, change.participant);
     else if (change.type === 'participant-left') this.emit(change.type, change.participant, change.reason);
+    else if (change.type === 'track-added') this.emit(change.type, change.track, change.track.participant);
     else this.emit(change.type, change.track, change.track.participant);
   }
 
