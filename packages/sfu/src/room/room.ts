@@ -191,6 +191,18 @@ export class Room implements PeerHost {
     for (const peer of this.#peers.values()) peer.send(frame);
   }
 
+  /** Every peer's periodic work; a fault ends that peer only. */
+  tick(nowMs: number, withTransportFeedback: boolean): void {
+    for (const peer of this.#peers.values()) {
+      try {
+        peer.tick(nowMs, withTransportFeedback);
+      } catch (thrown) {
+        this.#logger.error({ err: thrown, peer: peer.id }, 'peer ended by a fault of ours');
+        this.leave(peer, 'protocol-error');
+      }
+    }
+  }
+
   /** How the gateway lists the room. */
   describe(): SfuRoom {
     const participants = [...this.#peers.values()].map((peer) => ({

@@ -98,7 +98,7 @@ export class Rooms {
 
   /** Every peer's periodic work. */
   tick(nowMs: number, withTransportFeedback: boolean): void {
-    for (const room of this.#rooms.values()) for (const peer of room.peers) peer.tick(nowMs, withTransportFeedback);
+    for (const room of this.#rooms.values()) room.tick(nowMs, withTransportFeedback);
   }
 
   /** Removes rooms that have been empty for a while, and bans that are over. */

@@ -22,6 +22,8 @@ const OFFER_GAP_MS = 120;
 /** An offer unanswered for so long is taken back and made anew. */
 const ANSWER_TIMEOUT_MS = 10_000;
 const MAX_RELAYS = 256;
+/** M-lines a peer may bring, used or not. */
+const MAX_UPLINK_SECTIONS = 64;
 
 /** A track for the peer to receive. */
 export interface DownlinkSpec {
@@ -168,6 +170,8 @@ export class Negotiation {
     const native = this.#connection.createLocal('answer');
     const answer = writeForPeer(native, this.#setup, (mid) => this.#section(mid, remote));
     this.#mayOfferAtMs = 0;
+    this.#offerTimer?.cancel();
+    this.#offerTimer = null;
     // Only after the caller has sent the answer: an offer that overtakes it meets the peer's own, and is ignored.
     if (this.#offerWanted) this.requestOffer();
     return { ...outcome, answer };
@@ -330,7 +334,11 @@ export class Negotiation {
 
   #takeBack(): void {
     this.#endPending();
-    this.#connection.rollback();
+    try {
+      this.#connection.rollback();
+    } catch (thrown) {
+      this.#events.onFault(thrown);
+    }
   }
 
   #endPending(): void {
@@ -359,9 +367,12 @@ export class Negotiation {
   }
 
   #checkLines(remote: RemoteDescription): void {
+    let own = 0;
     for (const { mid } of remote.sections) {
-      if (!this.#lines.has(mid) && /^s\d+$/.test(mid))
-        throw new PeerError('INVALID_REQUEST', `the mid ${mid} is one of the server's own names`);
+      if (this.#lines.get(mid)?.way === 'down') continue;
+      if (/^s\d+$/.test(mid)) throw new PeerError('INVALID_REQUEST', `the mid ${mid} is one of the server's own names`);
+      if (++own > MAX_UPLINK_SECTIONS)
+        throw new PeerError('INVALID_REQUEST', `the offer has more than ${MAX_UPLINK_SECTIONS} m-lines of its own`);
     }
   }
 

@@ -1,0 +1,259 @@
+import { PeerError, VirtualClock } from '@orama/core';
+import fc from 'fast-check';
+import { parse } from 'sdp-transform';
+import { afterEach, expect, test } from 'vitest';
+import { browserOffer, type OfferedLine } from '../testing/browser-offer.ts';
+import type { Codec } from './codecs.ts';
+import { Negotiation } from './negotiation.ts';
+
+const VP8: Codec = {
+  ...{ name: 'VP8', clockRate: 90_000, channels: 1, payloadType: 96, fmtp: '' },
+  ...{ rtxPayloadType: undefined, feedback: [], key: 'vp8/90000/1;' },
+};
+const open: Negotiation[] = [];
+afterEach(() => {
+  for (const negotiation of open.splice(0)) negotiation.close();
+});
+
+function create(maxUplinks = 16) {
+  const clock = new VirtualClock();
+  const offers: string[] = [];
+  const faults: unknown[] = [];
+  const negotiation = new Negotiation(
+    { connection: { name: 'n', address: '127.82.254.1' }, clock, forceRelay: true, maxUplinks },
+    {
+      sendOffer: (sdp) => offers.push(sdp),
+      sendCandidate: () => {},
+      onUplinkTrack: () => {},
+      onState: () => {},
+      onFault: (thrown) => faults.push(thrown),
+    },
+  );
+  open.push(negotiation);
+  const refused: string[] = [];
+  const add = (trackId: string) =>
+    negotiation.addDownlink({
+      ...{ kind: 'video', codec: VP8, cname: 'c', streamId: 's', trackId },
+      onReady: () => {},
+      onRefused: () => refused.push(trackId),
+    });
+  /** Lets microtasks and the pacing of offers pass. */
+  const settle = async (ms = 200) => {
+    await Promise.resolve();
+    clock.advance(ms);
+  };
+  return { negotiation, clock, offers, faults, refused, add, settle };
+}
+
+const directions = (sdp: string) =>
+  Object.fromEntries(parse(sdp).media.map(({ mid, direction, port }) => [String(mid), port === 0 ? 'off' : direction]));
+/** What a browser answers to an offer of ours: the same m-lines the other way round. */
+const answerTo = (sdp: string, change: (line: OfferedLine) => OfferedLine = (line) => line) =>
+  browserOffer(
+    parse(sdp).media.map(({ mid, type, direction, port }) =>
+      change({
+        kind: type as 'video',
+        mid: String(mid),
+        port: port === 0 ? 0 : 9,
+        direction: direction === 'sendonly' ? 'recvonly' : direction === 'recvonly' ? 'sendonly' : 'inactive',
+      }),
+    ),
+    'passive',
+  );
+
+test('an offer is answered with what is accepted, in its order; the DTLS client is always us', () => {
+  const { negotiation } = create();
+  const outcome = negotiation.handleOffer(
+    browserOffer([
+      { kind: 'audio', mid: '0', ssrc: 10 },
+      { kind: 'video', mid: '1', ssrc: 20 },
+      { kind: 'video', mid: '2', direction: 'recvonly' },
+      { kind: 'video', mid: '3', attributes: ['a=rtpmap:100 H265/90000'] },
+      { kind: 'application', mid: '4' },
+    ]),
+  );
+  expect(directions(outcome.answer)).toMatchObject({ 0: 'recvonly', 1: 'recvonly', 2: 'inactive', 3: 'off' });
+  expect(outcome.added.map(({ mid }) => mid)).toEqual(['0', '1']);
+  expect(outcome.refused).toEqual(['3']);
+  expect(parse(outcome.answer).media.map(({ setup }) => setup)).toEqual([
+    'active',
+    'active',
+    'active',
+    undefined,
+    'active',
+  ]);
+});
+
+test('a track that is paused, taken back and sent again is told as removed and added', () => {
+  const { negotiation } = create();
+  const offer = (direction: string) =>
+    negotiation.handleOffer(
+      browserOffer([
+        { kind: 'audio', mid: '0', direction, ssrc: 10 },
+        { kind: 'video', mid: '1', ssrc: 20 },
+      ]),
+    );
+  expect(offer('recvonly').added.map(({ mid }) => mid)).toEqual(['1']);
+  expect(offer('sendonly')).toMatchObject({ added: [{ mid: '0' }], changed: [{ mid: '1' }], removed: [] });
+  const paused = offer('inactive');
+  expect(paused.removed).toEqual(['0']);
+  expect(directions(paused.answer)).toEqual({ 0: 'inactive', 1: 'recvonly' });
+});
+
+test('only as many tracks as allowed are accepted', () => {
+  const { negotiation } = create(1);
+  const outcome = negotiation.handleOffer(
+    browserOffer([
+      { kind: 'audio', mid: '0' },
+      { kind: 'video', mid: '1' },
+    ]),
+  );
+  expect(directions(outcome.answer)).toEqual({ 0: 'recvonly', 1: 'inactive' });
+  expect(outcome.refused).toEqual(['1']);
+});
+
+test('everything that happens in one turn goes into one offer, which follows the first offer of the client', async () => {
+  const { negotiation, offers, add, settle } = create();
+  add('one');
+  add('two');
+  await settle(50);
+  expect(offers).toEqual([]);
+  negotiation.handleOffer(browserOffer([{ kind: 'audio', mid: '0' }]));
+  // Never before the answer, which the caller sends.
+  expect(offers).toEqual([]);
+  await settle(0);
+  expect(offers.map(directions)).toEqual([{ 0: 'recvonly', s0: 'sendonly', s1: 'sendonly' }]);
+  add('three');
+  await settle();
+  expect(offers.length).toBe(1);
+  negotiation.handleAnswer(answerTo(offers[0] as string));
+  await settle();
+  expect(offers.slice(1).map(directions)).toEqual([{ 0: 'recvonly', s0: 'sendonly', s1: 'sendonly', s2: 'sendonly' }]);
+});
+
+test('a client that publishes nothing is offered to after a moment, with our role and without candidates', async () => {
+  const { offers, add, settle } = create();
+  add('one');
+  await settle(100);
+  expect(offers.length).toBe(1);
+  expect(parse(offers[0] as string).media[0]).toMatchObject({ setup: 'active', direction: 'sendonly' });
+  expect(offers[0]).not.toMatch(/candidate/);
+});
+
+test('an offer that crosses ours is answered, and ours is made again with everything in it', async () => {
+  const { negotiation, offers, faults, add, settle } = create();
+  negotiation.handleOffer(browserOffer([{ kind: 'audio', mid: '0' }]));
+  add('one');
+  await settle();
+  expect(offers.length).toBe(1);
+  const { answer } = negotiation.handleOffer(
+    browserOffer([
+      { kind: 'audio', mid: '0' },
+      { kind: 'video', mid: '1' },
+    ]),
+  );
+  expect(directions(answer)).toEqual({ 0: 'recvonly', 1: 'recvonly' });
+  await settle();
+  expect(offers.slice(1).map(directions)).toEqual([{ 0: 'recvonly', 1: 'recvonly', s0: 'sendonly' }]);
+  negotiation.handleAnswer(answerTo(offers[1] as string));
+  expect(negotiation.isOffering).toBe(false);
+  expect(faults).toEqual([]);
+});
+
+test('an offer that is never answered is taken back and made again', async () => {
+  const { negotiation, offers, add, settle } = create();
+  negotiation.handleOffer(browserOffer([{ kind: 'audio', mid: '0' }]));
+  add('one');
+  await settle();
+  await settle(10_000);
+  await settle();
+  expect(offers.length).toBe(2);
+  negotiation.handleAnswer(answerTo(offers[1] as string));
+});
+
+test('a freed m-line goes inactive, then carries the next track; a stopped one is never used again', async () => {
+  const { negotiation, offers, refused, add, settle } = create();
+  negotiation.handleOffer(browserOffer([{ kind: 'audio', mid: '0' }]));
+  const one = add('one');
+  await settle();
+  negotiation.handleAnswer(answerTo(offers[0] as string));
+  negotiation.removeDownlink(one.mid);
+  await settle();
+  expect(directions(offers[1] as string)).toEqual({ 0: 'recvonly', s0: 'inactive' });
+  const early = add('while the line is still being freed');
+  expect(early.mid).toBe('s1');
+  negotiation.handleAnswer(answerTo(offers[1] as string));
+  await settle();
+  const two = add('two');
+  expect(two.mid).toBe('s0');
+  expect(two.ssrc).not.toBe(one.ssrc);
+  negotiation.handleAnswer(answerTo(offers[2] as string));
+  await settle();
+  negotiation.handleAnswer(answerTo(offers[3] as string, (line) => (line.mid === 's0' ? { ...line, port: 0 } : line)));
+  expect(refused).toContain('two');
+  expect(add('three').mid).toBe('s2');
+  await settle();
+  expect(directions(offers[4] as string)).toMatchObject({ s0: 'off', s2: 'sendonly' });
+});
+
+test('a subscriber that cannot decode the codec refuses the track', async () => {
+  const { negotiation, offers, refused, add, settle } = create();
+  add('one');
+  await settle(100);
+  negotiation.handleAnswer(
+    answerTo(offers[0] as string, (line) => ({ ...line, attributes: ['a=rtpmap:98 H264/90000'] })),
+  );
+  expect(refused).toEqual(['one']);
+});
+
+test('answers nobody asked for, for other m-lines, and mids of ours are refused', async () => {
+  const { negotiation, offers, add, settle } = create();
+  expect(() => negotiation.handleAnswer(browserOffer([{ kind: 'audio', mid: '0' }]))).toThrow(/no offer to answer/);
+  expect(() => negotiation.handleOffer(browserOffer([{ kind: 'video', mid: 's7' }]))).toThrow(/server's own names/);
+  const many = Array.from({ length: 65 }, (_, i) => ({ kind: 'audio' as const, mid: `${i}`, direction: 'inactive' }));
+  expect(() => negotiation.handleOffer(browserOffer(many))).toThrow(/more than 64/);
+  add('one');
+  await settle(100);
+  expect(offers.length).toBe(1);
+  expect(() => negotiation.handleAnswer(browserOffer([{ kind: 'video', mid: 'other' }], 'passive'))).toThrow(
+    /leaves out the m-line s0/,
+  );
+});
+
+test('candidates: malformed ones are refused, those past TURN are of no use while relaying is forced', () => {
+  const { negotiation } = create();
+  expect(negotiation.handleCandidate('')).toBe(true);
+  expect(negotiation.handleCandidate('candidate:1 1 udp 1 203.0.113.9 5000 typ relay raddr 0.0.0.0 rport 0')).toBe(
+    true,
+  );
+  expect(negotiation.handleCandidate('candidate:1 1 udp 1 192.168.0.9 5000 typ host')).toBe(false);
+  expect(() => negotiation.handleCandidate('nonsense')).toThrow(PeerError);
+});
+
+test('damaged offers and answers end in a PeerError or in a description, never in anything else', () => {
+  const lines = browserOffer([
+    { kind: 'audio', mid: '0', ssrc: 5 },
+    { kind: 'video', mid: '1', ssrc: 7 },
+  ]).split('\r\n');
+  const mutation = fc.record({ at: fc.nat(lines.length - 1), text: fc.string({ maxLength: 20 }), cut: fc.nat(60) });
+  fc.assert(
+    fc.property(fc.array(mutation, { minLength: 1, maxLength: 4 }), (mutations) => {
+      const { negotiation, faults } = create();
+      const mutated = [...lines];
+      for (const { at, text, cut } of mutations) mutated[at] = (mutated[at] as string).slice(0, cut) + text;
+      for (const apply of [
+        () => negotiation.handleOffer(mutated.join('\r\n')),
+        () => negotiation.handleAnswer(mutated.join('\r\n')),
+      ]) {
+        try {
+          apply();
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(PeerError);
+        }
+      }
+      negotiation.close();
+      expect(faults).toEqual([]);
+    }),
+    { numRuns: 60 },
+  );
+});

@@ -1,0 +1,115 @@
+import { parse } from 'sdp-transform';
+import { expect, test } from 'vitest';
+import { browserOffer, type OfferedLine } from '../testing/browser-offer.ts';
+import { type Codec, PayloadTypes, readCodecs } from './codecs.ts';
+import { downlinkSection, readUplink, uplinkSection } from './sections.ts';
+
+const mediaOf = (line: Partial<OfferedLine> = {}) => {
+  const [media] = parse(browserOffer([{ kind: 'video', mid: '0', ssrc: 500, ...line }])).media;
+  if (!media) throw new Error('no media');
+  return media;
+};
+
+test('readCodecs keeps what can be forwarded, in the order of the offer, with its retransmissions', () => {
+  expect(
+    readCodecs(mediaOf()).map(({ name, payloadType, rtxPayloadType }) => [name, payloadType, rtxPayloadType]),
+  ).toEqual([
+    ['VP8', 96, 97],
+    ['H264', 103, undefined],
+    ['AV1', 35, undefined],
+  ]);
+  expect(readCodecs(mediaOf({ kind: 'audio' })).map(({ name, channels }) => [name, channels])).toEqual([['opus', 2]]);
+});
+
+test('two configurations of a codec that one decoder plays have one key', () => {
+  const keyOf = (name: string, fmtp: string) =>
+    readCodecs(mediaOf({ attributes: [`a=rtpmap:100 ${name}/90000`, `a=fmtp:100 ${fmtp}`] }))[0]?.key;
+  expect(keyOf('H264', 'packetization-mode=1;profile-level-id=42001F')).toBe(
+    keyOf('h264', 'profile-level-id=42001f; packetization-mode=1;level-asymmetry-allowed=1'),
+  );
+  expect(keyOf('H264', 'packetization-mode=0;profile-level-id=42001f')).toBe(keyOf('H264', 'profile-level-id=42001f'));
+  expect(keyOf('H264', 'packetization-mode=1;profile-level-id=640c1f')).not.toBe(
+    keyOf('H264', 'packetization-mode=1;profile-level-id=42001f'),
+  );
+  expect(keyOf('VP9', 'profile-id=2')).not.toBe(keyOf('VP9', 'profile-id=0'));
+  expect(keyOf('VP8', 'x-google-start-bitrate=900')).toBe(keyOf('VP8', 'max-fs=12288'));
+});
+
+test('PayloadTypes never gives one number two meanings', () => {
+  const types = new PayloadTypes();
+  types.learn(mediaOf());
+  const codec = (name: string, payloadType: number): Codec => ({
+    ...{ name, payloadType, clockRate: 90_000, channels: 1, fmtp: '', rtxPayloadType: undefined, feedback: [] },
+    key: `${name.toLowerCase()}/90000/1;${name === 'VP9' ? 'profile-id=0' : ''}`,
+  });
+  expect(types.assign(codec('VP8', 120))).toBe(96);
+  // 103 is the peer's H264: VP9 of a publisher that uses 103 for it moves on.
+  const moved = types.assign(codec('VP9', 103));
+  expect([96, 97, 103, 116, 35]).not.toContain(moved);
+  expect(types.assign(codec('VP9', 98))).toBe(moved);
+});
+
+test('readUplink chooses transport-wide feedback where it is offered, else REMB', () => {
+  const both = readUplink(mediaOf());
+  expect(both).toMatchObject({ ssrc: 500, nack: true, pli: true, remb: false, transportSequenceId: 3 });
+  expect(both?.codecs[0]?.feedback).not.toContain('goog-remb');
+  const old = readUplink(
+    mediaOf({
+      attributes: ['a=rtpmap:96 VP8/90000', 'a=rtcp-fb:96 goog-remb', 'a=rtcp-fb:96 ccm fir', 'a=rtcp-fb:96 nack'],
+    }),
+  );
+  expect(old).toMatchObject({ remb: true, pli: false, transportSequenceId: 0 });
+});
+
+test('readUplink forwards audio level and orientation, keeps mid for itself, and refuses an id that would mean two things', () => {
+  const video = readUplink(mediaOf());
+  expect(video?.extensions.map(({ value }) => value).sort((a, b) => a - b)).toEqual([3, 4, 13]);
+  expect([video?.extensionIds[13], video?.extensionIds[4], video?.extensionIds[3]]).toEqual([13, 0, 0]);
+  const odd = readUplink(
+    mediaOf({
+      attributes: [
+        'a=rtpmap:96 VP8/90000',
+        'a=extmap:13 urn:ietf:params:rtp-hdrext:sdes:mid',
+        'a=extmap:7 urn:3gpp:video-orientation',
+      ],
+    }),
+  );
+  expect(odd?.extensions).toEqual([{ value: 7, uri: 'urn:3gpp:video-orientation' }]);
+  expect(odd?.extensionIds[7]).toBe(13);
+});
+
+test('readUplink is null where nothing can be forwarded', () => {
+  expect(readUplink(mediaOf({ attributes: ['a=rtpmap:100 H265/90000'] }))).toBeNull();
+  expect(readUplink(mediaOf({ kind: 'audio', attributes: ['a=rtpmap:9 G722/8000'] }))).toBeNull();
+});
+
+test('the answer for an uplink names the accepted codecs with their retransmissions and a start bitrate for Chromium', () => {
+  const media = readUplink(mediaOf());
+  if (!media) throw new Error('nothing read');
+  const section = uplinkSection(media);
+  expect(section.payloads).toBe('96 97 103 35');
+  expect(section.fmtp).toContainEqual({ payload: 97, config: 'apt=96' });
+  expect(section.fmtp?.find(({ payload }) => payload === 96)?.config).toContain('x-google-start-bitrate');
+  expect(section.ext).toEqual(media.extensions);
+});
+
+test("a downlink names the publisher's codec under the subscriber's number, and the stream it belongs to", () => {
+  const [codec] = readCodecs(mediaOf());
+  if (!codec) throw new Error('no codec');
+  const section = downlinkSection({
+    kind: 'video',
+    codec,
+    payloadType: 120,
+    ssrc: 77,
+    cname: 'p_1',
+    streamId: 'p_1',
+    trackId: 't_1',
+  });
+  expect(section).toMatchObject({
+    payloads: '120',
+    rtp: [{ payload: 120, codec: 'VP8', rate: 90_000 }],
+    msid: [{ id: 'p_1', appdata: 't_1' }],
+    ext: [{ value: 13, uri: 'urn:3gpp:video-orientation' }],
+  });
+  expect(section.ssrcs?.[0]).toEqual({ id: 77, attribute: 'cname', value: 'p_1' });
+});
