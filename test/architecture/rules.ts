@@ -51,7 +51,8 @@ const BROWSER_SIDE = ['packages/protocol/src/', 'packages/client/src/', 'package
 const ENVIRONMENT_READERS = ['packages/core/src/config/', 'cmd/orama/src/settings.ts'];
 
 const startsWithAny = (text: string, prefixes: readonly string[]) => prefixes.some((prefix) => text.startsWith(prefix));
-const isTest = (file: SourceFile) => file.path.endsWith('.test.ts') || file.path.startsWith('test/');
+/** Tests, and what they share: `testing/` folders, which no build takes in. */
+const isTest = ({ path }: SourceFile) => /\.test\.ts$|^test\/|\/testing\//.test(path);
 
 /** `@scope/name/deep` → `@scope/name`; `name/deep` → `name`. */
 export function packageNameOf(specifier: string): string {
@@ -80,7 +81,9 @@ function manifestViolations(each: WorkspacePackage, files: SourceFile[]): Violat
   for (const file of own) {
     for (const name of file.imports.map(packageNameOf)) {
       const external = !name.startsWith('.') && !name.startsWith('node:');
-      const forTests = isTest(file) && (name === 'vitest' || name === 'fast-check' || each.folder === 'test');
+      const forTests =
+        isTest(file) &&
+        (name === 'vitest' || name === 'fast-check' || each.folder === 'test' || name === '@orama/testkit');
       if (external && !forTests && !declared.has(name) && name !== each.name) {
         found.push({ where: file.path, rule: `imports ${name}, which ${where} does not name` });
       }

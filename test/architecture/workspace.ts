@@ -58,7 +58,12 @@ export function readPackages(): WorkspacePackage[] {
 
 /** Every TypeScript file of the workspace, tests included; without this folder, which holds broken examples. */
 export function readSources(): SourceFile[] {
-  const patterns = ['packages/*/src/**/*.ts', 'packages/*/*.ts', 'cmd/*/src/**/*.ts', 'test/**/*.ts'];
+  const patterns = [
+    'packages/*/{src,testing}/**/*.ts',
+    'packages/*/*.ts',
+    'cmd/*/{src,testing}/**/*.ts',
+    'test/**/*.ts',
+  ];
   return globSync(patterns, { cwd: ROOT, exclude: ['**/node_modules/**', '**/dist/**'] })
     .filter((path) => !path.endsWith('.d.ts') && !path.startsWith('test/architecture/'))
     .map((path) => new SourceFile(path, readFileSync(join(ROOT, path), 'utf8')));
