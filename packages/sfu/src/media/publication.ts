@@ -17,7 +17,7 @@ import { Reception } from './reception.ts';
 import type { Subscription } from './subscription.ts';
 
 /** Our SSRC as a sender of RTCP towards publishers. */
-export const FEEDBACK_SSRC = 1;
+const FEEDBACK_SSRC = 1;
 const FEEDBACK_SDES = buildSdes(FEEDBACK_SSRC, 'orama-sfu');
 const VIDEO_CACHE_PACKETS = 512;
 const AUDIO_CACHE_PACKETS = 64;

@@ -371,7 +371,7 @@ export class Peer {
 
   #requireRelay(): void {
     if (this.#closed || this.#negotiation.isRelayed() !== false) return;
-    this.send({ type: 'error', code: 'relay_required', message: 'media must come through TURN in this namespace' });
+    this.send({ type: 'error', code: 'forbidden', message: 'media must come through TURN in this namespace' });
     this.#host.leave(this, 'protocol-error');
   }
 

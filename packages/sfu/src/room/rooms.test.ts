@@ -129,7 +129,7 @@ describe('Rooms', () => {
     const viewer = await TestPeer.join(forced);
     const direct = await TestPeer.join(forced);
     await direct.publish(MICROPHONE);
-    await direct.next('error', ({ code }) => code === 'relay_required');
+    await direct.next('error', ({ code, message }) => code === 'forbidden' && message.includes('TURN'));
     await viewer.next('peer-left', ({ peerId }) => peerId === direct.id);
     await Promise.all([viewer.end(), direct.end()]);
     await forced.sfu.stop();

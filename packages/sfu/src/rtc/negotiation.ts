@@ -38,7 +38,7 @@ export interface DownlinkSpec {
   onRefused: () => void;
 }
 
-export interface UplinkChange {
+interface UplinkChange {
   mid: string;
   media: UplinkMedia;
 }

@@ -1,5 +1,5 @@
 /** Smallest RTP header (RFC 3550 section 5.1), in bytes. */
-export const RTP_HEADER_BYTES = 12;
+const RTP_HEADER_BYTES = 12;
 
 /** Where things stand in one RTP packet. One object is filled again for every packet, so that reading allocates nothing. */
 export class RtpView {

@@ -26,34 +26,34 @@ export interface SenderReport {
   octetCount: number;
   reports: ReportBlock[];
 }
-export interface ReceiverReport {
+interface ReceiverReport {
   type: 'rr';
   ssrc: number;
   reports: ReportBlock[];
 }
-export interface SourceDescription {
+interface SourceDescription {
   type: 'sdes';
   /** Only CNAME items are kept. */
   chunks: { ssrc: number; cname: string }[];
 }
-export interface Goodbye {
+interface Goodbye {
   type: 'bye';
   ssrcs: number[];
 }
 /** Picture loss indication, RFC 4585 section 6.3.1. */
-export interface PictureLossIndication {
+interface PictureLossIndication {
   type: 'pli';
   senderSsrc: number;
   mediaSsrc: number;
 }
 /** Full intra request, RFC 5104 section 4.3.1. */
-export interface FullIntraRequest {
+interface FullIntraRequest {
   type: 'fir';
   senderSsrc: number;
   entries: { ssrc: number; sequence: number }[];
 }
 /** Generic NACK, RFC 4585 section 6.2.1. */
-export interface NegativeAck {
+interface NegativeAck {
   type: 'nack';
   senderSsrc: number;
   mediaSsrc: number;
@@ -61,7 +61,7 @@ export interface NegativeAck {
   sequences: number[];
 }
 /** Receiver estimated maximum bitrate, draft-alvestrand-rmcat-remb-03 section 2.2. */
-export interface ReceiverBitrate {
+interface ReceiverBitrate {
   type: 'remb';
   senderSsrc: number;
   bitrateBps: number;
@@ -81,7 +81,7 @@ export interface TransportFeedbackPacket {
   arrivalsUs: (number | null)[];
 }
 /** Anything else, kept so that nothing is silently lost from a count. */
-export interface OtherRtcp {
+interface OtherRtcp {
   type: 'other';
   packetType: number;
 }
