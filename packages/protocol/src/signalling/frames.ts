@@ -191,6 +191,7 @@ export const SIGNALLING_ERRORS = [
   'sfu_unavailable',
   'capacity',
   'draining',
+  'media_failed',
   'internal',
 ] as const;
 export type SignallingErrorCode = (typeof SIGNALLING_ERRORS)[number];
