@@ -40,7 +40,7 @@ const IMPORTERS: Record<string, readonly string[]> = {
   'puppeteer-core': ['packages/testkit/src/browser/'],
   pino: ['packages/core/src/'],
   'prom-client': ['packages/core/src/'],
-  ws: ['packages/gateway/src/', 'packages/sfu/src/signalling/', 'packages/testkit/src/'],
+  ws: ['packages/gateway/src/', 'packages/sfu/src/signalling/', 'packages/sfu/src/testing/', 'packages/testkit/src/'],
   vite: ['packages/call-page/'],
 };
 
