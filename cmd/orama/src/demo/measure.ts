@@ -135,5 +135,10 @@ export function summarize(timesMs: number[]): Times {
   const sorted = timesMs.map(Math.round).sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   const median = sorted.length % 2 === 1 ? sorted[middle] : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
-  return { count: sorted.length, medianMs: Math.round(median ?? 0), worstMs: sorted.at(-1) ?? 0, allMs: timesMs.map(Math.round) };
+  return {
+    count: sorted.length,
+    medianMs: Math.round(median ?? 0),
+    worstMs: sorted.at(-1) ?? 0,
+    allMs: timesMs.map(Math.round),
+  };
 }
