@@ -55,7 +55,7 @@ const startsWithAny = (text: string, prefixes: readonly string[]) => prefixes.so
 const isTest = ({ path }: SourceFile) => /\.test\.ts$|^test\/|\/testing\//.test(path);
 
 /** `@scope/name/deep` → `@scope/name`; `name/deep` → `name`. */
-export function packageNameOf(specifier: string): string {
+function packageNameOf(specifier: string): string {
   return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
 }
 
