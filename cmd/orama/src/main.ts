@@ -9,6 +9,11 @@ import { commandPath, createProgram } from './program.ts';
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
+// Whoever reads the output may go before its end, as "head" does; there is nobody left to write for.
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed),
+);
+
 const argv = process.argv.slice(2);
 const program = createProgram(version);
 

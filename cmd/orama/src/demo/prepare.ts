@@ -10,9 +10,11 @@ import { lockHolder } from '../dev/lock.ts';
 import type { DevState } from '../dev/state.ts';
 import type { Progress } from '../output/progress.ts';
 import { readDevState } from '../settings.ts';
+import { pause } from '../wait.ts';
 import { watchOperation } from '../watch-operation.ts';
 
 const ENABLE_TIMEOUT_SEC = 60;
+const POLL_MS = 200;
 
 /** A namespace that is ready for a call. */
 export interface Demo {
@@ -31,7 +33,7 @@ interface DemoCluster {
 
 /**
  * Makes sure that a local cluster runs, that the namespace exists and that WebRTC is on for it.
- * @param onStart called before a cluster is started, not when one runs already
+ * @param onStart called once a cluster was started for this; not when one ran already
  */
 export async function prepareDemo(
   context: Context,
@@ -72,8 +74,8 @@ async function joinOrStart(
   progress: Progress,
   onStart: () => void,
 ): Promise<DemoCluster> {
-  const running = lockHolder(dataDir) ? readDevState(dataDir) : undefined;
-  if (running?.state === 'ready') {
+  const running = await waitForRunning(dataDir, signal, progress);
+  if (running) {
     progress.step(`joined the cluster that runs on ${dataDir}`);
     return { state: running, release: async () => {} };
   }
@@ -83,10 +85,21 @@ async function joinOrStart(
     loopbackPrefix: options.loopbackPrefix ?? earlier.loopbackPrefix,
     httpPort: options.httpPort ?? earlier.httpPort,
   };
-  if (!running) onStart();
   const cluster = await startDetached({ dataDir, settings, signal, onProgress: (text) => progress.update(text) });
+  onStart();
   progress.step(`cluster of ${cluster.state.nodes.length} nodes, data in ${dataDir}`);
   return cluster;
+}
+
+/** The cluster that runs there already, once it is ready; undefined when none does. */
+async function waitForRunning(dataDir: string, signal: AbortSignal, progress: Progress): Promise<DevState | undefined> {
+  while (lockHolder(dataDir)) {
+    const state = readDevState(dataDir);
+    if (state?.state === 'ready') return state;
+    progress.update(`the cluster on ${dataDir} is ${state?.state ?? 'starting'}, waiting`);
+    await pause(POLL_MS, signal);
+  }
+  return undefined;
 }
 
 /** Creates the namespace unless it exists; the file with its owner API key. */

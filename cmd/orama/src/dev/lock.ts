@@ -21,7 +21,7 @@ export class DevLock {
   static acquire(dataDir: string): DevLock {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const owner = identify(process.pid);
-    if (!owner) throw new UserError('INTERNAL', 'this process does not find itself in /proc');
+    if (!owner) throw new UserError('UNAVAILABLE', 'a local cluster needs Linux: there is no /proc here');
     const file = lockFile(dataDir);
     // A link appears whole or not at all, so nobody ever reads half a lock.
     const candidate = `${file}.${owner.pid}`;

@@ -35,7 +35,7 @@ export function demoCommand(): Command {
 
 async function runDemo(context: Context, options: DemoOptions): Promise<void> {
   const { output, settings } = context;
-  // What this command started is stopped by it, whatever happens; a cluster that ran before is left alone.
+  // A cluster that this command started is stopped by it, whatever happens; one that ran before is left alone.
   let started = false;
   try {
     await withInterrupt(async (signal) => {
