@@ -87,6 +87,12 @@ export class Subscription {
     if (this.#enabled) this.publication.requestKeyFrame(performance.now());
   }
 
+  /** The subscriber takes nothing for now; `activate` goes on. */
+  deactivate(): void {
+    if (this.#track) this.#track.onPacket = null;
+    this.#track = null;
+  }
+
   /** Pauses or resumes without negotiating. */
   setEnabled(enabled: boolean): void {
     if (this.#enabled === enabled) return;
@@ -147,12 +153,6 @@ export class Subscription {
         buildSdes(this.ssrc, this.cname),
       ]),
     );
-  }
-
-  /** Stops forwarding; the m-line may be used for another subscription. */
-  close(): void {
-    if (this.#track) this.#track.onPacket = null;
-    this.#track = null;
   }
 
   #align(view: RtpView, nowMs: number): void {

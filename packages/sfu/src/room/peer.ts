@@ -199,8 +199,10 @@ export class Peer {
       streamId,
       trackId: publication.trackId,
       onReady: (track, codec, payloadType) => subscription?.activate(track, codec, payloadType),
-      onRefused: () =>
-        this.#logger.info({ track: publication.trackId, reason: 'refused by the subscriber' }, 'track not received'),
+      onStopped: () => {
+        subscription?.deactivate();
+        this.#logger.info({ track: publication.trackId, reason: 'refused by the subscriber' }, 'track not received');
+      },
     });
     const firstSequence = randomBytes(2).readUInt16BE() >> 1;
     subscription = new Subscription({ publication, mid, ssrc, cname, counters, firstSequence });
@@ -215,7 +217,7 @@ export class Peer {
     if (!subscription) return;
     this.#received.delete(publication.trackId);
     publication.removeSubscription(subscription);
-    subscription.close();
+    subscription.deactivate();
     if (this.#closed) return;
     this.#negotiation.removeDownlink(subscription.mid);
     const { trackId, peerId, kind } = publication;
@@ -259,7 +261,7 @@ export class Peer {
     this.#outlet = null;
     for (const subscription of this.#received.values()) {
       subscription.publication.removeSubscription(subscription);
-      subscription.close();
+      subscription.deactivate();
     }
     this.#received.clear();
     for (const publication of this.#published.values()) publication.close();

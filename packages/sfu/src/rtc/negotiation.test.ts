@@ -35,7 +35,7 @@ function create(maxUplinks = 16) {
     negotiation.addDownlink({
       ...{ kind: 'video', codec: VP8, cname: 'c', streamId: 's', trackId },
       onReady: () => {},
-      onRefused: () => refused.push(trackId),
+      onStopped: () => refused.push(trackId),
     });
   /** Lets microtasks and the pacing of offers pass. */
   const settle = async (ms = 200) => {
@@ -194,6 +194,20 @@ test('a freed m-line goes inactive, then carries the next track; a stopped one i
   expect(add('three').mid).toBe('s2');
   await settle();
   expect(directions(offers[4] as string)).toMatchObject({ s0: 'off', s2: 'sendonly' });
+});
+
+test('a subscriber that pauses an m-line in its own offer gets nothing until it takes the pause back', async () => {
+  const { negotiation, offers, refused, add, settle } = create();
+  const publish: OfferedLine = { kind: 'audio', mid: '0' };
+  negotiation.handleOffer(browserOffer([publish]));
+  add('one');
+  await settle();
+  negotiation.handleAnswer(answerTo(offers[0] as string));
+  const offer = (direction: string) =>
+    directions(negotiation.handleOffer(browserOffer([publish, { kind: 'video', mid: 's0', direction }])).answer).s0;
+  expect(offer('inactive')).toBe('inactive');
+  expect(refused).toEqual(['one']);
+  expect(offer('recvonly')).toBe('sendonly');
 });
 
 test('a subscriber that cannot decode the codec refuses the track', async () => {

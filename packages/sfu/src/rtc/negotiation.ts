@@ -1,18 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { type Clock, PeerError, type Timer } from '@orama/core';
-import type { SdpCandidate, SdpMedia } from 'sdp-transform';
-import { type Codec, PayloadTypes } from './codecs.ts';
+import type { SdpCandidate } from 'sdp-transform';
+import type { Codec } from './codecs.ts';
 import { RtcConnection, type RtcConnectionOptions, type RtcState } from './connection.ts';
-import {
-  type LocalSection,
-  parseCandidate,
-  type RemoteDescription,
-  type RemoteSection,
-  readDescription,
-  writeForNative,
-  writeForPeer,
-} from './sdp.ts';
-import { type DownlinkMedia, downlinkSection, readUplink, type UplinkMedia, uplinkSection } from './sections.ts';
+import { type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
+import { parseCandidate, type RemoteDescription, readDescription, writeForNative, writeForPeer } from './sdp.ts';
+import type { DownlinkMedia } from './sections.ts';
 import type { RtcTrack } from './track.ts';
 
 /** How long our first offer waits for the client's, so that the two do not cross on every join. */
@@ -22,35 +14,10 @@ const OFFER_GAP_MS = 120;
 /** An offer unanswered for so long is taken back and made anew. */
 const ANSWER_TIMEOUT_MS = 10_000;
 const MAX_RELAYS = 256;
-/** M-lines a peer may bring, used or not. */
-const MAX_UPLINK_SECTIONS = 64;
 
-/** A track for the peer to receive. */
-export interface DownlinkSpec {
-  kind: 'audio' | 'video';
-  codec: Codec;
-  cname: string;
-  streamId: string;
-  trackId: string;
-  /** The peer accepted and packets can be sent. Called again when the codec was changed. */
-  onReady: (track: RtcTrack, codec: Codec, payloadType: number) => void;
-  /** The peer refused the m-line or cannot decode the codec. */
-  onRefused: () => void;
-}
-
-interface UplinkChange {
-  mid: string;
-  media: UplinkMedia;
-}
-
-/** What an offer of the peer changed. */
-export interface OfferOutcome {
+/** What an offer of the peer changed, and our answer. */
+export interface OfferOutcome extends UplinkOutcome {
   answer: string;
-  added: UplinkChange[];
-  changed: UplinkChange[];
-  removed: string[];
-  /** Mids whose media was not accepted: over the limit, or nothing that can be forwarded. */
-  refused: string[];
 }
 
 export interface NegotiationEvents {
@@ -69,37 +36,12 @@ export interface NegotiationOptions {
   maxUplinks: number;
 }
 
-interface UplinkLine {
-  way: 'up';
-  /** Null while the peer does not send on it. */
-  media: UplinkMedia | null;
-  /** What was agreed last; a pause keeps it. */
-  agreed: UplinkMedia | null;
-  refused: boolean;
-}
-
-interface DownlinkLine {
-  way: 'down';
-  kind: 'audio' | 'video';
-  /** What the line should carry; null while free. */
-  wanted: DownlinkMedia | null;
-  spec: DownlinkSpec | null;
-  /** What the peer agreed to receive. */
-  agreed: DownlinkMedia | null;
-  /** What was wanted last, for the codec of an idle m-line. */
-  last: DownlinkMedia | null;
-  /** The peer stopped the m-line: it can never be used again. */
-  dead: boolean;
-}
-
-type Line = UplinkLine | DownlinkLine | { way: 'data' };
-
 /**
  * Offers and answers of one peer, strictly one at a time. We are the polite side: an offer of the peer that crosses ours
  * makes us take ours back (libdatachannel rolls back by itself), answer, and offer again what is still wanted.
  *
- * libdatachannel gathers, encrypts and routes by SSRC; codecs, directions and extensions are kept here and written into
- * its descriptions, because it keeps those of the first offer.
+ * libdatachannel gathers, encrypts and routes by SSRC; codecs, directions and extensions are kept in MediaLines and
+ * written into its descriptions, because it keeps those of the first offer.
  *
  * Set-up without stalls: we are always the DTLS client, and libdatachannel never learns the peer's candidates, so that
  * its checks only follow the peer's. The peer is connected first then, and ready for our ClientHello. The other way
@@ -109,10 +51,11 @@ export class Negotiation {
   readonly #options: NegotiationOptions;
   readonly #events: NegotiationEvents;
   readonly #connection: RtcConnection;
-  readonly #lines = new Map<string, Line>();
-  readonly #payloadTypes = new PayloadTypes();
+  readonly #lines: MediaLines;
   /** Relayed candidates of the peer, `address port`. */
   readonly #relays = new Set<string>();
+  /** The SSRC that libdatachannel has for each of our m-lines. */
+  readonly #sentSsrcs = new Map<string, number>();
   /** What our unanswered offer said about each downlink. */
   #pending: Map<string, DownlinkMedia | null> | null = null;
   /** Our DTLS role, also in later offers: with `actpass` Firefox would swap the roles before they are played. */
@@ -122,7 +65,6 @@ export class Negotiation {
   #offerTimer: Timer | null = null;
   #answerTimer: Timer | null = null;
   #remoteKnown = false;
-  #nextMid = 0;
   #closed = false;
 
   constructor(options: NegotiationOptions, events: NegotiationEvents) {
@@ -132,10 +74,11 @@ export class Negotiation {
     this.#connection = new RtcConnection(options.connection, {
       onState: events.onState,
       onTrack: (track) => {
-        if (this.#lines.get(track.mid)?.way === 'up') events.onUplinkTrack(track);
+        if (this.#lines.isUplink(track.mid)) events.onUplinkTrack(track);
       },
       onFault: events.onFault,
     });
+    this.#lines = new MediaLines(options.maxUplinks, (mid) => this.#connection.track(mid));
   }
 
   get connection(): RtcConnection {
@@ -157,18 +100,17 @@ export class Negotiation {
    */
   handleOffer(sdp: string): OfferOutcome {
     const remote = readDescription(sdp);
-    this.#checkLines(remote);
-    const plan = this.#planUplinks(remote);
+    const plan = this.#lines.plan(remote);
     const refused = new Set([...plan].filter(([, line]) => line.refused).map(([mid]) => mid));
     if (!this.#remoteKnown && remote.sections[0]?.media.setup === 'active') this.#setup = 'passive';
     this.#setRemote('offer', writeForNative(remote, refused));
     this.#noteCandidates(remote);
     if (this.#pending) this.#offerWanted = true;
     this.#endPending();
-    const outcome = this.#applyUplinks(remote, plan);
-    for (const section of remote.sections) this.#learnDownlinkState(section);
+    const outcome = this.#lines.apply(remote, plan);
+    const offered = new Map(remote.sections.map((section) => [section.mid, section]));
     const native = this.#connection.createLocal('answer');
-    const answer = writeForPeer(native, this.#setup, (mid) => this.#section(mid, remote));
+    const answer = writeForPeer(native, this.#setup, (mid) => this.#lines.section(mid, offered.get(mid)));
     this.#mayOfferAtMs = 0;
     this.#offerTimer?.cancel();
     this.#offerTimer = null;
@@ -193,7 +135,7 @@ export class Negotiation {
     this.#endPending();
     if (isFirst)
       for (const { candidate, mid } of this.#connection.localCandidates()) this.#events.sendCandidate(candidate, mid);
-    for (const section of remote.sections) this.#concludeDownlink(section, pending.get(section.mid));
+    for (const section of remote.sections) this.#lines.conclude(section, pending.get(section.mid) ?? null);
     this.#scheduleOffer();
   }
 
@@ -218,51 +160,22 @@ export class Negotiation {
     return pair && this.#relays.has(endpoint(pair.remote.address, pair.remote.port));
   }
 
-  /** Adds a track for the peer, on a free m-line or a new one, and offers it. */
+  /** Adds a track for the peer and offers it. */
   addDownlink(spec: DownlinkSpec): { mid: string; ssrc: number } {
-    let mid = this.#freeDownlink(spec.kind);
-    if (mid === undefined) {
-      mid = `s${this.#nextMid++}`;
-      this.#lines.set(mid, {
-        way: 'down',
-        kind: spec.kind,
-        wanted: null,
-        spec: null,
-        agreed: null,
-        last: null,
-        dead: false,
-      });
-    }
-    const line = this.#lines.get(mid) as DownlinkLine;
-    line.spec = spec;
-    line.wanted = {
-      kind: spec.kind,
-      codec: spec.codec,
-      payloadType: this.#payloadTypes.assign(spec.codec),
-      ssrc: newSsrc(),
-      cname: spec.cname,
-      streamId: spec.streamId,
-      trackId: spec.trackId,
-    };
-    line.last = line.wanted;
+    const added = this.#lines.addDownlink(spec);
     this.requestOffer();
-    return { mid, ssrc: line.wanted.ssrc };
+    return added;
   }
 
   /** The publisher sends another codec now: offer that. */
   changeCodec(mid: string, codec: Codec): void {
-    const line = this.#lines.get(mid);
-    if (line?.way !== 'down' || !line.wanted) return;
-    line.wanted = { ...line.wanted, codec, payloadType: this.#payloadTypes.assign(codec) };
+    this.#lines.changeCodec(mid, codec);
     this.requestOffer();
   }
 
-  /** Frees the m-line for another track. */
+  /** Takes a track away from the peer. */
   removeDownlink(mid: string): void {
-    const line = this.#lines.get(mid);
-    if (line?.way !== 'down') return;
-    line.spec = null;
-    line.wanted = null;
+    this.#lines.removeDownlink(mid);
     this.requestOffer();
   }
 
@@ -288,12 +201,6 @@ export class Negotiation {
     this.#connection.close();
   }
 
-  #freeDownlink(kind: 'audio' | 'video'): string | undefined {
-    for (const [mid, line] of this.#lines)
-      if (line.way === 'down' && line.kind === kind && !line.dead && !line.wanted && !line.agreed) return mid;
-    return undefined;
-  }
-
   #scheduleOffer(): void {
     if (this.#closed || !this.#offerWanted || this.#pending || this.#offerTimer) return;
     const waitMs = this.#mayOfferAtMs - this.#options.clock.monotonic();
@@ -309,27 +216,27 @@ export class Negotiation {
 
   #offer(): void {
     this.#offerWanted = false;
+    const wanted = this.#lines.wanted();
+    const isEmpty = [...wanted.values()].every((media) => media === null);
+    if (isEmpty && !this.#remoteKnown) return;
     try {
-      const pending = new Map<string, DownlinkMedia | null>();
-      for (const [mid, line] of this.#lines) {
-        if (line.way !== 'down' || line.dead) continue;
-        pending.set(mid, line.wanted);
-        if (line.wanted && line.wanted.ssrc !== line.agreed?.ssrc) this.#sendTrack(mid, line.wanted);
-      }
-      if (!this.#remoteKnown && ![...pending.values()].some((media) => media !== null)) return;
+      for (const [mid, media] of wanted) if (media) this.#sendTrack(mid, media);
       const native = this.#connection.createLocal('offer');
-      this.#pending = pending;
+      this.#pending = wanted;
       this.#answerTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => this.repeatOffer());
       this.#mayOfferAtMs = this.#options.clock.monotonic() + OFFER_GAP_MS;
-      this.#events.sendOffer(writeForPeer(native, this.#setup, (mid) => this.#section(mid)));
+      this.#events.sendOffer(writeForPeer(native, this.#setup, (mid) => this.#lines.section(mid)));
     } catch (thrown) {
       this.#events.onFault(thrown);
     }
   }
 
+  // Libdatachannel must know a new SSRC, to route RTCP; what it knows already needs no repeating.
   #sendTrack(mid: string, media: DownlinkMedia): void {
+    if (this.#sentSsrcs.get(mid) === media.ssrc) return;
     const { name, fmtp } = media.codec;
     this.#connection.sendTrack({ ...media, mid, codec: { name, payloadType: media.payloadType, fmtp } });
+    this.#sentSsrcs.set(mid, media.ssrc);
   }
 
   #takeBack(): void {
@@ -365,132 +272,8 @@ export class Negotiation {
     if (type === 'relay' && this.#relays.size < MAX_RELAYS) this.#relays.add(endpoint(String(ip), port));
     return type === 'relay' || !this.#options.forceRelay;
   }
-
-  #checkLines(remote: RemoteDescription): void {
-    let own = 0;
-    for (const { mid } of remote.sections) {
-      if (this.#lines.get(mid)?.way === 'down') continue;
-      if (/^s\d+$/.test(mid)) throw new PeerError('INVALID_REQUEST', `the mid ${mid} is one of the server's own names`);
-      if (++own > MAX_UPLINK_SECTIONS)
-        throw new PeerError('INVALID_REQUEST', `the offer has more than ${MAX_UPLINK_SECTIONS} m-lines of its own`);
-    }
-  }
-
-  // What each uplink m-line becomes, without changing anything yet.
-  #planUplinks(remote: RemoteDescription): Map<string, UplinkLine> {
-    const plan = new Map<string, UplinkLine>();
-    let accepted = 0;
-    for (const section of remote.sections) {
-      const before = this.#lines.get(section.mid);
-      if (section.kind === 'application' || (before && before.way !== 'up')) continue;
-      const media = section.rejected ? null : readUplink(section.media);
-      const sends = section.sends && media !== null && accepted < this.#options.maxUplinks;
-      if (sends) accepted++;
-      plan.set(section.mid, {
-        way: 'up',
-        media: sends ? media : null,
-        agreed: media ?? before?.agreed ?? null,
-        refused: section.rejected || media === null,
-      });
-    }
-    return plan;
-  }
-
-  #applyUplinks(remote: RemoteDescription, plan: ReadonlyMap<string, UplinkLine>): Omit<OfferOutcome, 'answer'> {
-    const outcome: Omit<OfferOutcome, 'answer'> = { added: [], changed: [], removed: [], refused: [] };
-    for (const section of remote.sections) {
-      const { mid } = section;
-      this.#payloadTypes.learn(section.media);
-      if (section.kind === 'application') this.#lines.set(mid, { way: 'data' });
-      const line = plan.get(mid);
-      if (!line) continue;
-      const before = this.#lines.get(mid);
-      const sentBefore = before?.way === 'up' ? before.media : null;
-      this.#lines.set(mid, line);
-      if (line.media) (sentBefore ? outcome.changed : outcome.added).push({ mid, media: line.media });
-      else if (sentBefore) outcome.removed.push(mid);
-      if (section.sends && !line.media) outcome.refused.push(mid);
-    }
-    // An m-line slot may be given to a new mid (RFC 9429 section 5.3.1): the old one is gone then.
-    for (const [mid, line] of this.#lines) {
-      if (line.way !== 'up' || plan.has(mid)) continue;
-      if (line.media) outcome.removed.push(mid);
-      this.#lines.delete(mid);
-    }
-    return outcome;
-  }
-
-  // In its own offer the peer may stop or pause what it receives.
-  #learnDownlinkState(section: RemoteSection): void {
-    const line = this.#lines.get(section.mid);
-    if (line?.way !== 'down') return;
-    if (section.rejected) this.#killDownlink(line);
-  }
-
-  #killDownlink(line: DownlinkLine): void {
-    const { spec } = line;
-    line.dead = true;
-    line.spec = line.wanted = line.agreed = null;
-    spec?.onRefused();
-  }
-
-  #concludeDownlink(section: RemoteSection, offered: DownlinkMedia | null | undefined): void {
-    const line = this.#lines.get(section.mid);
-    if (line?.way !== 'down') return;
-    if (section.rejected) {
-      this.#killDownlink(line);
-      return;
-    }
-    line.agreed = offered ?? null;
-    if (!offered || line.wanted !== offered || !line.spec) return;
-    const decodes = section.media.rtp.some(({ payload }) => payload === offered.payloadType);
-    const { spec } = line;
-    if (!section.receives || !decodes) {
-      spec.onRefused();
-      return;
-    }
-    const track = this.#connection.track(section.mid);
-    track?.whenOpen(() => {
-      if (line.spec === spec && line.agreed === offered) spec.onReady(track, offered.codec, offered.payloadType);
-    });
-  }
-
-  // Our half of an m-line. In an answer (`remote` given) only what the peer agreed to before, and never more than it offers.
-  #section(mid: string, remote?: RemoteDescription): LocalSection | undefined {
-    const line = this.#lines.get(mid);
-    const offered = remote?.sections.find((section) => section.mid === mid);
-    if (!line || line.way === 'data') return offered?.rejected ? null : undefined;
-    if (line.way === 'up') {
-      if (line.refused || !line.agreed) return null;
-      return { ...uplinkSection(line.agreed), direction: line.media ? 'recvonly' : 'inactive' };
-    }
-    if (line.dead || offered?.rejected) return null;
-    const media = remote ? line.agreed : (line.wanted ?? line.agreed);
-    if (!media && !line.last) return null;
-    const section = media ? downlinkSection(media) : idleSection(line.last as DownlinkMedia);
-    const sends =
-      media !== null && (remote ? line.wanted === media && offered?.receives === true : line.wanted !== null);
-    return { ...(offered ? withinOffer(section, offered.media) : section), direction: sends ? 'sendonly' : 'inactive' };
-  }
-}
-
-// An answer names only what was offered (RFC 3264 section 6.1, RFC 8285 section 6).
-function withinOffer(section: Partial<SdpMedia>, offered: SdpMedia): Partial<SdpMedia> {
-  const isOffered = (uri: string, value: number) => offered.ext?.some((ext) => ext.uri === uri && ext.value === value);
-  return { ...section, ext: (section.ext ?? []).filter(({ uri, value }) => isOffered(uri, value)) };
-}
-
-// A free m-line still needs a codec to be well-formed: the one it carried last.
-function idleSection(last: DownlinkMedia): Partial<SdpMedia> {
-  const { msid: _msid, ssrcs: _ssrcs, ...section } = downlinkSection(last);
-  return section;
 }
 
 function endpoint(address: string, port: number): string {
   return `${address} ${port}`;
-}
-
-function newSsrc(): number {
-  // Small numbers are ours for feedback, zero means none.
-  return (randomBytes(4).readUInt32BE() | 0x10000) >>> 0;
 }

@@ -1,0 +1,271 @@
+import { randomBytes } from 'node:crypto';
+import { PeerError } from '@orama/core';
+import type { SdpMedia } from 'sdp-transform';
+import { type Codec, PayloadTypes } from './codecs.ts';
+import type { LocalSection, RemoteDescription, RemoteSection } from './sdp.ts';
+import { type DownlinkMedia, downlinkSection, readUplink, type UplinkMedia, uplinkSection } from './sections.ts';
+import type { RtcTrack } from './track.ts';
+
+/** M-lines a peer may bring, used or not. */
+const MAX_UPLINK_SECTIONS = 64;
+
+/** A track for the peer to receive. */
+export interface DownlinkSpec {
+  kind: 'audio' | 'video';
+  codec: Codec;
+  cname: string;
+  streamId: string;
+  trackId: string;
+  /** The peer accepted and packets can be sent. Called again when the codec changed or a pause ended. */
+  onReady: (track: RtcTrack, codec: Codec, payloadType: number) => void;
+  /** The peer refused or paused the m-line, or cannot decode the codec: nothing may be sent. */
+  onStopped: () => void;
+}
+
+interface UplinkChange {
+  mid: string;
+  media: UplinkMedia;
+}
+
+/** What an offer of the peer changed. */
+export interface UplinkOutcome {
+  added: UplinkChange[];
+  changed: UplinkChange[];
+  removed: string[];
+  /** Mids whose media was not accepted: over the limit, or nothing that can be forwarded. */
+  refused: string[];
+}
+
+interface UplinkLine {
+  way: 'up';
+  /** Null while the peer does not send on it. */
+  media: UplinkMedia | null;
+  /** What was agreed last; a pause keeps it. */
+  agreed: UplinkMedia | null;
+  refused: boolean;
+}
+
+interface DownlinkLine {
+  way: 'down';
+  kind: 'audio' | 'video';
+  /** What the line should carry; null while free. */
+  wanted: DownlinkMedia | null;
+  spec: DownlinkSpec | null;
+  /** What the peer agreed to receive. */
+  agreed: DownlinkMedia | null;
+  /** What was wanted last, for the codec of an idle m-line. */
+  last: DownlinkMedia | null;
+  /** The peer paused it. */
+  paused: boolean;
+  /** The peer stopped the m-line: it can never be used again. */
+  dead: boolean;
+}
+
+type Line = UplinkLine | DownlinkLine | { way: 'data' };
+
+/** What each uplink m-line of an offer becomes. */
+export type UplinkPlan = ReadonlyMap<string, UplinkLine>;
+
+/** The m-lines of one connection and what was agreed for each: the peer's own (uplink) and ours, `s0`, `s1`, ... (downlink). */
+export class MediaLines {
+  readonly #lines = new Map<string, Line>();
+  readonly #payloadTypes = new PayloadTypes();
+  readonly #maxUplinks: number;
+  readonly #trackOf: (mid: string) => RtcTrack | undefined;
+  #nextMid = 0;
+
+  /**
+   * @param maxUplinks tracks the peer may send at once
+   * @param trackOf the native track of an m-line
+   */
+  constructor(maxUplinks: number, trackOf: (mid: string) => RtcTrack | undefined) {
+    this.#maxUplinks = maxUplinks;
+    this.#trackOf = trackOf;
+  }
+
+  isUplink(mid: string): boolean {
+    return this.#lines.get(mid)?.way === 'up';
+  }
+
+  /**
+   * What an offer would make of the peer's own m-lines, without changing anything yet.
+   * @throws PeerError when it uses names of ours or brings too many m-lines
+   */
+  plan(remote: RemoteDescription): UplinkPlan {
+    const plan = new Map<string, UplinkLine>();
+    let own = 0;
+    let accepted = 0;
+    for (const section of remote.sections) {
+      const before = this.#lines.get(section.mid);
+      if (before?.way === 'down') continue;
+      if (/^s\d+$/.test(section.mid))
+        throw new PeerError('INVALID_REQUEST', `the mid ${section.mid} is one of the server's own names`);
+      if (++own > MAX_UPLINK_SECTIONS)
+        throw new PeerError('INVALID_REQUEST', `the offer has more than ${MAX_UPLINK_SECTIONS} m-lines of its own`);
+      if (section.kind === 'application' || before?.way === 'data') continue;
+      const media = section.rejected ? null : readUplink(section.media);
+      const sends = section.sends && media !== null && accepted < this.#maxUplinks;
+      if (sends) accepted++;
+      plan.set(section.mid, {
+        way: 'up',
+        media: sends ? media : null,
+        agreed: media ?? before?.agreed ?? null,
+        refused: section.rejected || media === null,
+      });
+    }
+    return plan;
+  }
+
+  /** Takes over the plan of an offer that was accepted. */
+  apply(remote: RemoteDescription, plan: UplinkPlan): UplinkOutcome {
+    const outcome: UplinkOutcome = { added: [], changed: [], removed: [], refused: [] };
+    for (const section of remote.sections) {
+      const { mid } = section;
+      this.#payloadTypes.learn(section.media);
+      if (section.kind === 'application') this.#lines.set(mid, { way: 'data' });
+      this.#followPeer(section);
+      const line = plan.get(mid);
+      if (!line) continue;
+      const before = this.#lines.get(mid);
+      const sentBefore = before?.way === 'up' ? before.media : null;
+      this.#lines.set(mid, line);
+      if (line.media) (sentBefore ? outcome.changed : outcome.added).push({ mid, media: line.media });
+      else if (sentBefore) outcome.removed.push(mid);
+      if (section.sends && !line.media) outcome.refused.push(mid);
+    }
+    // An m-line slot may be given to a new mid (RFC 9429 section 5.3.1): the old one is gone then.
+    for (const [mid, line] of this.#lines) {
+      if (line.way !== 'up' || plan.has(mid)) continue;
+      if (line.media) outcome.removed.push(mid);
+      this.#lines.delete(mid);
+    }
+    return outcome;
+  }
+
+  /** Puts a track for the peer on a free m-line or a new one; offer afterwards. */
+  addDownlink(spec: DownlinkSpec): { mid: string; ssrc: number } {
+    const [mid, line] = this.#freeDownlink(spec.kind) ?? this.#newDownlink(spec.kind);
+    const { kind, codec, cname, streamId, trackId } = spec;
+    const payloadType = this.#payloadTypes.assign(codec);
+    line.spec = spec;
+    line.wanted = { kind, codec, payloadType, ssrc: newSsrc(), cname, streamId, trackId };
+    line.last = line.wanted;
+    return { mid, ssrc: line.wanted.ssrc };
+  }
+
+  /** The publisher sends another codec now; offer afterwards. */
+  changeCodec(mid: string, codec: Codec): void {
+    const line = this.#lines.get(mid);
+    if (line?.way !== 'down' || !line.wanted) return;
+    line.wanted = { ...line.wanted, codec, payloadType: this.#payloadTypes.assign(codec) };
+    line.last = line.wanted;
+  }
+
+  /** Frees the m-line for another track; offer afterwards. */
+  removeDownlink(mid: string): void {
+    const line = this.#lines.get(mid);
+    if (line?.way === 'down') line.spec = line.wanted = null;
+  }
+
+  /** What an offer made now says about each of our m-lines. */
+  wanted(): Map<string, DownlinkMedia | null> {
+    const wanted = new Map<string, DownlinkMedia | null>();
+    for (const [mid, line] of this.#lines) if (line.way === 'down' && !line.dead) wanted.set(mid, line.wanted);
+    return wanted;
+  }
+
+  /** The peer's answer for one m-line, to an offer that said `offered`. */
+  conclude(section: RemoteSection, offered: DownlinkMedia | null): void {
+    const line = this.#lines.get(section.mid);
+    if (line?.way !== 'down') return;
+    if (section.rejected) {
+      this.#kill(line);
+      return;
+    }
+    line.agreed = offered;
+    if (!offered || line.wanted !== offered) return;
+    line.paused = !section.receives || !section.media.rtp.some(({ payload }) => payload === offered.payloadType);
+    if (line.paused) line.spec?.onStopped();
+    else this.#start(section.mid, line, offered);
+  }
+
+  /**
+   * Our half of an m-line; null refuses it, undefined leaves it to libdatachannel.
+   * @param offered the peer's half when this is an answer: only what the peer agreed to before, and never more than it offers
+   */
+  section(mid: string, offered?: RemoteSection): LocalSection | undefined {
+    const line = this.#lines.get(mid);
+    if (!line || line.way === 'data') return offered?.rejected ? null : undefined;
+    if (line.way === 'up') {
+      if (line.refused || !line.agreed) return null;
+      return { ...uplinkSection(line.agreed), direction: line.media ? 'recvonly' : 'inactive' };
+    }
+    const media = offered ? line.agreed : line.wanted;
+    if (line.dead || offered?.rejected || !line.last) return null;
+    if (!media) return { ...idleSection(line.last), direction: 'inactive' };
+    if (!offered) return { ...downlinkSection(media), direction: 'sendonly' };
+    const sends = line.wanted === media && offered.receives;
+    return { ...withinOffer(downlinkSection(media), offered.media), direction: sends ? 'sendonly' : 'inactive' };
+  }
+
+  // In an offer of its own the peer may stop or pause what it receives, or end a pause.
+  #followPeer(section: RemoteSection): void {
+    const line = this.#lines.get(section.mid);
+    if (line?.way !== 'down' || line.dead) return;
+    if (section.rejected) {
+      this.#kill(line);
+      return;
+    }
+    if (!line.agreed || line.wanted !== line.agreed || line.paused === !section.receives) return;
+    line.paused = !section.receives;
+    if (line.paused) line.spec?.onStopped();
+    else this.#start(section.mid, line, line.agreed);
+  }
+
+  #start(mid: string, line: DownlinkLine, media: DownlinkMedia): void {
+    const { spec } = line;
+    const track = this.#trackOf(mid);
+    track?.whenOpen(() => {
+      if (line.spec === spec && line.agreed === media && !line.paused)
+        spec?.onReady(track, media.codec, media.payloadType);
+    });
+  }
+
+  #kill(line: DownlinkLine): void {
+    const { spec } = line;
+    line.dead = true;
+    line.spec = line.wanted = line.agreed = null;
+    spec?.onStopped();
+  }
+
+  #freeDownlink(kind: 'audio' | 'video'): [string, DownlinkLine] | undefined {
+    for (const [mid, line] of this.#lines)
+      if (line.way === 'down' && line.kind === kind && !line.dead && !line.wanted && !line.agreed) return [mid, line];
+    return undefined;
+  }
+
+  #newDownlink(kind: 'audio' | 'video'): [string, DownlinkLine] {
+    const mid = `s${this.#nextMid++}`;
+    const free = { wanted: null, spec: null, agreed: null, last: null, paused: false, dead: false };
+    const line: DownlinkLine = { way: 'down', kind, ...free };
+    this.#lines.set(mid, line);
+    return [mid, line];
+  }
+}
+
+// An answer names only what was offered (RFC 3264 section 6.1, RFC 8285 section 6).
+function withinOffer(section: Partial<SdpMedia>, offered: SdpMedia): Partial<SdpMedia> {
+  const isOffered = (uri: string, value: number) => offered.ext?.some((ext) => ext.uri === uri && ext.value === value);
+  return { ...section, ext: (section.ext ?? []).filter(({ uri, value }) => isOffered(uri, value)) };
+}
+
+// A free m-line still needs a codec to be well-formed: the one it carried last.
+function idleSection(last: DownlinkMedia): Partial<SdpMedia> {
+  const { msid: _msid, ssrcs: _ssrcs, ...section } = downlinkSection(last);
+  return section;
+}
+
+function newSsrc(): number {
+  // Small numbers are ours for feedback, zero means none.
+  return (randomBytes(4).readUInt32BE() | 0x10000) >>> 0;
+}
