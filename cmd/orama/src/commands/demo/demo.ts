@@ -1,7 +1,6 @@
 import { EXIT, namespaceNameSchema } from '@orama/protocol';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
-import { checkDemo } from '../../demo/check.ts';
 import { prepareDemo } from '../../demo/prepare.ts';
 import { stopCluster } from '../../dev/stop.ts';
 import { Interrupted, withInterrupt } from '../../interrupt.ts';
@@ -46,6 +45,8 @@ async function runDemo(context: Context, options: DemoOptions): Promise<void> {
         [describeStatus(output, demo.status), '', `call page: ${output.style(['bold', 'cyan'], demo.url)}`].join('\n');
       if (options.check) {
         output.note(summary());
+        // The browser driver is large: only a check pays for loading it.
+        const { checkDemo } = await import('../../demo/check.ts');
         await checkDemo(context, demo, options.joins, signal);
       } else {
         output.result(demo, summary);
