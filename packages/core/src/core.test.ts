@@ -193,6 +193,7 @@ describe('createInternalServer()', () => {
       });
     expect(await call('/echo', 'abc')).toEqual({ status: 200, text: '{"size":3}' });
     expect(await call('/none', '')).toMatchObject({ status: 404 });
+    for (const odd of ['//', '//[', '/%', 'http://', '*']) expect(await call(odd, '')).toMatchObject({ status: 404 });
     expect(JSON.parse((await call('/echo', 'x'.repeat(300_000))).text)).toMatchObject({
       error: { code: 'PAYLOAD_TOO_LARGE' },
     });

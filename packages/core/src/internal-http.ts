@@ -42,6 +42,15 @@ function readBody(request: IncomingMessage): Promise<string> {
   });
 }
 
+/** Path and query of a request target (RFC 9112, 3.2). Takes any text: a target need not be a valid URL. */
+export function splitTarget(target: string | undefined): { path: string; query: URLSearchParams } {
+  const text = target ?? '/';
+  const mark = text.indexOf('?');
+  return mark < 0
+    ? { path: text, query: new URLSearchParams() }
+    : { path: text.slice(0, mark), query: new URLSearchParams(text.slice(mark + 1)) };
+}
+
 /** A small HTTP server for our own processes (WireGuard, loopback or a Unix socket): limits, timeouts, error bodies. */
 export function createInternalServer(handler: InternalHandler, logger: Logger): Server {
   const send = (response: ServerResponse, reply: InternalReply) => {
@@ -54,17 +63,14 @@ export function createInternalServer(handler: InternalHandler, logger: Logger): 
   };
   const server = createServer((request, response) => {
     const target = request.url ?? '/';
-    const url = new URL(target, 'http://internal');
+    const { path, query } = splitTarget(target);
     const method = request.method ?? 'GET';
     readBody(request)
-      .then((body) =>
-        handler({ method, path: url.pathname, query: url.searchParams, target, body, headers: request.headers }),
-      )
-      .then((reply) => send(response, reply ?? { status: 404, body: notFound(method, url.pathname) }))
+      .then((body) => handler({ method, path, query, target, body, headers: request.headers }))
+      .then((reply) => send(response, reply ?? { status: 404, body: notFound(method, path) }))
       .catch((thrown: unknown) => {
         const error = toOramaError(thrown);
-        if (error.code === 'INTERNAL')
-          logger.error({ err: thrown, method, path: url.pathname }, 'internal request failed');
+        if (error.code === 'INTERNAL') logger.error({ err: thrown, method, path }, 'internal request failed');
         if (!response.headersSent) send(response, { status: error.status, body: error.toBody() });
       });
   });

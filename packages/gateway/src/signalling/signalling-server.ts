@@ -1,6 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type AddressSet, KeyedTokenBuckets, type OramaError, type Timer, UserError } from '@orama/core';
+import { type AddressSet, KeyedTokenBuckets, type OramaError, splitTarget, type Timer, UserError } from '@orama/core';
 import {
   ENVELOPE_SUBPROTOCOL,
   type GatewayConfig,
@@ -54,8 +54,8 @@ export class SignallingServer {
     const source = sourceKey(
       sourceAddress(request.socket.remoteAddress, request.headers['x-forwarded-for'], this.#trustedProxies),
     );
-    const query = queryOf(request.url);
-    const refusal = this.#refusal(query, source);
+    const { path, query } = splitTarget(request.url);
+    const refusal = this.#refusal(path, source);
     if (refusal) {
       this.#deps.metrics.upgradesRefused.inc({ reason: refusal.code });
       refuseUpgrade(socket, refusal);
@@ -63,7 +63,7 @@ export class SignallingServer {
     }
     socket.once('close', () => this.#counts.close(source));
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      const opening = { headers: request.headers, query: query as URLSearchParams };
+      const opening = { headers: request.headers, query };
       const session = new SignallingSession(webSocket, opening, this.#deps);
       this.#sessions.add(session);
       this.#deps.metrics.sessions.set(this.#sessions.size);
@@ -103,20 +103,14 @@ export class SignallingServer {
   }
 
   /** Why an upgrade is refused before it is made; counts the socket when it is not. */
-  #refusal(query: URLSearchParams | null, source: string): OramaError | null {
-    if (query === null) return new UserError('NOT_FOUND', 'there is no such WebSocket here');
+  #refusal(path: string, source: string): OramaError | null {
+    if (path !== SIGNALLING_PATH) return new UserError('NOT_FOUND', 'there is no such WebSocket here');
     if (this.#draining) return new UserError('DRAINING', 'the gateway is stopping', { retryable: true });
     if (!this.#connects.take(source, this.#deps.clock.monotonic()) || !this.#counts.open(source)) {
       return new UserError('RATE_LIMITED', 'too many connections from this address', { retryable: true });
     }
     return null;
   }
-}
-
-/** The query of a request for the signalling path; null for any other path. */
-function queryOf(target: string | undefined): URLSearchParams | null {
-  const [path, query = ''] = (target ?? '').split('?', 2);
-  return path === SIGNALLING_PATH ? new URLSearchParams(query) : null;
 }
 
 function refuseUpgrade(socket: Duplex, error: OramaError): void {

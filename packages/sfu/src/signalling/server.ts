@@ -7,6 +7,7 @@ import {
   type InternalHandler,
   type Logger,
   listen,
+  splitTarget,
   verifyTicket,
 } from '@orama/core';
 import {
@@ -70,12 +71,12 @@ export class SignallingServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const url = new URL(request.url ?? '/', 'http://sfu');
-    if (url.pathname !== SIGNALLING_PATH) {
+    const { path, query } = splitTarget(request.url);
+    if (path !== SIGNALLING_PATH) {
       socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
       return;
     }
-    const ticket = this.#checkTicket(request, url.searchParams.get('room'));
+    const ticket = this.#checkTicket(request, query.get('room'));
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, ticket));
   }
 
