@@ -49,18 +49,15 @@ export class CliProcess {
     });
   }
 
-  get output(): string {
-    return this.#output;
-  }
-
-  /** Resolves with true once the output matches, and with false when the process ended without it. */
-  printed(pattern: RegExp): Promise<boolean> {
+  /** Resolves when the command has printed so many lines that are not empty, or has ended. */
+  printedLines(count: number): Promise<void> {
     return new Promise((resolve) => {
       const look = () => {
-        const seen = pattern.test(this.#output);
-        if (!seen && this.child.exitCode === null && this.child.signalCode === null) return;
+        const lines = this.#output.split('\n').slice(0, -1);
+        const ended = this.child.exitCode !== null || this.child.signalCode !== null;
+        if (lines.filter((line) => line.trim() !== '').length < count && !ended) return;
         this.#lookers.delete(look);
-        resolve(seen);
+        resolve();
       };
       this.#lookers.add(look);
       look();
