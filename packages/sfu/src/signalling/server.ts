@@ -71,6 +71,8 @@ export class SignallingServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Node takes its own listener away at an upgrade; a reset connection would end the process.
+    socket.on('error', () => socket.destroy());
     const { path, query } = splitTarget(request.url);
     if (path !== SIGNALLING_PATH) {
       socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
