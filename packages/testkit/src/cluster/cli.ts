@@ -49,25 +49,40 @@ export class CliProcess {
     });
   }
 
+  /** What it printed so far. */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Resolves with true once the output matches, and with false when the process ended without it. */
+  async printed(pattern: RegExp): Promise<boolean> {
+    await this.#outputIs((output) => pattern.test(output));
+    return pattern.test(this.#output);
+  }
+
   /** Resolves when the command has printed so many lines that are not empty, or has ended. */
   printedLines(count: number): Promise<void> {
-    return new Promise((resolve) => {
-      const look = () => {
-        const lines = this.#output.split('\n').slice(0, -1);
-        const ended = this.child.exitCode !== null || this.child.signalCode !== null;
-        if (lines.filter((line) => line.trim() !== '').length < count && !ended) return;
-        this.#lookers.delete(look);
-        resolve();
-      };
-      this.#lookers.add(look);
-      look();
-    });
+    const isFull = (line: string) => line.trim() !== '';
+    return this.#outputIs((output) => output.split('\n').slice(0, -1).filter(isFull).length >= count);
   }
 
   /** Sends a signal and waits for the end. */
   async kill(signal: NodeJS.Signals): Promise<CliResult> {
     this.child.kill(signal);
     return await this.finished;
+  }
+
+  #outputIs(accept: (output: string) => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const ended = this.child.exitCode !== null || this.child.signalCode !== null;
+        if (!ended && !accept(this.#output)) return;
+        this.#lookers.delete(look);
+        resolve();
+      };
+      this.#lookers.add(look);
+      look();
+    });
   }
 
   #grow(text: string): void {
