@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import {
   type Clock,
   Counter,
@@ -10,6 +10,7 @@ import {
   type Logger,
   OramaError,
   type Runnable,
+  removeAbandonedFiles,
   SecretBox,
   systemClock,
 } from '@orama/core';
@@ -84,6 +85,7 @@ export class Controlplane implements Runnable {
   async start(): Promise<void> {
     const { config, logger, clusterKey, version } = this.#options;
     await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+    await Promise.all([config.dataDir, dirname(config.dns.file)].map(removeAbandonedFiles));
     const services = await ProcessServices.open({
       dataDir: config.dataDir,
       logger,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 /**
  * Writes a file whole: temporary file beside it, fsync, rename, fsync of the folder. Readers see the old or the new
@@ -28,5 +28,27 @@ export async function writeFileAtomic(path: string, content: string, mode = 0o60
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/**
+ * Removes what writers that were killed left below a folder: temporary files of `writeFileAtomic` whose process is gone.
+ * They may hold secrets. A folder that does not exist has none.
+ */
+export async function removeAbandonedFiles(folder: string): Promise<void> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  for (const entry of entries) {
+    const writer = /\.(\d+)\.[0-9a-f]{8}\.tmp$/.exec(entry.name)?.[1];
+    if (!entry.isFile() || writer === undefined || isRunning(Number(writer))) continue;
+    await rm(join(entry.parentPath, entry.name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

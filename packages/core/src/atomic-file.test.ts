@@ -1,0 +1,34 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { removeAbandonedFiles, writeFileAtomic } from './atomic-file.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'orama-atomic-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test('writeFileAtomic replaces a file whole, with mode 0600, and leaves nothing beside it', async () => {
+  const file = join(folder, 'new', 'state.json');
+  await writeFileAtomic(file, 'one');
+  await writeFileAtomic(file, 'two');
+  expect(readFileSync(file, 'utf8')).toBe('two');
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  await removeAbandonedFiles(folder);
+  expect(readFileSync(file, 'utf8')).toBe('two');
+});
+
+test('removeAbandonedFiles takes away temporary files of writers that are gone, and no other file', async () => {
+  const gone = spawnSync(process.execPath, ['--version']).pid;
+  mkdirSync(join(folder, 'configs'));
+  const abandoned = [`a.secret.${gone}.0123abcd.tmp`, `configs/b.json.${gone}.deadbeef.tmp`];
+  const others = [`c.json.${process.pid}.0123abcd.tmp`, 'd.tmp', `e.${gone}.0123abcd.json`, 'f.json'];
+  for (const name of [...abandoned, ...others]) writeFileSync(join(folder, name), '');
+  await removeAbandonedFiles(folder);
+  expect(abandoned.filter((name) => existsSync(join(folder, name)))).toEqual([]);
+  expect(others.filter((name) => !existsSync(join(folder, name)))).toEqual([]);
+  await removeAbandonedFiles(join(folder, 'missing'));
+});
