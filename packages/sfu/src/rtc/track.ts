@@ -47,12 +47,14 @@ export class RtcTrack {
     }
   }
 
-  /** No callback after this; the native track ends with its connection. */
+  /** No callback after this. The native track is closed too: its callbacks hold us, and we hold it. */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#open = false;
     this.onPacket = null;
     this.#onOpen = [];
+    this.#native.close();
   }
 
   #opened(): void {
