@@ -89,9 +89,9 @@ test('RtcConnection: closed connections are collected with all that their handle
   const collect = runInNewContext('gc') as () => void;
   const held: WeakRef<object>[] = [];
   for (let i = 0; i < 3; i++) {
-    const owner = { onTrack: () => {} };
-    const { caller, callee } = await connect(owner);
-    held.push(new WeakRef(owner), new WeakRef(callee), new WeakRef(caller));
+    const onFault = () => void i;
+    const { caller, callee, track } = await connect({ onFault });
+    held.push(new WeakRef(onFault), new WeakRef(callee), new WeakRef(track));
     caller.close();
     callee.close();
   }
