@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { describeError } from '@orama/core';
+import { setTimeout } from 'node:timers/promises';
+import { backoffMs, describeError } from '@orama/core';
 import BetterSqlite3 from 'better-sqlite3';
 import {
   type Database,
@@ -11,8 +12,11 @@ import {
   StoreUnavailableError,
 } from './database.ts';
 
-/** How long a writer waits for another process's write lock. */
-const BUSY_TIMEOUT_MS = 5_000;
+/** How long a write waits for another process's lock before the store counts as unavailable. */
+const BUSY_DEADLINE_MS = 5_000;
+/** The driver is synchronous: inside it we wait only as long as an event loop may stand still. */
+const BUSY_BLOCKING_MS = 10;
+const BUSY_RETRY_MS = { first: 5, most: 100 };
 const STATEMENT_CACHE_MAX = 500;
 
 /** The embedded driver: one file, shared by the processes of one machine (WAL). */
@@ -26,35 +30,28 @@ export class SqliteDatabase implements Database {
       if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
       const umask = process.umask(0o077);
       try {
-        this.#db = new BetterSqlite3(file, { timeout: BUSY_TIMEOUT_MS });
+        this.#db = new BetterSqlite3(file, { timeout: BUSY_DEADLINE_MS });
         this.#db.pragma('journal_mode = WAL');
       } finally {
         process.umask(umask);
       }
       this.#db.pragma('synchronous = FULL');
       this.#db.pragma('foreign_keys = ON');
+      this.#db.pragma(`busy_timeout = ${BUSY_BLOCKING_MS}`);
     } catch (thrown) {
       throw new StoreUnavailableError(`opening the store ${file} failed: ${describeError(thrown)}`, thrown);
     }
   }
 
-  async query<Row>(sql: string, params: SqlValue[] = []): Promise<Row[]> {
-    try {
-      return this.#prepare(sql).all(...params) as Row[];
-    } catch (thrown) {
-      throw storeError(thrown, 'reading from the store');
-    }
+  query<Row>(sql: string, params: SqlValue[] = []): Promise<Row[]> {
+    return whileBusy('reading from the store', () => this.#prepare(sql).all(...params) as Row[]);
   }
 
-  async batch(statements: Statement[]): Promise<StatementResult[]> {
+  batch(statements: Statement[]): Promise<StatementResult[]> {
     const run = this.#db.transaction(() =>
       statements.map(({ sql, params = [] }) => ({ changes: this.#prepare(sql).run(...params).changes })),
     );
-    try {
-      return run.immediate();
-    } catch (thrown) {
-      throw storeError(thrown, 'writing to the store');
-    }
+    return whileBusy('writing to the store', () => run.immediate());
   }
 
   async close(): Promise<void> {
@@ -71,6 +68,23 @@ export class SqliteDatabase implements Database {
     }
     return statement;
   }
+}
+
+/** Runs `work`, again and again while another process holds the lock, without standing in the way of the event loop. */
+async function whileBusy<T>(doing: string, work: () => T): Promise<T> {
+  const deadlineMs = performance.now() + BUSY_DEADLINE_MS;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return work();
+    } catch (thrown) {
+      if (!isBusy(thrown) || performance.now() >= deadlineMs) throw storeError(thrown, doing);
+    }
+    await setTimeout(backoffMs(attempt, BUSY_RETRY_MS.first, BUSY_RETRY_MS.most));
+  }
+}
+
+function isBusy(thrown: unknown): boolean {
+  return thrown instanceof BetterSqlite3.SqliteError && /^SQLITE_(BUSY|LOCKED)/.test(thrown.code);
 }
 
 function storeError(thrown: unknown, doing: string): unknown {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import BetterSqlite3 from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   acquireLease,
@@ -129,6 +130,25 @@ describe('batch', () => {
     await store.db.batch([...touch, ...guard('always', '1 = ?', [1])]);
     expect(await readChangeCounter(store.db)).toBe(1);
     expect(await store.db.query('SELECT * FROM batch_guards')).toEqual([]);
+  });
+});
+
+describe('a lock that another process holds', () => {
+  it('keeps a write waiting, not the event loop, and the write goes through when it is free', async () => {
+    const holder = new BetterSqlite3(file());
+    holder.exec('BEGIN IMMEDIATE');
+    const write = store.db.batch([raiseChangeCounter]).then(() => 'written');
+    let turns = 0;
+    while (turns < 20) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turns++;
+    }
+    expect(await readChangeCounter(store.db)).toBe(0);
+    expect(await Promise.race([write, Promise.resolve('waiting')])).toBe('waiting');
+    holder.exec('COMMIT');
+    holder.close();
+    expect(await write).toBe('written');
+    expect(await readChangeCounter(store.db)).toBe(1);
   });
 });
 
@@ -314,6 +334,7 @@ describe('operations', () => {
 
 describe('service reports', () => {
   it('upsert() keeps `since` while the state stays the same', async () => {
+    await enable('a');
     const report = {
       nodeId: 'n',
       namespace: 'a',
