@@ -71,6 +71,11 @@ export class Subscription {
     return this.#enabled;
   }
 
+  /** The first sequence number that was not sent. */
+  get nextSequence(): number {
+    return (this.#lastSequence + 1) & 0xffff;
+  }
+
   /** Whether packets flow: negotiated, wanted and open. */
   get active(): boolean {
     return this.#track !== null && this.#enabled;
@@ -156,7 +161,7 @@ export class Subscription {
   }
 
   #align(view: RtpView, nowMs: number): void {
-    const firstOut = (this.#lastSequence + 1) & 0xffff;
+    const firstOut = this.nextSequence;
     const previous = this.#epochs.at(-1);
     let timestampDelta = previous?.timestampDelta ?? 0;
     if (previous && !this.#timestampFollows) {

@@ -192,7 +192,7 @@ export class Peer {
     if (!this.ticket.permissions.subscribe || this.#received.has(publication.trackId)) return;
     const { counters } = this.#context;
     let subscription: Subscription | undefined;
-    const { mid, ssrc } = this.#negotiation.addDownlink({
+    const place = this.#negotiation.addDownlink({
       kind: publication.kind,
       codec: publication.codec,
       cname,
@@ -204,8 +204,7 @@ export class Peer {
         this.#logger.info({ track: publication.trackId, reason: 'refused by the subscriber' }, 'track not received');
       },
     });
-    const firstSequence = randomBytes(2).readUInt16BE() >> 1;
-    subscription = new Subscription({ publication, mid, ssrc, cname, counters, firstSequence });
+    subscription = new Subscription({ publication, ...place, cname, counters });
     this.#received.set(publication.trackId, subscription);
     publication.addSubscription(subscription);
     this.#announce(subscription);
@@ -219,7 +218,7 @@ export class Peer {
     publication.removeSubscription(subscription);
     subscription.deactivate();
     if (this.#closed) return;
-    this.#negotiation.removeDownlink(subscription.mid);
+    this.#negotiation.removeDownlink(subscription.mid, subscription.nextSequence);
     const { trackId, peerId, kind } = publication;
     this.send({ type: 'track-removed', peerId, trackId, kind });
   }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { PeerError } from '@orama/core';
 import type { SdpMedia } from 'sdp-transform';
 import { type Codec, PayloadTypes } from './codecs.ts';
@@ -20,6 +20,13 @@ export interface DownlinkSpec {
   onReady: (track: RtcTrack, codec: Codec, payloadType: number) => void;
   /** The peer refused or paused the m-line, or cannot decode the codec: nothing may be sent. */
   onStopped: () => void;
+}
+
+/** Where a track for the peer was put. */
+export interface DownlinkPlace {
+  mid: string;
+  ssrc: number;
+  firstSequence: number;
 }
 
 interface UplinkChange {
@@ -48,6 +55,10 @@ interface UplinkLine {
 interface DownlinkLine {
   way: 'down';
   kind: 'audio' | 'video';
+  /** The line's own, whatever it carries: a new SSRC would cost libdatachannel another track object, for good. */
+  ssrc: number;
+  /** Where the next track goes on counting, because SRTP counts by SSRC (RFC 3711 section 3.3.1). */
+  nextSequence: number;
   /** What the line should carry; null while free. */
   wanted: DownlinkMedia | null;
   spec: DownlinkSpec | null;
@@ -142,15 +153,18 @@ export class MediaLines {
     return outcome;
   }
 
-  /** Puts a track for the peer on a free m-line or a new one; offer afterwards. */
-  addDownlink(spec: DownlinkSpec): { mid: string; ssrc: number } {
+  /**
+   * Puts a track for the peer on a free m-line or a new one; offer afterwards.
+   * @returns the m-line, its SSRC and the sequence number to begin with
+   */
+  addDownlink(spec: DownlinkSpec): DownlinkPlace {
     const [mid, line] = this.#freeDownlink(spec.kind) ?? this.#newDownlink(spec.kind);
     const { kind, codec, cname, streamId, trackId } = spec;
     const payloadType = this.#payloadTypes.assign(codec);
     line.spec = spec;
-    line.wanted = { kind, codec, payloadType, ssrc: newSsrc(), cname, streamId, trackId };
+    line.wanted = { kind, codec, payloadType, ssrc: line.ssrc, cname, streamId, trackId };
     line.last = line.wanted;
-    return { mid, ssrc: line.wanted.ssrc };
+    return { mid, ssrc: line.ssrc, firstSequence: line.nextSequence };
   }
 
   /** The publisher sends another codec now; offer afterwards. */
@@ -161,10 +175,15 @@ export class MediaLines {
     line.last = line.wanted;
   }
 
-  /** Frees the m-line for another track; offer afterwards. */
-  removeDownlink(mid: string): void {
+  /**
+   * Frees the m-line for another track; offer afterwards.
+   * @param nextSequence the first sequence number that was not sent
+   */
+  removeDownlink(mid: string, nextSequence: number): void {
     const line = this.#lines.get(mid);
-    if (line?.way === 'down') line.spec = line.wanted = null;
+    if (line?.way !== 'down') return;
+    line.spec = line.wanted = null;
+    line.nextSequence = nextSequence;
   }
 
   /** What an offer made now says about each of our m-lines. */
@@ -246,8 +265,10 @@ export class MediaLines {
 
   #newDownlink(kind: 'audio' | 'video'): [string, DownlinkLine] {
     const mid = `s${this.#nextMid++}`;
+    // RFC 3711 section 3.3.1: beginning in the lower half, no reordering at the start can look like a wrap.
+    const own = { ssrc: newSsrc(), nextSequence: randomInt(0x8000) };
     const free = { wanted: null, spec: null, agreed: null, last: null, paused: false, dead: false };
-    const line: DownlinkLine = { way: 'down', kind, ...free };
+    const line: DownlinkLine = { way: 'down', kind, ...own, ...free };
     this.#lines.set(mid, line);
     return [mid, line];
   }
@@ -267,5 +288,5 @@ function idleSection(last: DownlinkMedia): Partial<SdpMedia> {
 
 function newSsrc(): number {
   // Small numbers are ours for feedback, zero means none.
-  return (randomBytes(4).readUInt32BE() | 0x10000) >>> 0;
+  return randomInt(0x10000, 0x100000000);
 }

@@ -2,7 +2,7 @@ import { type Clock, PeerError, type Timer } from '@orama/core';
 import type { SdpCandidate } from 'sdp-transform';
 import type { Codec } from './codecs.ts';
 import { RtcConnection, type RtcConnectionOptions, type RtcState } from './connection.ts';
-import { type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
+import { type DownlinkPlace, type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
 import { parseCandidate, type RemoteDescription, readDescription, writeForNative, writeForPeer } from './sdp.ts';
 import type { DownlinkMedia } from './sections.ts';
 import type { RtcTrack } from './track.ts';
@@ -54,8 +54,8 @@ export class Negotiation {
   readonly #lines: MediaLines;
   /** Relayed candidates of the peer, `address port`. */
   readonly #relays = new Set<string>();
-  /** The SSRC that libdatachannel has for each of our m-lines. */
-  readonly #sentSsrcs = new Map<string, number>();
+  /** Our m-lines that libdatachannel knows. */
+  readonly #known = new Set<string>();
   /** What our unanswered offer said about each downlink. */
   #pending: Map<string, DownlinkMedia | null> | null = null;
   /** Our DTLS role, also in later offers: with `actpass` Firefox would swap the roles before they are played. */
@@ -161,7 +161,7 @@ export class Negotiation {
   }
 
   /** Adds a track for the peer and offers it. */
-  addDownlink(spec: DownlinkSpec): { mid: string; ssrc: number } {
+  addDownlink(spec: DownlinkSpec): DownlinkPlace {
     const added = this.#lines.addDownlink(spec);
     this.requestOffer();
     return added;
@@ -173,9 +173,9 @@ export class Negotiation {
     this.requestOffer();
   }
 
-  /** Takes a track away from the peer. */
-  removeDownlink(mid: string): void {
-    this.#lines.removeDownlink(mid);
+  /** Takes a track away from the peer; see MediaLines. */
+  removeDownlink(mid: string, nextSequence: number): void {
+    this.#lines.removeDownlink(mid, nextSequence);
     this.requestOffer();
   }
 
@@ -231,12 +231,11 @@ export class Negotiation {
     }
   }
 
-  // Libdatachannel must know a new SSRC, to route RTCP; what it knows already needs no repeating.
   #sendTrack(mid: string, media: DownlinkMedia): void {
-    if (this.#sentSsrcs.get(mid) === media.ssrc) return;
+    if (this.#known.has(mid)) return;
     const { name, fmtp } = media.codec;
     this.#connection.sendTrack({ ...media, mid, codec: { name, payloadType: media.payloadType, fmtp } });
-    this.#sentSsrcs.set(mid, media.ssrc);
+    this.#known.add(mid);
   }
 
   #takeBack(): void {

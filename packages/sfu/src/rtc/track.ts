@@ -19,11 +19,11 @@ export class RtcTrack {
     this.#open = native.isOpen();
     const isClosed = () => this.#closed;
     native.onOpen(guard(isClosed, onFault, () => this.#opened()));
-    const ended = () => {
-      this.#open = false;
-    };
-    native.onClosed(guard(isClosed, onFault, ended));
-    native.onError(guard(isClosed, onFault, ended));
+    native.onClosed(
+      guard(isClosed, onFault, () => {
+        this.#open = false;
+      }),
+    );
     native.onMessage(guard(isClosed, onFault, (packet: Buffer) => this.onPacket?.(packet)));
   }
 
