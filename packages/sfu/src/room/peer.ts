@@ -34,6 +34,8 @@ export interface PeerHost {
   relay(from: Peer, frame: ClientFrameOf<'data'>): void;
   leave(peer: Peer, reason: LeaveReason): void;
 }
+/** What the client says about one of its tracks. */
+type TrackDescription = NonNullable<ClientFrameOf<'offer'>['tracks']>[number];
 export type LeaveReason = Extract<ServerFrame, { type: 'peer-left' }>['reason'];
 
 export interface PeerOptions {
@@ -62,7 +64,6 @@ export class Peer {
   readonly #arrivals = new ArrivalRecorder();
   readonly #published = new Map<string, Publication>();
   readonly #received = new Map<string, Subscription>();
-  readonly #wishes = new Map<string, { source?: string; muted?: boolean }>();
   #outlet: Outlet | null = null;
   #resumeTimer: Timer | null = null;
   #credentialTimer: Timer | null = null;
@@ -100,16 +101,8 @@ export class Peer {
     );
   }
 
-  get isAttached(): boolean {
-    return this.#outlet !== null;
-  }
-
   get publications(): Iterable<Publication> {
     return this.#published.values();
-  }
-
-  get subscriptions(): Iterable<Subscription> {
-    return this.#received.values();
   }
 
   /** How others see the peer. */
@@ -270,12 +263,9 @@ export class Peer {
   }
 
   #handleOffer(frame: ClientFrameOf<'offer'>): void {
-    for (const { mid, source, muted } of frame.tracks ?? [])
-      this.#wishes.set(mid, { ...(source === undefined ? {} : { source }), ...(muted === undefined ? {} : { muted }) });
     const outcome = asFrameError('invalid_offer', () => this.#negotiation.handleOffer(frame.sdp));
     this.send({ type: 'answer', sdp: outcome.answer });
-    this.#applyOutcome(outcome);
-    this.#wishes.clear();
+    this.#applyOutcome(outcome, new Map(frame.tracks?.map((track) => [track.mid, track])));
     if (outcome.refused.length === 0) return;
     if (!this.ticket.permissions.publish) throw new FrameError('forbidden', 'this credential may not publish');
     throw new FrameError(
@@ -284,20 +274,20 @@ export class Peer {
     );
   }
 
-  #applyOutcome(outcome: OfferOutcome): void {
+  #applyOutcome(outcome: OfferOutcome, described: ReadonlyMap<string, TrackDescription>): void {
     for (const mid of outcome.removed) {
       const publication = this.#published.get(mid);
       if (publication) this.#unpublish(publication);
     }
     for (const { mid, media } of outcome.changed) this.#published.get(mid)?.renegotiate(media);
     for (const { mid, media } of outcome.added) {
-      const wish = this.#wishes.get(mid);
+      const description = described.get(mid);
       const publication = new Publication({
         trackId: newId('t'),
         peerId: this.id,
         mid,
-        source: wish?.source,
-        muted: wish?.muted ?? false,
+        source: description?.source,
+        muted: description?.muted ?? false,
         media,
         arrivals: this.#arrivals,
         counters: this.#context.counters,

@@ -81,10 +81,6 @@ export class Negotiation {
     this.#lines = new MediaLines(options.maxUplinks, (mid) => this.#connection.track(mid));
   }
 
-  get connection(): RtcConnection {
-    return this.#connection;
-  }
-
   /** True while an offer of ours is out. */
   get isOffering(): boolean {
     return this.#pending !== null;
