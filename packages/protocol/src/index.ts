@@ -5,6 +5,7 @@ export * from './config/sfu.ts';
 export * from './config/store.ts';
 export * from './config/turn.ts';
 export * from './error-codes.ts';
+export * from './free-json.ts';
 export * from './ice-servers.ts';
 export * from './internal/controlplane-api.ts';
 export * from './internal/sfu-admin.ts';

@@ -22,6 +22,8 @@ export const DEFAULT_MAX_PARTICIPANTS = 100;
 export const MAX_PARTICIPANTS_LIMIT = 1000;
 /** JSON text of a peer's or room's `metadata`. */
 export const METADATA_MAX_BYTES = 4096;
+/** How deep arrays and objects of an application's own JSON (`metadata`, `data`) may nest. */
+export const JSON_MAX_DEPTH = 32;
 /** JSON text of a `data` frame's payload. */
 export const DATA_MAX_BYTES = 16 * 1024;
 /** Tracks one peer may publish. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { freeObjectSchema } from '../free-json.ts';
 import { MAX_PARTICIPANTS_LIMIT } from '../limits.ts';
 import { nodeIdSchema, roomIdSchema } from '../names.ts';
 import { participantSchema } from '../signalling/frames.ts';
@@ -7,7 +8,7 @@ import { participantSchema } from '../signalling/frames.ts';
 export const createRoomSchema = z.strictObject({
   room_id: roomIdSchema,
   max_participants: z.int().min(1).max(MAX_PARTICIPANTS_LIMIT).optional(),
-  metadata: z.record(z.string(), z.unknown()).optional(),
+  metadata: freeObjectSchema.optional(),
 });
 export type CreateRoom = z.infer<typeof createRoomSchema>;
 
@@ -19,7 +20,7 @@ export const roomSchema = z.object({
   participants: z.int().nonnegative(),
   tracks: z.int().nonnegative(),
   max_participants: z.int(),
-  metadata: z.record(z.string(), z.unknown()).optional(),
+  metadata: freeObjectSchema.optional(),
   /** ISO 8601. */
   created_at: z.string(),
 });

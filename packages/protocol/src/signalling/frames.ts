@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { freeJsonSchema, freeObjectSchema } from '../free-json.ts';
 import { turnCredentialsSchema } from '../ice-servers.ts';
 import { roomIdSchema } from '../names.ts';
 
@@ -6,7 +7,6 @@ export const trackKindSchema = z.enum(['audio', 'video']);
 /** Where a track comes from; clients may send other short words. */
 export const trackSourceSchema = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/);
 const displayNameSchema = z.string().max(128);
-const metadataSchema = z.record(z.string(), z.unknown());
 const midSchema = z.string().min(1).max(32);
 const idSchema = z.string().min(1).max(64);
 
@@ -22,7 +22,7 @@ export type TrackInfo = z.infer<typeof trackInfoSchema>;
 export const participantSchema = z.object({
   peerId: idSchema,
   name: displayNameSchema.optional(),
-  metadata: metadataSchema.optional(),
+  metadata: freeObjectSchema.optional(),
   tracks: z.array(trackInfoSchema),
 });
 export type Participant = z.infer<typeof participantSchema>;
@@ -57,7 +57,7 @@ export const clientFrameSchema = z.discriminatedUnion('type', [
     type: z.literal('join'),
     room: roomIdSchema.optional(),
     name: displayNameSchema.optional(),
-    metadata: metadataSchema.optional(),
+    metadata: freeObjectSchema.optional(),
     /** Resume token of an earlier `welcome`. */
     resume: z.string().max(256).optional(),
   }),
@@ -76,7 +76,7 @@ export const clientFrameSchema = z.discriminatedUnion('type', [
     priority: z.int().min(0).max(255).optional(),
   }),
   /** JSON for the room, or for one peer when `to` is given. */
-  z.object({ type: z.literal('data'), to: idSchema.optional(), data: z.unknown() }),
+  z.object({ type: z.literal('data'), to: idSchema.optional(), data: freeJsonSchema }),
   ping,
   pong,
 ]);
@@ -127,14 +127,14 @@ export const serverFrameSchema = z.discriminatedUnion('type', [
     type: z.literal('peer-joined'),
     peerId: idSchema,
     name: displayNameSchema.optional(),
-    metadata: metadataSchema.optional(),
+    metadata: freeObjectSchema.optional(),
   }),
   z.object({ type: z.literal('peer-left'), peerId: idSchema, reason: leaveReasonSchema }),
   /** A track can be received; `mid` names the m-line it will arrive on once that is negotiated. The publisher gets it too (own peerId, own mid). */
   z.object({ type: z.literal('track-added'), mid: midSchema, ...trackAnnouncement }),
   z.object({ type: z.literal('track-removed'), peerId: idSchema, trackId: idSchema, kind: trackKindSchema }),
   z.object({ type: z.literal('track-updated'), ...trackAnnouncement, forced: z.boolean().optional() }),
-  z.object({ type: z.literal('data'), from: idSchema, to: idSchema.optional(), data: z.unknown() }),
+  z.object({ type: z.literal('data'), from: idSchema, to: idSchema.optional(), data: freeJsonSchema }),
   z.object({ type: z.literal('kicked'), code: z.string(), reason: z.string() }),
   z.object({ type: z.literal('room-closed'), code: z.string(), reason: z.string() }),
   z.object({ type: z.literal('server-draining'), reason: z.string(), timeoutMs: z.int().nonnegative() }),
