@@ -9,8 +9,12 @@ import type { RtcTrack } from './track.ts';
 
 /** How long our first offer waits for the client's, so that the two do not cross on every join. */
 const FIRST_OFFER_WAIT_MS = 100;
-/** The least time between two of our offers: what happens meanwhile goes into the next one. */
+/**
+ * The least time between two of our offers: what happens meanwhile goes into the next one. It grows with the m-lines,
+ * because the work of an offer does, on both sides: in a large room many joins share one.
+ */
 const OFFER_GAP_MS = 120;
+const OFFER_GAP_PER_LINE_MS = 3;
 /** An offer unanswered for so long is taken back and made anew. */
 const ANSWER_TIMEOUT_MS = 10_000;
 const MAX_RELAYS = 256;
@@ -220,7 +224,7 @@ export class Negotiation {
       const native = this.#connection.createLocal('offer');
       this.#pending = wanted;
       this.#answerTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => this.repeatOffer());
-      this.#mayOfferAtMs = this.#options.clock.monotonic() + OFFER_GAP_MS;
+      this.#mayOfferAtMs = this.#options.clock.monotonic() + OFFER_GAP_MS + wanted.size * OFFER_GAP_PER_LINE_MS;
       this.#events.sendOffer(writeForPeer(native, this.#setup, (mid) => this.#lines.section(mid)));
     } catch (thrown) {
       this.#events.onFault(thrown);
