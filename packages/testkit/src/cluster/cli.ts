@@ -8,7 +8,7 @@ export const REPOSITORY = join(import.meta.dirname, '../../../..');
 export const ORAMA = join(REPOSITORY, 'cmd/orama/dist/main.js');
 
 /** No command may take longer; `enable` itself gives up after 60 s. */
-const DEADLINE_MS = 90_000;
+const DEADLINE_MS = 110_000;
 
 export interface CliResult {
   code: number | null;

@@ -130,7 +130,7 @@ export class LocalCluster {
       origin,
       callUrl: ({ room, name: user, node = 1 }) => {
         const query = new URLSearchParams({ room, name: user, api_key: apiKey });
-        return `${origin(node)}/call#${query}`;
+        return `${origin(node)}/call/#${query}`;
       },
     };
   }

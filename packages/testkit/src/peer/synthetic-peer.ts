@@ -61,6 +61,8 @@ export class SyntheticPeer {
   readonly signalling: SignallingClient;
   /** Numbers in order of arrival, by the mid of the m-line they came on. */
   readonly received = new Map<string, number[]>();
+  /** From sending the offer to connected media: ICE and DTLS. */
+  setupMs = Number.NaN;
   readonly #packets = new Map<string, number>();
   #connection: RtcConnection | undefined;
   #bridge: TurnBridge | undefined;
@@ -125,11 +127,13 @@ export class SyntheticPeer {
     this.signalling.send({ type: 'join', name });
     const credentials = await this.signalling.next('turn-credentials');
     this.#bridge = await TurnBridge.open({ credentials, transport, localAddress });
+    let offeredAt = Number.NaN;
     this.#connection = new RtcConnection(
       { name, address: localAddress },
       {
         onState: (state) => {
           this.#state = state;
+          if (state === 'connected') this.setupMs = performance.now() - offeredAt;
         },
         onTrack: (track) => this.#receive(track),
         onCandidate: (candidate) => this.#bridge?.expectPeer(candidateOf(candidate)?.port as number),
@@ -139,6 +143,7 @@ export class SyntheticPeer {
       },
     );
     this.#streams = STREAMS.map((stream) => this.#addStream(this.#connection as RtcConnection, stream));
+    offeredAt = performance.now();
     this.signalling.send({
       type: 'offer',
       sdp: withoutCandidates(this.#connection.createLocal('offer')),

@@ -1,0 +1,66 @@
+import { LocalCluster, type NamespaceAccess, SignallingClient, SyntheticPeer, timed, waitUntil } from '@orama/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+/** A lost first flight of DTLS costs a whole second: no set-up and no end of a connection may take that long. */
+const STALL_MS = 1_000;
+const JOINS = 20;
+let cluster: LocalCluster;
+let access: NamespaceAccess;
+
+beforeAll(async () => {
+  cluster = await LocalCluster.start({ prefix: 99 });
+  access = await cluster.createEnabled('swift');
+});
+afterAll(() => cluster.stop());
+
+const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+const show = (values: number[]) =>
+  `median ${Math.round(median(values))} ms, worst ${Math.round(Math.max(...values))} ms`;
+
+test('20 connections between libdatachannel and the SFU are set up and ended without the stall of DTLS', async () => {
+  const listener = await SignallingClient.open({ ...cluster.signalling(access), room: 'quick' });
+  listener.send({ type: 'join', name: 'listener' });
+  await listener.next('welcome');
+  const setups: number[] = [];
+  const ends: number[] = [];
+  for (let count = 0; count < JOINS; count += 1) {
+    const peer = await SyntheticPeer.join({
+      ...cluster.signalling(access, 1 + (count % 3)),
+      ...{ room: 'quick', name: `guest-${count}`, transport: 'udp', localAddress: `${cluster.prefix}.9.1` },
+    });
+    setups.push(peer.setupMs);
+    const end = await timed(async () => {
+      const left = listener.next('peer-left', { accept: (frame) => frame.peerId === peer.peerId });
+      await Promise.all([left, peer.close()]);
+    });
+    ends.push(end.ms);
+  }
+  console.log(`set-up of ${JOINS} connections: ${show(setups)}; end: ${show(ends)}`);
+  expect(Math.max(...setups)).toBeLessThan(STALL_MS);
+  expect(Math.max(...ends)).toBeLessThan(STALL_MS);
+  await listener.close();
+  await waitUntil(
+    'the SFU to have let go of every media port',
+    () => cluster.socketsOfSfu('swift').filter((socket) => socket.protocol === 'udp'),
+    (sockets) => sockets.length === 0,
+  );
+});
+
+test('"orama demo --check" holds a call of browsers, measures 20 joins, prints both and ends with 0', async () => {
+  const result = await cluster.orama('demo', '--check', '--namespace', 'swift', '--joins', String(JOINS), '--json');
+  const report = JSON.parse(result.stdout) as {
+    passed: boolean;
+    problems: string[];
+    received: { page: string; framesDecoded: number; audioEnergy: number; pair: string }[];
+    joins: { count: number; medianMs: number; worstMs: number; allMs: number[] };
+  };
+  console.log(`join to first decoded frame: median ${report.joins.medianMs} ms, worst ${report.joins.worstMs} ms`);
+  expect(report).toMatchObject({ passed: true, problems: [], joins: { count: JOINS } });
+  expect(report.joins.allMs).toHaveLength(JOINS);
+  expect(report.received.map(({ page }) => page).sort()).toEqual(['alice', 'bob']);
+  for (const row of report.received) {
+    expect(row.framesDecoded).toBeGreaterThan(0);
+    expect(row.audioEnergy).toBeGreaterThan(0);
+    expect(row.pair).toMatch(/^relay\/udp to /);
+  }
+});
