@@ -243,6 +243,21 @@ test('candidates: malformed ones are refused, those past TURN are of no use whil
   expect(() => negotiation.handleCandidate('nonsense')).toThrow(PeerError);
 });
 
+test('an offer whose codecs, ids and SSRCs are not what they should be is read without them', () => {
+  const { negotiation } = create();
+  const attributes = [
+    'a=rtpmap:96 VP8/90000',
+    'a=rtpmap:97 8/90000',
+    'a=rtpmap:99999999999999999999 VP9/90000',
+    'a=rtcp-fb:96 7 8',
+    'a=extmap:99999999999999999999 urn:3gpp:video-orientation',
+    'a=ssrc:99999999999999999999 cname:x',
+    'a=ssrc:5 6',
+  ];
+  const { added } = negotiation.handleOffer(browserOffer([{ kind: 'video', mid: '0', attributes }]));
+  expect(added).toMatchObject([{ media: { codecs: [{ name: 'VP8' }], extensions: [] } }]);
+});
+
 test('damaged offers and answers end in a PeerError or in a description, never in anything else', () => {
   const lines = browserOffer([
     { kind: 'audio', mid: '0', ssrc: 5 },
@@ -267,6 +282,6 @@ test('damaged offers and answers end in a PeerError or in a description, never i
       negotiation.close();
       expect(faults).toEqual([]);
     }),
-    { numRuns: 60 },
+    { numRuns: 100 },
   );
 });

@@ -6,6 +6,7 @@ const MAX_CANDIDATES = 64;
 const MAX_SSRCS = 64;
 const MAX_CODECS = 128;
 const MAX_EXTENSIONS = 64;
+const UINT32_MAX = 0xffffffff;
 
 /** One checked m-section of a peer's description. */
 export interface RemoteSection {
@@ -33,7 +34,8 @@ export function readDescription(sdp: string): RemoteDescription {
   if (session.media.length === 0) throw invalid('it has no m-line');
   if (session.media.length > MAX_SECTIONS) throw invalid(`it has more than ${MAX_SECTIONS} m-lines`);
   const mids = new Set<string>();
-  const sections = session.media.map((media): RemoteSection => {
+  const sections = session.media.map((parsed): RemoteSection => {
+    const media = withTypes(parsed);
     const mid = String(media.mid ?? '');
     if (mid.length === 0 || mid.length > 32 || mids.has(mid))
       throw invalid('every m-line needs a mid of its own, 1-32 characters');
@@ -176,7 +178,45 @@ export function parseCandidate(line: string): SdpCandidate | null {
   const text = line.startsWith('candidate:') ? line : `candidate:${line}`;
   if (/[\r\n]/.test(text)) return null;
   const candidate = parse(`v=0\r\nm=audio 9 RTP/AVP 0\r\na=${text}\r\n`).media[0]?.candidates?.[0];
-  return candidate ?? null;
+  return candidate ? candidateWithTypes(candidate) : null;
+}
+
+// sdp-transform makes a number of whatever looks like one, also of a codec's name, and leaves numbers that are too
+// large as text. From here on every field is what its type says; attributes that cannot be are left out.
+function withTypes(media: SdpMedia): SdpMedia {
+  return {
+    ...media,
+    rtp: media.rtp
+      .filter(({ payload }) => isUint(payload, 127))
+      .map(({ payload, codec, rate, encoding }) => ({
+        payload,
+        codec: String(codec),
+        ...(isUint(rate, UINT32_MAX) ? { rate } : {}),
+        ...(encoding === undefined ? {} : { encoding }),
+      })),
+    fmtp: media.fmtp.map(({ payload, config }) => ({ payload, config: String(config) })),
+    rtcpFb: (media.rtcpFb ?? []).map(({ payload, type, subtype }) => ({
+      payload,
+      type: String(type),
+      ...(subtype === undefined ? {} : { subtype: String(subtype) }),
+    })),
+    ext: (media.ext ?? [])
+      .filter(({ value }) => isUint(value, 255))
+      .map(({ value, uri }) => ({ value, uri: String(uri) })),
+    ssrcs: (media.ssrcs ?? [])
+      .filter(({ id }) => isUint(id, UINT32_MAX))
+      .map((ssrc) => ({ ...ssrc, attribute: String(ssrc.attribute) })),
+    candidates: (media.candidates ?? []).map(candidateWithTypes),
+  };
+}
+
+function candidateWithTypes(candidate: SdpCandidate): SdpCandidate {
+  const { transport, ip, type, port } = candidate;
+  return { ...candidate, transport: String(transport), ip: String(ip), type: String(type), port: Number(port) };
+}
+
+function isUint(value: unknown, max: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max;
 }
 
 function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
