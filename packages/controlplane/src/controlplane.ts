@@ -84,6 +84,17 @@ export class Controlplane implements Runnable {
   /** Listens, adopts running services and begins the cold boot, which goes on in the background. */
   async start(): Promise<void> {
     const { config, logger, clusterKey, version } = this.#options;
+    const { port } = config.api;
+    this.#api = new ApiServer({
+      clusterKey,
+      listen: [{ address: config.wireguardIp, port }, ...(config.api.loopback ? [{ address: '127.0.0.1', port }] : [])],
+      health: healthHandler(this.#metrics, () => (this.#booted ? null : 'the node is being restored')),
+      routes: createRoutes({ context: () => this.#context(), version, onChange: () => this.#engine.wake() }),
+      clock: this.#clock,
+      logger,
+    });
+    // First of all: a second controlplane of this node ends here, before it touches the first one's services.
+    await this.#api.start();
     await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
     await Promise.all([config.dataDir, dirname(config.dns.file)].map(removeAbandonedFiles));
     const services = await ProcessServices.open({
@@ -93,16 +104,6 @@ export class Controlplane implements Runnable {
       clock: this.#clock,
     });
     this.#services = services;
-    const { port } = config.api;
-    this.#api = new ApiServer({
-      clusterKey,
-      listen: [{ address: config.wireguardIp, port }, ...(config.api.loopback ? [{ address: '127.0.0.1', port }] : [])],
-      health: healthHandler(this.#metrics, () => (this.#booted ? null : 'the node is being restored')),
-      routes: createRoutes({ context: () => this.#context(services), version, onChange: () => this.#engine.wake() }),
-      clock: this.#clock,
-      logger,
-    });
-    await this.#api.start();
     // What the boot cannot wait out, such as a store that is newer than this program, ends the process.
     this.#booting = this.#boot(services);
   }
@@ -143,7 +144,7 @@ export class Controlplane implements Runnable {
       onStore: async (store) => {
         this.#store = store;
         await this.#register(store);
-        const context = this.#context(services);
+        const context = this.#context();
         this.#watch = new ChangeWatch(store.db, this.#clock, this.#warnings, () => this.#engine.wake());
         this.#watch.start();
         this.#dns = new DnsTask(context, new ZoneFileWriter(config.dns.file));
@@ -177,8 +178,9 @@ export class Controlplane implements Runnable {
     });
   }
 
-  #context(services: ProcessServices): NodeContext {
-    if (!this.#store) {
+  #context(): NodeContext {
+    const services = this.#services;
+    if (!this.#store || !services) {
       throw new OramaError('STORE_UNAVAILABLE', 'the store has not been reached yet', {
         retryable: true,
         hint: 'wait a moment; if it stays so, check the store',

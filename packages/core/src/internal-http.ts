@@ -105,12 +105,20 @@ export function healthHandler(
   };
 }
 
-/** Listens on a TCP address or a Unix socket; rejects with the reason when it cannot. */
+/** Listens on a TCP address or a Unix socket; rejects with an OramaError that names the address and the next step. */
 export function listen(server: Server, where: { address: string; port: number } | { path: string }): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const refuse = (cause: NodeJS.ErrnoException) => {
+      const place = 'path' in where ? where.path : `${where.address} port ${where.port}`;
+      const hint =
+        cause.code === 'EADDRINUSE'
+          ? 'another process listens there: stop it, or configure another address or port'
+          : 'check the configured address, port and permissions';
+      reject(new OramaError('UNAVAILABLE', `listening on ${place} failed: ${cause.message}`, { cause, hint }));
+    };
+    server.once('error', refuse);
     server.listen('path' in where ? { path: where.path } : { host: where.address, port: where.port }, () => {
-      server.off('error', reject);
+      server.off('error', refuse);
       resolve();
     });
   });

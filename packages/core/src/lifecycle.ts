@@ -1,4 +1,4 @@
-import { ConfigError, describeError } from './errors.ts';
+import { ConfigError, describeError, OramaError } from './errors.ts';
 import type { Logger } from './logger.ts';
 
 /** What a process runs: started once, drained and closed once. */
@@ -46,7 +46,8 @@ export async function runMain(logger: Logger, create: () => Runnable | Promise<R
       process.stderr.write(`${thrown.message}\n${thrown.hint ? `${thrown.hint}\n` : ''}`);
       fail('unusable configuration', thrown, 2);
     }
-    process.stderr.write(`start failed: ${describeError(thrown)}\n`);
+    const hint = thrown instanceof OramaError ? thrown.hint : undefined;
+    process.stderr.write(`start failed: ${describeError(thrown)}\n${hint ? `${hint}\n` : ''}`);
     fail('start failed', thrown, 1);
   }
 }

@@ -16,7 +16,10 @@ import {
 /** HKDF info of the key that signs calls to the controlplane; the input is the cluster key. */
 export const CONTROLPLANE_KEY_INFO = 'controlplane-api';
 
-/** More calls than operators and nodes make; keeps a runaway caller from starving the reconciler. */
+/**
+ * More calls than operators and nodes make; keeps a runaway caller from starving the reconciler. What is not signed has a
+ * bucket of its own, so that strangers cannot lock the operator out.
+ */
 const CALL_RATE = { burst: 500, perSec: 200 };
 
 export interface ApiServerOptions {
@@ -58,16 +61,17 @@ export class ApiServer {
 
   #guarded(verifier: RequestVerifier): InternalHandler {
     const { health, routes, clock, logger } = this.#options;
-    const bucket = new TokenBucket(CALL_RATE, clock.monotonic());
+    const signed = new TokenBucket(CALL_RATE, clock.monotonic());
+    const unsigned = new TokenBucket(CALL_RATE, clock.monotonic());
     return async (request) => {
-      if (!bucket.take(clock.monotonic())) {
+      const header = request.headers[SIGNATURE_HEADER];
+      const signature = typeof header === 'string' ? header : undefined;
+      const refusal = verifier.verify(signature, request.method, request.target, request.body, clock.now());
+      if (!(refusal === null ? signed : unsigned).take(clock.monotonic())) {
         throw new OramaError('RATE_LIMITED', 'too many calls to this controlplane', { retryable: true });
       }
       const open = await health(request);
       if (open) return open;
-      const header = request.headers[SIGNATURE_HEADER];
-      const signature = typeof header === 'string' ? header : undefined;
-      const refusal = verifier.verify(signature, request.method, request.target, request.body, clock.now());
       if (refusal !== null) {
         logger.warn({ reason: refusal, path: request.path }, 'unsigned or wrongly signed request refused');
         throw new OramaError('UNAUTHORIZED', `the request's signature was refused: ${refusal}`, {

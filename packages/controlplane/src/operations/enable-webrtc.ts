@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { newId, OramaError } from '@orama/core';
 import type { EnableWebrtc, OperationStarted } from '@orama/protocol';
-import { auditStatement, guard, type NodeRow, type PortAllocationRow, raiseChangeCounter } from '@orama/store';
+import {
+  auditStatement,
+  guard,
+  type NodeRow,
+  type PortAllocationRow,
+  raiseChangeCounter,
+  type WebrtcConfigRow,
+} from '@orama/store';
 import { toOperation } from '../api/views.ts';
 import { ALIVE_MS } from '../node-context.ts';
 import { placeNamespace } from '../placement/place.ts';
@@ -49,7 +56,7 @@ async function attemptEnable(
     return {
       operation: null,
       outcome: 'unchanged',
-      message: `WebRTC is already enabled for "${name}"; nothing was changed`,
+      message: `WebRTC is already enabled for "${name}" (${describe(settings)}); nothing was changed`,
     };
   }
 
@@ -114,6 +121,12 @@ async function attemptEnable(
     outcome: 'started',
     message: `enabling WebRTC for "${name}"`,
   };
+}
+
+// An enable with other numbers changes nothing either, and the answer shows that.
+function describe(settings: WebrtcConfigRow): string {
+  const { sfuNodeCount, turnNodeCount, turnCredentialTtlSec } = settings;
+  return `${sfuNodeCount} SFU nodes, ${turnNodeCount} TURN nodes, credentials live ${turnCredentialTtlSec} s`;
 }
 
 /** Throws CORE_NOT_READY naming every service that is missing on a chosen node. */

@@ -93,7 +93,8 @@ test('enableWebrtc hands back the enable that runs, and says so when it is enabl
   expect(await enableWebrtc(context, 'demo', DEFAULTS)).toEqual({
     outcome: 'unchanged',
     operation: null,
-    message: 'WebRTC is already enabled for "demo"; nothing was changed',
+    message:
+      'WebRTC is already enabled for "demo" (3 SFU nodes, 2 TURN nodes, credentials live 600 s); nothing was changed',
   });
   expect(await webrtcRows()).toEqual(before);
 });
