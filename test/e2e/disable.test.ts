@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { EXIT } from '@orama/protocol';
-import { LocalCluster, leftoversOf, portBlocksOf, rowsOf, snapshotOf } from '@orama/testkit';
+import { EXIT, type TurnCredentials } from '@orama/protocol';
+import { LocalCluster, leftoversOf, portBlocksOf, rowsOf, snapshotOf, turnServerOf } from '@orama/testkit';
+import { TurnClient } from '@orama/turn/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 let cluster: LocalCluster;
@@ -65,14 +66,22 @@ test('a namespace with WebRTC on cannot be deleted', async () => {
 
 test('enabling again after a disable gives a fresh secret: credentials of the earlier life are refused', async () => {
   const access = await cluster.createEnabled('reborn');
-  const first = (await cluster.gateway(access, 'POST', '/v1/webrtc/turn/credentials')).body as {
-    password: string;
-    username: string;
-  };
+  const fetchCredentials = async () =>
+    (await cluster.gateway(access, 'POST', '/v1/webrtc/turn/credentials')).body as TurnCredentials;
+  const open = ({ uris, username, password }: TurnCredentials) =>
+    TurnClient.open({ transport: 'udp', server: turnServerOf(uris, 'udp'), username, password });
+  const old = await fetchCredentials();
+  await (await open(old).then((client) => client.allocate().then(() => client))).close();
   await cluster.orama('namespace', 'disable', 'webrtc', '--namespace', 'reborn');
   await cluster.orama('namespace', 'enable', 'webrtc', '--namespace', 'reborn');
-  const secrets = (await cluster.gateway(access, 'POST', '/v1/webrtc/turn/credentials')).body as typeof first;
-  expect(secrets.password).not.toBe(first.password);
+  const credentials = await fetchCredentials();
+  const [stale, fresh] = [
+    await open({ ...credentials, username: old.username, password: old.password }),
+    await open(credentials),
+  ];
+  await expect(stale.allocate()).rejects.toMatchObject({ code: 401 });
+  await fresh.allocate();
+  await Promise.all([stale.close(), fresh.close()]);
 });
 
 test('"orama dev stop" ends every process, and a second one says that nothing ran', async () => {
