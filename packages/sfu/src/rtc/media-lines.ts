@@ -109,7 +109,7 @@ export class MediaLines {
     for (const section of remote.sections) {
       const before = this.#lines.get(section.mid);
       if (before?.way === 'down') continue;
-      if (/^s\d+$/.test(section.mid))
+      if (isOurMid(section.mid))
         throw new PeerError('INVALID_REQUEST', `the mid ${section.mid} is one of the server's own names`);
       if (++own > MAX_UPLINK_SECTIONS)
         throw new PeerError('INVALID_REQUEST', `the offer has more than ${MAX_UPLINK_SECTIONS} m-lines of its own`);
@@ -272,6 +272,11 @@ export class MediaLines {
     this.#lines.set(mid, line);
     return [mid, line];
   }
+}
+
+/** Whether an m-line's name is of the server's own kind. */
+export function isOurMid(mid: string): boolean {
+  return /^s\d+$/.test(mid);
 }
 
 // An answer names only what was offered (RFC 3264 section 6.1, RFC 8285 section 6).

@@ -4,7 +4,9 @@ import { parse } from 'sdp-transform';
 import { afterEach, expect, test } from 'vitest';
 import { browserOffer, type OfferedLine } from '../testing/browser-offer.ts';
 import type { Codec } from './codecs.ts';
+import { LifetimeBudget } from './lifetime-budget.ts';
 import { Negotiation } from './negotiation.ts';
+import { readDescription } from './sdp.ts';
 
 const VP8: Codec = {
   ...{ name: 'VP8', clockRate: 90_000, channels: 1, payloadType: 96, fmtp: '' },
@@ -284,4 +286,23 @@ test('damaged offers and answers end in a PeerError or in a description, never i
     }),
     { numRuns: 100 },
   );
+});
+
+test('a peer that names new m-lines without end is refused, one that reuses its own is not', () => {
+  const offers = (midOf: (i: number) => string) => {
+    const { negotiation } = create();
+    for (let i = 0; i < 300; i++)
+      negotiation.handleOffer(browserOffer([{ kind: 'video', mid: midOf(i), direction: 'sendonly', ssrc: 7 }]));
+  };
+  expect(() => offers((i) => `m${i}`)).toThrow('m-lines in its life');
+  offers(() => '0');
+});
+
+test('a peer that names new SSRCs without end is refused', () => {
+  const budget = new LifetimeBudget();
+  const spend = (ssrc: number) => budget.spend(readDescription(browserOffer([{ kind: 'video', mid: '0', ssrc }])));
+  for (let i = 0; i < 5_000; i++) spend(1_000);
+  expect(() => {
+    for (let i = 0; i < 5_000; i++) spend(2_000 + i);
+  }).toThrow('SSRCs in its life');
 });

@@ -2,6 +2,7 @@ import { type Clock, PeerError, type Timer } from '@orama/core';
 import type { SdpCandidate } from 'sdp-transform';
 import type { Codec } from './codecs.ts';
 import { RtcConnection, type RtcConnectionOptions, type RtcState } from './connection.ts';
+import { LifetimeBudget } from './lifetime-budget.ts';
 import { type DownlinkPlace, type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
 import { parseCandidate, type RemoteDescription, readDescription, writeForNative, writeForPeer } from './sdp.ts';
 import type { DownlinkMedia } from './sections.ts';
@@ -58,6 +59,7 @@ export class Negotiation {
   readonly #lines: MediaLines;
   /** Relayed candidates of the peer, `address port`. */
   readonly #relays = new Set<string>();
+  readonly #budget = new LifetimeBudget();
   /** Our m-lines that libdatachannel knows. */
   readonly #known = new Set<string>();
   /** What our unanswered offer said about each downlink. */
@@ -100,6 +102,7 @@ export class Negotiation {
    */
   handleOffer(sdp: string): OfferOutcome {
     const remote = readDescription(sdp);
+    this.#budget.spend(remote);
     const plan = this.#lines.plan(remote);
     const refused = new Set([...plan].filter(([, line]) => line.refused).map(([mid]) => mid));
     if (!this.#remoteKnown && remote.sections[0]?.media.setup === 'active') this.#setup = 'passive';
@@ -129,6 +132,7 @@ export class Negotiation {
       if (this.#connection.track(mid) && !answered.has(mid))
         throw new PeerError('CONFLICT', `the answer leaves out the m-line ${mid} of the offer`);
     }
+    this.#budget.spend(remote);
     const isFirst = !this.#remoteKnown;
     this.#setRemote('answer', writeForNative(remote));
     this.#noteCandidates(remote);
