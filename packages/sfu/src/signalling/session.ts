@@ -66,7 +66,7 @@ export class Session implements Outlet {
     this.#joinTimer = this.#clock.after(JOIN_TIMEOUT_MS, () => {
       if (!this.#peer)
         this.#refuse(
-          new FrameError('invalid_join', 'no join came in time', { closeCode: SIGNALLING_CLOSE.badCredential }),
+          new FrameError('invalid_join', 'no join came in time', { closeCode: SIGNALLING_CLOSE.protocolError }),
         );
     });
     this.#heartbeat = this.#clock.every(HEARTBEAT_MS, () => this.#checkLife());
