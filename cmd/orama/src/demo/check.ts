@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import { renderTable } from '../output/table.ts';
 import { Caller } from './caller.ts';
 import { launchChromium } from './chromium.ts';
-import { judgeJoins, judgeReceived, measureJoins, measureReceived, type Received, type Times } from './measure.ts';
+import { judgeReceived, judgeTimes, measureJoins, measureReceived, type Received, type Times } from './measure.ts';
 import type { Demo } from './prepare.ts';
 
 /**
@@ -37,8 +37,13 @@ export async function checkDemo(context: Context, demo: Demo, joinCount: number,
     });
     progress.step(`${joins.count} joins`);
     progress.stop();
-    const problems = [...judgeReceived(received), ...judgeJoins(joins), ...(failure === undefined ? [] : [failure])];
     const { namespace, gateway, status } = demo;
+    const sfus = status.services.filter(({ service }) => service === 'sfu').map(({ address }) => address);
+    const problems = [
+      ...judgeReceived(received, sfus),
+      ...judgeTimes(joins, leaves),
+      ...(failure === undefined ? [] : [failure]),
+    ];
     output.result(
       { passed: problems.length === 0, problems, namespace, gateway, status, received, joins, leaves },
       () =>
