@@ -36,13 +36,16 @@ export function isRunning(process: ProcessIdentity | null | undefined): process 
   return process != null && readStat(process.pid)?.startTime === process.startTime;
 }
 
-/** The package runners (npx, pnpm) that this process was started through, and the shells between them. */
+/**
+ * The package runners (npx, pnpm) that this process was started through, and the shells between them. Whoever was
+ * started by any other program, such as our own detached supervisor, has none.
+ */
 export function packageRunners(): ProcessIdentity[] {
   const ancestors: ProcessIdentity[] = [];
   let runners = 0;
   for (let pid = process.ppid; pid > 1; ) {
     const stat = readStat(pid);
-    if (!stat) break;
+    if (!stat || !/^(npm|npx|pnpm|sh|dash|bash)\b/.test(stat.name)) break;
     ancestors.push({ pid, startTime: stat.startTime });
     if (/^(npm|npx|pnpm)\b/.test(stat.name)) runners = ancestors.length;
     pid = stat.parent;
