@@ -92,7 +92,6 @@ describe('coturn’s clients against our server', () => {
     ['Send and Data over TCP', ['-t', '-s']],
     ['no RTCP ports', ['-c']],
     ['an IPv4 relay asked for by name', ['-X']],
-    ['both families asked for, IPv4 given', ['-Z']],
     ['extra permissions and bindings', ['-G']],
     ['five clients at once', ['-m', '5']],
     ['channels padded also over UDP', ['-D']],
