@@ -114,7 +114,8 @@ describe('orama dev logs', () => {
     await startDetached();
     const { stdout } = await orama('dev', 'logs', 'node-1/turn').finished;
     expect(stdout).toMatch(/^node-1\/orama-turn \{.*"msg":"turn listening"/m);
-    const follower = orama('dev', 'logs', 'node-2/controlplane', '-f', '-n', '0');
+    const follower = orama('dev', 'logs', 'node-2/controlplane', '-f', '-n', '1');
+    expect(await follower.printed(/^node-2\/controlplane \{/m), follower.output).toBe(true);
     const stopped = orama('dev', 'stop').finished;
     expect(await follower.printed(/"msg":"stopped"/), follower.output).toBe(true);
     await stopped;
