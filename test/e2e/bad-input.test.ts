@@ -176,7 +176,7 @@ describe('the gateway', () => {
       const socket = connect(port, '127.0.0.1').resume();
       socket.on('error', () => undefined);
       socket.write(bytes);
-      await once(socket, 'close');
+      await new Promise((closed) => socket.once('close', closed));
     }
     expect((await callGateway(access, 'GET', '/v1/webrtc/rooms')).status).toBe(200);
   });

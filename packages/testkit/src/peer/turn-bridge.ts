@@ -34,6 +34,8 @@ export class TurnBridge {
   #peerPort: number | undefined;
   #sfu: { address: string; port: number } | undefined;
   #bound = false;
+  /** What the peer sent before the way was open: its first check, which it would repeat only half a second later. */
+  #early: Buffer[] = [];
 
   private constructor(turn: TurnClient, relayed: { address: string; port: number }, socket: Socket) {
     this.turn = turn;
@@ -42,6 +44,7 @@ export class TurnBridge {
     socket.on('message', (packet, from) => {
       this.#peerPort = from.port;
       if (this.#bound) turn.channelData(CHANNEL, packet);
+      else this.#early.push(packet);
     });
     turn.onData(({ data }) => {
       if (this.#peerPort !== undefined) socket.send(data, this.#peerPort, socket.address().address);
@@ -84,6 +87,7 @@ export class TurnBridge {
     await this.turn.createPermission(sfu.address);
     await this.turn.channelBind(CHANNEL, sfu.address, sfu.port);
     this.#bound = true;
+    for (const packet of this.#early.splice(0)) this.turn.channelData(CHANNEL, packet);
   }
 
   async close(): Promise<void> {
