@@ -1,14 +1,9 @@
-import {
-  type ClientFrame,
-  iceServerOf,
-  type ServerFrame,
-  type ServerFrameOf,
-  type TurnCredentials,
-} from '@orama/protocol';
+import type { ClientFrame, ServerFrame, ServerFrameOf, TurnCredentials } from '@orama/protocol';
 import type { Timer } from '../clock.ts';
 import { ClientError, type ClientErrorCode } from '../errors.ts';
 import type { Platform } from '../room/options.ts';
 import { FlowWatch, pairTotals } from './flow-watch.ts';
+import { hasFallback, type IcePath, iceServersOf } from './ice-path.ts';
 import type { LocalTrack } from './local-track.ts';
 import { Negotiator } from './negotiator.ts';
 import { Senders, type SendersHandlers } from './senders.ts';
@@ -17,6 +12,8 @@ import { Senders, type SendersHandlers } from './senders.ts';
 const PHASES = {
   /** From the first finished negotiation to a path. */
   connecting: { limitMs: 10_000, problem: 'no media path within 10 s' },
+  /** The same while TURN over TCP is still left to try. */
+  'connecting-udp': { limitMs: 3_000, problem: 'no media path over UDP within 3 s' },
   /** From a path to media keys (DTLS). */
   handshake: { limitMs: 5_000, problem: 'the media encryption was not set up within 5 s' },
   disconnected: { limitMs: 2_000, problem: 'the media path broke' },
@@ -36,8 +33,8 @@ export interface MediaHandlers extends SendersHandlers {
   onReceiversChanged(): void;
   /** An error that turned out to be about something else. */
   onUnrelatedError(frame: ServerFrameOf<'error'>): void;
-  /** The session is dead; a new one is needed. Called once. */
-  onFailed(error: ClientError): void;
+  /** The session is dead; a new one is needed. Called once, with whether media ever got through. */
+  onFailed(error: ClientError, wasConnected: boolean): void;
 }
 
 /** One RTCPeerConnection with the SFU, everything bundled on it. Lives until its media fails or the room is left. */
@@ -47,23 +44,27 @@ export class MediaSession {
   readonly #handlers: MediaHandlers;
   readonly #clock: Platform['clock'];
   readonly #forceRelay: boolean;
+  readonly #path: IcePath;
   readonly #senders: Senders;
   readonly #flow = new FlowWatch();
   #flowTimer: Timer | undefined;
   #watch: Timer | undefined;
   #phase: 'new' | keyof typeof PHASES | 'connected' = 'new';
   #iceError: string | undefined;
+  #hasFallback = false;
+  #wasConnected = false;
   #closed = false;
 
   constructor(
     platform: Platform,
     credentials: TurnCredentials | undefined,
-    forceRelay: boolean,
+    options: { forceRelay: boolean; path: IcePath },
     handlers: MediaHandlers,
   ) {
     this.#handlers = handlers;
     this.#clock = platform.clock;
-    this.#forceRelay = forceRelay;
+    this.#forceRelay = options.forceRelay;
+    this.#path = options.path;
     this.pc = new platform.RTCPeerConnection(this.#configuration(credentials));
     this.#senders = new Senders(this.pc, platform.clock, handlers);
     this.#negotiator = new Negotiator(this.pc, platform.clock, {
@@ -149,15 +150,16 @@ export class MediaSession {
   }
 
   #configuration(credentials: TurnCredentials | undefined): RTCConfiguration {
+    this.#hasFallback = hasFallback(credentials, this.#path);
     return {
-      iceServers: credentials ? [iceServerOf(credentials)] : [],
+      iceServers: iceServersOf(credentials, this.#path),
       iceTransportPolicy: this.#forceRelay ? 'relay' : 'all',
       bundlePolicy: 'max-bundle',
     };
   }
 
   #onStable(side: 'offerer' | 'answerer'): void {
-    if (this.#phase === 'new') this.#enter('connecting');
+    if (this.#phase === 'new') this.#enter(this.#hasFallback ? 'connecting-udp' : 'connecting');
     if (side === 'offerer') this.#senders.settle();
     this.#handlers.onReceiversChanged();
   }
@@ -187,6 +189,7 @@ export class MediaSession {
     this.#phase = phase;
     this.#watch?.cancel();
     if (phase === 'connected') {
+      this.#wasConnected = true;
       this.#flowTimer ??= this.#clock.every(FLOW_POLL_MS, () => void this.#pollFlow());
       this.#handlers.onConnected();
     } else {
@@ -210,6 +213,6 @@ export class MediaSession {
   #fail(error: ClientError): void {
     if (this.#closed) return;
     this.close();
-    this.#handlers.onFailed(error);
+    this.#handlers.onFailed(error, this.#wasConnected);
   }
 }

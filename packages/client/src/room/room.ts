@@ -2,6 +2,7 @@ import type { ServerFrame, ServerFrameOf, TurnCredentials } from '@orama/protoco
 import { type Clock, systemClock, type Timer } from '../clock.ts';
 import { Emitter } from '../emitter.ts';
 import { ClientError, describeError } from '../errors.ts';
+import { type IcePath, otherPath } from '../media/ice-path.ts';
 import { LocalTrack, type PublishOptions } from '../media/local-track.ts';
 import { MediaSession } from '../media/media-session.ts';
 import { type RoomStats, StatsReader } from '../media/stats.ts';
@@ -37,6 +38,8 @@ export class Room extends Emitter<RoomEvents> {
   #media: MediaSession | undefined;
   #statsReader = new StatsReader();
   #credentialsTimer: Timer | undefined;
+  /** What the next attempt at media uses of TURN. */
+  #path: IcePath = 'udp';
 
   /** @internal use `connect()` */
   constructor(options: ConnectOptions) {
@@ -264,18 +267,26 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #openMedia(forceRelay: boolean): MediaSession {
-    return new MediaSession(this.#platform, this.#credentials, forceRelay, {
-      send: (frame) => this.#connection.send(frame),
-      onConnected: () => {
-        this.#connection.markHealthy();
-        this.#back(false);
+    return new MediaSession(
+      this.#platform,
+      this.#credentials,
+      { forceRelay, path: this.#path },
+      {
+        send: (frame) => this.#connection.send(frame),
+        onConnected: () => {
+          this.#connection.markHealthy();
+          this.#back(false);
+        },
+        onReceiversChanged: () => this.#bindTracks(),
+        onPublished: (track) => this.#publications.get(track)?.resolve(track),
+        onRefused: (track, error) => this.#removeLocal(track, error),
+        onUnrelatedError: (frame) => this.#warn(frame),
+        onFailed: (error, wasConnected) => {
+          if (!wasConnected) this.#path = otherPath(this.#path);
+          this.#connection.rejoin(error);
+        },
       },
-      onReceiversChanged: () => this.#bindTracks(),
-      onPublished: (track) => this.#publications.get(track)?.resolve(track),
-      onRefused: (track, error) => this.#removeLocal(track, error),
-      onUnrelatedError: (frame) => this.#warn(frame),
-      onFailed: (error) => this.#connection.rejoin(error),
-    });
+    );
   }
 
   #warn({ code, message }: { code: string; message: string }): void {
