@@ -10,7 +10,7 @@ const row = (page: string, from: string): Received => ({
   framesPerSecond: 20,
   bitrateBps: 1_000_000,
   audioEnergy: 0.2,
-  pair: 'relay/udp to 127.77.0.2',
+  pair: 'relay/udp to 127.77.0.2:20000',
   rttMs: 1,
 });
 
@@ -22,18 +22,23 @@ describe('judgeReceived', () => {
   });
 
   it('names what a page misses and of whom', () => {
-    const bad: Received = { ...row('bob', 'alice'), framesDecoded: 0, audioEnergy: 0, pair: 'host/udp to 127.77.0.2' };
+    const bad: Received = {
+      ...row('bob', 'alice'),
+      framesDecoded: 0,
+      audioEnergy: 0,
+      pair: 'host/udp to 127.77.0.2:20000',
+    };
     expect(judgeReceived([row('alice', 'bob'), bad], SFUS)).toEqual([
       'bob decoded no frame from alice',
       'bob heard nothing from alice',
-      'bob is not connected through TURN (host/udp to 127.77.0.2) from alice',
+      'bob is not connected through TURN (host/udp to 127.77.0.2:20000) from alice',
     ]);
   });
 
   it('names a pair that ends at another address, also one that begins like an SFU', () => {
-    const elsewhere = { ...row('bob', 'alice'), pair: 'relay/udp to 127.77.0.22' };
+    const elsewhere = { ...row('bob', 'alice'), pair: 'relay/udp to 127.77.0.22:20000' };
     expect(judgeReceived([row('alice', 'bob'), elsewhere], SFUS)).toEqual([
-      'bob is not connected to an SFU of the namespace (relay/udp to 127.77.0.22) from alice',
+      'bob is not connected to an SFU of the namespace (relay/udp to 127.77.0.22:20000) from alice',
     ]);
   });
 

@@ -26,7 +26,7 @@ export interface Received {
   bitrateBps: number;
   /** Rise of `totalAudioEnergy`. */
   audioEnergy: number;
-  /** `relay/udp to 127.77.0.2`: own candidate type, transport to the TURN server, address of the SFU. */
+  /** `relay/udp to 127.77.0.2:20000`: own candidate type, transport to the TURN server, address and port of the SFU. */
   pair: string;
   rttMs: number | null;
 }
@@ -91,7 +91,7 @@ export function judgeReceived(received: Received[], sfuAddresses: readonly strin
     if (row.width <= 0 || row.height <= 0) wrong.push('has no picture size');
     if (row.audioEnergy <= 0) wrong.push('heard nothing');
     if (!row.pair.startsWith('relay/')) wrong.push(`is not connected through TURN (${row.pair})`);
-    else if (!sfuAddresses.some((address) => row.pair.endsWith(` to ${address}`)))
+    else if (!sfuAddresses.some((address) => row.pair.includes(` to ${address}:`)))
       wrong.push(`is not connected to an SFU of the namespace (${row.pair})`);
     return wrong.map((what) => `${row.page} ${what} from ${row.from}`);
   });
