@@ -129,6 +129,17 @@ describe('Chromium', () => {
     await bob.whenPicturesOf(1);
     await bob.waitMedia(1);
   });
+
+  test('whoever joins where another left is shown, not only decoded', async () => {
+    const stays = await join(chromium, 'door', 'stays');
+    for (const name of ['first', 'second', 'third']) {
+      const guest = await join(chromium, 'door', name);
+      await stays.whenPicturesOf(1);
+      const gone = stays.whenOthersAre([]);
+      await guest.close();
+      await gone;
+    }
+  });
 });
 
 describe('a client over TURN/TCP', () => {

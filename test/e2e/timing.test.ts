@@ -1,9 +1,20 @@
-import { LocalCluster, type NamespaceAccess, SignallingClient, SyntheticPeer, timed, waitUntil } from '@orama/testkit';
+import {
+  CallPage,
+  LocalCluster,
+  launchChromium,
+  type NamespaceAccess,
+  SignallingClient,
+  SlowUdp,
+  SyntheticPeer,
+  timed,
+  waitUntil,
+} from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 /** A lost first flight of DTLS costs a whole second: no set-up and no end of a connection may take that long. */
 const STALL_MS = 1_000;
 const JOINS = 20;
+const TURN_PORT = 3478;
 let cluster: LocalCluster;
 let access: NamespaceAccess;
 
@@ -12,6 +23,18 @@ beforeAll(async () => {
   access = await cluster.createEnabled('swift');
 });
 afterAll(() => cluster.stop());
+
+/** Script that sends a page's TURN/UDP over the slow ways. */
+const detour = (prefix: string) => `{
+  const Native = window.RTCPeerConnection;
+  const slow = (url) => url.replace(/^turn:${prefix.replaceAll('.', '\\.')}\\.1\\.(\\d+):(.*transport=udp)/, 'turn:${prefix}.8.$1:$2');
+  window.RTCPeerConnection = class extends Native {
+    constructor(options) {
+      super({ ...options, iceServers: options.iceServers.map((each) => ({ ...each, urls: each.urls.map(slow) })) });
+    }
+  };
+  undefined;
+}`;
 
 const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 const show = (values: number[]) =>
@@ -44,6 +67,37 @@ test('20 connections between libdatachannel and the SFU are set up and ended wit
     () => cluster.socketsOfSfu('swift').filter((socket) => socket.protocol === 'udp'),
     (sockets) => sockets.length === 0,
   );
+});
+
+test('TURN/UDP that answers later than TURN/TCP costs a browser no second attempt', async () => {
+  const { prefix } = cluster;
+  const chromium = await launchChromium();
+  const ways = await Promise.all(
+    cluster.state.nodes.map(({ publicIp }, index) =>
+      SlowUdp.open({
+        listen: { address: `${prefix}.8.${index + 1}`, port: TURN_PORT },
+        server: { address: publicIp, port: TURN_PORT },
+        delayMs: 150,
+      }),
+    ),
+  );
+  try {
+    const pages = [
+      await CallPage.open(chromium, access, { room: 'slow', name: 'ann' }),
+      await CallPage.open(chromium, access, { room: 'slow', name: 'bob' }),
+    ];
+    for (const page of pages) {
+      await page.tab.evaluate(detour(prefix));
+      await page.pressJoin();
+    }
+    for (const page of pages) {
+      const { stats } = await page.waitMedia(1);
+      expect(stats).toMatchObject({ connections: 1, local: { type: 'relay', relayProtocol: 'udp' } });
+    }
+  } finally {
+    await chromium.close();
+    for (const way of ways) way.close();
+  }
 });
 
 test('"orama demo --check" holds a call of browsers, measures 20 joins, prints both and ends with 0', async () => {

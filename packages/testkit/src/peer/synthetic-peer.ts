@@ -164,7 +164,7 @@ export class SyntheticPeer {
   #addStream(connection: RtcConnection, options: (typeof STREAMS)[number]): Stream {
     const { kind, mid, ssrc, name, payloadType, fmtp, ticksPerPacket, intervalMs } = options;
     const track = connection.sendTrack({
-      ...{ mid, kind, ssrc, cname: 'synthetic', streamId: 'synthetic', trackId: mid },
+      ...{ mid, kind, ssrcs: [ssrc], cname: 'synthetic', streamId: 'synthetic', trackId: mid },
       codec: { name, payloadType, ...(fmtp === '' ? {} : { fmtp }) },
     });
     const stream = { kind, track, ssrc, payloadType, ticksPerPacket, intervalMs, sent: 0, keyFrameWanted: true };
