@@ -112,7 +112,7 @@ describe('Rooms', () => {
     await viewer.next('peer-left', ({ peerId, reason }) => peerId === polite.id && reason === 'left');
     const impostor = await join();
     impostor.connection.sendTrack({
-      ...{ mid: '0', kind: 'audio', ssrc: 9, cname: 'c', streamId: 's', trackId: 't' },
+      ...{ mid: '0', kind: 'audio', ssrcs: [9], cname: 'c', streamId: 's', trackId: 't' },
       codec: { name: 'opus', payloadType: 111 },
     });
     // The certificate that its DTLS shows is not the one that its offer names.

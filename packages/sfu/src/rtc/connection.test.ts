@@ -6,7 +6,7 @@ import { until } from '../testing/test-peer.ts';
 import { RtcConnection, type RtcEvents } from './connection.ts';
 import { PortBudget } from './port-budget.ts';
 
-const VIDEO = { mid: '0', kind: 'video', ssrc: 5, cname: 'c', streamId: 's', trackId: 't' } as const;
+const VIDEO = { mid: '0', kind: 'video' as const, ssrcs: [5], cname: 'c', streamId: 's', trackId: 't' };
 const create = (events: Partial<RtcEvents> = {}) =>
   new RtcConnection({ name: 'test', address: '127.82.252.1' }, { onFault: () => {}, ...events });
 

@@ -30,7 +30,8 @@ export interface RtcEvents {
 export interface SendTrackOptions {
   mid: string;
   kind: 'audio' | 'video';
-  ssrc: number;
+  /** Those it may ever send with: RTCP about any other is not handed to the track. */
+  ssrcs: number[];
   cname: string;
   streamId: string;
   trackId: string;
@@ -124,7 +125,7 @@ export class RtcConnection {
     this.#native.addRemoteCandidate(candidate, mid);
   }
 
-  /** Adds an m-line to send on, or gives an existing one another SSRC. Negotiate afterwards. */
+  /** Adds an m-line to send on. Negotiate afterwards. */
   sendTrack(options: SendTrackOptions): RtcTrack {
     this.#requireOpen();
     const { codec } = options;
@@ -140,7 +141,7 @@ export class RtcConnection {
       video.addVideoCodec(codec.payloadType, codec.name, ...profile);
       media = video;
     }
-    media.addSSRC(options.ssrc, options.cname, options.streamId, options.trackId);
+    for (const ssrc of options.ssrcs) media.addSSRC(ssrc, options.cname, options.streamId, options.trackId);
     return this.#adopt(this.#native.addTrack(media), false);
   }
 

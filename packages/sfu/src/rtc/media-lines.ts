@@ -52,13 +52,20 @@ interface UplinkLine {
   refused: boolean;
 }
 
-interface DownlinkLine {
-  way: 'down';
-  kind: 'audio' | 'video';
-  /** The line's own, whatever it carries: a new SSRC would cost libdatachannel another track object, for good. */
+interface Source {
   ssrc: number;
   /** Where the next track goes on counting, because SRTP counts by SSRC (RFC 3711 section 3.3.1). */
   nextSequence: number;
+}
+
+interface DownlinkLine {
+  way: 'down';
+  kind: 'audio' | 'video';
+  /**
+   * The line's own two SSRCs, used in turn. With the SSRC it carried before, Chromium would decode a new track and show
+   * nothing; and one that was never named before would cost libdatachannel memory, for good.
+   */
+  sources: [Source, Source];
   /** What the line should carry; null while free. */
   wanted: DownlinkMedia | null;
   spec: DownlinkSpec | null;
@@ -159,12 +166,14 @@ export class MediaLines {
    */
   addDownlink(spec: DownlinkSpec): DownlinkPlace {
     const [mid, line] = this.#freeDownlink(spec.kind) ?? this.#newDownlink(spec.kind);
+    line.sources.reverse();
+    const [{ ssrc, nextSequence }] = line.sources;
     const { kind, codec, cname, streamId, trackId } = spec;
     const payloadType = this.#payloadTypes.assign(codec);
     line.spec = spec;
-    line.wanted = { kind, codec, payloadType, ssrc: line.ssrc, cname, streamId, trackId };
+    line.wanted = { kind, codec, payloadType, ssrc, cname, streamId, trackId };
     line.last = line.wanted;
-    return { mid, ssrc: line.ssrc, firstSequence: line.nextSequence };
+    return { mid, ssrc, firstSequence: nextSequence };
   }
 
   /** The publisher sends another codec now; offer afterwards. */
@@ -183,7 +192,13 @@ export class MediaLines {
     const line = this.#lines.get(mid);
     if (line?.way !== 'down') return;
     line.spec = line.wanted = null;
-    line.nextSequence = nextSequence;
+    line.sources[0].nextSequence = nextSequence;
+  }
+
+  /** The SSRCs that an m-line of ours may send with. */
+  ssrcs(mid: string): number[] {
+    const line = this.#lines.get(mid);
+    return line?.way === 'down' ? line.sources.map(({ ssrc }) => ssrc) : [];
   }
 
   /** What an offer made now says about each of our m-lines. */
@@ -265,10 +280,8 @@ export class MediaLines {
 
   #newDownlink(kind: 'audio' | 'video'): [string, DownlinkLine] {
     const mid = `s${this.#nextMid++}`;
-    // RFC 3711 section 3.3.1: beginning in the lower half, no reordering at the start can look like a wrap.
-    const own = { ssrc: newSsrc(), nextSequence: randomInt(0x8000) };
     const free = { wanted: null, spec: null, agreed: null, last: null, paused: false, dead: false };
-    const line: DownlinkLine = { way: 'down', kind, ...own, ...free };
+    const line: DownlinkLine = { way: 'down', kind, sources: [newSource(), newSource()], ...free };
     this.#lines.set(mid, line);
     return [mid, line];
   }
@@ -291,7 +304,8 @@ function idleSection(last: DownlinkMedia): Partial<SdpMedia> {
   return section;
 }
 
-function newSsrc(): number {
-  // Small numbers are ours for feedback, zero means none.
-  return randomInt(0x10000, 0x100000000);
+function newSource(): Source {
+  // Small SSRCs are ours for feedback, zero means none. RFC 3711 section 3.3.1: with a first sequence number in the lower
+  // half, no reordering at the start can look like a wrap.
+  return { ssrc: randomInt(0x10000, 0x100000000), nextSequence: randomInt(0x8000) };
 }

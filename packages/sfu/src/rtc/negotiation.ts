@@ -238,7 +238,12 @@ export class Negotiation {
   #sendTrack(mid: string, media: DownlinkMedia): void {
     if (this.#known.has(mid)) return;
     const { name, fmtp } = media.codec;
-    this.#connection.sendTrack({ ...media, mid, codec: { name, payloadType: media.payloadType, fmtp } });
+    this.#connection.sendTrack({
+      ...media,
+      mid,
+      ssrcs: this.#lines.ssrcs(mid),
+      codec: { name, payloadType: media.payloadType, fmtp },
+    });
     this.#known.add(mid);
   }
 

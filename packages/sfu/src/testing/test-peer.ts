@@ -129,7 +129,7 @@ export class TestPeer {
         track.codec ?? (track.kind === 'audio' ? { name: 'opus', payloadType: 111 } : { name: 'VP8', payloadType: 96 });
       const { mid, kind, ssrc } = track;
       this.#listen(
-        this.connection.sendTrack({ mid, kind, ssrc, cname: 'test', streamId: 'stream', trackId: mid, codec }),
+        this.connection.sendTrack({ mid, kind, ssrcs: [ssrc], cname: 'test', streamId: 'stream', trackId: mid, codec }),
       );
     }
     this.send({

@@ -4,7 +4,6 @@ import { initialsOf } from './texts.ts';
 export class Tile {
   readonly root: HTMLElement;
   readonly #video: HTMLVideoElement;
-  readonly #stream = new MediaStream();
   readonly #stats: HTMLElement;
   readonly #mutedMark: Element;
   #videoTrack: MediaStreamTrack | undefined;
@@ -27,7 +26,6 @@ export class Tile {
     this.root.classList.add('no-video');
     // Nobody wants to hear themselves.
     this.#video.muted = kind.isSelf;
-    this.#video.srcObject = this.#stream;
     this.#video.addEventListener('canplay', () => this.play(onBlocked));
   }
 
@@ -48,12 +46,16 @@ export class Tile {
   }
 
   setVideo(track: MediaStreamTrack | undefined): void {
-    this.#videoTrack = this.#swap(this.#videoTrack, track);
     this.showVideo(track !== undefined);
+    if (track === this.#videoTrack) return;
+    this.#videoTrack = track;
+    this.#attach();
   }
 
   setAudio(track: MediaStreamTrack | undefined): void {
-    this.#audioTrack = this.#swap(this.#audioTrack, track);
+    if (track === this.#audioTrack) return;
+    this.#audioTrack = track;
+    this.#attach();
   }
 
   /** Shows the picture, or the initials in its place. */
@@ -79,10 +81,9 @@ export class Tile {
     this.root.remove();
   }
 
-  #swap(from: MediaStreamTrack | undefined, to: MediaStreamTrack | undefined): MediaStreamTrack | undefined {
-    if (from === to) return to;
-    if (from) this.#stream.removeTrack(from);
-    if (to) this.#stream.addTrack(to);
-    return to;
+  // Always a stream of its own: Chromium now and then never starts one whose tracks come while it is being loaded.
+  #attach(): void {
+    const tracks = [this.#audioTrack, this.#videoTrack].filter((track) => track !== undefined);
+    this.#video.srcObject = tracks.length === 0 ? null : new MediaStream(tracks);
   }
 }
