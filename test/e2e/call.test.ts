@@ -51,6 +51,18 @@ function expectRelayed({ stats }: Progress): void {
   expect(wireguard).toContain(stats.remote?.address);
 }
 
+/** By name: the page decodes video and hears audio of exactly these, and shows a tile for each. */
+async function expectToReceive(page: CallPage, names: string[]): Promise<void> {
+  const { participants } = await page.clientStats<{
+    participants: { name: string; video?: { framesDecoded: number }; audio?: { totalAudioEnergy: number } }[];
+  }>();
+  const received = participants.filter(
+    ({ video, audio }) => (video?.framesDecoded ?? 0) > 0 && (audio?.totalAudioEnergy ?? 0) > 0,
+  );
+  expect(received.map(({ name }) => name).sort()).toEqual(names);
+  expect((await page.others()).sort()).toEqual(names);
+}
+
 function expectSfuOnWireguardOnly(): void {
   const wireguard = new Set(cluster.state.nodes.map((node) => node.wireguardIp));
   const sockets = cluster.socketsOfSfu('demo');
@@ -63,8 +75,8 @@ describe('Chromium', () => {
     const pages = [await join(chromium, 'two', 'ann', 1), await join(chromium, 'two', 'bob', 2)];
     for (const seen of await Promise.all(pages.map((page) => page.waitMedia(1, { size: CAMERA })))) expectRelayed(seen);
     expectSfuOnWireguardOnly();
-    expect(await pages[0]?.others()).toEqual(['bob']);
-    expect(await pages[1]?.others()).toEqual(['ann']);
+    await expectToReceive(pages[0] as CallPage, ['bob']);
+    await expectToReceive(pages[1] as CallPage, ['ann']);
     expect(pages.flatMap((page) => page.tab.errors)).toEqual([]);
   });
 
@@ -80,7 +92,11 @@ describe('Chromium', () => {
     expect(sawAt - joinedAt).toBeLessThan(LATE_JOIN_MS);
     for (const seen of await Promise.all([ann, bob, cyd].map((page) => page.waitMedia(2, { size: CAMERA }))))
       expectRelayed(seen);
-    expect((await cyd.others()).sort()).toEqual(['ann', 'bob']);
+    for (const page of [ann, bob, cyd])
+      await expectToReceive(
+        page,
+        ['ann', 'bob', 'cyd'].filter((name) => name !== page.name),
+      );
 
     let gone = Promise.all([ann.whenOthersAre(['bob']), bob.whenOthersAre(['ann'])]);
     const leftAt = await cyd.leave();
