@@ -90,6 +90,7 @@ export class Peer {
         clock,
         forceRelay: config.forceRelay,
         maxUplinks: options.ticket.permissions.publish ? MAX_TRACKS_PER_PEER : 0,
+        takePort: () => options.context.ports.take(),
       },
       {
         sendOffer: (sdp) => this.send({ type: 'offer', sdp }),

@@ -1,9 +1,11 @@
 import { PeerError, VirtualClock } from '@orama/core';
 import fc from 'fast-check';
 import { parse } from 'sdp-transform';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { browserOffer, type OfferedLine } from '../testing/browser-offer.ts';
+import { until } from '../testing/test-peer.ts';
 import type { Codec } from './codecs.ts';
+import { RtcConnection } from './connection.ts';
 import { LifetimeBudget } from './lifetime-budget.ts';
 import { Negotiation } from './negotiation.ts';
 import { readDescription } from './sdp.ts';
@@ -17,12 +19,13 @@ afterEach(() => {
   for (const negotiation of open.splice(0)) negotiation.close();
 });
 
-function create(maxUplinks = 16) {
+function create(maxUplinks = 16, hasSparePort = true) {
   const clock = new VirtualClock();
   const offers: string[] = [];
   const faults: unknown[] = [];
+  const takePort = () => (hasSparePort ? () => {} : null);
   const negotiation = new Negotiation(
-    { connection: { name: 'n', address: '127.82.254.1' }, clock, forceRelay: true, maxUplinks },
+    { connection: { name: 'n', address: '127.82.254.1' }, clock, forceRelay: true, maxUplinks, takePort },
     {
       sendOffer: (sdp) => offers.push(sdp),
       sendCandidate: () => {},
@@ -160,6 +163,44 @@ test('an offer that crosses ours is answered, and ours is made again with everyt
   negotiation.handleAnswer(answerTo(offers[1] as string));
   expect(negotiation.isOffering).toBe(false);
   expect(faults).toEqual([]);
+});
+
+test('an offer that crosses our first one meets a fresh connection, which leaves control of ICE to the client', async () => {
+  const { negotiation, offers, faults, add, settle } = create();
+  const client = new RtcConnection(
+    { name: 'c', address: '127.82.254.2' },
+    { onFault: (thrown) => faults.push(thrown) },
+  );
+  onTestFinished(() => client.close());
+  add('one');
+  await settle(100);
+  expect(offers.length).toBe(1);
+  client.sendTrack({
+    ...{ mid: '0', kind: 'audio', ssrcs: [10], cname: 'c', streamId: 's', trackId: 't' },
+    codec: { name: 'opus', payloadType: 111 },
+  });
+  const { answer } = negotiation.handleOffer(client.createLocal('offer'));
+  const credentials = (sdp: string) => parse(sdp).media[0]?.iceUfrag;
+  expect(credentials(answer)).not.toBe(credentials(offers[0] as string));
+  client.setRemote('answer', answer);
+  await until('the client to be connected', () => client.selectedPair() && client.track('0')?.isOpen);
+  await settle();
+  expect(offers.slice(1).map(directions)).toEqual([{ 0: 'recvonly', s0: 'sendonly' }]);
+  expect(credentials(offers[1] as string)).toBe(credentials(answer));
+  client.setRemote('offer', offers[1] as string);
+  negotiation.handleAnswer(client.createLocal('answer'));
+  expect(negotiation.isOffering).toBe(false);
+  expect(faults).toEqual([]);
+});
+
+test('without a spare port, the connection that made the crossing offer takes it back and goes on', async () => {
+  const { negotiation, offers, add, settle } = create(16, false);
+  add('one');
+  await settle(100);
+  const { answer } = negotiation.handleOffer(browserOffer([{ kind: 'audio', mid: '0' }]));
+  await settle();
+  expect(offers.slice(1).map(directions)).toEqual([{ 0: 'recvonly', s0: 'sendonly' }]);
+  expect(parse(answer).media[0]?.iceUfrag).toBe(parse(offers[0] as string).media[0]?.iceUfrag);
 });
 
 test('an offer that is never answered is taken back and made again', async () => {

@@ -39,11 +39,14 @@ export interface NegotiationOptions {
   forceRelay: boolean;
   /** Tracks the peer may send at once; 0 when it may not publish. */
   maxUplinks: number;
+  /** Counts one more media port (see PortBudget), for a connection that takes the place of one being closed. */
+  takePort: () => (() => void) | null;
 }
 
 /**
  * Offers and answers of one peer, strictly one at a time. We are the polite side: an offer of the peer that crosses ours
- * makes us take ours back (libdatachannel rolls back by itself), answer, and offer again what is still wanted.
+ * makes us take ours back (libdatachannel rolls back by itself; a first one goes with its connection), answer, and offer
+ * again what is still wanted.
  *
  * libdatachannel gathers, encrypts and routes by SSRC; codecs, directions and extensions are kept in MediaLines and
  * written into its descriptions, because it keeps those of the first offer.
@@ -55,7 +58,7 @@ export interface NegotiationOptions {
 export class Negotiation {
   readonly #options: NegotiationOptions;
   readonly #events: NegotiationEvents;
-  readonly #connection: RtcConnection;
+  #connection: RtcConnection;
   readonly #lines: MediaLines;
   /** Relayed candidates of the peer, `address port`. */
   readonly #relays = new Set<string>();
@@ -71,19 +74,14 @@ export class Negotiation {
   #offerTimer: Timer | null = null;
   #answerTimer: Timer | null = null;
   #remoteKnown = false;
+  #startedOver = false;
   #closed = false;
 
   constructor(options: NegotiationOptions, events: NegotiationEvents) {
     this.#options = options;
     this.#events = events;
     this.#mayOfferAtMs = options.clock.monotonic() + FIRST_OFFER_WAIT_MS;
-    this.#connection = new RtcConnection(options.connection, {
-      onState: events.onState,
-      onTrack: (track) => {
-        if (this.#lines.isUplink(track.mid)) events.onUplinkTrack(track);
-      },
-      onFault: events.onFault,
-    });
+    this.#connection = this.#connect();
     this.#lines = new MediaLines(options.maxUplinks, (mid) => this.#connection.track(mid));
   }
 
@@ -106,6 +104,7 @@ export class Negotiation {
     const plan = this.#lines.plan(remote);
     const refused = new Set([...plan].filter(([, line]) => line.refused).map(([mid]) => mid));
     if (!this.#remoteKnown && remote.sections[0]?.media.setup === 'active') this.#setup = 'passive';
+    if (!this.#remoteKnown && this.#pending && !this.#startedOver) this.#startOver();
     this.#setRemote('offer', writeForNative(remote, refused));
     this.#noteCandidates(remote);
     if (this.#pending) this.#offerWanted = true;
@@ -203,6 +202,33 @@ export class Negotiation {
     this.#offerTimer?.cancel();
     this.#answerTimer?.cancel();
     this.#connection.close();
+  }
+
+  #connect(): RtcConnection {
+    return new RtcConnection(this.#options.connection, {
+      onState: this.#events.onState,
+      onTrack: (track) => {
+        if (this.#lines.isUplink(track.mid)) this.#events.onUplinkTrack(track);
+      },
+      onFault: this.#events.onFault,
+    });
+  }
+
+  /**
+   * Forgets our first offer, which nobody applied, with its connection: having offered, libjuice would insist on the
+   * controlling role against a peer that takes it too, and a rollback does not change its mind. Without a spare port the
+   * two have to settle their conflict.
+   */
+  #startOver(): void {
+    const releasePort = this.#options.takePort();
+    if (!releasePort) return;
+    this.#startedOver = true;
+    this.#endPending();
+    this.#known.clear();
+    this.#connection.close();
+    releasePort();
+    this.#connection = this.#connect();
+    this.requestOffer();
   }
 
   #scheduleOffer(): void {
