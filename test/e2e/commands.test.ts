@@ -17,7 +17,7 @@ beforeAll(async () => {
   cluster = await LocalCluster.start({ prefix: 88 });
   await cluster.createNamespace('taken');
 });
-afterAll(() => cluster.stop());
+afterAll(() => cluster?.stop());
 
 /** Runs a command that must fail, checks that nothing was written, and returns what it said. */
 async function refused(...args: string[]) {

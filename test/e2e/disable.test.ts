@@ -11,7 +11,7 @@ beforeAll(async () => {
   cluster = await LocalCluster.start({ prefix: 90 });
   await cluster.createEnabled('stays');
 });
-afterAll(() => cluster.stop());
+afterAll(() => cluster?.stop());
 
 test('disable leaves no process, tenant, socket, row, record or file of the namespace, and its neighbour untouched', async () => {
   const access = await cluster.createEnabled('goes');

@@ -19,7 +19,7 @@ beforeAll(async () => {
   access = await cluster.createNamespace(NAME);
 });
 afterAll(async () => {
-  await cluster.stop();
+  await cluster?.stop();
   rmSync(failpoints, { recursive: true, force: true });
 });
 

@@ -10,7 +10,7 @@ beforeAll(async () => {
   cluster = await LocalCluster.start({ prefix: 89, startOptions: ['--nodes', '1'] });
   for (const name of namespaces) await cluster.createNamespace(name);
 }, 180_000);
-afterAll(() => cluster.stop());
+afterAll(() => cluster?.stop());
 
 test('a node takes 20 namespaces; the 21st is told which range is exhausted where, and nothing is written', async () => {
   for (const name of namespaces.slice(0, 20)) {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type WebrtcStatus, webrtcStatusSchema } from '@orama/protocol';
@@ -12,7 +14,7 @@ import { type ServiceProcess, serviceProcesses, UNITS } from './run-files.ts';
 import { turnTenants } from './turn-control.ts';
 
 export interface ClusterOptions {
-  /** Second octet of the cluster's loopback addresses; every cluster of a machine needs its own. */
+  /** Second octet of the cluster's loopback addresses; the next one that is free when another checkout has it. */
   prefix: number;
   /** Further options of `orama dev start`. */
   startOptions?: readonly string[];
@@ -44,6 +46,25 @@ export interface NamespaceAccess {
   callUrl(options: { room: string; name: string; node?: number }): string;
 }
 
+const API_PORT = 6001;
+const PREFIX_STEP = 25;
+
+/** The wanted prefix, or one further on when a cluster listens on it already. */
+async function freePrefix(wanted: number): Promise<number> {
+  for (let prefix = wanted; prefix < 256; prefix += PREFIX_STEP) {
+    const probe = createServer().listen(API_PORT, `127.${prefix}.0.1`);
+    const free = await once(probe, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!free) continue;
+    probe.close();
+    await once(probe, 'close');
+    return prefix;
+  }
+  throw new Error(`no loopback prefix is free from 127.${wanted} on in steps of ${PREFIX_STEP}`);
+}
+
 /** Clusters that were not stopped yet: when the test process ends, nothing of theirs may live on. */
 const running = new Set<LocalCluster>();
 process.once('exit', () => {
@@ -66,7 +87,7 @@ export class LocalCluster {
 
   /** Starts a cluster and waits until the command says that it is ready. */
   static async start(options: ClusterOptions): Promise<LocalCluster> {
-    const cluster = new LocalCluster(options);
+    const cluster = new LocalCluster({ ...options, prefix: await freePrefix(options.prefix) });
     running.add(cluster);
     await cluster.startAgain();
     return cluster;
