@@ -1,11 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { type ProcessStat, parseProcessStat } from '@orama/core';
 import type { ProcessIdentity } from './dev/state.ts';
-
-interface ProcessStat {
-  name: string;
-  parent: number;
-  startTime: string;
-}
 
 /** What the kernel says about a running process, or null when there is none of that number (or only its remains). */
 function readStat(pid: number): ProcessStat | null {
@@ -15,14 +10,7 @@ function readStat(pid: number): ProcessStat | null {
   } catch {
     return null;
   }
-  // The name, in parentheses, may hold anything; the fields after it start with the state, field 3.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  if (fields[0] === 'Z' || fields[0] === 'X') return null;
-  return {
-    name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')),
-    parent: Number(fields[1]),
-    startTime: fields[19] ?? '',
-  };
+  return parseProcessStat(stat);
 }
 
 /** The identity of a running process; null when it is gone. */

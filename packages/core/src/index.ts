@@ -11,6 +11,7 @@ export * from './internal-http.ts';
 export * from './lifecycle.ts';
 export * from './logger.ts';
 export * from './metrics.ts';
+export * from './process-stat.ts';
 export * from './secret-box.ts';
 export * from './signed-request.ts';
 export * from './token-bucket.ts';

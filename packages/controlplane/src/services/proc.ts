@@ -1,32 +1,28 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { parseProcessStat } from '@orama/core';
 
 /** Id of this boot of the kernel. */
 export async function readBootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 }
 
-/** What /proc tells of a living process. */
-export interface ProcessStat {
+/** What identifies a living process. */
+export interface LivingProcess {
   startTimeTicks: number;
   /** Pid of the process that leads its session. */
   session: number;
 }
 
-/**
- * Looks at a process; null when there is none. A zombie counts as gone: it runs nothing and holds nothing.
- * The second field of the file is the program's name in brackets and may hold anything, so fields are counted after it.
- */
-export async function readProcess(pid: number): Promise<ProcessStat | null> {
+/** Looks at a process; null when there is none. A zombie counts as gone. */
+export async function readProcess(pid: number): Promise<LivingProcess | null> {
   let text: string;
   try {
     text = await readFile(`/proc/${pid}/stat`, 'utf8');
   } catch {
     return null;
   }
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const state = fields[0];
-  if (state === 'Z' || state === 'X') return null;
-  return { session: Number(fields[3]), startTimeTicks: Number(fields[19]) };
+  const stat = parseProcessStat(text);
+  return stat && { session: stat.session, startTimeTicks: Number(stat.startTime) };
 }
 
 /** Processes that carry `name=value` in the environment they were started with, with that environment. */
