@@ -8,6 +8,24 @@ export const turnConfigSchema = z.strictObject({
   /** Public addresses to listen on. */
   listen: z.array(ipSchema).min(1),
   port: portSchema.default(3478),
+  /** The TLS listener; false turns it off. Without a certificate of its own it makes a self-signed one. */
+  tls: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        port: portSchema.default(5349),
+        /** PEM files of the certificate for names that none was handed over for; read again when they change. */
+        certFile: z.string().min(1).optional(),
+        keyFile: z.string().min(1).optional(),
+      }),
+    ])
+    .prefault({}),
+  /** Public address by local address, where a node sits behind 1:1 NAT. */
+  external: z.record(ipSchema, ipSchema).default({}),
+  /** Threads that share the ports; `auto` takes one for each processor. */
+  workers: z.union([z.literal('auto'), z.int().min(1).max(64)]).default('auto'),
+  /** `node-turn` is the minimal reference engine for development, on loopback addresses only. */
+  engine: z.enum(['orama', 'node-turn']).default('orama'),
   /** Realm of the long-term credentials: the cluster's base domain. */
   realm: z.string().min(1).max(127),
   controlSocket: z.string().min(1),

@@ -1,7 +1,11 @@
 import { z } from 'zod';
 import { ipSchema, namespaceNameSchema, portSchema } from '../names.ts';
 
-/** Control socket of the TURN server: HTTP over a Unix socket, `PUT|DELETE /tenants/<ns>`, `GET /tenants`. */
+/**
+ * Control socket of the TURN server, HTTP over a Unix socket:
+ * `GET /status`, `POST /drain`, `GET /usage`, `GET /tenants`, `PUT|DELETE /tenants/<ns>`,
+ * `GET /tenants/<ns>/peers/<ip>?port=`, `PUT|DELETE /certificates/<name>`.
+ */
 
 /** UDP port range of one peer address that a tenant may send to. */
 export const peerRangeSchema = z.object({ ip: ipSchema, portStart: portSchema, portEnd: portSchema });
@@ -12,7 +16,18 @@ export const turnTenantSchema = z.strictObject({
   namespace: namespaceNameSchema,
   /** Shared secrets that verify passwords; the first is the current one, the second is still valid during a rotation. */
   secrets: z.array(z.string().min(16)).min(1).max(2),
-  relay: z.object({ address: ipSchema, portStart: portSchema, portEnd: portSchema }),
+  /** Host name in this namespace's TURN URIs; a self-signed certificate names it. */
+  domain: z.string().min(1).max(253).optional(),
+  relay: z.object({
+    /** Where relay addresses are made: the WireGuard address, or a public one where mesh calls are allowed. */
+    address: ipSchema,
+    /** Second relay address, IPv6, for clients that ask for that family. */
+    address6: ipSchema.optional(),
+    /** WireGuard address that `peers` are reached from when `address` is public. */
+    innerAddress: ipSchema.optional(),
+    portStart: portSchema,
+    portEnd: portSchema,
+  }),
   /** Peers that are always allowed: the namespace's own SFUs. */
   peers: z.array(peerRangeSchema),
   /** Whether public unicast peers are allowed as well (mesh calls). */
@@ -20,6 +35,11 @@ export const turnTenantSchema = z.strictObject({
   maxAllocations: z.int().positive().default(800),
   /** A username is a second and a namespace, so everybody who asked for credentials in that second shares it. */
   maxAllocationsPerUsername: z.int().positive().default(400),
+  /** Bytes of application data a second, both directions together; absent: no limit. */
+  bytesPerSec: z.int().positive().optional(),
+  allocationBytesPerSec: z.int().positive().optional(),
+  /** Other TURN servers of the namespace, named to clients while this one drains. */
+  alternates: z.array(z.object({ address: ipSchema, port: portSchema })).default([]),
   /** Generation of the namespace's configuration. */
   generation: z.int().nonnegative(),
 });
@@ -36,3 +56,51 @@ export const turnTenantStatusSchema = z.object({
 });
 export type TurnTenantStatus = z.infer<typeof turnTenantStatusSchema>;
 export const turnTenantListSchema = z.object({ tenants: z.array(turnTenantStatusSchema) });
+
+/** What a tenant has relayed since the server started; a detached tenant stays listed for as long as the server runs. */
+export const turnTenantUsageSchema = z.object({
+  namespace: namespaceNameSchema,
+  toPeerPackets: z.int().nonnegative(),
+  toPeerBytes: z.int().nonnegative(),
+  toClientPackets: z.int().nonnegative(),
+  toClientBytes: z.int().nonnegative(),
+  /** Allocations made. */
+  allocations: z.int().nonnegative(),
+});
+export type TurnTenantUsage = z.infer<typeof turnTenantUsageSchema>;
+
+/** Counters only grow while `boot` stays the same. */
+export const turnUsageSchema = z.object({ boot: z.string().min(1), tenants: z.array(turnTenantUsageSchema) });
+export type TurnUsage = z.infer<typeof turnUsageSchema>;
+
+/** A certificate of the TLS listener, by the name that SNI asks for; null is the one for every other name. */
+export const turnCertificateStatusSchema = z.object({
+  name: z.string().nullable(),
+  subject: z.string(),
+  issuer: z.string(),
+  selfSigned: z.boolean(),
+  /** Unix milliseconds. */
+  notAfter: z.int(),
+});
+
+/** A certificate pair handed over, PEM. */
+export const turnCertificateSchema = z.strictObject({ cert: z.string().min(1), key: z.string().min(1) });
+
+/** State of the whole server. */
+export const turnServerStatusSchema = z.object({
+  allocations: z.int().nonnegative(),
+  relayPortsBound: z.int().nonnegative(),
+  draining: z.boolean(),
+  /** Unix milliseconds at which a drain ends whatever is left. */
+  drainEndsAt: z.int().optional(),
+  workers: z.array(z.object({ id: z.int().nonnegative(), allocations: z.int().nonnegative() })),
+  certificates: z.array(turnCertificateStatusSchema),
+});
+export type TurnServerStatus = z.infer<typeof turnServerStatusSchema>;
+
+/** Begins a drain that ends after `deadlineMs` at the latest; the server then exits. */
+export const turnDrainSchema = z.strictObject({ deadlineMs: z.int().positive().optional() });
+
+/** Answer to "may this tenant's clients reach that peer, and which rule says so". */
+export const turnPeerVerdictSchema = z.object({ allowed: z.boolean(), rule: z.string() });
+export type TurnPeerVerdict = z.infer<typeof turnPeerVerdictSchema>;
