@@ -67,6 +67,13 @@ describe('gateway and SFU', () => {
         turnCredentialTtlSec: 600,
         sfuNodeCount: 2,
         turnNodeCount: 1,
+        turn: {
+          peerPolicy: 'sfu',
+          maxAllocations: 800,
+          maxAllocationsPerUsername: 400,
+          bytesPerSec: null,
+          allocationBytesPerSec: null,
+        },
         enabledBy: 'test',
         enabledAtMs: nowMs,
         generation: GENERATION,

@@ -9,6 +9,7 @@ import { namespaceDeleteCommand } from './commands/namespace/delete.ts';
 import { namespaceDisableCommand } from './commands/namespace/disable.ts';
 import { namespaceEnableCommand } from './commands/namespace/enable.ts';
 import { namespaceListCommand } from './commands/namespace/list.ts';
+import { namespaceSetCommand } from './commands/namespace/set.ts';
 import { namespaceWebrtcStatusCommand } from './commands/namespace/webrtc-status.ts';
 import { collectOption, examples } from './options.ts';
 
@@ -48,6 +49,7 @@ export function createProgram(version: string): Command {
     namespaceListCommand(),
     namespaceDeleteCommand(),
     namespaceEnableCommand(),
+    namespaceSetCommand(),
     namespaceDisableCommand(),
     namespaceWebrtcStatusCommand(),
   ])

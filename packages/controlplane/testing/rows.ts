@@ -1,4 +1,4 @@
-import type { SfuAllocationRow, TurnAllocationRow, WebrtcConfigRow } from '@orama/store';
+import type { NodeRow, SfuAllocationRow, TurnAllocationRow, WebrtcConfigRow } from '@orama/store';
 
 /** Settings of an enabled namespace. */
 export function settings(namespace: string, turnSharedSecret = ''): WebrtcConfigRow {
@@ -13,10 +13,14 @@ export function settings(namespace: string, turnSharedSecret = ''): WebrtcConfig
     turnNodeCount: 2,
     peerPolicy: 'sfu',
     maxAllocations: 800,
+    maxAllocationsPerUsername: 400,
+    bytesPerSec: null,
+    allocationBytesPerSec: null,
     enabledBy: 'operator',
     enabledAtMs: 0,
     disabledAtMs: null,
     generation: 1,
+    sfuGeneration: 1,
   };
 }
 
@@ -46,5 +50,21 @@ export function sfuRow(namespace: string, node: number): SfuAllocationRow {
     signalingPort: 30_000,
     mediaPortStart: 20_000,
     mediaPortEnd: 20_499,
+  };
+}
+
+/** A node whose TURN server is healthy. */
+export function nodeRow(node: number, lastSeenAtMs: number): NodeRow {
+  return {
+    id: `node-${node}`,
+    name: `node-${node}`,
+    wireguardIp: `127.83.0.${node}`,
+    publicIp: `127.83.1.${node}`,
+    region: 'default',
+    capacity: 100,
+    version: '0',
+    state: 'active',
+    core: [{ service: 'turn', healthy: true }],
+    lastSeenAtMs,
   };
 }

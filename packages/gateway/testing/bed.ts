@@ -123,6 +123,13 @@ export class Bed {
         turnCredentialTtlSec: 600,
         sfuNodeCount: 3,
         turnNodeCount: 2,
+        turn: {
+          peerPolicy: 'sfu',
+          maxAllocations: 800,
+          maxAllocationsPerUsername: 400,
+          bytesPerSec: null,
+          allocationBytesPerSec: null,
+        },
         enabledBy: 'test',
         enabledAtMs: nowMs,
         generation: GENERATION,

@@ -58,6 +58,13 @@ async function enable(namespace: string): Promise<void> {
       turnCredentialTtlSec: 600,
       sfuNodeCount: 3,
       turnNodeCount: 2,
+      turn: {
+        peerPolicy: 'sfu',
+        maxAllocations: 800,
+        maxAllocationsPerUsername: 400,
+        bytesPerSec: null,
+        allocationBytesPerSec: null,
+      },
       enabledBy: 'me',
       enabledAtMs: 1,
       generation: 1,

@@ -77,6 +77,8 @@ export function controlplaneConfig(options: {
     gateway: { listen: { address: LOOPBACK, port: Number(new URL(node.gateway).port) }, callPage: true },
     turn: {
       advertise: 'addresses',
+      // Three servers share this machine's processors.
+      workers: 1,
       defaultLifetimeSec: settings.turnLifetimeSec,
       nonceLifetimeSec: settings.turnNonceLifetimeSec,
     },

@@ -4,6 +4,7 @@ import {
   createNamespaceSchema,
   enableWebrtcSchema,
   namespaceNameSchema,
+  turnSettingsChangeSchema,
 } from '@orama/protocol';
 import type { z } from 'zod';
 import type { OperationContext } from '../operations/context.ts';
@@ -11,6 +12,7 @@ import { requireNamespace } from '../operations/context.ts';
 import { disableWebrtc } from '../operations/disable-webrtc.ts';
 import { enableWebrtc } from '../operations/enable-webrtc.ts';
 import { createNamespace, deleteNamespace } from '../operations/namespaces.ts';
+import { changeTurnSettings } from '../operations/turn-settings.ts';
 import { toClusterStatus, toNamespace, toOperation } from './views.ts';
 import { webrtcStatusOf } from './webrtc-status.ts';
 
@@ -58,6 +60,14 @@ export function createRoutes({ context, version, onChange }: RouteOptions): Inte
       },
     ],
     ['GET', /^\/namespaces\/([^/]+)\/webrtc$/, ({ context, subject }) => showWebrtc(context, parseName(subject))],
+    [
+      'PATCH',
+      /^\/namespaces\/([^/]+)\/webrtc$/,
+      changing(async ({ context, subject, body }) => ({
+        status: 200,
+        body: await changeTurnSettings(context, parseName(subject), parseBody(turnSettingsChangeSchema, body)),
+      })),
+    ],
     [
       'POST',
       /^\/namespaces\/([^/]+)\/webrtc\/enable$/,

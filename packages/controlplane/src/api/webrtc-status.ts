@@ -14,6 +14,7 @@ import type {
   WebrtcConfigRow,
 } from '@orama/store';
 import { ALIVE_MS } from '../node-context.ts';
+import { turnSettingsOf } from '../operations/turn-settings.ts';
 import { namespaceTurnUris } from '../reconcile/desired.ts';
 import { toOperation } from './views.ts';
 
@@ -45,6 +46,7 @@ export function webrtcStatusOf(config: ControlplaneConfig, situation: WebrtcSitu
     sfuNodeCount: settings?.sfuNodeCount ?? 0,
     turnNodeCount: settings?.turnNodeCount ?? 0,
     turnCredentialTtlSec: settings?.turnCredentialTtlSec ?? DEFAULT_TURN_CREDENTIAL_TTL_SEC,
+    turn: settings && turnSettingsOf(settings),
     turnDomain: turnDomain(namespace, config.baseDomain),
     turnUris: namespaceTurnUris(config, namespace, turn, nodes),
     generation: settings?.generation ?? 0,
@@ -83,7 +85,7 @@ function serviceStatusOf(row: PortAllocationRow, situation: WebrtcSituation): Se
         }
       : {
           address: node?.publicIp ?? '',
-          ports: `listen ${row.listenPort}, relay ${row.relayPortStart}-${row.relayPortEnd}`,
+          ports: `listen ${row.listenPort}, TLS ${row.tlsPort}, relay ${row.relayPortStart}-${row.relayPortEnd}`,
           allocations: count('allocations'),
         }),
   };

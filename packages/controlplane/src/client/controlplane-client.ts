@@ -22,6 +22,9 @@ import {
   type OperationStarted,
   operationSchema,
   operationStartedSchema,
+  type TurnSettings,
+  type TurnSettingsChanged,
+  turnSettingsChangedSchema,
   type WebrtcStatus,
   webrtcStatusSchema,
 } from '@orama/protocol';
@@ -93,6 +96,11 @@ export class ControlplaneClient {
   /** Begins to disable WebRTC; follow the operation. Throws NAMESPACE_NOT_FOUND. */
   disableWebrtc(name: string): Promise<OperationStarted> {
     return this.#call('POST', `${webrtcPath(name)}/disable`, operationStartedSchema, {});
+  }
+
+  /** Changes the settings that are given. Throws as operations/turn-settings.ts says. */
+  changeTurnSettings(name: string, change: Partial<TurnSettings>): Promise<TurnSettingsChanged> {
+    return this.#call('PATCH', webrtcPath(name), turnSettingsChangedSchema, change);
   }
 
   webrtcStatus(name: string): Promise<WebrtcStatus> {

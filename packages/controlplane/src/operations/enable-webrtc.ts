@@ -14,13 +14,12 @@ import { ALIVE_MS } from '../node-context.ts';
 import { placeNamespace } from '../placement/place.ts';
 import { type OperationContext, requireNamespace, retryOnConflict } from './context.ts';
 import { stepTargets } from './progress.ts';
-
-const TURN_TLS_PORT = 5349;
+import { defaultTurnSettings, mergeTurnSettings } from './turn-settings.ts';
 
 /**
  * Begins to enable WebRTC: settings, secret, placement, port blocks and the operation's row in one atomic batch. The
  * nodes do the rest. Nothing is changed when it is enabled already; an enable that runs is handed back.
- * Throws NAMESPACE_NOT_FOUND, NAMESPACE_BUSY, NOT_ENOUGH_NODES, PORTS_EXHAUSTED, CORE_NOT_READY.
+ * Throws NAMESPACE_NOT_FOUND, NAMESPACE_BUSY, INVALID_REQUEST, NOT_ENOUGH_NODES, PORTS_EXHAUSTED, CORE_NOT_READY.
  */
 export function enableWebrtc(
   context: OperationContext,
@@ -60,6 +59,8 @@ async function attemptEnable(
     };
   }
 
+  const relayPorts = config.ports.turnRelayBlock;
+  const turn = mergeTurnSettings(defaultTurnSettings(relayPorts), request.turn, relayPorts);
   const nowMs = clock.now();
   const nodes = (await store.nodes.list()).filter(
     (node) => node.state === 'active' && nowMs - node.lastSeenAtMs <= ALIVE_MS,
@@ -70,7 +71,7 @@ async function attemptEnable(
     allocations: await store.ports.list(),
     sfuNodeCount: request.sfuNodeCount,
     turnNodeCount: request.turnNodeCount,
-    ports: { ...config.ports, turnListenPort: config.turn.port, turnTlsPort: TURN_TLS_PORT },
+    ports: { ...config.ports, turnListenPort: config.turn.port, turnTlsPort: config.turn.tlsPort },
     nowMs,
   });
   requireCoreReady(nodes, allocations);
@@ -91,6 +92,7 @@ async function attemptEnable(
       turnCredentialTtlSec: request.turnCredentialTtlSec,
       sfuNodeCount: request.sfuNodeCount,
       turnNodeCount: request.turnNodeCount,
+      turn,
       enabledBy: request.requestedBy,
       enabledAtMs: nowMs,
       generation,

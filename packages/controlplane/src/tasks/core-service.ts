@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describeError, writeFileAtomic } from '@orama/core';
-import { gatewayConfigSchema, turnConfigSchema } from '@orama/protocol';
+import { gatewayConfigSchema, type TurnConfig, turnConfigSchema } from '@orama/protocol';
 import type { CoreServiceStatus } from '@orama/store';
 import { callHttp } from '../http-call.ts';
-import { type NodeContext, nodePaths } from '../node-context.ts';
+import { localAddressOf, type NodeContext, nodePaths } from '../node-context.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
 import { GATEWAY_UNIT, TURN_UNIT } from '../services/service-manager.ts';
@@ -12,14 +12,18 @@ import { planUnits } from '../services/unit-plan.ts';
 type CoreName = 'gateway' | 'turn';
 const UNITS: Record<CoreName, string> = { gateway: GATEWAY_UNIT, turn: TURN_UNIT };
 
-/** Time to end by itself before it is killed: its own drain deadline, and a little more. */
-const STOP_DEADLINE_MS = 12_000;
+/** The gateway's drain deadline as it is unless configured. */
+const GATEWAY_DRAIN_MS = 10_000;
+/** What a service gets beyond its drain deadline to end by itself before it is killed. */
+const STOP_MARGIN_MS = 2_000;
 
 interface CoreService {
   name: CoreName;
   unit: string;
   configText: string;
   configDigest: string;
+  /** How long it waits for its clients when it is stopped. */
+  drainTimeoutMs: number;
   /** Internal address of its /readyz. */
   internal: { address: string; port: number };
 }
@@ -72,8 +76,8 @@ export class CoreServiceTask implements Task<CoreAction> {
   }
 
   async apply(action: CoreAction): Promise<void> {
-    const { unit, name, configText, configDigest } = this.#core;
-    if (action.kind === 'core-stop') return this.#services.stop(unit, STOP_DEADLINE_MS);
+    const { unit, name, configText, configDigest, drainTimeoutMs } = this.#core;
+    if (action.kind === 'core-stop') return this.#services.stop(unit, drainTimeoutMs + STOP_MARGIN_MS);
     const configFile = nodePaths(this.#config.dataDir).unitConfig(unit);
     await writeFileAtomic(configFile, configText);
     const command = [...this.#config.services.programs[name], '--config', configFile];
@@ -121,6 +125,7 @@ function coreService(name: CoreName, config: NodeContext['config']): CoreService
     unit: UNITS[name],
     configText,
     configDigest: createHash('sha256').update(configText).digest('hex'),
+    drainTimeoutMs: derived.drainTimeoutMs,
     internal: derived.internal,
   };
 }
@@ -135,21 +140,33 @@ function gatewayConfig(config: NodeContext['config']) {
     clusterKeyFile: config.clusterKeyFile,
     turnAdvertise: config.turn.advertise,
     callPage: config.gateway.callPage,
+    drainTimeoutMs: GATEWAY_DRAIN_MS,
     logLevel: config.logLevel,
   });
 }
 
-function turnConfig(config: NodeContext['config']) {
+/** Configuration of the node's TURN server. Pure. */
+export function turnConfig(config: NodeContext['config']): TurnConfig {
+  const { turn } = config;
+  const publicAddresses = [config.publicIp, ...(config.publicIp6 === undefined ? [] : [config.publicIp6])];
+  const listen = publicAddresses.map((address) => localAddressOf(config, address));
   return turnConfigSchema.parse({
     node: config.node,
-    listen: [config.publicIp],
-    port: config.turn.port,
+    listen,
+    port: turn.port,
+    tls: { port: turn.tlsPort },
+    external: turn.external,
+    workers: turn.workers,
     realm: config.baseDomain,
     controlSocket: nodePaths(config.dataDir).turnControlSocket,
     internal: { address: config.wireguardIp },
-    ownAddresses: [...new Set([config.wireguardIp, config.publicIp])],
-    defaultLifetimeSec: config.turn.defaultLifetimeSec,
-    nonceLifetimeSec: config.turn.nonceLifetimeSec,
+    ownAddresses: [...new Set([config.wireguardIp, ...publicAddresses, ...listen])],
+    defaultLifetimeSec: turn.defaultLifetimeSec,
+    nonceLifetimeSec: turn.nonceLifetimeSec,
+    maxTcpConnections: turn.maxTcpConnections,
+    maxTcpConnectionsPerSource: turn.maxTcpConnectionsPerSource,
+    unauthenticatedRate: turn.unauthenticatedRate,
+    drainTimeoutMs: turn.drainTimeoutMs,
     logLevel: config.logLevel,
   });
 }

@@ -114,7 +114,7 @@ export class SfuServicesTask implements Task<SfuAction> {
           const reason = gone ? null : state ? 'it is stopping' : 'its files are being removed';
           return { ...base, desired: 'absent', observed: gone ? 'absent' : 'running', healthy: false, reason };
         }
-        const seen = await this.#probe(row, generation, state);
+        const seen = await this.#probe(row, settings.sfuGeneration, state);
         if (!seen.healthy && !openTurnSecrets(settings, this.#context.secrets, clock.now()))
           seen.reason = 'its TURN secret cannot be opened with the cluster key of this node';
         if (!seen.healthy) sooner(recheckMs(unit, state, this.#backoff, clock.now()));

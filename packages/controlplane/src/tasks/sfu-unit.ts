@@ -43,7 +43,7 @@ export function sfuUnitOf(
       credentialTtlSec: config.turnCredentialTtlSec,
     },
     drainTimeoutMs: SFU_DRAIN_MS,
-    generation: config.generation,
+    generation: config.sfuGeneration,
     logLevel: own.logLevel,
   };
   const configText = `${JSON.stringify(sfuConfigSchema.parse(input), null, 2)}\n`;

@@ -1,11 +1,12 @@
 import { describeError, turnTenantDigest } from '@orama/core';
-import { type TurnTenant, type TurnTenantStatus, turnTenantListSchema, turnTenantSchema } from '@orama/protocol';
+import { type TurnTenant, type TurnTenantStatus, turnTenantListSchema } from '@orama/protocol';
 import { callHttp } from '../http-call.ts';
 import { type NodeContext, nodePaths } from '../node-context.ts';
-import { type Desired, type DesiredNamespace, loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
+import { type Desired, loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
+import { turnTenantOf } from './turn-tenant.ts';
 
 const RECHECK_MS = 150;
 
@@ -45,12 +46,13 @@ export class TurnTenantsTask implements Task<TurnAction> {
   }
 
   async plan(): Promise<TurnAction[]> {
-    const { store, secrets, clock } = this.#context;
+    const { config, store, secrets, clock } = this.#context;
     const wanted: TurnTenant[] = [];
     const unreadable = new Set<string>();
+    const nodes = await store.nodes.list();
     for (const each of (await loadDesired(store)).values()) {
       const opened = openTurnSecrets(each.config, secrets, clock.now());
-      const tenant = opened && this.#tenantOf(each, opened);
+      const tenant = opened && turnTenantOf(config, each, opened, nodes, clock.now());
       if (tenant) wanted.push(tenant);
       if (!opened && each.wanted) unreadable.add(each.config.namespace);
     }
@@ -93,21 +95,6 @@ export class TurnTenantsTask implements Task<TurnAction> {
     } catch (thrown) {
       return { tenants: 'unknown', failure: `the TURN server does not answer: ${describeError(thrown)}` };
     }
-  }
-
-  /** The tenant as this node's server must have it; null when it must not. */
-  #tenantOf({ config, wanted, sfu, turn }: DesiredNamespace, secrets: string[]): TurnTenant | null {
-    const here = turn.find((row) => row.nodeId === this.#context.config.node);
-    if (!wanted || !here) return null;
-    return turnTenantSchema.parse({
-      namespace: config.namespace,
-      secrets,
-      relay: { address: here.hostIp, portStart: here.relayPortStart, portEnd: here.relayPortEnd },
-      peers: sfu.map((row) => ({ ip: row.hostIp, portStart: row.mediaPortStart, portEnd: row.mediaPortEnd })),
-      allowPublicPeers: config.peerPolicy === 'public',
-      maxAllocations: config.maxAllocations,
-      generation: config.generation,
-    });
   }
 }
 

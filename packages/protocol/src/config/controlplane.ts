@@ -15,6 +15,8 @@ export const controlplaneConfigSchema = z.strictObject({
   node: nodeIdSchema,
   wireguardIp: ipSchema,
   publicIp: ipSchema,
+  /** Second public address of the node, for clients that ask TURN for an IPv6 relay address. */
+  publicIp6: z.ipv6().optional(),
   wireguardNetwork: cidrSchema,
   region: z.string().default('default'),
   baseDomain: z.string().min(1),
@@ -39,6 +41,19 @@ export const controlplaneConfigSchema = z.strictObject({
   turn: z
     .strictObject({
       port: portSchema.default(3478),
+      tlsPort: portSchema.default(5349),
+      /** Threads that share the ports; `auto` takes one for each processor. */
+      workers: z.union([z.literal('auto'), z.int().min(1).max(64)]).default('auto'),
+      /** Public address by local address, where the node sits behind 1:1 NAT; TURN listens on the local ones. */
+      external: z.record(ipSchema, ipSchema).default({}),
+      maxTcpConnections: z.int().positive().default(10_000),
+      maxTcpConnectionsPerSource: z.int().positive().default(100),
+      /** Unauthenticated requests one source address may send. */
+      unauthenticatedRate: z
+        .strictObject({ burst: z.int().positive(), perSec: z.number().positive() })
+        .default({ burst: 60, perSec: 30 }),
+      /** How long a TURN server that stops waits for its allocations to end. */
+      drainTimeoutMs: z.int().positive().default(10_000),
       advertise: z.enum(['names', 'addresses']).default('names'),
       defaultLifetimeSec: z.int().positive().default(600),
       nonceLifetimeSec: z.int().positive().default(3600),

@@ -14,6 +14,7 @@ import { namespaceNameSchema } from '../names.ts';
  * | `POST /namespaces/<ns>/webrtc/enable` `enableWebrtcSchema` | 202 `operationStartedSchema` |
  * | `POST /namespaces/<ns>/webrtc/disable` | 202 `operationStartedSchema` |
  * | `GET /namespaces/<ns>/webrtc` | `webrtcStatusSchema` |
+ * | `PATCH /namespaces/<ns>/webrtc` `turnSettingsChangeSchema` | `turnSettingsChangedSchema` |
  * | `GET /operations/<id>` | `operationSchema` |
  */
 export const CONTROLPLANE_API_PREFIX = '/v1/internal';
@@ -34,10 +35,45 @@ export const namespaceListSchema = z.object({ namespaces: z.array(namespaceSchem
 /** The owner API key is shown once, here; the store keeps only its hash. */
 export const createdNamespaceSchema = z.object({ namespace: namespaceSchema, apiKey: z.string(), url: z.string() });
 
+/** Bytes a second; less would not carry one voice call. */
+export const TURN_BYTES_PER_SEC_MIN = 10_000;
+const bytesPerSecSchema = z.int().min(TURN_BYTES_PER_SEC_MIN).max(1_000_000_000_000).nullable();
+
+/** What a namespace may ask of each of its TURN servers. */
+export const turnSettingsSchema = z.strictObject({
+  /** `sfu`: relays to the namespace's own SFUs and nothing else; `public`: to public peers as well, for mesh calls. */
+  peerPolicy: z.enum(['sfu', 'public']),
+  /** At most the relay ports that the namespace has on a node. */
+  maxAllocations: z.int().min(1).max(65_535),
+  /** A username is a second and a namespace, so everybody who asked for credentials in that second shares it. */
+  maxAllocationsPerUsername: z.int().min(1).max(65_535),
+  /** Bytes of application data a second, both directions together; null: no limit. */
+  bytesPerSec: bytesPerSecSchema,
+  allocationBytesPerSec: bytesPerSecSchema,
+});
+export type TurnSettings = z.infer<typeof turnSettingsSchema>;
+
+/** Settings that are not given stay as they are. */
+export const turnSettingsChangeSchema = turnSettingsSchema
+  .partial()
+  .extend({ requestedBy: z.string().max(128).default('operator') });
+export type TurnSettingsChange = z.infer<typeof turnSettingsChangeSchema>;
+
+export const turnSettingsChangedSchema = z.object({
+  outcome: z.enum(['changed', 'unchanged']),
+  message: z.string(),
+  settings: turnSettingsSchema,
+  /** Generation with which the settings are in effect on a node. */
+  generation: z.int(),
+});
+export type TurnSettingsChanged = z.infer<typeof turnSettingsChangedSchema>;
+
 export const enableWebrtcSchema = z.strictObject({
   sfuNodeCount: z.int().min(1).max(9).default(3),
   turnNodeCount: z.int().min(1).max(9).default(2),
   turnCredentialTtlSec: z.int().min(5).max(86_400).default(DEFAULT_TURN_CREDENTIAL_TTL_SEC),
+  /** Those not given are `sfu`, all relay ports of a node, half of them for one username, and no limit of bytes. */
+  turn: turnSettingsSchema.partial().default({}),
   requestedBy: z.string().max(128).default('operator'),
 });
 export type EnableWebrtc = z.infer<typeof enableWebrtcSchema>;
@@ -101,6 +137,8 @@ export const webrtcStatusSchema = z.object({
   sfuNodeCount: z.int(),
   turnNodeCount: z.int(),
   turnCredentialTtlSec: z.int(),
+  /** Null while WebRTC is off. */
+  turn: turnSettingsSchema.nullable(),
   turnDomain: z.string(),
   turnUris: z.array(z.string()),
   generation: z.int(),

@@ -2,8 +2,20 @@ import type { Database, Statement } from '../database.ts';
 
 export type WebrtcState = 'enabling' | 'enabled' | 'disabling';
 
+/** What a namespace may ask of its TURN servers. */
+export interface TurnSettings {
+  /** `sfu`: its own SFUs and nothing else; `public`: public peers as well, for mesh calls. */
+  peerPolicy: 'sfu' | 'public';
+  /** On each TURN node. */
+  maxAllocations: number;
+  maxAllocationsPerUsername: number;
+  /** Bytes a second on each TURN node, both directions together; null: no limit. */
+  bytesPerSec: number | null;
+  allocationBytesPerSec: number | null;
+}
+
 /** A namespace's WebRTC settings; the row exists from enable until disable is done. */
-export interface WebrtcConfigRow {
+export interface WebrtcConfigRow extends TurnSettings {
   namespace: string;
   state: WebrtcState;
   /** Sealed with core's SecretBox (purpose `turn-secret`, context the namespace). */
@@ -13,12 +25,13 @@ export interface WebrtcConfigRow {
   turnCredentialTtlSec: number;
   sfuNodeCount: number;
   turnNodeCount: number;
-  peerPolicy: 'sfu' | 'public';
-  maxAllocations: number;
   enabledBy: string;
   enabledAtMs: number;
   disabledAtMs: number | null;
+  /** Raised by every change of settings. */
   generation: number;
+  /** Generation of the settings that SFUs read; they restart when it changes. */
+  sfuGeneration: number;
 }
 
 interface Raw {
@@ -32,10 +45,14 @@ interface Raw {
   turn_node_count: number;
   peer_policy: 'sfu' | 'public';
   max_allocations: number;
+  max_allocations_per_username: number;
+  bytes_per_sec: number | null;
+  allocation_bytes_per_sec: number | null;
   enabled_by: string;
   enabled_at: number;
   disabled_at: number | null;
   generation: number;
+  sfu_generation: number;
 }
 
 const fromRaw = (raw: Raw): WebrtcConfigRow => ({
@@ -49,11 +66,23 @@ const fromRaw = (raw: Raw): WebrtcConfigRow => ({
   turnNodeCount: raw.turn_node_count,
   peerPolicy: raw.peer_policy,
   maxAllocations: raw.max_allocations,
+  maxAllocationsPerUsername: raw.max_allocations_per_username,
+  bytesPerSec: raw.bytes_per_sec,
+  allocationBytesPerSec: raw.allocation_bytes_per_sec,
   enabledBy: raw.enabled_by,
   enabledAtMs: raw.enabled_at,
   disabledAtMs: raw.disabled_at,
   generation: raw.generation,
+  sfuGeneration: raw.sfu_generation,
 });
+
+const turnParams = (turn: TurnSettings) => [
+  turn.peerPolicy,
+  turn.maxAllocations,
+  turn.maxAllocationsPerUsername,
+  turn.bytesPerSec,
+  turn.allocationBytesPerSec,
+];
 
 /** Purpose of the SecretBox that seals TURN secrets. */
 export const TURN_SECRET_PURPOSE = 'turn-secret';
@@ -82,24 +111,37 @@ export class WebrtcConfigRepository {
     turnCredentialTtlSec: number;
     sfuNodeCount: number;
     turnNodeCount: number;
+    turn: TurnSettings;
     enabledBy: string;
     enabledAtMs: number;
     generation: number;
   }): Statement {
     return {
       sql: `INSERT INTO namespace_webrtc_config
-              (namespace, state, turn_shared_secret, turn_credential_ttl, sfu_node_count, turn_node_count, enabled_by, enabled_at, generation)
-            VALUES (?, 'enabling', ?, ?, ?, ?, ?, ?, ?)`,
+              (namespace, state, turn_shared_secret, turn_credential_ttl, sfu_node_count, turn_node_count, peer_policy, max_allocations,
+               max_allocations_per_username, bytes_per_sec, allocation_bytes_per_sec, enabled_by, enabled_at, generation, sfu_generation)
+            VALUES (?, 'enabling', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       params: [
         row.namespace,
         row.turnSharedSecret,
         row.turnCredentialTtlSec,
         row.sfuNodeCount,
         row.turnNodeCount,
+        ...turnParams(row.turn),
         row.enabledBy,
         row.enabledAtMs,
         row.generation,
+        row.generation,
       ],
+    };
+  }
+
+  /** Gives an enabled namespace other TURN settings and the next generation; its SFUs run on. */
+  setTurn(namespace: string, generation: number, turn: TurnSettings): Statement {
+    return {
+      sql: `UPDATE namespace_webrtc_config SET peer_policy = ?, max_allocations = ?, max_allocations_per_username = ?, bytes_per_sec = ?,
+              allocation_bytes_per_sec = ?, generation = ? WHERE namespace = ? AND generation < ? AND state = 'enabled'`,
+      params: [...turnParams(turn), generation, namespace, generation],
     };
   }
 

@@ -1,6 +1,7 @@
 import type { ServiceStatus, WebrtcStatus } from '@orama/protocol';
 import type { Output } from '../../output/output.ts';
 import { renderFields, renderTable } from '../../output/table.ts';
+import { turnSettingsFields } from './turn-options.ts';
 
 /** The status of a namespace as people read it: what is wanted, what is seen, and what is wrong. */
 export function describeStatus(output: Output, status: WebrtcStatus): string {
@@ -16,6 +17,7 @@ export function describeStatus(output: Output, status: WebrtcStatus): string {
       ['SFU nodes', String(status.sfuNodeCount)],
       ['TURN nodes', String(status.turnNodeCount)],
       ['TURN credentials', `live ${status.turnCredentialTtlSec} s`],
+      ...(status.turn ? turnSettingsFields(status.turn) : []),
       ['TURN name', status.turnDomain],
       ['TURN URIs', status.turnUris.join('\n                  ') || '-'],
       ['rooms', String(status.rooms)],

@@ -4,8 +4,9 @@ import { type Context, withContext } from '../../context.ts';
 import { examples, integerOption, schemaOption } from '../../options.ts';
 import { changeWebrtc } from './change-webrtc.ts';
 import { describeStatus } from './describe.ts';
+import { addTurnOptions, givenTurnSettings, type TurnOptions } from './turn-options.ts';
 
-interface EnableOptions {
+interface EnableOptions extends TurnOptions {
   namespace: string;
   sfuNodes: number;
   turnNodes: number;
@@ -14,19 +15,21 @@ interface EnableOptions {
 }
 
 export function namespaceEnableCommand(): Command {
-  return new Command('enable')
+  const command = new Command('enable')
     .description('turn a feature on for a namespace and wait until it serves')
     .addArgument(new Argument('<feature>', 'what to turn on').choices(['webrtc']))
     .requiredOption('--ns, --namespace <name>', 'the namespace', schemaOption(namespaceNameSchema))
     .option('--sfu-nodes <count>', 'nodes that run an SFU for it', integerOption(1, 9), 3)
     .option('--turn-nodes <count>', 'nodes that serve TURN for it', integerOption(1, 9), 2)
     .option('--turn-credential-ttl <seconds>', 'life of a TURN credential', integerOption(5, 86_400), 600)
-    .option('--timeout <seconds>', 'how long to wait; the work goes on afterwards', integerOption(1, 3_600), 60)
+    .option('--timeout <seconds>', 'how long to wait; the work goes on afterwards', integerOption(1, 3_600), 60);
+  return addTurnOptions(command)
     .addHelpText(
       'after',
       examples(
         'orama namespace enable webrtc --namespace myapp',
         'orama namespace enable webrtc --ns myapp --turn-nodes 3',
+        'orama namespace enable webrtc --ns myapp --peer-policy public --bytes-per-sec 12500000',
       ),
     )
     .action(withContext(enableWebrtc));
@@ -43,6 +46,7 @@ async function enableWebrtc(context: Context, _feature: string, options: EnableO
         sfuNodeCount: options.sfuNodes,
         turnNodeCount: options.turnNodes,
         turnCredentialTtlSec: options.turnCredentialTtl,
+        turn: givenTurnSettings(options),
       }),
     describe: ({ message, status, outcome }) =>
       [

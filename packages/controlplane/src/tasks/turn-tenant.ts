@@ -1,0 +1,54 @@
+import { type ControlplaneConfig, type TurnTenant, turnDomain, turnTenantSchema } from '@orama/protocol';
+import type { NodeRow } from '@orama/store';
+import { ALIVE_MS, localAddressOf } from '../node-context.ts';
+import type { DesiredNamespace } from '../reconcile/desired.ts';
+
+/**
+ * A namespace as this node's TURN server must have it; null when it must not have it. Its relay addresses are on the
+ * WireGuard address, where nothing of them is open to the internet; with public peers they are on the public addresses,
+ * and its SFUs are reached from the WireGuard address. Pure.
+ * @param secrets the current one first
+ */
+export function turnTenantOf(
+  own: ControlplaneConfig,
+  { config, wanted, sfu, turn }: DesiredNamespace,
+  secrets: readonly string[],
+  nodes: readonly NodeRow[],
+  nowMs: number,
+): TurnTenant | null {
+  const here = turn.find((row) => row.nodeId === own.node);
+  if (!wanted || !here) return null;
+  const ports = { portStart: here.relayPortStart, portEnd: here.relayPortEnd };
+  const mesh = config.peerPolicy === 'public';
+  return turnTenantSchema.parse({
+    namespace: config.namespace,
+    secrets,
+    domain: turnDomain(config.namespace, own.baseDomain),
+    relay: mesh
+      ? {
+          address: localAddressOf(own, own.publicIp),
+          ...(own.publicIp6 !== undefined && { address6: localAddressOf(own, own.publicIp6) }),
+          innerAddress: here.hostIp,
+          ...ports,
+        }
+      : { address: here.hostIp, ...ports },
+    peers: sfu.map((row) => ({ ip: row.hostIp, portStart: row.mediaPortStart, portEnd: row.mediaPortEnd })),
+    allowPublicPeers: mesh,
+    maxAllocations: config.maxAllocations,
+    maxAllocationsPerUsername: config.maxAllocationsPerUsername,
+    ...(config.bytesPerSec !== null && { bytesPerSec: config.bytesPerSec }),
+    ...(config.allocationBytesPerSec !== null && { allocationBytesPerSec: config.allocationBytesPerSec }),
+    alternates: turn.flatMap((row) => {
+      const node = nodes.find(({ id }) => id === row.nodeId);
+      const serves = node && row.nodeId !== own.node && isServing(node, nowMs);
+      return serves ? [{ address: node.publicIp, port: row.listenPort }] : [];
+    }),
+    generation: config.generation,
+  });
+}
+
+/** Whether a node's TURN server takes allocations, as far as the node says. */
+function isServing(node: NodeRow, nowMs: number): boolean {
+  const turn = node.core.find(({ service }) => service === 'turn');
+  return node.state === 'active' && nowMs - node.lastSeenAtMs <= ALIVE_MS && turn?.healthy === true;
+}
