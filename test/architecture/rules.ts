@@ -33,6 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const IMPORTERS: Record<string, readonly string[]> = {
   'better-sqlite3': ['packages/store/src/'],
   'node-datachannel': ['packages/sfu/src/rtc/'],
+  'node-turn': ['packages/turn/src/node-turn/'],
   'sdp-transform': ['packages/sfu/src/rtc/'],
   fastify: ['packages/gateway/src/', 'packages/controlplane/src/api/'],
   execa: ['packages/controlplane/src/services/', 'cmd/orama/src/'],

@@ -43,6 +43,27 @@ test('turn --config starts, and SIGTERM ends it with 0 when no client is there',
   for (const line of output.text.trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ svc: 'turn' });
 });
 
+test('turn with engine node-turn says what it is, and starts on loopback addresses only', async () => {
+  const config = join(dir, 'turn.yaml');
+  const write = (listen: string) =>
+    writeFileSync(
+      config,
+      `node: node-1\nlisten: [${listen}]\nport: 34790\nrealm: orama.localhost\ncontrolSocket: ${dir}/turn.sock\n` +
+        'internal: { address: 127.94.0.41, port: 34791 }\nengine: node-turn\ntls: false\n',
+    );
+  write('192.0.2.1');
+  const refused = run('--config', config);
+  expect(await refused.exit).toBe(2);
+  expect(refused.output.text).toContain('192.0.2.1, which is not a loopback address');
+
+  write('127.94.1.41');
+  const { child, output, exit } = run('--config', config);
+  await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
+  expect(output.text).toContain('the reference engine for development');
+  child.kill('SIGTERM');
+  expect(await exit).toBe(0);
+});
+
 test.each([
   [[], '--config is missing'],
   [['--config', '/nonexistent/turn.yaml'], 'cannot be read'],

@@ -4,7 +4,10 @@ import { TurnService } from '@orama/turn';
 
 const bootLogger = createLogger({ svc: 'turn' });
 
-await runMain(bootLogger, () => {
+await runMain(bootLogger, async () => {
   const config = loadConfigFile(turnConfigSchema, configPathFromArgs(process.argv.slice(2), 'turn'));
-  return new TurnService(config, createLogger({ svc: 'turn', level: config.logLevel, node: config.node }));
+  const logger = createLogger({ svc: 'turn', level: config.logLevel, node: config.node });
+  if (config.engine === 'orama') return new TurnService(config, logger);
+  const { NodeTurnService } = await import('@orama/turn/node-turn');
+  return new NodeTurnService(config, logger);
 });

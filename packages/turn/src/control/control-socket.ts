@@ -18,6 +18,9 @@ import type { TenantRegistry } from '../tenant/registry.ts';
 
 const TENANT_PATH = /^\/tenants\/([^/]+)$/;
 
+/** What the socket attaches tenants to. */
+export type TenantTable = Pick<TenantRegistry, 'list' | 'attach' | 'detach'>;
+
 /**
  * HTTP over a Unix socket that only its owner may open: `PUT /tenants/<ns>` attaches or reloads a tenant and answers
  * with its status, `DELETE /tenants/<ns>` detaches it and answers 204 when its sockets are closed (404 when there was
@@ -25,10 +28,10 @@ const TENANT_PATH = /^\/tenants\/([^/]+)$/;
  */
 export class ControlSocket {
   readonly #path: string;
-  readonly #tenants: TenantRegistry;
+  readonly #tenants: TenantTable;
   readonly #server: Server;
 
-  constructor(options: { path: string; tenants: TenantRegistry; logger: Logger }) {
+  constructor(options: { path: string; tenants: TenantTable; logger: Logger }) {
     this.#path = options.path;
     this.#tenants = options.tenants;
     this.#server = createInternalServer((request) => this.#handle(request), options.logger);
