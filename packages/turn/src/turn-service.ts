@@ -43,13 +43,14 @@ export class TurnService implements Runnable {
     this.#config = config;
     this.#logger = logger;
     this.#clock = clock;
-    this.tenants = new TenantRegistry([...config.listen, ...config.ownAddresses], logger);
+    this.tenants = new TenantRegistry([...config.listen, ...config.ownAddresses], logger, config.external);
     this.server = new TurnServer({
       realm: config.realm,
       clock,
       logger,
       tenants: this.tenants,
-      relay: new UdpRelay(this.drops),
+      relay: new UdpRelay(this.drops, clock),
+      external: config.external,
       drops: this.drops,
       sourceLimits: new SourceLimits(config.unauthenticatedRate),
       defaultLifetimeSec: config.defaultLifetimeSec,

@@ -1,6 +1,8 @@
 import type { Clock, Logger } from '@orama/core';
 import type { ClientTransport } from '../listener/client-transport.ts';
-import type { RelayPort } from '../relay/relay.ts';
+import { BothBudgets, ByteRate } from '../relay/byte-rate.ts';
+import type { ByteBudget, PermittedHost, RelayPort } from '../relay/relay.ts';
+import { type AddressFamily, familyOf, type TransportAddress } from '../stun/index.ts';
 import type { PeerPolicy } from '../tenant/peer-policy.ts';
 import { Channels } from './channels.ts';
 import { Permissions } from './permissions.ts';
@@ -18,6 +20,21 @@ export type EndReason =
   | 'slow-reader'
   | 'server-stopped';
 
+/** What a tenant's settings say about allocations that live. */
+export interface AllocationSettings {
+  readonly policy: PeerPolicy;
+  /** Application data a second, both directions together; undefined: no limit. */
+  readonly allocationBytesPerSec: number | undefined;
+  /** The tenant's own limit, shared by all its allocations. */
+  readonly byteBudget: ByteBudget | undefined;
+}
+
+/** A relay address of an allocation: the one that is bound here, and the one that clients are told. */
+export interface RelayAddress {
+  readonly local: string;
+  readonly told: string;
+}
+
 export interface AllocationOptions {
   id: number;
   namespace: string;
@@ -26,6 +43,9 @@ export interface AllocationOptions {
   key: Buffer;
   client: ClientTransport;
   port: RelayPort;
+  /** One address, or two of different families (RFC 8656 section 7.2); `port` is bound to them. */
+  relayAddresses: readonly RelayAddress[];
+  settings: AllocationSettings;
   lifetimeSec: number;
   clock: Clock;
   logger: Logger;
@@ -33,7 +53,12 @@ export interface AllocationOptions {
   onClosed: (allocation: Allocation, reason: EndReason) => void;
 }
 
-/** One client's relay address with its permissions, channels and lifetime (RFC 8656 section 5). Owns its relay port. */
+/** The half of an allocation that is of one address family; most have only one. */
+interface Half extends RelayAddress {
+  expiresAtMs: number;
+}
+
+/** One client's relay addresses with their permissions, channels and lifetimes (RFC 8656 section 5). Owns its relay port. */
 export class Allocation {
   readonly id: number;
   readonly namespace: string;
@@ -47,7 +72,7 @@ export class Allocation {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #onClosed: AllocationOptions['onClosed'];
-  #expiresAtMs: number;
+  readonly #halves = new Map<AddressFamily, Half>();
   #closing: Promise<void> | undefined;
 
   constructor(options: AllocationOptions) {
@@ -63,42 +88,80 @@ export class Allocation {
     this.#logger = options.logger;
     this.#onClosed = options.onClosed;
     this.createdAtMs = options.clock.monotonic();
-    this.#expiresAtMs = this.createdAtMs + options.lifetimeSec * 1000;
+    const expiresAtMs = this.createdAtMs + options.lifetimeSec * 1000;
+    for (const address of options.relayAddresses) {
+      this.#halves.set(familyOf(address.local), { ...address, expiresAtMs });
+    }
+    this.#limit(options.settings);
   }
 
   get closed(): boolean {
     return this.#closing !== undefined;
   }
 
-  /** Gives it `lifetimeSec` from now. */
-  refresh(lifetimeSec: number): void {
-    this.#expiresAtMs = this.#clock.monotonic() + lifetimeSec * 1000;
+  /** Whether it has a relay address of a family. */
+  has(family: AddressFamily): boolean {
+    return this.#halves.has(family);
   }
 
-  /** Ends what has run out of life: permissions, channels, or the allocation itself. */
-  sweep(): void {
-    const nowMs = this.#clock.monotonic();
-    if (this.#expiresAtMs <= nowMs) {
-      void this.close('expired');
+  /** Its relay addresses as clients are told them. */
+  get relayed(): TransportAddress[] {
+    return Array.from(this.#halves, ([family, { told }]) => ({ family, address: told, port: this.port.port }));
+  }
+
+  /** Opens the socket that a peer is reached from, unless it is open. Rejects with the system's error. */
+  async reach(host: PermittedHost): Promise<void> {
+    if (!this.port.isBound(host.source)) await this.port.bind(host.source);
+  }
+
+  /** Gives it, or its half of one family, `lifetimeSec` from now. */
+  refresh(lifetimeSec: number, family?: AddressFamily): void {
+    const expiresAtMs = this.#clock.monotonic() + lifetimeSec * 1000;
+    for (const [own, half] of this.#halves) if (family === undefined || own === family) half.expiresAtMs = expiresAtMs;
+  }
+
+  /** Ends it, or its half of one family with the permissions and channels of that half. */
+  end(reason: EndReason, family?: AddressFamily): void {
+    if (family !== undefined) this.#halves.delete(family);
+    if (family === undefined || this.#halves.size === 0) {
+      void this.close(reason);
       return;
     }
+    const ofFamily = (address: string) => familyOf(address) === family;
+    this.channels.endWhere(ofFamily);
+    this.permissions.endWhere(ofFamily);
+    for (const address of [...this.port.addresses]) if (ofFamily(address)) void this.port.unbind(address);
+  }
+
+  /** Ends what has run out of life: permissions, channels, a half, or the allocation itself. */
+  sweep(): void {
+    const nowMs = this.#clock.monotonic();
+    for (const [family, half] of this.#halves) if (half.expiresAtMs <= nowMs) this.end('expired', family);
+    if (this.closed) return;
     this.permissions.sweep(nowMs);
     this.channels.sweep(nowMs);
   }
 
-  /** Applies a changed peer policy to what is installed already. */
-  applyPolicy(policy: PeerPolicy): void {
+  /** Applies a tenant's changed settings to what is installed already. */
+  apply(settings: AllocationSettings): void {
+    const own = this.relayed;
     this.permissions.rejudge((address) => {
-      const verdict = policy.judge(address);
-      return verdict.allowed ? verdict.host : undefined;
+      const verdict = settings.policy.judge(address, own);
+      return verdict.allowed && this.port.isBound(verdict.host.source) ? verdict.host : undefined;
     });
-    this.channels.rejudge((address, port) => policy.judgeEndpoint(address, port).allowed);
+    this.channels.endWhere((address, port) => !settings.policy.judgeEndpoint(address, port, own).allowed);
+    this.#limit(settings);
   }
 
   /** Stops relaying at once; resolves when the relay port is free again. Idempotent. */
   close(reason: EndReason): Promise<void> {
     this.#closing ??= this.#end(reason);
     return this.#closing;
+  }
+
+  #limit({ allocationBytesPerSec, byteBudget }: AllocationSettings): void {
+    const own = allocationBytesPerSec === undefined ? undefined : new ByteRate(allocationBytesPerSec);
+    this.port.budget = own && byteBudget ? new BothBudgets(own, byteBudget) : (own ?? byteBudget);
   }
 
   async #end(reason: EndReason): Promise<void> {

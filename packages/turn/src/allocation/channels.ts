@@ -50,9 +50,9 @@ export class Channels {
     for (const binding of this.#byNumber.values()) if (binding.expiresAtMs <= nowMs) this.#end(binding);
   }
 
-  /** Ends every binding that `allowed` no longer lets be. */
-  rejudge(allowed: (address: string, port: number) => boolean): void {
-    for (const binding of this.#byNumber.values()) if (!allowed(binding.address, binding.port)) this.#end(binding);
+  /** Ends every binding of a peer that `ends` is true for. */
+  endWhere(ends: (address: string, port: number) => boolean): void {
+    for (const binding of this.#byNumber.values()) if (ends(binding.address, binding.port)) this.#end(binding);
   }
 
   #end(binding: Binding): void {

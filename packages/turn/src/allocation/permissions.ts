@@ -44,6 +44,11 @@ export class Permissions {
     for (const { host, expiresAtMs } of this.#byAddress.values()) if (expiresAtMs <= nowMs) this.#end(host.address);
   }
 
+  /** Ends every permission of a peer that `ends` is true for. */
+  endWhere(ends: (address: string) => boolean): void {
+    for (const { host } of this.#byAddress.values()) if (ends(host.address)) this.#end(host.address);
+  }
+
   /** Judges every permission again after the tenant's policy changed; `judge` returns undefined to end one. */
   rejudge(judge: (address: string) => PermittedHost | undefined): void {
     for (const permission of this.#byAddress.values()) {

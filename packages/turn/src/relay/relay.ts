@@ -8,6 +8,8 @@ export interface PortRange {
 export interface PermittedHost {
   readonly address: string;
   readonly ports: readonly PortRange[] | undefined;
+  /** Relay address of ours that the host is reached from; its socket must be open. */
+  readonly source: string;
 }
 
 /** A channel bound to a peer: the unit that faster back-ends (batched system calls, a kernel path) take over whole. */
@@ -21,6 +23,12 @@ export interface Flow {
 export interface ClientSink {
   sendChannelData(channel: number, data: Buffer): void;
   sendDataIndication(peerAddress: string, peerPort: number, data: Buffer): void;
+}
+
+/** A limit on bytes of application data a second. Asked by the packet path, and only where a limit is set. */
+export interface ByteBudget {
+  /** Takes `bytes` at the time `nowMs` (monotonic, may be some milliseconds old); false when they are too many now. */
+  take(bytes: number, nowMs: number): boolean;
 }
 
 /** What one relay port has moved. Plain numbers, bumped by the packet path and read by metrics and usage. */
@@ -45,23 +53,35 @@ export class DropCounters {
 }
 
 /**
- * One bound relay address with its tables of permitted hosts and flows. It holds no timers: the allocation tells it
- * what may flow, and takes it back when a lifetime ends.
+ * The relay side of one allocation: one port number, with a socket on each relay address it is bound to (IPv4, IPv6,
+ * and the inner one that the namespace's own peers are reached from), and the tables of permitted hosts and flows. It
+ * holds no timers: the allocation tells it what may flow, and takes it back when a lifetime ends.
  */
 export interface RelayPort {
-  readonly address: string;
   readonly port: number;
+  /** Relay addresses that have a socket. */
+  readonly addresses: Iterable<string>;
   readonly counters: Readonly<TrafficCounters>;
+  /** Limit on its bytes, both directions together; undefined: none. */
+  budget: ByteBudget | undefined;
+  /** Whether a relay address has its socket, so that hosts behind it can be permitted. */
+  isBound(address: string): boolean;
+  /** Opens the socket of one more relay address, on the same port number. Rejects with the system's error. */
+  bind(address: string): Promise<void>;
+  /** Closes the socket of a relay address; its hosts must have been revoked. */
+  unbind(address: string): Promise<void>;
+  /** Lets a host in and out. Throws when the socket of its `source` is not open. */
   permit(host: PermittedHost): void;
   /** Ends a host's permission. Its flows stay bound and silent until it is permitted again. */
   revoke(address: string): void;
+  /** Binds a channel to a peer whose host has been permitted. */
   bindFlow(flow: Flow): void;
   unbindFlow(channel: number): void;
   /** Passes a ChannelData message of the client (header first, padding allowed) to the channel's peer. */
   relayChannelData(packet: Buffer): void;
-  /** Passes the data of a Send indication to a peer, `peerIp` as a number. */
-  relaySend(peerIp: number, peerPort: number, data: Buffer): void;
-  /** Closes the socket; resolves when the port is free again. Idempotent. */
+  /** Passes the data of a Send indication to a peer, named by `hostKey`: a number for IPv4, text for IPv6. */
+  relaySend(peer: number | string, peerPort: number, data: Buffer): void;
+  /** Closes every socket; resolves when the port number is free again. Idempotent. */
   close(): Promise<void>;
 }
 

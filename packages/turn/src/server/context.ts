@@ -3,6 +3,7 @@ import type { Allocation, EndReason } from '../allocation/allocation.ts';
 import type { ClientTransport } from '../listener/client-transport.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { StunMessage } from '../stun/index.ts';
+import type { ExternalAddresses } from '../tenant/peer-policy.ts';
 import type { Identity } from './authenticator.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
@@ -12,6 +13,8 @@ export interface ServerContext {
   readonly logger: Logger;
   readonly relay: Relay;
   readonly refusals: RefusalLog;
+  /** Public address by local address, behind 1:1 NAT. */
+  readonly external: ExternalAddresses;
   readonly defaultLifetimeSec: number;
   readonly maxLifetimeSec: number;
   /** True while no new allocation is made. */

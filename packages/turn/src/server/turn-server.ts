@@ -4,6 +4,7 @@ import type { ClientTransport, PacketHandler } from '../listener/client-transpor
 import type { SourceLimits } from '../listener/source-limits.ts';
 import type { DropCounters, Relay } from '../relay/relay.ts';
 import { ATTRIBUTE, CLASS, METHOD, STUN_HEADER_BYTES, StunMessage } from '../stun/index.ts';
+import type { ExternalAddresses } from '../tenant/peer-policy.ts';
 import type { TenantRegistry } from '../tenant/registry.ts';
 import { Authenticator } from './authenticator.ts';
 import type { RequestHandler, ServerContext, TurnRequest } from './context.ts';
@@ -26,6 +27,8 @@ export interface TurnServerOptions {
   logger: Logger;
   tenants: TenantRegistry;
   relay: Relay;
+  /** Public address by local address, behind 1:1 NAT. */
+  external: ExternalAddresses;
   drops: DropCounters;
   sourceLimits: SourceLimits;
   defaultLifetimeSec: number;
@@ -60,6 +63,7 @@ export class TurnServer implements PacketHandler {
       logger,
       relay,
       refusals: this.refusals,
+      external: options.external,
       defaultLifetimeSec: options.defaultLifetimeSec,
       maxLifetimeSec: options.maxLifetimeSec,
       get draining() {
@@ -127,6 +131,11 @@ export class TurnServer implements PacketHandler {
       return;
     }
     if (message.cls !== CLASS.request) return;
+    // A link-local address with its zone means nothing to whom it would be told.
+    if (client.remoteAddress.includes('%')) {
+      drops.unknownClient++;
+      return;
+    }
     if (message.method === METHOD.binding) {
       // The keep-alives of a client with an allocation do not count.
       if (client.allocation !== undefined || this.#maySpend(client)) {
@@ -159,11 +168,11 @@ export class TurnServer implements PacketHandler {
     const { clock } = this.#options;
     if (cached) {
       const answer = this.#responses.find(client.id, message.transactionId, clock.monotonic());
+      if (answer === 'pending') return;
       if (answer !== undefined) {
         client.send(answer);
         return;
       }
-      if (client.allocating) return;
     }
 
     // 3. The user of an allocation cannot change (RFC 8656 section 5), unknown attributes are told, the rest is done.
@@ -174,6 +183,7 @@ export class TurnServer implements PacketHandler {
       if (client.open) client.send(reply);
     };
     if (answer instanceof Promise) {
+      if (cached) this.#responses.begin(client.id, message.transactionId, clock.monotonic());
       answer.then(deliver).catch((thrown: unknown) => {
         this.#bug(thrown);
         deliver(failure(message, 500, identity.key));
@@ -246,7 +256,7 @@ export class TurnServer implements PacketHandler {
         ns: allocation.namespace,
         alloc: allocation.id,
         transport: allocation.client.protocol,
-        relayAddress: allocation.port.address,
+        relayAddresses: [...allocation.port.addresses],
         relayPort: allocation.port.port,
       },
       'allocation opened',

@@ -1,6 +1,9 @@
+/** The version of IP. */
+export type AddressFamily = 4 | 6;
+
 /** An IP address and port as STUN carries it. `address` is dotted IPv4 or RFC 5952 IPv6 text. */
 export interface TransportAddress {
-  readonly family: 4 | 6;
+  readonly family: AddressFamily;
   readonly address: string;
   readonly port: number;
 }
@@ -32,6 +35,11 @@ export function ipv4ToNumber(text: string): number {
     if (octet > 255) return -1;
   }
   return dots === 3 && octet >= 0 ? value * 256 + octet : -1;
+}
+
+/** The family of a text that is known to be an address. */
+export function familyOf(address: string): AddressFamily {
+  return address.includes(':') ? 6 : 4;
 }
 
 /** Unsigned 32-bit number to dotted IPv4 text. */
@@ -141,5 +149,30 @@ export function writeXorAddress(message: Buffer, offset: number, address: string
   if (bytes === undefined) throw new RangeError(`not an IP address: ${address}`);
   message[offset + 1] = FAMILY_IPV6;
   for (let i = 0; i < 16; i++) message[offset + 4 + i] = (bytes[i] ?? 0) ^ (message[4 + i] ?? 0);
+  return 20;
+}
+
+/** Decodes the value of an address attribute that is not masked, such as ALTERNATE-SERVER (RFC 8489 section 14.1). */
+export function readPlainAddress(value: Buffer): TransportAddress | undefined {
+  const [family, port] = [value[1], value.length < 4 ? 0 : value.readUInt16BE(2)];
+  if (family === FAMILY_IPV4 && value.length === 8) {
+    return { family: 4, address: ipv4ToText(value.readUInt32BE(4)), port };
+  }
+  if (family === FAMILY_IPV6 && value.length === 20) return { family: 6, address: ipv6ToText(value.subarray(4)), port };
+  return undefined;
+}
+
+/** Encodes an address without a mask; otherwise as `writeXorAddress`. */
+export function writePlainAddress(message: Buffer, offset: number, address: string, port: number): number {
+  const ipv6 = ipv4ToNumber(address) < 0;
+  message.writeUInt16BE(ipv6 ? FAMILY_IPV6 : FAMILY_IPV4, offset);
+  message.writeUInt16BE(port, offset + 2);
+  if (!ipv6) {
+    message.writeUInt32BE(ipv4ToNumber(address), offset + 4);
+    return 8;
+  }
+  const bytes = ipv6ToBytes(address);
+  if (bytes === undefined) throw new RangeError(`not an IP address: ${address}`);
+  message.set(bytes, offset + 4);
   return 20;
 }

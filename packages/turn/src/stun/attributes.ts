@@ -24,6 +24,7 @@ export const ATTRIBUTE = {
   additionalAddressFamily: 0x8000,
   addressErrorCode: 0x8001,
   passwordAlgorithms: 0x8002,
+  alternateDomain: 0x8003,
   software: 0x8022,
   alternateServer: 0x8023,
   fingerprint: 0x8028,
@@ -31,9 +32,6 @@ export const ATTRIBUTE = {
 
 /** Protocol numbers of REQUESTED-TRANSPORT: only UDP is relayed (RFC 8656 section 18.7). */
 export const TRANSPORT_UDP = 17;
-
-/** REQUESTED-ADDRESS-FAMILY values (RFC 8656 section 18.6). */
-export const ADDRESS_FAMILY = { ipv4: 0x01, ipv6: 0x02 } as const;
 
 /** True for the types a receiver must understand or answer with 420 (RFC 8489 section 14). */
 export function isComprehensionRequired(type: number): boolean {

@@ -1,5 +1,6 @@
 /** STUN and TURN messages as bytes: no sockets, no state. */
 export * from './address.ts';
+export { addressErrorCode, addressFamily, readAddressFamily } from './address-family.ts';
 export * from './attributes.ts';
 export * from './channel-data.ts';
 export { fingerprint, integrityMatches, longTermKey, messageIntegrity } from './integrity.ts';

@@ -1,4 +1,4 @@
-import { MAGIC_COOKIE, readXorAddress, type TransportAddress } from './address.ts';
+import { MAGIC_COOKIE, readPlainAddress, readXorAddress, type TransportAddress } from './address.ts';
 import { ATTRIBUTE, isComprehensionRequired } from './attributes.ts';
 import { padded } from './channel-data.ts';
 import { fingerprint, INTEGRITY_BYTES, integrityMatches } from './integrity.ts';
@@ -148,6 +148,12 @@ export class StunMessage {
     return this.attributes
       .filter((attribute) => attribute.type === type)
       .map((attribute) => readXorAddress(this.buffer, attribute.offset, attribute.length));
+  }
+
+  /** The first address of a type that is not masked (ALTERNATE-SERVER); undefined when it is missing or malformed. */
+  plainAddress(type: number): TransportAddress | undefined {
+    const value = this.bytes(type);
+    return value && readPlainAddress(value);
   }
 
   /** The number in ERROR-CODE, for clients. */

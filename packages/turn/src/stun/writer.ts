@@ -1,10 +1,10 @@
-import { MAGIC_COOKIE, writeXorAddress } from './address.ts';
+import { MAGIC_COOKIE, writePlainAddress, writeXorAddress } from './address.ts';
 import { ATTRIBUTE } from './attributes.ts';
 import { padded } from './channel-data.ts';
 import { fingerprint, INTEGRITY_BYTES, messageIntegrity } from './integrity.ts';
 import { messageType, STUN_HEADER_BYTES, type StunClass } from './message.ts';
 
-const XOR_ADDRESS_MAX_BYTES = 20;
+const ADDRESS_MAX_BYTES = 20;
 
 /** Builds one STUN message attribute by attribute; `finish` seals it. */
 export class StunWriter {
@@ -47,8 +47,18 @@ export class StunWriter {
   /** An XOR-...-ADDRESS attribute. Throws a RangeError when `address` is not an IP address. */
   address(type: number, address: string, port: number): this {
     const start = this.#end;
-    const offset = this.#open(type, XOR_ADDRESS_MAX_BYTES);
+    const offset = this.#open(type, ADDRESS_MAX_BYTES);
     const length = writeXorAddress(this.#buffer, offset, address, port);
+    this.#buffer.writeUInt16BE(length, start + 2);
+    this.#end = offset + length;
+    return this;
+  }
+
+  /** An address that is not masked: ALTERNATE-SERVER (RFC 8489 sections 14.1 and 14.15). */
+  plainAddress(type: number, address: string, port: number): this {
+    const start = this.#end;
+    const offset = this.#open(type, ADDRESS_MAX_BYTES);
+    const length = writePlainAddress(this.#buffer, offset, address, port);
     this.#buffer.writeUInt16BE(length, start + 2);
     this.#end = offset + length;
     return this;

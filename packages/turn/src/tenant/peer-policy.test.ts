@@ -9,7 +9,7 @@ function policy(allowPublicPeers: boolean) {
   const tenant = turnTenantSchema.parse({
     namespace: 'demo',
     secrets: ['0123456789abcdef'],
-    relay: { address: '127.81.0.1', portStart: 50_000, portEnd: 50_799 },
+    relay: { address: '127.81.0.1', address6: 'fd00::1', portStart: 50_000, portEnd: 50_799 },
     peers: [
       { ip: '127.81.0.2', portStart: 20_000, portEnd: 20_499 },
       { ip: '127.81.0.2', portStart: 21_000, portEnd: 21_000 },
@@ -98,4 +98,64 @@ test('with public peers two clients of one server meet in the tenant’s own rel
 
 test('what looks like an address and is none is refused', () => {
   expect(policy(true).judge('localhost')).toEqual({ allowed: false, rule: 'malformed' });
+});
+
+const self = [
+  { family: 4 as const, address: '127.81.0.1', port: 50_001 },
+  { family: 6 as const, address: 'fd00::1', port: 50_001 },
+];
+
+test.each([false, true])('an allocation reaches its own relayed address and port (public peers: %s)', (mesh) => {
+  const judged = policy(mesh);
+  expect(judged.judgeEndpoint('127.81.0.1', 50_001, self)).toMatchObject({ allowed: true, rule: 'self' });
+  expect(judged.judgeEndpoint('fd00:0::1', 50_001, self)).toMatchObject({
+    allowed: true,
+    rule: 'self',
+    host: { source: 'fd00::1' },
+  });
+  expect(judged.judgeEndpoint('127.81.0.1', 3478, self)).toEqual({ allowed: false, rule: 'peer-port' });
+  // The SFU beside it stays within reach, on its ports.
+  expect(judged.judgeEndpoint('127.81.0.1', 20_500, self)).toMatchObject({ allowed: true, rule: 'peers' });
+  expect(judged.judge('127.81.0.1', self)).toMatchObject({
+    host: {
+      ports: expect.arrayContaining([
+        { start: 20_500, end: 20_999 },
+        { start: 50_001, end: 50_001 },
+      ]),
+    },
+  });
+});
+
+test('the namespace’s own peers are reached from the inner address, everybody else from the public one', () => {
+  const tenant = turnTenantSchema.parse({
+    namespace: 'mesh',
+    secrets: ['0123456789abcdef'],
+    relay: { address: '8.8.4.4', innerAddress: '10.0.0.1', portStart: 50_000, portEnd: 50_799 },
+    peers: [{ ip: '10.0.0.2', portStart: 20_000, portEnd: 20_499 }],
+    allowPublicPeers: true,
+    generation: 1,
+  });
+  const judged = new PeerPolicy(tenant, own);
+  expect(judged.judge('10.0.0.2')).toMatchObject({ allowed: true, host: { source: '10.0.0.1' } });
+  expect(judged.judge('1.1.1.1')).toMatchObject({ allowed: true, host: { source: '8.8.4.4' } });
+  expect(judged.judge('10.0.0.1')).toEqual({ allowed: false, rule: 'own-address' });
+  expect(judged.judge('2606:4700:4700::1111')).toEqual({ allowed: false, rule: 'no-relay-address' });
+});
+
+test('behind 1:1 NAT clients meet at the external address; the local one is the node’s own', () => {
+  const tenant = turnTenantSchema.parse({
+    namespace: 'mesh',
+    secrets: ['0123456789abcdef'],
+    relay: { address: '10.0.0.1', portStart: 50_000, portEnd: 50_799 },
+    peers: [],
+    allowPublicPeers: true,
+    generation: 1,
+  });
+  const judged = new PeerPolicy(tenant, own, { '10.0.0.1': '9.9.9.9' });
+  expect(judged.judgeEndpoint('9.9.9.9', 50_799)).toMatchObject({
+    allowed: true,
+    rule: 'own-relay-block',
+    host: { address: '9.9.9.9', source: '10.0.0.1' },
+  });
+  expect(judged.judge('10.0.0.1')).toEqual({ allowed: false, rule: 'own-address' });
 });

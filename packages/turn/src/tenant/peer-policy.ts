@@ -1,12 +1,24 @@
 import { type AddressSet, specialRangeOf, unmapIpv4 } from '@orama/core';
 import type { TurnTenant } from '@orama/protocol';
 import type { PermittedHost, PortRange } from '../relay/relay.ts';
-import { hostKey, ipv6ToBytes, ipv6ToText } from '../stun/index.ts';
+import { familyOf, hostKey, ipv6ToBytes, ipv6ToText, type TransportAddress } from '../stun/index.ts';
+
+/** Rules that allow a peer, in the order they are asked. */
+type AllowingRule = 'peers' | 'self' | 'own-relay-block' | 'public';
 
 /** What the policy says about a peer address: the rule that decided and, when allowed, the host to permit. */
 export type PeerVerdict =
-  | { readonly allowed: true; readonly rule: string; readonly host: PermittedHost }
+  | { readonly allowed: true; readonly rule: AllowingRule; readonly host: PermittedHost }
   | { readonly allowed: false; readonly rule: string };
+
+/** Ports of a host (undefined: all of them) that a rule allows. */
+interface Grant {
+  readonly rule: AllowingRule;
+  readonly ports: readonly PortRange[] | undefined;
+}
+
+/** Public address by local address, where a node sits behind 1:1 NAT. */
+export type ExternalAddresses = Readonly<Record<string, string>>;
 
 /** An address in the one spelling that texts are compared by: IPv4 unmapped, IPv6 shortened. */
 function canonical(address: string): string {
@@ -17,18 +29,31 @@ function canonical(address: string): string {
 }
 
 /**
- * Which peers a tenant's clients may reach, in this order: the namespace's own SFUs; with public peers allowed, the
- * tenant's own relay block (two of its clients on one server); then the node's own addresses and every special range
- * are refused; then public unicast is allowed where the tenant allows it. Anything else is refused.
+ * Which peers a tenant's clients may reach, by named rules. Allowed, in this order: `peers`, the namespace's own SFUs;
+ * `self`, the allocation's own relayed address and port; `own-relay-block`, with public peers, the tenant's other
+ * clients on this server; `public`, with public peers, public unicast. Refused: `own-address`, addresses of this node;
+ * every special range by its name; `not-a-peer`; `peer-port`, a port no rule allows; `no-relay-address`, a peer of a
+ * family that the tenant has no relay address of. Peers are judged in their unmapped form.
  */
 export class PeerPolicy {
   readonly #sfuPorts = new Map<string, PortRange[]>();
-  readonly #tenant: TurnTenant;
+  readonly #relay: TurnTenant['relay'];
+  readonly #allowPublicPeers: boolean;
   readonly #ownAddresses: AddressSet;
+  /** The tenant's relay addresses as clients know them. */
+  readonly #toldAddresses: readonly string[];
+  /** All of its relay addresses. */
+  readonly #relayAddresses: readonly string[];
 
-  constructor(tenant: TurnTenant, ownAddresses: AddressSet) {
-    this.#tenant = tenant;
+  constructor(tenant: TurnTenant, ownAddresses: AddressSet, external: ExternalAddresses = {}) {
+    const { relay } = tenant;
+    this.#relay = relay;
+    this.#allowPublicPeers = tenant.allowPublicPeers;
     this.#ownAddresses = ownAddresses;
+    const local = [relay.address, relay.address6].filter((address) => address !== undefined);
+    this.#toldAddresses = local.map((address) => canonical(external[address] ?? address));
+    const all = relay.innerAddress === undefined ? local : [...local, relay.innerAddress];
+    this.#relayAddresses = [...all.map(canonical), ...this.#toldAddresses];
     for (const peer of tenant.peers) {
       const address = canonical(peer.ip);
       const ranges = this.#sfuPorts.get(address) ?? [];
@@ -37,31 +62,67 @@ export class PeerPolicy {
     }
   }
 
-  /** Judges an address as CreatePermission names it: without a port. */
-  judge(address: string): PeerVerdict {
-    const plain = canonical(address);
-    const sfuPorts = this.#sfuPorts.get(plain);
-    if (sfuPorts !== undefined) return { allowed: true, rule: 'peers', host: { address: plain, ports: sfuPorts } };
-
-    const { relay, allowPublicPeers } = this.#tenant;
-    if (allowPublicPeers && plain === canonical(relay.address)) {
-      const ports = [{ start: relay.portStart, end: relay.portEnd }];
-      return { allowed: true, rule: 'own-relay-block', host: { address: plain, ports } };
-    }
-    if (plain === canonical(relay.address) || this.#ownAddresses.has(plain)) {
-      return { allowed: false, rule: 'own-address' };
-    }
-    const special = specialRangeOf(plain);
-    if (special !== null) return { allowed: false, rule: special };
-    if (allowPublicPeers) return { allowed: true, rule: 'public', host: { address: plain, ports: undefined } };
-    return { allowed: false, rule: 'not-a-peer' };
+  /**
+   * Judges an address as CreatePermission names it: without a port.
+   * @param own relayed addresses of the allocation that asks, as its client knows them
+   */
+  judge(address: string, own: readonly TransportAddress[] = []): PeerVerdict {
+    return this.#decide(canonical(address), this.#grants(canonical(address), own));
   }
 
   /** Judges an address with its port, as ChannelBind names it. */
-  judgeEndpoint(address: string, port: number): PeerVerdict {
-    const verdict = this.judge(address);
-    if (!verdict.allowed || verdict.host.ports === undefined) return verdict;
-    const inRange = verdict.host.ports.some((range) => port >= range.start && port <= range.end);
-    return inRange ? verdict : { allowed: false, rule: 'peer-port' };
+  judgeEndpoint(address: string, port: number, own: readonly TransportAddress[] = []): PeerVerdict {
+    const plain = canonical(address);
+    const grants = this.#grants(plain, own);
+    const verdict = this.#decide(plain, grants);
+    if (!verdict.allowed) return verdict;
+    const grant = grants.find(({ ports }) => ports?.some(({ start, end }) => port >= start && port <= end) ?? true);
+    return grant === undefined ? { allowed: false, rule: 'peer-port' } : { ...verdict, rule: grant.rule };
+  }
+
+  /** What the rules allow of a host, in their order. */
+  #grants(plain: string, own: readonly TransportAddress[]): Grant[] {
+    const grants: Grant[] = [];
+    const sfuPorts = this.#sfuPorts.get(plain);
+    if (sfuPorts !== undefined) grants.push({ rule: 'peers', ports: sfuPorts });
+    for (const { address, port } of own) {
+      if (canonical(address) === plain) grants.push({ rule: 'self', ports: [{ start: port, end: port }] });
+    }
+    if (!this.#allowPublicPeers) return grants;
+    if (this.#toldAddresses.includes(plain)) {
+      const { portStart: start, portEnd: end } = this.#relay;
+      grants.push({ rule: 'own-relay-block', ports: [{ start, end }] });
+    } else if (sfuPorts === undefined && !this.#isOwn(plain) && specialRangeOf(plain) === null) {
+      grants.push({ rule: 'public', ports: undefined });
+    }
+    return grants;
+  }
+
+  #decide(plain: string, grants: readonly Grant[]): PeerVerdict {
+    const [first] = grants;
+    if (first === undefined) return { allowed: false, rule: this.#refusal(plain) };
+    const source = this.#source(plain);
+    if (source === undefined) return { allowed: false, rule: 'no-relay-address' };
+    const ports = grants.every((grant) => grant.ports !== undefined)
+      ? grants.flatMap((grant) => grant.ports ?? [])
+      : undefined;
+    return { allowed: true, rule: first.rule, host: { address: plain, ports, source } };
+  }
+
+  #refusal(plain: string): string {
+    return this.#isOwn(plain) ? 'own-address' : (specialRangeOf(plain) ?? 'not-a-peer');
+  }
+
+  #isOwn(plain: string): boolean {
+    return this.#relayAddresses.includes(plain) || this.#ownAddresses.has(plain);
+  }
+
+  /** The relay address that a host is reached from: the inner one for the namespace's own peers. */
+  #source(plain: string): string | undefined {
+    const { address, address6, innerAddress } = this.#relay;
+    const family = familyOf(plain);
+    const inner = innerAddress !== undefined && familyOf(innerAddress) === family && this.#sfuPorts.has(plain);
+    if (inner && !this.#toldAddresses.includes(plain)) return innerAddress;
+    return [address, address6].find((own) => own !== undefined && familyOf(own) === family);
   }
 }

@@ -1,16 +1,22 @@
 import { AddressSet, type Logger } from '@orama/core';
 import type { TurnTenant, TurnTenantStatus } from '@orama/protocol';
+import type { ExternalAddresses } from './peer-policy.ts';
 import { Tenant } from './tenant.ts';
 
 /** The tenants of this server, attached and detached at run time. */
 export class TenantRegistry {
   readonly #tenants = new Map<string, Tenant>();
   readonly #ownAddresses: AddressSet;
+  readonly #external: ExternalAddresses;
   readonly #logger: Logger;
 
-  /** @param ownAddresses addresses of this node, refused as peers unless a tenant's `peers` names them */
-  constructor(ownAddresses: readonly string[], logger: Logger) {
-    this.#ownAddresses = new AddressSet(ownAddresses);
+  /**
+   * @param ownAddresses addresses of this node, refused as peers unless a tenant's `peers` names them
+   * @param external public address by local address, behind 1:1 NAT; both are the node's own as well
+   */
+  constructor(ownAddresses: readonly string[], logger: Logger, external: ExternalAddresses = {}) {
+    this.#ownAddresses = new AddressSet([...ownAddresses, ...Object.entries(external).flat()]);
+    this.#external = external;
     this.#logger = logger;
   }
 
@@ -32,11 +38,14 @@ export class TenantRegistry {
 
   /** Attaches a tenant, or gives an attached one its new settings. Attaching the same again changes nothing. */
   async attach(config: TurnTenant): Promise<TurnTenantStatus> {
-    if (!this.#ownAddresses.has(config.relay.address)) this.#ownAddresses.add(config.relay.address);
+    const { address, address6, innerAddress } = config.relay;
+    for (const own of [address, address6, innerAddress]) {
+      if (own !== undefined && !this.#ownAddresses.has(own)) this.#ownAddresses.add(own);
+    }
     const known = this.#tenants.get(config.namespace);
     const fields = { ns: config.namespace, generation: config.generation, relay: config.relay };
     if (known === undefined) {
-      const tenant = new Tenant(config, this.#ownAddresses);
+      const tenant = new Tenant(config, this.#ownAddresses, this.#external);
       this.#tenants.set(config.namespace, tenant);
       this.#logger.info(fields, 'tenant attached');
       return tenant.status();

@@ -1,19 +1,27 @@
-import { ATTRIBUTE, CHANNEL_MAX, CHANNEL_MIN } from '../../stun/index.ts';
+import { ATTRIBUTE, CHANNEL_MAX, CHANNEL_MIN, familyOf } from '../../stun/index.ts';
 import type { ServerContext, TurnRequest } from '../context.ts';
 import { failure, success } from '../replies.ts';
+import { reachAll } from './peers.ts';
 
 /** ChannelBind (RFC 8656 section 12.2): a number for a peer, and a permission for its address. */
-export function handleChannelBind({ message, client, identity }: TurnRequest, context: ServerContext): Buffer {
+export async function handleChannelBind(request: TurnRequest, context: ServerContext): Promise<Buffer> {
+  const { message, client, identity } = request;
   const allocation = client.allocation;
   const fail = (code: number) => failure(message, code, identity.key);
   if (allocation === undefined) return fail(437);
+
+  // 1. Both attributes, a number of the right range.
   const channelValue = message.uint32(ATTRIBUTE.channelNumber);
   const peer = message.address(ATTRIBUTE.xorPeerAddress);
   if (channelValue === undefined || peer === undefined || peer.port === 0) return fail(400);
   const channel = channelValue >>> 16;
   if (channel < CHANNEL_MIN || channel > CHANNEL_MAX) return fail(400);
-
-  const verdict = identity.tenant.policy.judgeEndpoint(peer.address, peer.port);
+  // 2. One number for a peer, one peer for a number.
+  if (allocation.channels.conflicts(channel, peer.address, peer.port)) return fail(400);
+  // 3. A peer of a family that the allocation has.
+  if (!allocation.has(peer.family)) return fail(443);
+  // 4. The tenant's policy allows it. An IPv4-mapped address is judged as what it carries, and has the wrong family.
+  const verdict = identity.tenant.policy.judgeEndpoint(peer.address, peer.port, allocation.relayed);
   if (!verdict.allowed) {
     context.refusals.refused({
       namespace: allocation.namespace,
@@ -25,12 +33,17 @@ export function handleChannelBind({ message, client, identity }: TurnRequest, co
     });
     return fail(403);
   }
-  if (peer.family !== 4) return fail(443);
-  if (allocation.channels.conflicts(channel, peer.address, peer.port)) return fail(400);
-  if (!allocation.permissions.hasRoomFor([peer.address])) return fail(508);
+  const { host } = verdict;
+  if (familyOf(host.address) !== peer.family) return fail(443);
+  // 5. There is room, and a socket to reach it from.
+  if (!allocation.permissions.hasRoomFor([host.address])) return fail(508);
+  const unreached = await reachAll(request, [host], context);
+  if (unreached !== undefined) return fail(unreached);
+  // Another ChannelBind may have been faster while the socket was opened.
+  if (allocation.channels.conflicts(channel, host.address, peer.port)) return fail(400);
 
   const nowMs = context.clock.monotonic();
-  allocation.permissions.install(verdict.host, nowMs);
-  allocation.channels.bind(channel, peer.address, peer.port, nowMs);
+  allocation.permissions.install(host, nowMs);
+  allocation.channels.bind(channel, host.address, peer.port, nowMs);
   return success(message, identity.key);
 }

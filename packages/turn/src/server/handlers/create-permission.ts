@@ -1,20 +1,29 @@
 import type { PermittedHost } from '../../relay/relay.ts';
-import { ATTRIBUTE } from '../../stun/index.ts';
+import { ATTRIBUTE, familyOf, type TransportAddress } from '../../stun/index.ts';
 import type { ServerContext, TurnRequest } from '../context.ts';
 import { failure, success } from '../replies.ts';
+import { reachAll } from './peers.ts';
 
 /** CreatePermission (RFC 8656 section 10.2): all of the addresses, or none of them. */
-export function handleCreatePermission({ message, client, identity }: TurnRequest, context: ServerContext): Buffer {
+export async function handleCreatePermission(request: TurnRequest, context: ServerContext): Promise<Buffer> {
+  const { message, client, identity } = request;
   const allocation = client.allocation;
-  if (allocation === undefined) return failure(message, 437, identity.key);
-  const peers = message.addresses(ATTRIBUTE.xorPeerAddress);
-  if (peers.length === 0) return failure(message, 400, identity.key);
+  const fail = (code: number) => failure(message, code, identity.key);
+  if (allocation === undefined) return fail(437);
 
+  // 1. At least one peer, all of them well formed.
+  const peers: TransportAddress[] = [];
+  for (const peer of message.addresses(ATTRIBUTE.xorPeerAddress)) {
+    if (peer === undefined) return fail(400);
+    peers.push(peer);
+  }
+  if (peers.length === 0) return fail(400);
+  // 2. Of families that the allocation has.
+  if (peers.some((peer) => !allocation.has(peer.family))) return fail(443);
+  // 3. The tenant's policy allows them. An IPv4-mapped address is judged as what it carries, and has the wrong family.
   const hosts: PermittedHost[] = [];
-  let familyMismatch = false;
   for (const peer of peers) {
-    if (peer === undefined) return failure(message, 400, identity.key);
-    const verdict = identity.tenant.policy.judge(peer.address);
+    const verdict = identity.tenant.policy.judge(peer.address, allocation.relayed);
     if (!verdict.allowed) {
       context.refusals.refused({
         namespace: allocation.namespace,
@@ -23,13 +32,15 @@ export function handleCreatePermission({ message, client, identity }: TurnReques
         rule: verdict.rule,
         method: 'CreatePermission',
       });
-      return failure(message, 403, identity.key);
+      return fail(403);
     }
-    familyMismatch ||= peer.family !== 4;
+    if (familyOf(verdict.host.address) !== peer.family) return fail(443);
     hosts.push(verdict.host);
   }
-  if (familyMismatch) return failure(message, 443, identity.key);
-  if (!allocation.permissions.hasRoomFor(hosts.map((host) => host.address))) return failure(message, 508, identity.key);
+  // 4. There is room, and a socket to reach each from.
+  if (!allocation.permissions.hasRoomFor(hosts.map((host) => host.address))) return fail(508);
+  const unreached = await reachAll(request, hosts, context);
+  if (unreached !== undefined) return fail(unreached);
 
   const nowMs = context.clock.monotonic();
   for (const host of hosts) allocation.permissions.install(host, nowMs);

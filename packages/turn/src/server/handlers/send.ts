@@ -1,12 +1,20 @@
 import type { DropCounters, RelayPort } from '../../relay/relay.ts';
-import { ATTRIBUTE, isComprehensionRequired, MAGIC_COOKIE, padded, STUN_HEADER_BYTES } from '../../stun/index.ts';
+import {
+  ATTRIBUTE,
+  isComprehensionRequired,
+  MAGIC_COOKIE,
+  padded,
+  readXorAddress,
+  STUN_HEADER_BYTES,
+} from '../../stun/index.ts';
 
 /** First sixteen bits of a Send indication. */
 export const SEND_INDICATION_TYPE = 0x0016;
 
 /**
  * Send indication (RFC 8656 section 11.2). Many clients send media this way until their channel is bound, so it is
- * read in place, without building a message. Anything malformed or not understood is dropped and counted.
+ * read in place, without building a message. Anything malformed or not understood (DONT-FRAGMENT too) is dropped and
+ * counted.
  */
 export function handleSend(packet: Buffer, port: RelayPort, drops: DropCounters): void {
   const end = STUN_HEADER_BYTES + packet.readUInt16BE(2);
@@ -14,7 +22,7 @@ export function handleSend(packet: Buffer, port: RelayPort, drops: DropCounters)
     drops.malformed++;
     return;
   }
-  let peerIp = -1;
+  let peer: number | string | undefined;
   let peerPort = 0;
   let dataStart = -1;
   let dataEnd = 0;
@@ -27,11 +35,16 @@ export function handleSend(packet: Buffer, port: RelayPort, drops: DropCounters)
     position = value + padded(length);
     if (position > end) {
       sound = false;
-    } else if (type === ATTRIBUTE.xorPeerAddress && peerIp < 0) {
-      sound = length === 8 && packet[value + 1] === 0x01;
-      if (!sound) break;
-      peerPort = packet.readUInt16BE(value + 2) ^ (MAGIC_COOKIE >>> 16);
-      peerIp = (packet.readUInt32BE(value + 4) ^ MAGIC_COOKIE) >>> 0;
+    } else if (type === ATTRIBUTE.xorPeerAddress && peer === undefined) {
+      if (length === 8 && packet[value + 1] === 0x01) {
+        peerPort = packet.readUInt16BE(value + 2) ^ (MAGIC_COOKIE >>> 16);
+        peer = (packet.readUInt32BE(value + 4) ^ MAGIC_COOKIE) >>> 0;
+      } else {
+        const address = readXorAddress(packet, value, length);
+        peerPort = address?.port ?? 0;
+        peer = address?.address;
+        sound = address !== undefined;
+      }
     } else if (type === ATTRIBUTE.data && dataStart < 0) {
       dataStart = value;
       dataEnd = value + length;
@@ -39,6 +52,6 @@ export function handleSend(packet: Buffer, port: RelayPort, drops: DropCounters)
       sound = false;
     }
   }
-  if (!sound || position !== end || peerIp < 0 || dataStart < 0) drops.malformed++;
-  else port.relaySend(peerIp, peerPort, packet.subarray(dataStart, dataEnd));
+  if (!sound || position !== end || peer === undefined || dataStart < 0) drops.malformed++;
+  else port.relaySend(peer, peerPort, packet.subarray(dataStart, dataEnd));
 }
