@@ -20,6 +20,7 @@ import { UdpListener } from './listener/udp.ts';
 import { registerTurnMetrics } from './metrics.ts';
 import { DropCounters } from './relay/relay.ts';
 import { UdpRelay } from './relay/udp-relay.ts';
+import { checkServerAddresses, interfaceAddresses } from './server/node-addresses.ts';
 import { TurnServer } from './server/turn-server.ts';
 import { TenantRegistry } from './tenant/registry.ts';
 
@@ -93,6 +94,7 @@ export class TurnService implements Runnable {
 
   /** Opens every listener; closes again what it opened when one of them fails. */
   async start(): Promise<void> {
+    checkServerAddresses(this.#config, interfaceAddresses());
     try {
       await this.#open();
     } catch (thrown) {

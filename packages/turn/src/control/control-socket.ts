@@ -1,6 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { connect, isIPv4 } from 'node:net';
+import { connect } from 'node:net';
 import {
   ConfigError,
   closeServer,
@@ -10,10 +10,10 @@ import {
   type InternalRequest,
   type Logger,
   listen,
-  specialRangeOf,
   UserError,
 } from '@orama/core';
 import { namespaceNameSchema, turnTenantSchema } from '@orama/protocol';
+import { checkRelayAddresses, interfaceAddresses } from '../server/node-addresses.ts';
 import type { TenantRegistry } from '../tenant/registry.ts';
 
 const TENANT_PATH = /^\/tenants\/([^/]+)$/;
@@ -75,12 +75,7 @@ export class ControlSocket {
     if (tenant.data.namespace !== namespace) {
       throw new UserError('INVALID_REQUEST', `the body names namespace ${tenant.data.namespace}, not ${namespace}`);
     }
-    const { address, portStart, portEnd } = tenant.data.relay;
-    if (portEnd < portStart) throw new UserError('INVALID_REQUEST', 'relay.portEnd must not be below relay.portStart');
-    const range = specialRangeOf(address);
-    if (!isIPv4(address) || range === 'this-network' || range === 'multicast') {
-      throw new UserError('INVALID_REQUEST', `relay.address ${address} is not an IPv4 address to relay from`);
-    }
+    checkRelayAddresses(tenant.data.relay, interfaceAddresses());
     return this.#tenants.attach(tenant.data);
   }
 

@@ -1,0 +1,82 @@
+import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
+import { describe, expect, test } from 'vitest';
+import { checkRelayAddresses, checkServerAddresses, interfaceAddresses } from './node-addresses.ts';
+
+const INTERFACES = ['127.0.0.1', '::1', '10.0.0.5', '10.99.0.1', '2a01:4f8::5', 'fe80::1'];
+
+function checkServer(listen: string[], external: Record<string, string> = {}) {
+  const config = {
+    node: 'node-1',
+    listen,
+    external,
+    realm: 'r',
+    controlSocket: 's',
+    internal: { address: '10.0.0.5' },
+  };
+  return () => checkServerAddresses(turnConfigSchema.parse(config), INTERFACES);
+}
+
+function checkRelay(relay: Record<string, string | number>) {
+  const tenant = turnTenantSchema.parse({
+    namespace: 'demo',
+    secrets: ['0123456789abcdef'],
+    relay: { address: '10.0.0.5', portStart: 50_000, portEnd: 50_799, ...relay },
+    peers: [],
+    generation: 1,
+  });
+  return () => checkRelayAddresses(tenant.relay, INTERFACES);
+}
+
+describe('checkServerAddresses', () => {
+  test.each([
+    [['10.0.0.5', '2a01:04f8:0::5'], {}],
+    [['127.91.1.1', '::1'], {}],
+    [['10.0.0.5'], { '10.0.0.5': '9.9.9.9' }],
+    [['127.91.1.1'], { '127.91.1.1': '127.91.1.2' }],
+  ])('accepts %j with external %j', (listen, external) => {
+    expect(checkServer(listen, external)).not.toThrow();
+  });
+
+  test.each([
+    [['0.0.0.0'], {}, /listen\[0\]: 0\.0\.0\.0 is a this-network address/],
+    [['10.0.0.5', '::'], {}, /listen\[1\]: :: is a this-network address/],
+    [['224.0.0.1'], {}, /listen\[0\]: 224\.0\.0\.1 is a multicast address/],
+    [['fe80::1'], {}, /listen\[0\]: fe80::1 is a link-local address/],
+    [['9.9.9.9'], {}, /listen\[0\]: 9\.9\.9\.9 is on no interface of this machine.*external/],
+    [['10.0.0.5'], { '10.0.0.6': '9.9.9.9' }, /external\["10\.0\.0\.6"\]: 10\.0\.0\.6 is on no interface/],
+    [['10.0.0.5'], { '10.0.0.5': '2a01:4f8::9' }, /not of the same family/],
+    [['10.0.0.5'], { '10.0.0.5': '192.168.1.1' }, /192\.168\.1\.1 is a private address that clients cannot reach/],
+    [['10.0.0.5'], { '10.0.0.5': '100.64.0.1' }, /cgnat/],
+    [['127.91.1.1'], { '127.91.1.1': '0.0.0.0' }, /this-network/],
+    [['10.0.0.5'], { '10.0.0.5': '9.9.9.9', '10.99.0.1': '9.9.9.9' }, /public address of 10\.0\.0\.5 already/],
+  ])('refuses %j with external %j', (listen, external, message) => {
+    expect(checkServer(listen, external as Record<string, string>)).toThrow(message);
+  });
+
+  test('names every problem at once', () => {
+    expect(checkServer(['0.0.0.0', '9.9.9.9'], { '10.0.0.5': '10.0.0.6' })).toThrow(
+      /listen\[0\].*\n.*listen\[1\].*\n.*external/,
+    );
+  });
+});
+
+describe('checkRelayAddresses', () => {
+  test('accepts addresses of this machine', () => {
+    expect(checkRelay({})).not.toThrow();
+    expect(checkRelay({ address: '127.91.0.1', address6: '::1', innerAddress: '10.99.0.1' })).not.toThrow();
+  });
+
+  test.each([
+    [{ address: '9.9.9.9' }, /relay\.address: 9\.9\.9\.9 is on no interface/],
+    [{ address: '::1' }, /relay\.address: ::1 is IPv6; put it into relay\.address6/],
+    [{ address6: '127.0.0.1' }, /relay\.address6: 127\.0\.0\.1 is IPv4/],
+    [{ innerAddress: '10.99.0.2' }, /relay\.innerAddress: 10\.99\.0\.2 is on no interface/],
+    [{ portEnd: 49_999 }, /relay\.portEnd: must not be below relay\.portStart/],
+  ])('refuses %j', (relay, message) => {
+    expect(checkRelay(relay as Record<string, string | number>)).toThrow(message);
+  });
+});
+
+test('interfaceAddresses knows the loopback addresses of this machine', () => {
+  expect(interfaceAddresses()).toContain('127.0.0.1');
+});
