@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from '@orama/core';
+import type { CertificateStore } from './certificates/certificate-store.ts';
 import type { StreamListener } from './listener/stream.ts';
 import type { DropCounters, TrafficCounters } from './relay/relay.ts';
 import type { TurnServer } from './server/turn-server.ts';
@@ -10,10 +11,12 @@ export interface MetricSources {
   tenants: TenantRegistry;
   drops: DropCounters;
   streams: readonly StreamListener[];
+  certificates: CertificateStore | undefined;
 }
 
 /** Registers the server's metrics. The packet path only bumps numbers; they are put in form here, at each scrape. */
-export function registerTurnMetrics(registry: Registry, { server, tenants, drops, streams }: MetricSources): void {
+export function registerTurnMetrics(registry: Registry, sources: MetricSources): void {
+  const { server, tenants, drops, streams, certificates } = sources;
   const registers = [registry];
   const gauge = (name: string, help: string, value: () => number) =>
     new Gauge({
@@ -48,7 +51,21 @@ export function registerTurnMetrics(registry: Registry, { server, tenants, drops
   gauge('turn_relay_ports_bound', 'Relay sockets open; equals turn_allocations when nothing leaks', () => {
     return server.counters.relayPortsBound;
   });
-  gauge('turn_stream_connections', 'TCP connections', () => sum(streams.map((stream) => stream.connectionCount)));
+  gauge('turn_stream_connections', 'TCP and TLS connections', () =>
+    sum(streams.map((stream) => stream.connectionCount)),
+  );
+  new Gauge({
+    name: 'turn_certificate_not_after_seconds',
+    help: 'Unix time at which a certificate of the TLS listener ends, by host name; default is the one for other names',
+    registers,
+    labelNames: ['name', 'self_signed'],
+    collect() {
+      this.reset();
+      for (const { name, selfSigned, notAfter } of certificates?.list() ?? []) {
+        this.set({ name: name ?? 'default', self_signed: String(selfSigned) }, notAfter / 1000);
+      }
+    },
+  });
   gauge('turn_draining', '1 while no new allocation is made', () => (server.draining ? 1 : 0));
 
   counter('turn_allocations_opened_total', 'Allocations made', [], () => [[{}, server.counters.allocationsOpened]]);

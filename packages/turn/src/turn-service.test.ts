@@ -8,7 +8,7 @@ beforeEach(async () => {
 });
 afterEach(() => turn.close());
 
-describe.each(['udp', 'tcp'] as const)('over %s', (transport) => {
+describe.each(['udp', 'tcp', 'tls'] as const)('over %s', (transport) => {
   test('Binding tells a client its own address without credentials', async () => {
     const client = await turn.client(transport);
     expect(await client.binding()).toEqual({ family: 4, ...client.local });

@@ -12,6 +12,8 @@ import {
   type Timer,
 } from '@orama/core';
 import type { TurnConfig } from '@orama/protocol';
+import { CertificateStore } from './certificates/certificate-store.ts';
+import { SecureContexts } from './certificates/secure-contexts.ts';
 import { ControlSocket } from './control/control-socket.ts';
 import type { Listener } from './listener/client-transport.ts';
 import { SourceLimits } from './listener/source-limits.ts';
@@ -35,6 +37,8 @@ export class TurnService implements Runnable {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #listeners: Listener[] = [];
+  /** None where TLS is off. */
+  readonly #certificates: CertificateStore | undefined;
   readonly #control: ControlSocket;
   readonly #internal: Server;
   #sweeper: Timer | undefined;
@@ -45,6 +49,7 @@ export class TurnService implements Runnable {
     this.#logger = logger;
     this.#clock = clock;
     this.tenants = new TenantRegistry([...config.listen, ...config.ownAddresses], logger, config.external);
+    const sourceLimits = new SourceLimits(config.unauthenticatedRate);
     this.server = new TurnServer({
       realm: config.realm,
       clock,
@@ -53,30 +58,58 @@ export class TurnService implements Runnable {
       relay: new UdpRelay(this.drops, clock),
       external: config.external,
       drops: this.drops,
-      sourceLimits: new SourceLimits(config.unauthenticatedRate),
+      sourceLimits,
       defaultLifetimeSec: config.defaultLifetimeSec,
       maxLifetimeSec: config.maxLifetimeSec,
       nonceLifetimeSec: config.nonceLifetimeSec,
     });
 
+    const contexts = new SecureContexts();
+    const { tls } = config;
+    if (tls !== false) {
+      const { certFile, keyFile } = tls;
+      this.#certificates = new CertificateStore({
+        files: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
+        ownNames: [...config.listen.flatMap((address) => [address, config.external[address] ?? address]), config.realm],
+        tenantNames: () => this.tenants.domains(),
+        clock,
+        logger,
+        onChange: (served) => contexts.serve(served),
+      });
+    }
+
     const streams: StreamListener[] = [];
     for (const address of config.listen) {
       const common = { address, port: config.port, handler: this.server, drops: this.drops };
-      const stream = new StreamListener({
+      const options = {
         ...common,
-        protocol: 'tcp',
         clock,
         logger,
         maxConnections: config.maxTcpConnections,
         maxConnectionsPerSource: config.maxTcpConnectionsPerSource,
-      });
-      streams.push(stream);
-      this.#listeners.push(new UdpListener(common), stream);
+      };
+      streams.push(new StreamListener(options));
+      if (tls !== false) {
+        streams.push(new StreamListener({ ...options, port: tls.port, tls: { contexts, sourceLimits } }));
+      }
+      this.#listeners.push(new UdpListener(common));
     }
-    this.#control = new ControlSocket({ path: config.controlSocket, tenants: this.tenants, logger });
+    this.#listeners.push(...streams);
+    this.#control = new ControlSocket({
+      path: config.controlSocket,
+      tenants: this.tenants,
+      certificates: this.#certificates,
+      logger,
+    });
 
     const registry = createMetrics('turn');
-    registerTurnMetrics(registry, { server: this.server, tenants: this.tenants, drops: this.drops, streams });
+    registerTurnMetrics(registry, {
+      server: this.server,
+      tenants: this.tenants,
+      drops: this.drops,
+      streams,
+      certificates: this.#certificates,
+    });
     this.#internal = createInternalServer(
       healthHandler(
         registry,
@@ -105,6 +138,7 @@ export class TurnService implements Runnable {
 
   async #open(): Promise<void> {
     await listen(this.#internal, this.#config.internal);
+    await this.#certificates?.start();
     for (const listener of this.#listeners) await listener.start();
     this.#sweeper = this.#clock.every(SWEEP_MS, () => this.#sweep());
     await this.#control.start();
@@ -126,6 +160,7 @@ export class TurnService implements Runnable {
   async close(): Promise<void> {
     this.#listening = false;
     this.#sweeper?.cancel();
+    this.#certificates?.close();
     await this.#control.close();
     await this.tenants.closeAll();
     await Promise.all(this.#listeners.map((listener) => listener.close()));

@@ -12,12 +12,16 @@ export const turnConfigSchema = z.strictObject({
   tls: z
     .union([
       z.literal(false),
-      z.strictObject({
-        port: portSchema.default(5349),
-        /** PEM files of the certificate for names that none was handed over for; read again when they change. */
-        certFile: z.string().min(1).optional(),
-        keyFile: z.string().min(1).optional(),
-      }),
+      z
+        .strictObject({
+          port: portSchema.default(5349),
+          /** PEM files of the certificate for names that none was handed over for; read again when they change. */
+          certFile: z.string().min(1).optional(),
+          keyFile: z.string().min(1).optional(),
+        })
+        .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+          error: 'certFile and keyFile go together',
+        }),
     ])
     .prefault({}),
   /** Public address by local address, where a node sits behind 1:1 NAT. */

@@ -82,6 +82,7 @@ export const turnCertificateStatusSchema = z.object({
   /** Unix milliseconds. */
   notAfter: z.int(),
 });
+export type TurnCertificateStatus = z.infer<typeof turnCertificateStatusSchema>;
 
 /** A certificate pair handed over, PEM. */
 export const turnCertificateSchema = z.strictObject({ cert: z.string().min(1), key: z.string().min(1) });

@@ -1,14 +1,17 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, isIP } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { FrameReader } from '../stun/index.ts';
 
 export interface SocketOptions {
-  transport: 'udp' | 'tcp';
+  transport: 'udp' | 'tcp' | 'tls';
   /** Address and port of the TURN server. */
   server: { address: string; port: number };
   /** Local address to send from. */
   localAddress?: string;
+  /** How to trust the server of a `tls` transport; the system's authorities and the server's address by default. */
+  tls?: Pick<ConnectionOptions, 'ca' | 'rejectUnauthorized' | 'servername' | 'ALPNProtocols' | 'maxVersion'>;
 }
 
 /** A connected way to one TURN server, whatever carries it. */
@@ -22,9 +25,12 @@ export interface ClientSocket {
   close(): Promise<void>;
 }
 
-/** Opens a socket; `onPacket` gets each datagram or frame. Rejects when a connection is refused. */
+/**
+ * Opens a socket; `onPacket` gets each datagram or frame. Rejects when a connection is refused, or when a TLS server
+ * cannot be trusted.
+ */
 export function openSocket(options: SocketOptions, onPacket: (packet: Buffer) => void): Promise<ClientSocket> {
-  return options.transport === 'udp' ? openUdp(options, onPacket) : openTcp(options, onPacket);
+  return options.transport === 'udp' ? openUdp(options, onPacket) : openStream(options, onPacket);
 }
 
 async function openUdp(options: SocketOptions, onPacket: (packet: Buffer) => void): Promise<ClientSocket> {
@@ -52,17 +58,21 @@ async function openUdp(options: SocketOptions, onPacket: (packet: Buffer) => voi
   };
 }
 
-async function openTcp(options: SocketOptions, onPacket: (packet: Buffer) => void): Promise<ClientSocket> {
-  const { address, port } = options.server;
-  const { localAddress } = options;
-  const socket = connect({
-    host: address,
-    port,
+async function openStream(options: SocketOptions, onPacket: (packet: Buffer) => void): Promise<ClientSocket> {
+  const { server, localAddress, tls } = options;
+  const target = {
+    host: server.address,
+    port: server.port,
     noDelay: true,
     ...(localAddress === undefined ? {} : { localAddress }),
-  });
+  };
+  const secure = options.transport === 'tls';
+  const serverName = isIP(server.address) === 0 ? { servername: server.address } : {};
+  const socket = secure
+    ? connectTls({ ...target, ALPNProtocols: ['stun.turn'], ...serverName, ...tls })
+    : connect(target);
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  await once(socket, 'connect');
+  await once(socket, secure ? 'secureConnect' : 'connect');
   socket.on('error', () => undefined);
   const frames = new FrameReader(onPacket);
   socket.on('data', (chunk) => {

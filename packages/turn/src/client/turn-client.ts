@@ -140,7 +140,7 @@ export class TurnClient {
 
   /** ChannelData. */
   channelData(channel: number, data: Uint8Array): void {
-    this.sendRaw(encodeChannelData(channel, Buffer.from(data), this.#options.transport === 'tcp'));
+    this.sendRaw(encodeChannelData(channel, Buffer.from(data), this.#options.transport !== 'udp'));
   }
 
   /** Calls `listener` with what peers send; the result takes it off again. */

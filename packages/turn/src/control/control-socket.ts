@@ -12,11 +12,13 @@ import {
   listen,
   UserError,
 } from '@orama/core';
-import { namespaceNameSchema, turnTenantSchema } from '@orama/protocol';
+import { namespaceNameSchema, turnCertificateSchema, turnTenantSchema } from '@orama/protocol';
+import type { CertificateStore } from '../certificates/certificate-store.ts';
 import { checkRelayAddresses, interfaceAddresses } from '../server/node-addresses.ts';
 import type { TenantRegistry } from '../tenant/registry.ts';
 
 const TENANT_PATH = /^\/tenants\/([^/]+)$/;
+const CERTIFICATE_PATH = /^\/certificates\/([^/]+)$/;
 
 /** What the socket attaches tenants to. */
 export type TenantTable = Pick<TenantRegistry, 'list' | 'attach' | 'detach'>;
@@ -24,16 +26,25 @@ export type TenantTable = Pick<TenantRegistry, 'list' | 'attach' | 'detach'>;
 /**
  * HTTP over a Unix socket that only its owner may open: `PUT /tenants/<ns>` attaches or reloads a tenant and answers
  * with its status, `DELETE /tenants/<ns>` detaches it and answers 204 when its sockets are closed (404 when there was
- * none), `GET /tenants` lists.
+ * none), `GET /tenants` lists. `PUT /certificates/<name>` takes the TLS certificate of a host name and answers with its
+ * status, `DELETE` forgets it.
  */
 export class ControlSocket {
   readonly #path: string;
   readonly #tenants: TenantTable;
+  readonly #certificates: CertificateStore | undefined;
   readonly #server: Server;
 
-  constructor(options: { path: string; tenants: TenantTable; logger: Logger }) {
+  constructor(options: {
+    path: string;
+    tenants: TenantTable;
+    /** None where there is no TLS listener. */
+    certificates?: CertificateStore | undefined;
+    logger: Logger;
+  }) {
     this.#path = options.path;
     this.#tenants = options.tenants;
+    this.#certificates = options.certificates;
     this.#server = createInternalServer((request) => this.#handle(request), options.logger);
   }
 
@@ -58,6 +69,8 @@ export class ControlSocket {
 
   async #handle({ method, path, body }: InternalRequest): Promise<InternalReply | undefined> {
     if (path === '/tenants' && method === 'GET') return { status: 200, body: { tenants: this.#tenants.list() } };
+    const host = CERTIFICATE_PATH.exec(path)?.[1];
+    if (host !== undefined) return this.#certificate(method, host, body);
     const name = TENANT_PATH.exec(path)?.[1];
     if (name === undefined) return undefined;
     const namespace = namespaceNameSchema.safeParse(name);
@@ -77,6 +90,26 @@ export class ControlSocket {
     }
     checkRelayAddresses(tenant.data.relay, interfaceAddresses());
     return this.#tenants.attach(tenant.data);
+  }
+
+  #certificate(method: string, name: string, body: string): InternalReply {
+    const certificates = this.#certificates;
+    if (certificates === undefined) {
+      throw new UserError('CONFLICT', 'this server has no TLS listener', { hint: 'set tls in its configuration' });
+    }
+    if (method === 'DELETE') {
+      if (certificates.delete(name)) return { status: 204 };
+      throw new UserError('NOT_FOUND', `no certificate was handed over for ${name}`);
+    }
+    if (method !== 'PUT') throw new UserError('METHOD_NOT_ALLOWED', `${method} is not offered on certificates`);
+    const pair = turnCertificateSchema.safeParse(parseJson(body));
+    if (!pair.success) {
+      throw new UserError(
+        'INVALID_REQUEST',
+        `the certificate of ${name} cannot be taken:\n${formatIssues(pair.error)}`,
+      );
+    }
+    return { status: 200, body: certificates.put(name, pair.data) };
   }
 
   async #detach(namespace: string): Promise<InternalReply> {

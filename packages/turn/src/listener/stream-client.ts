@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '@orama/core';
-import type { Allocation, EndReason } from '../allocation/allocation.ts';
+import type { Allocation } from '../allocation/allocation.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import { encodeChannelData, FRAME_MAX_BYTES, FrameReader, isChannelData } from '../stun/index.ts';
 import type { ClientTransport, PacketHandler } from './client-transport.ts';
@@ -18,9 +18,23 @@ const SLOW_READER_MS = 10_000;
 const IDLE_MS = 30_000;
 /** A frame that has begun must end within this. */
 const HALF_READ_MS = 10_000;
+/** A TLS handshake must be done within this. */
+const HANDSHAKE_MS = 10_000;
+/** A client that has said its last word gets what is left for it within this. */
+const LINGER_MS = 10_000;
 
 /** Why a connection was closed by us. */
-export type CloseReason = 'idle' | 'half-read' | 'malformed' | 'slow-reader' | 'too-many' | 'server-stopped';
+export type CloseReason =
+  | 'handshake-failed'
+  | 'handshake-timeout'
+  | 'half-read'
+  | 'idle'
+  | 'linger'
+  | 'malformed'
+  | 'rate-limited'
+  | 'server-stopped'
+  | 'slow-reader'
+  | 'too-many';
 
 export interface StreamClientOptions {
   handler: PacketHandler;
@@ -36,17 +50,20 @@ export class StreamClient implements ClientTransport {
   readonly localAddress: string;
   readonly id: string;
   allocating = false;
-  endReason: EndReason = 'client-disconnected';
+  /** Set when it is us who close. */
+  closeReason: CloseReason | undefined;
   readonly #socket: Socket;
   readonly #handler: PacketHandler;
   readonly #drops: DropCounters;
   readonly #clock: Clock;
   readonly #frames: FrameReader;
   #allocation: Allocation | undefined;
+  #handshaking: boolean;
   /** Since when it has no allocation. */
   #idleSinceMs: number;
   #halfReadSinceMs: number | undefined;
   #slowSinceMs: number | undefined;
+  #endedSinceMs: number | undefined;
 
   constructor(protocol: 'tcp' | 'tls', socket: Socket, options: StreamClientOptions) {
     this.protocol = protocol;
@@ -58,6 +75,7 @@ export class StreamClient implements ClientTransport {
     this.#handler = options.handler;
     this.#drops = options.drops;
     this.#clock = options.clock;
+    this.#handshaking = protocol === 'tls';
     this.#idleSinceMs = options.clock.monotonic();
     this.#frames = new FrameReader((frame) => this.#onFrame(frame), STRANGER_FRAME_MAX_BYTES);
   }
@@ -68,6 +86,11 @@ export class StreamClient implements ClientTransport {
 
   get destroyed(): boolean {
     return this.#socket.destroyed;
+  }
+
+  /** True until a TLS connection is set up. */
+  get handshaking(): boolean {
+    return this.#handshaking;
   }
 
   get allocation(): Allocation | undefined {
@@ -86,6 +109,16 @@ export class StreamClient implements ClientTransport {
     this.#idleSinceMs = this.#clock.monotonic();
   }
 
+  /** The TLS handshake is done. */
+  opened(): void {
+    this.#handshaking = false;
+  }
+
+  /** The client sends no more; the connection closes when it has read what waits for it. */
+  ended(): void {
+    this.#endedSinceMs = this.#clock.monotonic();
+  }
+
   /** Takes bytes from the connection; false when they make no sense. */
   read(chunk: Buffer): boolean {
     const sound = this.#frames.push(chunk);
@@ -95,10 +128,12 @@ export class StreamClient implements ClientTransport {
 
   /** The reason to close it now, if there is one. */
   overdue(nowMs: number): CloseReason | undefined {
-    if (this.#halfReadSinceMs !== undefined && nowMs - this.#halfReadSinceMs >= HALF_READ_MS) return 'half-read';
-    if (this.#allocation === undefined && !this.allocating && nowMs - this.#idleSinceMs >= IDLE_MS) return 'idle';
+    if (this.#handshaking) return nowMs - this.#idleSinceMs >= HANDSHAKE_MS ? 'handshake-timeout' : undefined;
+    if (isOver(this.#endedSinceMs, LINGER_MS, nowMs)) return 'linger';
+    if (isOver(this.#halfReadSinceMs, HALF_READ_MS, nowMs)) return 'half-read';
+    if (this.#allocation === undefined && !this.allocating && isOver(this.#idleSinceMs, IDLE_MS, nowMs)) return 'idle';
     if (this.#socket.writableLength <= QUEUE_LOW_BYTES) this.#slowSinceMs = undefined;
-    return this.#slowSinceMs !== undefined && nowMs - this.#slowSinceMs >= SLOW_READER_MS ? 'slow-reader' : undefined;
+    return isOver(this.#slowSinceMs, SLOW_READER_MS, nowMs) ? 'slow-reader' : undefined;
   }
 
   destroy(): void {
@@ -133,4 +168,8 @@ export class StreamClient implements ClientTransport {
     else if (this.#allocation === undefined) this.#drops.unknownClient++;
     else this.#allocation.port.relayChannelData(frame);
   }
+}
+
+function isOver(sinceMs: number | undefined, limitMs: number, nowMs: number): boolean {
+  return sinceMs !== undefined && nowMs - sinceMs >= limitMs;
 }

@@ -1,11 +1,13 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock, Logger } from '@orama/core';
+import type { SecureContexts } from '../certificates/secure-contexts.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import type { Listener, PacketHandler } from './client-transport.ts';
+import type { SourceLimits } from './source-limits.ts';
 import { type CloseReason, StreamClient } from './stream-client.ts';
+import { secureServerSocket } from './tls.ts';
 
 export interface StreamListenerOptions {
-  protocol: 'tcp' | 'tls';
   address: string;
   port: number;
   handler: PacketHandler;
@@ -14,25 +16,24 @@ export interface StreamListenerOptions {
   logger: Logger;
   maxConnections: number;
   maxConnectionsPerSource: number;
-  /** Makes the server that accepts connections; plain TCP unless given. */
-  createServer?: (accept: (socket: Socket) => void) => Server;
+  /** With it the listener speaks TLS. A handshake costs its source as much as an unauthenticated request. */
+  tls?: { contexts: SecureContexts; sourceLimits: SourceLimits };
 }
 
-/** A TCP (or TLS) port that clients connect to. */
+/** A TCP or TLS port that clients connect to. Connections count from the moment they are accepted. */
 export class StreamListener implements Listener {
   readonly protocol: 'tcp' | 'tls';
   /** Connections closed by us, by reason. */
-  readonly closed = new Map<string, number>();
+  readonly closed = new Map<CloseReason, number>();
   readonly #options: StreamListenerOptions;
   readonly #server: Server;
   readonly #clients = new Set<StreamClient>();
   readonly #perSource = new Map<string, number>();
 
   constructor(options: StreamListenerOptions) {
-    this.protocol = options.protocol;
+    this.protocol = options.tls === undefined ? 'tcp' : 'tls';
     this.#options = options;
-    const accept = (socket: Socket) => this.#accept(socket);
-    this.#server = options.createServer?.(accept) ?? createServer({ noDelay: true, keepAlive: true }, accept);
+    this.#server = createServer({ noDelay: true, keepAlive: true }, (connection) => this.#accept(connection));
   }
 
   get connectionCount(): number {
@@ -72,37 +73,48 @@ export class StreamListener implements Listener {
     await closed;
   }
 
-  #accept(socket: Socket): void {
-    const source = socket.remoteAddress;
-    const { maxConnections, maxConnectionsPerSource } = this.#options;
-    if (source === undefined || socket.remotePort === undefined) {
-      socket.destroy();
+  #accept(connection: Socket): void {
+    // A reset or a failed write is told by 'close', which always follows.
+    connection.on('error', () => undefined);
+    const source = connection.remoteAddress;
+    if (source === undefined || !this.#admits(source)) {
+      connection.destroy();
       return;
     }
-    const own = this.#perSource.get(source) ?? 0;
-    if (this.#clients.size >= maxConnections || own >= maxConnectionsPerSource) {
-      this.#count('too-many');
-      socket.destroy();
-      return;
-    }
+    const { tls } = this.#options;
+    const socket = tls === undefined ? connection : secureServerSocket(connection, tls.contexts);
     const client = new StreamClient(this.protocol, socket, this.#options);
     this.#clients.add(client);
-    this.#perSource.set(source, own + 1);
-    // A reset or a failed write is told by 'close', which always follows.
+    this.#perSource.set(source, (this.#perSource.get(source) ?? 0) + 1);
     socket.on('error', () => undefined);
+    socket.on('secure', () => client.opened());
     socket.on('data', (chunk) => {
       if (!client.read(chunk)) this.#drop(client, 'malformed');
     });
+    socket.on('end', () => client.ended());
     socket.on('close', () => this.#gone(client, source));
+  }
+
+  #admits(source: string): boolean {
+    const { maxConnections, maxConnectionsPerSource, tls, clock } = this.#options;
+    if (this.#clients.size >= maxConnections || (this.#perSource.get(source) ?? 0) >= maxConnectionsPerSource) {
+      this.#count('too-many');
+      return false;
+    }
+    if (tls !== undefined && !tls.sourceLimits.take(source, clock.monotonic())) {
+      this.#count('rate-limited');
+      return false;
+    }
+    return true;
   }
 
   #drop(client: StreamClient, reason: CloseReason): void {
     if (client.destroyed) return;
     this.#count(reason);
+    client.closeReason = reason;
     if (reason !== 'idle' && reason !== 'server-stopped') {
       this.#options.logger.debug({ reason, alloc: client.allocation?.id }, 'stream connection closed');
     }
-    if (reason === 'slow-reader') client.endReason = 'slow-reader';
     client.destroy();
   }
 
@@ -111,7 +123,11 @@ export class StreamListener implements Listener {
     const own = this.#perSource.get(source) ?? 1;
     if (own <= 1) this.#perSource.delete(source);
     else this.#perSource.set(source, own - 1);
-    this.#options.handler.clientGone(client, client.endReason);
+    if (client.handshaking && client.closeReason === undefined) this.#count('handshake-failed');
+    this.#options.handler.clientGone(
+      client,
+      client.closeReason === 'slow-reader' ? 'slow-reader' : 'client-disconnected',
+    );
   }
 
   #count(reason: CloseReason): void {

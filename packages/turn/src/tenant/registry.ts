@@ -32,6 +32,11 @@ export class TenantRegistry {
     return this.#tenants.values();
   }
 
+  /** Host names in the TURN URIs of the tenants. */
+  *domains(): Iterable<string> {
+    for (const { domain } of this.#tenants.values()) if (domain !== undefined) yield domain;
+  }
+
   list(): TurnTenantStatus[] {
     return [...this.#tenants.values()].map((tenant) => tenant.status());
   }

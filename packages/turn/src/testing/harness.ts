@@ -32,15 +32,16 @@ export async function freePort(address: string): Promise<number> {
 export class TurnHarness {
   readonly service: TurnService;
   readonly port: number;
+  readonly tlsPort: number;
   readonly internalPort: number;
   readonly controlSocket: string;
   readonly #dir: string;
   readonly #clock: Clock;
   readonly #closers: (() => unknown)[] = [];
 
-  private constructor(service: TurnService, ports: [number, number], dir: string, clock: Clock) {
+  private constructor(service: TurnService, ports: readonly [number, number, number], dir: string, clock: Clock) {
     this.service = service;
-    [this.port, this.internalPort] = ports;
+    [this.port, this.internalPort, this.tlsPort] = ports;
     this.#dir = dir;
     this.controlSocket = join(dir, 'turn.sock');
     this.#clock = clock;
@@ -48,7 +49,7 @@ export class TurnHarness {
 
   static async start(config: Partial<TurnConfigInput> = {}, clock: Clock = systemClock): Promise<TurnHarness> {
     const dir = mkdtempSync(join(tmpdir(), 'turn-test-'));
-    const ports: [number, number] = [await freePort(PUBLIC_IP), await freePort(RELAY_IP)];
+    const ports = [await freePort(PUBLIC_IP), await freePort(RELAY_IP), await freePort(PUBLIC_IP)] as const;
     const service = new TurnService(
       turnConfigSchema.parse({
         node: 'node-1',
@@ -58,6 +59,7 @@ export class TurnHarness {
         controlSocket: join(dir, 'turn.sock'),
         internal: { address: RELAY_IP, port: ports[1] },
         ...config,
+        tls: config.tls === false ? false : { port: ports[2], ...config.tls },
       }),
       silentLogger,
       clock,
@@ -89,12 +91,16 @@ export class TurnHarness {
   }
 
   /** A client with fresh credentials of `demo`; closed with the harness. */
-  async client(transport: 'udp' | 'tcp' = 'udp', options: Partial<TurnClientOptions> = {}): Promise<TurnClient> {
-    const server = { address: PUBLIC_IP, port: this.port };
+  async client(
+    transport: 'udp' | 'tcp' | 'tls' = 'udp',
+    options: Partial<TurnClientOptions> = {},
+  ): Promise<TurnClient> {
+    const server = { address: PUBLIC_IP, port: transport === 'tls' ? this.tlsPort : this.port };
     const client = await TurnClient.open({
       transport,
       server,
       localAddress: CLIENT_IP,
+      tls: { rejectUnauthorized: false },
       ...this.credentials(),
       ...options,
     });
