@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { clientFrameSchema, SIGNALLING_CLOSE, serverFrameSchema } from '@orama/protocol';
+import { clientFrameSchema, SIGNALLING_CLOSE, serverFrameSchema, usageSchema } from '@orama/protocol';
 import { describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 
@@ -53,4 +53,11 @@ it('docs/protocol.md lists every close code of the schema and no other', () => {
   const table = page.split('| close code |')[1]?.split('\n\n')[0] ?? '';
   const listed = [...table.matchAll(/^\| (\d{4}) \|/gm)].map(([, code]) => Number(code));
   expect(listed.sort()).toEqual(Object.values(SIGNALLING_CLOSE).sort());
+});
+
+it('docs/protocol.md shows every field of the usage answer in an example that parses', () => {
+  const text = /^Usage,.*\n\n```json\n(.*)\n```/m.exec(page)?.[1] ?? '';
+  const example = JSON.parse(text) as Record<string, unknown>;
+  expect(usageSchema.parse(example)).toEqual(example);
+  expect(Object.keys(example).sort()).toEqual(Object.keys(usageSchema.shape).sort());
 });

@@ -10,6 +10,7 @@ import { namespaceDisableCommand } from './commands/namespace/disable.ts';
 import { namespaceEnableCommand } from './commands/namespace/enable.ts';
 import { namespaceListCommand } from './commands/namespace/list.ts';
 import { namespaceSetCommand } from './commands/namespace/set.ts';
+import { namespaceUsageCommand } from './commands/namespace/usage.ts';
 import { namespaceWebrtcStatusCommand } from './commands/namespace/webrtc-status.ts';
 import { collectOption, examples } from './options.ts';
 
@@ -52,6 +53,7 @@ export function createProgram(version: string): Command {
     namespaceSetCommand(),
     namespaceDisableCommand(),
     namespaceWebrtcStatusCommand(),
+    namespaceUsageCommand(),
   ])
     namespace.addCommand(command);
 

@@ -34,6 +34,7 @@ import { RoomsTask } from './tasks/rooms.ts';
 import { SfuServicesTask } from './tasks/sfu-services.ts';
 import { StateFilesTask } from './tasks/state-files.ts';
 import { TurnTenantsTask } from './tasks/turn-tenants.ts';
+import { UsageTask } from './tasks/usage.ts';
 
 export interface ControlplaneOptions {
   config: ControlplaneConfig;
@@ -148,6 +149,11 @@ export class Controlplane implements Runnable {
         this.#watch = new ChangeWatch(store.db, this.#clock, this.#warnings, () => this.#engine.wake());
         this.#watch.start();
         this.#dns = new DnsTask(context, new ZoneFileWriter(config.dns.file));
+        const usage = new UsageTask(context);
+        const onDetached = () => {
+          usage.hasten();
+          this.#engine.wake(usage.name);
+        };
         return {
           early: [
             new HeartbeatTask(
@@ -156,9 +162,9 @@ export class Controlplane implements Runnable {
               () => this.#register(store),
             ),
           ],
-          turn: new TurnTenantsTask(context),
+          turn: new TurnTenantsTask(context, onDetached),
           sfu: new SfuServicesTask(context, backoff),
-          late: [new StateFilesTask(context), this.#dns, new RoomsTask(context), new OperationsTask(context)],
+          late: [new StateFilesTask(context), this.#dns, new RoomsTask(context), new OperationsTask(context), usage],
         };
       },
     });

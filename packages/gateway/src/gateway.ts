@@ -24,6 +24,7 @@ import { SfuClient } from './rooms/sfu-client.ts';
 import { routeCallPage } from './routes/call-page.ts';
 import { routeRooms } from './routes/rooms.ts';
 import { routeTurnCredentials } from './routes/turn-credentials.ts';
+import { routeUsage } from './routes/usage.ts';
 import { createPublicServer } from './server.ts';
 import { SeatWatch } from './signalling/seat-watch.ts';
 import { SignallingServer } from './signalling/signalling-server.ts';
@@ -65,7 +66,7 @@ export class Gateway implements Runnable {
     const registry = createMetrics('gateway');
     const metrics = createGatewayMetrics(registry);
     const trustedProxies = new AddressSet(config.trustedProxies);
-    const { keys, ports, rooms, nodes, reports, webrtc } = createStore(database);
+    const { keys, ports, rooms, nodes, reports, usage, webrtc } = createStore(database);
     const authenticator = new Authenticator({
       keys,
       clock,
@@ -85,6 +86,7 @@ export class Gateway implements Runnable {
     const app = await createPublicServer({ limits, trustedProxies, clock, logger, metrics });
     routeTurnCredentials(app, { authenticator, settings, turnUris, clock });
     routeRooms(app, { authenticator, rooms: new RoomService({ rooms, ports, settings, client, clock, logger }) });
+    routeUsage(app, { authenticator, usage, clock });
     if (config.callPage && callPageDir !== undefined) await routeCallPage(app, callPageDir);
     const placer = new RoomPlacer({ rooms, ports, client, clock });
     const signalling = new SignallingServer({

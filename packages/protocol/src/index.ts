@@ -14,5 +14,6 @@ export * from './internal/turn-control.ts';
 export * from './limits.ts';
 export * from './names.ts';
 export * from './rest/rooms.ts';
+export * from './rest/usage.ts';
 export * from './signalling/frames.ts';
 export * from './state-file.ts';

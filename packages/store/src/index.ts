@@ -12,6 +12,8 @@ export * from './repositories/operations.ts';
 export * from './repositories/port-allocations.ts';
 export * from './repositories/rooms.ts';
 export * from './repositories/service-reports.ts';
+export * from './repositories/usage.ts';
 export * from './repositories/webrtc-config.ts';
 export { SqliteDatabase } from './sqlite.ts';
 export * from './store.ts';
+export { reportUsage } from './usage-report.ts';

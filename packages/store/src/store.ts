@@ -7,6 +7,7 @@ import { OperationsRepository } from './repositories/operations.ts';
 import { PortAllocationsRepository } from './repositories/port-allocations.ts';
 import { RoomsRepository } from './repositories/rooms.ts';
 import { ServiceReportsRepository } from './repositories/service-reports.ts';
+import { UsageRepository } from './repositories/usage.ts';
 import { WebrtcConfigRepository } from './repositories/webrtc-config.ts';
 
 /** The database with its repositories. */
@@ -21,6 +22,7 @@ export interface Store {
   reports: ServiceReportsRepository;
   operations: OperationsRepository;
   keys: KeysRepository;
+  usage: UsageRepository;
 }
 
 export function createStore(db: Database): Store {
@@ -35,5 +37,6 @@ export function createStore(db: Database): Store {
     reports: new ServiceReportsRepository(db),
     operations: new OperationsRepository(db),
     keys: new KeysRepository(db),
+    usage: new UsageRepository(db),
   };
 }

@@ -6,6 +6,7 @@ import {
   namespaceNameSchema,
   turnSettingsChangeSchema,
 } from '@orama/protocol';
+import { reportUsage } from '@orama/store';
 import type { z } from 'zod';
 import type { OperationContext } from '../operations/context.ts';
 import { requireNamespace } from '../operations/context.ts';
@@ -28,6 +29,7 @@ interface Call {
   context: OperationContext;
   /** Segment of the path that the pattern captured. */
   subject: string;
+  query: URLSearchParams;
   body: string;
 }
 
@@ -84,10 +86,11 @@ export function createRoutes({ context, version, onChange }: RouteOptions): Inte
         body: await disableWebrtc(context, parseName(subject)),
       })),
     ],
+    ['GET', /^\/namespaces\/([^/]+)\/usage$/, showUsage],
     ['GET', /^\/operations\/([^/]+)$/, ({ context, subject }) => showOperation(context, subject)],
   ];
 
-  return async ({ method, path, body }) => {
+  return async ({ method, path, query, body }) => {
     if (!path.startsWith(`${CONTROLPLANE_API_PREFIX}/`)) return undefined;
     const rest = path.slice(CONTROLPLANE_API_PREFIX.length);
     const matching = routes.filter(([, pattern]) => pattern.test(rest));
@@ -97,7 +100,7 @@ export function createRoutes({ context, version, onChange }: RouteOptions): Inte
       throw new OramaError('METHOD_NOT_ALLOWED', `${path} does not take ${method}`);
     }
     const [, pattern, answer] = route;
-    return answer({ context: context(), subject: decodeSegment(pattern.exec(rest)?.[1] ?? ''), body });
+    return answer({ context: context(), subject: decodeSegment(pattern.exec(rest)?.[1] ?? ''), query, body });
   };
 }
 
@@ -134,6 +137,11 @@ async function showWebrtc({ store, config, clock }: OperationContext, name: stri
     nowMs: clock.now(),
   });
   return { status: 200, body: status };
+}
+
+async function showUsage({ context: { store, clock }, subject, query }: Call): Promise<InternalReply> {
+  const { name } = await requireNamespace(store, parseName(subject));
+  return { status: 200, body: await reportUsage(store.usage, name, Object.fromEntries(query), clock.now()) };
 }
 
 async function showOperation({ store }: OperationContext, id: string): Promise<InternalReply> {

@@ -25,6 +25,9 @@ import {
   type TurnSettings,
   type TurnSettingsChanged,
   turnSettingsChangedSchema,
+  type Usage,
+  type UsageQuery,
+  usageSchema,
   type WebrtcStatus,
   webrtcStatusSchema,
 } from '@orama/protocol';
@@ -105,6 +108,13 @@ export class ControlplaneClient {
 
   webrtcStatus(name: string): Promise<WebrtcStatus> {
     return this.#call('GET', webrtcPath(name), webrtcStatusSchema);
+  }
+
+  /** What the namespace used, by hour. Throws NAMESPACE_NOT_FOUND, INVALID_REQUEST. */
+  usage(name: string, query: UsageQuery = {}): Promise<Usage> {
+    const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    const search = new URLSearchParams(given).toString();
+    return this.#call('GET', `/namespaces/${encodeURIComponent(name)}/usage${search && `?${search}`}`, usageSchema);
   }
 
   /** Throws OPERATION_NOT_FOUND. */

@@ -51,7 +51,7 @@ function gatewayUrl(config: OperationContext['config'], name: string): string {
     : `https://${host}`;
 }
 
-/** Deletes a namespace with its keys. Throws NAMESPACE_NOT_FOUND, or NAMESPACE_HAS_WEBRTC while anything of WebRTC is left. */
+/** Deletes a namespace with its keys and its usage. Throws NAMESPACE_NOT_FOUND, or NAMESPACE_HAS_WEBRTC while anything of WebRTC is left. */
 export async function deleteNamespace({ store, clock }: OperationContext, name: string): Promise<void> {
   await requireNamespace(store, name);
   const nowMs = clock.now();

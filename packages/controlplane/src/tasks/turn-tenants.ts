@@ -1,11 +1,12 @@
-import { describeError, turnTenantDigest } from '@orama/core';
-import { type TurnTenant, type TurnTenantStatus, turnTenantListSchema } from '@orama/protocol';
-import { callHttp } from '../http-call.ts';
-import { type NodeContext, nodePaths } from '../node-context.ts';
+import { describeError, toOramaError, turnTenantDigest } from '@orama/core';
+import { type TurnTenant, type TurnTenantStatus, turnTenantListSchema, turnTenantStatusSchema } from '@orama/protocol';
+import { z } from 'zod';
+import type { NodeContext } from '../node-context.ts';
 import { type Desired, loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
+import { callTurn } from '../turn-control.ts';
 import { turnTenantOf } from './turn-tenant.ts';
 
 const RECHECK_MS = 150;
@@ -36,12 +37,13 @@ export function planTurnTenants(wanted: readonly TurnTenant[], observed: Observe
 export class TurnTenantsTask implements Task<TurnAction> {
   readonly name = 'turn-tenants';
   readonly #context: NodeContext;
-  readonly #socketPath: string;
+  readonly #onDetached: () => void;
   readonly #reporter: Reporter;
 
-  constructor(context: NodeContext) {
+  /** @param onDetached told when a tenant has ended, whose last bytes are to be counted */
+  constructor(context: NodeContext, onDetached: () => void) {
     this.#context = context;
-    this.#socketPath = nodePaths(context.config.dataDir).turnControlSocket;
+    this.#onDetached = onDetached;
     this.#reporter = new Reporter(context.store);
   }
 
@@ -59,15 +61,16 @@ export class TurnTenantsTask implements Task<TurnAction> {
     return planTurnTenants(wanted, (await this.#observe()).tenants).filter(({ subject }) => !unreadable.has(subject));
   }
 
-  async apply(action: TurnAction): Promise<void> {
-    const path = `/tenants/${action.subject}`;
-    const answer =
-      action.kind === 'turn-detach'
-        ? await callHttp({ socketPath: this.#socketPath }, 'DELETE', path)
-        : await callHttp({ socketPath: this.#socketPath }, 'PUT', path, { body: JSON.stringify(action.tenant) });
-    if (answer.status >= 300 && answer.status !== 404) {
-      throw new Error(`the TURN server answered ${answer.status}: ${answer.body.slice(0, 300)}`);
+  async apply({ kind, subject, tenant }: TurnAction): Promise<void> {
+    const { config } = this.#context;
+    if (kind === 'turn-attach') {
+      await callTurn(config, turnTenantStatusSchema, 'PUT', `/tenants/${subject}`, tenant);
+      return;
     }
+    await callTurn(config, z.undefined(), 'DELETE', `/tenants/${subject}`).catch((thrown: unknown) => {
+      if (toOramaError(thrown).code !== 'NAMESPACE_NOT_FOUND') throw thrown;
+    });
+    this.#onDetached();
   }
 
   async report(): Promise<number | null> {
@@ -88,12 +91,10 @@ export class TurnTenantsTask implements Task<TurnAction> {
       return { tenants: 'down', failure: 'the TURN server is not running' };
     }
     try {
-      const answer = await callHttp({ socketPath: this.#socketPath }, 'GET', '/tenants');
-      if (answer.status !== 200) throw new Error(`status ${answer.status}`);
-      const { tenants } = turnTenantListSchema.parse(JSON.parse(answer.body));
+      const { tenants } = await callTurn(config, turnTenantListSchema, 'GET', '/tenants');
       return { tenants: new Map(tenants.map((tenant) => [tenant.namespace, tenant])), failure: '' };
     } catch (thrown) {
-      return { tenants: 'unknown', failure: `the TURN server does not answer: ${describeError(thrown)}` };
+      return { tenants: 'unknown', failure: describeError(thrown) };
     }
   }
 }

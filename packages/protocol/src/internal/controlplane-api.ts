@@ -15,6 +15,7 @@ import { namespaceNameSchema } from '../names.ts';
  * | `POST /namespaces/<ns>/webrtc/disable` | 202 `operationStartedSchema` |
  * | `GET /namespaces/<ns>/webrtc` | `webrtcStatusSchema` |
  * | `PATCH /namespaces/<ns>/webrtc` `turnSettingsChangeSchema` | `turnSettingsChangedSchema` |
+ * | `GET /namespaces/<ns>/usage?from=&to=` | `usageSchema` |
  * | `GET /operations/<id>` | `operationSchema` |
  */
 export const CONTROLPLANE_API_PREFIX = '/v1/internal';

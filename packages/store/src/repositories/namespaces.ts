@@ -53,10 +53,11 @@ export class NamespacesRepository {
     };
   }
 
-  /** Deletes the namespace with its keys; fails the batch by foreign keys while it has WebRTC rows. */
+  /** Deletes the namespace with its keys and its usage; fails the batch by foreign keys while it has WebRTC rows. */
   remove(name: string): Statement[] {
     return [
       { sql: 'DELETE FROM keys WHERE namespace = ?', params: [name] },
+      { sql: 'DELETE FROM usage WHERE namespace = ?', params: [name] },
       { sql: 'DELETE FROM namespaces WHERE name = ?', params: [name] },
     ];
   }

@@ -8,7 +8,7 @@ import { examples, schemaOption } from '../../options.ts';
 
 export function namespaceDeleteCommand(): Command {
   return new Command('delete')
-    .description('delete a namespace and its keys; WebRTC must be disabled before')
+    .description('delete a namespace with its keys and its usage; WebRTC must be disabled before')
     .argument('<name>', 'the namespace', schemaOption(namespaceNameSchema))
     .addHelpText('after', examples('orama namespace delete myapp'))
     .action(withContext(deleteNamespace));
