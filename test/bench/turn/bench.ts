@@ -1,0 +1,100 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { coturn } from './coturn.ts';
+import type { Engine } from './engine.ts';
+import { compileLoadGenerator } from './load-generator.ts';
+import { describeMachine } from './machine.ts';
+import { FULL, measureOnBothCores, measureOnOneCore, QUICK, type Round } from './measure.ts';
+import { orama } from './orama.ts';
+import { renderReport } from './report.ts';
+import { type Sample, spreadOf } from './samples.ts';
+
+const REPORT = join(import.meta.dirname, 'report.md');
+const RESULTS = '.orama/bench';
+const SAMPLES = `${RESULTS}/turn.json`;
+
+/** coturn first: half of what it carries is the load that delays are measured at. */
+const ENGINES: Record<string, () => Engine> = {
+  coturn,
+  orama: () => orama(1),
+  'orama-2': () => orama(2),
+};
+
+/** Measures TURN servers against each other and writes the report; see `--help`. */
+export async function benchTurn(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      engines: { type: 'string', default: Object.keys(ENGINES).join(',') },
+      realtime: { type: 'boolean', default: false },
+      append: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return;
+  }
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be a whole number above 0');
+  const engines = values.engines.split(',').map((name) => {
+    const make = ENGINES[name];
+    if (make === undefined) throw new Error(`--engines knows ${Object.keys(ENGINES).join(', ')}, not ${name}`);
+    return make();
+  });
+
+  mkdirSync(RESULTS, { recursive: true });
+  const samples: Sample[] = values.append ? (JSON.parse(readFileSync(SAMPLES, 'utf8')) as Sample[]) : [];
+  const directory = mkdtempSync(join(tmpdir(), 'turn-bench-'));
+  try {
+    const program = compileLoadGenerator(directory);
+    for (let round = 1; round <= rounds; round++) {
+      // Alternately from the front and from the back, so that no engine always comes after the same other.
+      for (const engine of round % 2 === 1 ? engines : engines.toReversed()) {
+        console.error(`round ${round} of ${rounds}: ${engine.name}`);
+        await measure({
+          engine,
+          program,
+          directory,
+          realtime: values.realtime,
+          durations: values.quick ? QUICK : FULL,
+          record: (sample) => samples.push(sample),
+        });
+        writeFileSync(SAMPLES, JSON.stringify(samples));
+      }
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+
+  const report = renderReport({
+    samples,
+    engines: new Map(engines.map(({ name, description }) => [name, description])),
+    machine: describeMachine(),
+    realtime: values.realtime,
+    date: new Date().toISOString().slice(0, 10),
+  });
+  console.log(report);
+  if (!values.quick) writeFileSync(REPORT, `${report}\n`);
+
+  async function measure(round: Round): Promise<void> {
+    await measureOnOneCore(round, () => halfOfCoturn(samples));
+    if (round.engine.name !== 'orama') await measureOnBothCores(round);
+  }
+}
+
+/** Half of the packets a second that coturn carries, so far; 0 while nobody knows. */
+function halfOfCoturn(samples: readonly Sample[]): number {
+  return Math.round((spreadOf(samples, 'coturn', 'most packets/s channel-up')?.median ?? 0) / 2);
+}
+
+const HELP = `pnpm bench turn [--quick] [--rounds 5] [--engines ${Object.keys(ENGINES).join(',')}] [--append] [--realtime]
+
+Runs each server on core 0 and the same clients against it from core 1, by turns, prints tables and writes
+test/bench/turn/report.md. --quick takes short looks in one round and writes no report. --append adds rounds to
+those of the last run. Nothing else should use the machine meanwhile; the last table shows whether something did.
+--realtime (as root) puts server and load before everything else that runs.`;

@@ -1,0 +1,77 @@
+import { writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import type { TurnConfigInput, TurnTenantInput } from '@orama/protocol';
+import {
+  ADDRESSES,
+  type Engine,
+  MAX_ALLOCATIONS,
+  NAMESPACE,
+  REALM,
+  RELAY_PORTS,
+  type RunningEngine,
+  SECRET,
+  SERVER_PORT,
+  ServerProcess,
+} from './engine.ts';
+
+const MAIN = join(import.meta.dirname, '../../../cmd/turn/dist/main.js');
+
+/** Our server as its unit starts it: the real program, the default settings, one tenant attached. */
+export function orama(workers: number): Engine {
+  return {
+    name: workers === 1 ? 'orama' : `orama, ${workers} workers`,
+    description: `cmd/turn with Node ${process.version}, workers: ${workers}, everything else as it is by default`,
+    start: (placed, directory) => start(workers, placed, directory),
+  };
+}
+
+async function start(workers: number, placed: readonly string[], directory: string): Promise<RunningEngine> {
+  const controlSocket = join(directory, 'turn.sock');
+  const config: TurnConfigInput = {
+    node: 'node-1',
+    listen: [ADDRESSES.server],
+    port: SERVER_PORT,
+    realm: REALM,
+    workers,
+    controlSocket,
+    internal: { address: ADDRESSES.relay },
+    // All clients of the benchmark have one address.
+    unauthenticatedRate: { burst: 100_000, perSec: 100_000 },
+  };
+  const file = join(directory, 'turn.json');
+  writeFileSync(file, JSON.stringify(config));
+  const server = await ServerProcess.start(directory, [...placed, process.execPath, MAIN, '--config', file]);
+  try {
+    await server.until((log) => log.includes('"started"'));
+    await attach(controlSocket);
+  } catch (thrown) {
+    await server.stop();
+    throw thrown;
+  }
+  return server;
+}
+
+function attach(socketPath: string): Promise<void> {
+  const tenant: TurnTenantInput = {
+    namespace: NAMESPACE,
+    secrets: [SECRET],
+    relay: { address: ADDRESSES.relay, portStart: RELAY_PORTS.start, portEnd: RELAY_PORTS.end },
+    peers: [{ ip: ADDRESSES.peer, portStart: 1024, portEnd: 65_535 }],
+    maxAllocations: MAX_ALLOCATIONS,
+    maxAllocationsPerUsername: MAX_ALLOCATIONS,
+    // Limits are checked on every packet, and high enough never to be met.
+    bytesPerSec: 10_000_000_000,
+    allocationBytesPerSec: 10_000_000_000,
+    generation: 1,
+  };
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, method: 'PUT', path: `/tenants/${NAMESPACE}` }, (response) => {
+      response.resume();
+      if (response.statusCode === 200) resolve();
+      else reject(new Error(`attaching the tenant was answered with ${response.statusCode}`));
+    });
+    call.on('error', reject);
+    call.end(JSON.stringify(tenant));
+  });
+}

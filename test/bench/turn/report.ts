@@ -1,0 +1,130 @@
+import { ALLOCATIONS, CLIENTS, FLOWS, LOSS_MAX, RATES, SIZES } from './measure.ts';
+import { type Sample, type Spread, spreadOf } from './samples.ts';
+
+const OURS = 'orama';
+const THEIRS = 'coturn';
+
+export interface ReportInput {
+  samples: readonly Sample[];
+  /** What each engine is, by name, in the order of the columns. */
+  engines: ReadonlyMap<string, string>;
+  machine: string;
+  /** Server and load generator ran before every other process. */
+  realtime: boolean;
+  /** ISO date. */
+  date: string;
+}
+
+type Format = (value: number) => string;
+const micros: Format = (value) => value.toFixed(1);
+const thousands: Format = (value) => `${Math.round(value / 1000)}k`;
+const percent: Format = (value) => `${(value * 100).toFixed(2)} %`;
+const whole: Format = (value) => value.toFixed(0);
+
+/** The whole report as Markdown, readable on a terminal as it is. */
+export function renderReport(input: ReportInput): string {
+  const { samples, engines, machine, realtime, date } = input;
+  const names = [...engines.keys()];
+  const rows = (metrics: [label: string, metric: string, format: Format][]) =>
+    metrics.map(([label, metric, format]) => [label, ...names.map((name) => cell(samples, name, metric, format))]);
+  const rounds = Math.max(...names.map((name) => spreadOf(samples, name, 'cpuUs/allocation')?.count ?? 0));
+
+  const cpu: [string, string, Format][] = [
+    ...FLOWS.flatMap((flow) => SIZES.map((size) => `${flow} ${size} at ${RATES.all}`)),
+    ...['channel-up', 'channel-down'].map((flow) => `${flow} 1200 at ${RATES.high}`),
+  ].map((name) => [name, `cpuUs ${name}`, micros]);
+  const loss: [string, string, Format][] = cpu.map(([name]) => [name, `loss ${name}`, percent]);
+
+  return [
+    '# TURN benchmark',
+    `Made by \`pnpm bench turn\` on ${date}: ${rounds} alternated rounds, median (least–greatest).`,
+    `Machine: ${machine}. The server has core 0 to itself as far as others let it, the load generator core 1.${realtime ? ' Both ran under SCHED_RR, before every other process.' : ''}`,
+    [...engines].map(([name, description]) => `- **${name}**: ${description}`).join('\n'),
+    `"up" is client to peer, "down" peer to client; "channel" is ChannelData, "send"/"data" are indications. ${CLIENTS} allocations, each with a peer of its own, packets one by one in turn.`,
+    '## Processor time for a relayed packet, µs',
+    'All threads of the server process (`/proc/<pid>/task/*/schedstat`) by packets that arrived. The kernel’s delivery to the receiving socket is in it.',
+    table(['flow, bytes, packets/s', ...names, `${OURS} / ${THEIRS}`], withRatio(rows(cpu), cpu, samples)),
+    '## Loss at those rates',
+    table(['flow, bytes, packets/s', ...names], rows(loss)),
+    `## Most packets a second with less than ${LOSS_MAX * 100} % loss, 1200 bytes`,
+    '"both cores": server and load generator share both cores, nothing is pinned. 10,000 packets/s is the step.',
+    table(
+      ['', ...names],
+      rows([
+        ['channel-up', 'most packets/s channel-up', thousands],
+        ['channel-down', 'most packets/s channel-down', thousands],
+        ['channel-up, both cores', 'most packets/s channel-up, both cores', thousands],
+        ['channel-down, both cores', 'most packets/s channel-down, both cores', thousands],
+      ]),
+    ),
+    '## Added delay, µs',
+    'From just before the send to the kernel’s receive timestamp at the far socket, at half of coturn’s most packets/s; "direct" is the same without a server.',
+    table(
+      ['', ...names],
+      rows([
+        ['packets/s', 'delay rate', thousands],
+        ...['direct', 'channel-up', 'channel-down'].flatMap((flow): [string, string, Format][] => [
+          [`${flow} p50`, `p50Us ${flow}`, micros],
+          [`${flow} p99`, `p99Us ${flow}`, micros],
+        ]),
+      ]),
+    ),
+    `## Allocations (${ALLOCATIONS} held at once)`,
+    'Allocate, 401, Allocate, ChannelBind.',
+    table(
+      ['', ...names],
+      [
+        ...rows([['CPU µs each', 'cpuUs/allocation', whole]]),
+        ['each second and core', ...names.map((name) => perSecond(samples, name))],
+        ...rows([
+          ['seen each second', 'allocations/s seen', whole],
+          ['memory each, kB', 'kB/allocation', micros],
+          ['memory without any, kB', 'base kB', whole],
+        ]),
+      ],
+    ),
+    '## Noise',
+    'A fixed piece of work on core 0 before each server: its processor time says how even the core runs, its wall time what others took. Others’ share: what the core did that was not the server.',
+    table(
+      ['', ...names],
+      rows([
+        ['calibration, CPU µs', 'calibrationCpuUs', whole],
+        ['calibration, wall µs', 'calibrationWallUs', whole],
+        ['others’ share of core 0', 'others’ share of the core', percent],
+        ['load generator, CPU µs/packet', 'load cpuUs', micros],
+      ]),
+    ),
+  ].join('\n\n');
+}
+
+function cell(samples: readonly Sample[], engine: string, metric: string, format: Format): string {
+  const spread = spreadOf(samples, engine, metric);
+  return spread === undefined ? '-' : showSpread(spread, format);
+}
+
+function showSpread({ median, min, max, count }: Spread, format: Format): string {
+  return count === 1 ? format(median) : `${format(median)} (${format(min)}–${format(max)})`;
+}
+
+function perSecond(samples: readonly Sample[], engine: string): string {
+  const spread = spreadOf(samples, engine, 'cpuUs/allocation');
+  return spread === undefined ? '-' : whole(1e6 / spread.median);
+}
+
+function withRatio(rows: string[][], metrics: [string, string, Format][], samples: readonly Sample[]): string[][] {
+  return rows.map((row, index) => {
+    const metric = metrics[index]?.[1] as string;
+    const ours = spreadOf(samples, OURS, metric);
+    const theirs = spreadOf(samples, THEIRS, metric);
+    return [...row, ours === undefined || theirs === undefined ? '-' : (ours.median / theirs.median).toFixed(2)];
+  });
+}
+
+/** A Markdown table with its columns in line. */
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((title, column) =>
+    Math.max(3, title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (cells: readonly string[]) => `| ${cells.map((text, i) => text.padEnd(widths[i] ?? 0)).join(' | ')} |`;
+  return [line(header), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.map(line)].join('\n');
+}
