@@ -19,7 +19,11 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'cmd/*/src/**/*.test.ts', 'test/architecture/**/*.test.ts'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'cmd/*/src/**/*.test.ts',
+            'test/{architecture,fuzz,soak}/**/*.test.ts',
+          ],
         },
       },
       {

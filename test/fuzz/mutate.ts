@@ -1,0 +1,124 @@
+import { ATTRIBUTE, CLASS, METHOD, messageType, STUN_HEADER_BYTES } from '@orama/turn/stun';
+import { type Attribute, type LooseMessage, takeApart } from './message.ts';
+import type { Random } from './random.ts';
+
+const MAX_BYTES = 60_000;
+const KNOWN_TYPES = Object.values(ATTRIBUTE);
+const KNOWN_METHODS = Object.values(METHOD);
+const CLASSES = Object.values(CLASS);
+/** Bytes and lengths at which readers go wrong. */
+const EDGES = [0, 1, 2, 3, 4, 7, 8, 19, 20, 0x3f, 0x40, 0x7f, 0x80, 0xfe, 0xff];
+const EDGE_LENGTHS = [0, 1, 3, 4, 5, 8, 20, 0x7fff, 0x8000, 0xfffc, 0xfffd, 0xffff];
+
+/** Changes bytes without looking at what they mean. */
+export function mutateBytes(packet: Buffer, corpus: readonly Buffer[], random: Random): Buffer {
+  let bytes: Buffer = Buffer.from(packet);
+  for (let n = 1 + random.below(4); n > 0; n--) bytes = mutateOnce(bytes, corpus, random);
+  const mutant = bytes.subarray(0, MAX_BYTES);
+  // A length that fits again, so that what is inside gets looked at.
+  if (mutant.length >= STUN_HEADER_BYTES && random.chance(40)) {
+    mutant.writeUInt16BE((mutant.length - STUN_HEADER_BYTES) & 0xfffc, 2);
+    return mutant.subarray(0, mutant.length & ~3);
+  }
+  return mutant;
+}
+
+function mutateOnce(bytes: Buffer, corpus: readonly Buffer[], random: Random): Buffer {
+  const at = random.below(bytes.length + 1);
+  const inside = Math.max(0, Math.min(at, bytes.length - 1));
+  switch (random.below(9)) {
+    case 0: // One bit.
+      if (bytes.length > 0) bytes[inside] = (bytes[inside] as number) ^ (1 << random.below(8));
+      return bytes;
+    case 1: // One byte, any.
+      if (bytes.length > 0) bytes[inside] = random.below(256);
+      return bytes;
+    case 2: // One byte, where readers go wrong.
+      if (bytes.length > 0) bytes[inside] = random.pick(EDGES);
+      return bytes;
+    case 3: // The length in the header.
+      if (bytes.length >= 4) bytes.writeUInt16BE(random.pick([...EDGE_LENGTHS, bytes.length - 20, at]) & 0xffff, 2);
+      return bytes;
+    case 4: // Some aligned 16 bits: types and lengths of attributes lie there.
+      if (bytes.length >= 2)
+        bytes.writeUInt16BE(
+          random.pick(EDGE_LENGTHS),
+          (inside >> 1) << 1 === bytes.length - 1 ? 0 : (inside >> 1) << 1,
+        );
+      return bytes;
+    case 5: // Cut short.
+      return bytes.subarray(0, at);
+    case 6: // The front of one message, the back of another.
+      return Buffer.concat([bytes.subarray(0, at), spliceFrom(random.pick(corpus), random)]);
+    case 7: // Bytes put in.
+      return Buffer.concat([bytes.subarray(0, at), random.bytes(random.below(40)), bytes.subarray(at)]);
+    default: // A piece twice.
+      return Buffer.concat([bytes, bytes.subarray(at)]);
+  }
+}
+
+function spliceFrom(other: Buffer, random: Random): Buffer {
+  return other.subarray(random.below(other.length + 1));
+}
+
+/** Changes a message attribute by attribute; what comes out can be sealed so that it gets behind authentication. */
+export function mutateAttributes(message: LooseMessage, corpus: readonly Buffer[], random: Random): LooseMessage {
+  const mutant: LooseMessage = { ...message, attributes: message.attributes.map((attribute) => ({ ...attribute })) };
+  for (let n = random.below(4); n > 0; n--) mutateAttributesOnce(mutant, corpus, random);
+  return mutant;
+}
+
+function mutateAttributesOnce(message: LooseMessage, corpus: readonly Buffer[], random: Random): void {
+  const { attributes } = message;
+  const at = random.below(Math.max(1, attributes.length));
+  const chosen = attributes[at];
+  switch (random.below(11)) {
+    case 0: // The value, byte by byte.
+      if (chosen) chosen.value = mutateValue(chosen.value, random);
+      return;
+    case 1: // Another length of the value.
+      if (chosen) chosen.value = random.bytes(random.pick([0, 1, 3, 4, 5, 7, 8, 9, 12, 19, 20, 21, 64, 800]));
+      return;
+    case 2: // A length field that lies.
+      if (chosen) chosen.saysLength = random.pick([...EDGE_LENGTHS, chosen.value.length + 4, chosen.value.length - 1]);
+      return;
+    case 3: // Twice, or many times.
+      if (chosen) for (let n = random.pick([1, 1, 1, 2, 60]); n > 0; n--) attributes.splice(at, 0, { ...chosen });
+      return;
+    case 4: // Not at all.
+      attributes.splice(at, 1);
+      return;
+    case 5: // In another order.
+      attributes.sort(() => random.below(3) - 1);
+      return;
+    case 6: // Another type.
+      if (chosen) chosen.type = random.chance(70) ? random.pick(KNOWN_TYPES) : random.below(0x10000);
+      return;
+    case 7: // Attributes of another message.
+      attributes.splice(at, 0, ...(takeApart(random.pick(corpus))?.attributes ?? []).slice(random.below(3)));
+      return;
+    case 8: // Another method or class.
+      message.type = messageType(
+        random.chance(80) ? random.pick(KNOWN_METHODS) : random.below(0x1000),
+        random.chance(80) ? CLASS.request : random.pick(CLASSES),
+      );
+      return;
+    case 9: // Attributes that nobody knows.
+      for (let n = random.pick([1, 2, 8, 100]); n > 0; n--) attributes.push(unknownAttribute(random));
+      return;
+    default: // Numbers at their ends.
+      if (chosen) chosen.value = Buffer.alloc(chosen.value.length, random.pick([0, 0xff, 0x7f, 0x80]));
+  }
+}
+
+function mutateValue(value: Buffer, random: Random): Buffer {
+  const changed = Buffer.from(value);
+  for (let n = 1 + random.below(3); n > 0 && changed.length > 0; n--) {
+    changed[random.below(changed.length)] = random.chance(50) ? random.pick(EDGES) : random.below(256);
+  }
+  return changed;
+}
+
+function unknownAttribute(random: Random): Attribute {
+  return { type: random.below(0x10000), value: random.bytes(random.below(9)) };
+}

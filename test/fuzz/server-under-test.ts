@@ -1,0 +1,194 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { issueTurnCredentials, type Logger, silentLogger, VirtualClock } from '@orama/core';
+import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
+import { TurnService } from '@orama/turn';
+
+const RELAY_IP = '127.96.0.1';
+/** Few enough that a port or a place of the quota lost in each round is soon missed. */
+const RELAY_BLOCK = { portStart: 52_000, portEnd: 52_099 };
+const MAX_ALLOCATIONS = 60;
+const SECRET = 'a-secret-of-the-fuzzed-tenant';
+const NAMESPACE = 'demo';
+/** Longer than any run lasts in virtual time. */
+const CREDENTIAL_SEC = 20 * 365 * 86_400;
+
+export const REALM = 'orama.localhost';
+export const PUBLIC_IP = '127.96.1.1';
+/** Where the only peers of the tenant are; the messages of the corpus name the same. */
+export const PEER_IP = '127.96.0.3';
+export const PEER_PORTS = { start: 20_000, end: 20_009 };
+
+/** What the server does, told to whoever judges it. */
+export interface Taps {
+  /** A packet to a client of the UDP port. True: taken; false: it is to go out over the real socket. */
+  toClient(packet: Buffer, address: string, port: number): boolean;
+  /** A packet out of a relay port; true and false as above. */
+  toPeer(packet: Buffer, address: string, port: number): boolean;
+  /** A log line that says that something is wrong with the server itself. */
+  error(line: string): void;
+}
+
+/**
+ * The whole TURN server with its listeners, on a virtual clock. Datagrams and chunks are handed to the server's own
+ * sockets as the system would hand them over; node:diagnostics_channel tells of each socket it makes.
+ */
+export class ServerUnderTest {
+  readonly clock = new VirtualClock();
+  readonly port: number;
+  readonly service: TurnService;
+  readonly #taps: Taps;
+  readonly #dir = mkdtempSync(join(tmpdir(), 'turn-fuzz-'));
+  readonly #internalPort: number;
+  readonly #streams = new Map<number, Socket>();
+  readonly #relaySockets: UdpSocket[] = [];
+  #listener: UdpSocket | undefined;
+
+  private constructor(taps: Taps, ports: { turn: number; internal: number }) {
+    this.#taps = taps;
+    this.port = ports.turn;
+    this.#internalPort = ports.internal;
+    subscribe('udp.socket', this.#onUdpSocket);
+    subscribe('net.server.socket', this.#onStream);
+    this.service = new TurnService(
+      turnConfigSchema.parse({
+        node: 'node-1',
+        listen: [PUBLIC_IP],
+        port: ports.turn,
+        tls: false,
+        workers: 1,
+        realm: REALM,
+        controlSocket: join(this.#dir, 'turn.sock'),
+        internal: { address: RELAY_IP, port: ports.internal },
+        maxTcpConnectionsPerSource: 1000,
+      }),
+      errorLogger((line) => taps.error(line)),
+      this.clock,
+    );
+  }
+
+  static async start(taps: Taps): Promise<ServerUnderTest> {
+    const ports = { turn: await freePort(PUBLIC_IP), internal: await freePort(RELAY_IP) };
+    const server = new ServerUnderTest(taps, ports);
+    await server.service.start();
+    await server.service.tenants.attach(
+      turnTenantSchema.parse({
+        namespace: NAMESPACE,
+        secrets: [SECRET],
+        relay: { address: RELAY_IP, ...RELAY_BLOCK },
+        peers: [{ ip: PEER_IP, portStart: PEER_PORTS.start, portEnd: PEER_PORTS.end }],
+        maxAllocations: MAX_ALLOCATIONS,
+        generation: 1,
+      }),
+    );
+    return server;
+  }
+
+  /** A datagram reaches the TURN port. */
+  receive(packet: Buffer, address: string, port: number): void {
+    this.#listener?.emit('message', packet, { address, port, family: 'IPv4', size: packet.length });
+  }
+
+  /** A datagram reaches a relay port; `index` picks one. */
+  receiveFromPeer(packet: Buffer, address: string, port: number, index: number): void {
+    const socket = this.#relaySockets[index % this.#relaySockets.length];
+    socket?.emit('message', packet, { address, port, family: 'IPv4', size: packet.length });
+  }
+
+  /** The server's end of the connection that has this port at the client's. */
+  stream(clientPort: number): Socket | undefined {
+    return this.#streams.get(clientPort);
+  }
+
+  credentials(): { username: string; password: string } {
+    const nowMs = this.clock.now();
+    return issueTurnCredentials({ secret: SECRET, namespace: NAMESPACE, ttlSec: CREDENTIAL_SEC, uris: [], nowMs });
+  }
+
+  /** Relay sockets and accepted connections that are open. */
+  get openSockets(): number {
+    return this.#relaySockets.length + this.#streams.size;
+  }
+
+  /** Every series of /metrics with its value. */
+  async metrics(): Promise<Map<string, number>> {
+    const text = await (await fetch(`http://${RELAY_IP}:${this.#internalPort}/metrics`)).text();
+    const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    return new Map(series.map((line) => line.split(/ (?=\S+$)/) as [string, string]).map(([k, v]) => [k, Number(v)]));
+  }
+
+  async close(): Promise<void> {
+    await this.service.close();
+    unsubscribe('udp.socket', this.#onUdpSocket);
+    unsubscribe('net.server.socket', this.#onStream);
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  readonly #onUdpSocket = (event: unknown): void => {
+    const { socket } = event as { socket: UdpSocket };
+    socket.once('listening', () => {
+      const { address } = socket.address();
+      if (address === PUBLIC_IP) this.#listener = socket;
+      else if (address === RELAY_IP) this.#relaySockets.push(socket);
+      else return;
+      this.#tap(socket, address === PUBLIC_IP ? 'toClient' : 'toPeer');
+    });
+    socket.once('close', () => {
+      const index = this.#relaySockets.indexOf(socket);
+      if (index >= 0) this.#relaySockets.splice(index, 1);
+    });
+  };
+
+  readonly #onStream = (event: unknown): void => {
+    const { socket } = event as { socket: Socket };
+    const { remotePort } = socket;
+    if (socket.localPort !== this.port || remotePort === undefined || socket.destroyed) return;
+    this.#streams.set(remotePort, socket);
+    socket.once('close', () => this.#streams.delete(remotePort));
+  };
+
+  /** Shows what a socket sends before it does. */
+  #tap(socket: UdpSocket, direction: 'toClient' | 'toPeer'): void {
+    const send = socket.send.bind(socket) as (...args: unknown[]) => void;
+    const tapped = (message: Buffer, ...args: unknown[]) => {
+      // Either (offset, length, port, address) or (port, address); neither port nor address on a connected socket.
+      const numbers = args.filter((arg) => typeof arg === 'number');
+      const sliced = numbers.length >= 2;
+      const [start = 0, length = message.length] = sliced ? numbers : [];
+      const address = args.find((arg) => typeof arg === 'string') ?? socket.remoteAddress().address;
+      const port = (sliced ? numbers[2] : numbers[0]) ?? socket.remoteAddress().port;
+      // The server may write into the same buffer again.
+      const packet = Buffer.from(message.subarray(start, start + length));
+      if (!this.#taps[direction](packet, address, port)) send(message, ...args);
+    };
+    socket.send = tapped as typeof socket.send;
+  }
+}
+
+/** A logger that passes on errors, each in one line, and nothing else. */
+function errorLogger(onError: (line: string) => void): Logger {
+  const logger = silentLogger.child({});
+  logger.error = (fields: unknown, message?: string) => onError(`${message}: ${describe(fields)}`);
+  logger.fatal = logger.error;
+  return logger;
+}
+
+function describe(fields: unknown): string {
+  const { err, ...rest } = fields as { err?: Error };
+  return `${JSON.stringify(rest)} ${err?.stack ?? ''}`;
+}
+
+async function freePort(address: string): Promise<number> {
+  const socket = createSocket('udp4').bind({ address, port: 0 });
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  const closed = once(socket, 'close');
+  socket.close();
+  await closed;
+  return port;
+}
