@@ -39,8 +39,8 @@ export interface AllocationOptions {
   id: number;
   namespace: string;
   username: string;
-  /** The long-term key that made it; later requests are checked with it, whatever the credential's expiry. */
-  key: Buffer;
+  /** The secret whose password made it; later requests are checked with it, whatever the credential's expiry. */
+  secret: string;
   client: ClientTransport;
   port: RelayPort;
   /** One address, or two of different families (RFC 8656 section 7.2); `port` is bound to them. */
@@ -63,7 +63,7 @@ export class Allocation {
   readonly id: number;
   readonly namespace: string;
   readonly username: string;
-  readonly key: Buffer;
+  readonly secret: string;
   readonly client: ClientTransport;
   readonly port: RelayPort;
   readonly permissions: Permissions;
@@ -79,7 +79,7 @@ export class Allocation {
     this.id = options.id;
     this.namespace = options.namespace;
     this.username = options.username;
-    this.key = options.key;
+    this.secret = options.secret;
     this.client = options.client;
     this.port = options.port;
     this.permissions = new Permissions(options.port, MAX_PERMISSIONS);

@@ -1,13 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import {
+  type AddressFamily,
   ATTRIBUTE,
+  addressFamily,
+  announcesPasswordAlgorithms,
   CHANNEL_HEADER_BYTES,
   CLASS,
   channelDataLength,
   encodeChannelData,
+  familyOf,
   isChannelData,
   longTermKey,
   METHOD,
+  opaqueString,
+  type PasswordAlgorithm,
+  passwordAlgorithm,
+  readPasswordAlgorithm,
   StunMessage,
   StunWriter,
   TRANSPORT_UDP,
@@ -22,8 +30,11 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const SOFTWARE = 'Orama TURN client';
 
 export interface TurnClientOptions extends SocketOptions {
+  /** As a user types it; prepared as an OpaqueString (RFC 8265), the password too. */
   username?: string;
   password?: string;
+  /** Speaks as clients of RFC 5389 do: MD5 and MESSAGE-INTEGRITY, whatever the server offers. */
+  legacyIntegrity?: boolean;
   /** How long one request may take, retransmissions included. */
   timeoutMs?: number;
 }
@@ -38,11 +49,40 @@ export interface PeerData {
 /** An error response; `code` is the STUN error code. */
 export class TurnError extends Error {
   readonly code: number;
+  /** The server that a draining one names (ALTERNATE-SERVER). */
+  readonly alternate: TransportAddress | undefined;
 
-  constructor(method: string, code: number) {
+  constructor(method: string, code: number, alternate?: TransportAddress) {
     super(`${method} was answered with ${code}`);
     this.code = code;
+    this.alternate = alternate;
   }
+}
+
+/** What Allocate may ask for beyond its defaults (RFC 8656 section 7.1). */
+export interface AllocateOptions {
+  lifetimeSec?: number;
+  /** REQUESTED-ADDRESS-FAMILY. */
+  family?: AddressFamily;
+  /** ADDITIONAL-ADDRESS-FAMILY: an IPv6 relay address beside the IPv4 one. */
+  additionalIpv6?: boolean;
+  /** EVEN-PORT; `reserve` asks for the next port too. */
+  evenPort?: 'only' | 'reserve';
+  /** RESERVATION-TOKEN of an earlier answer. */
+  reservationToken?: Uint8Array;
+  /** Attributes added to the request before it is sealed. */
+  fill?: FillRequest;
+}
+
+/** What a server granted. */
+export interface AllocateResult {
+  /** The first relayed address; the only one, unless two families were asked for. */
+  relayed: TransportAddress;
+  /** Every relayed address. */
+  allRelayed: TransportAddress[];
+  mapped: TransportAddress;
+  lifetimeSec: number;
+  reservationToken: Buffer | undefined;
 }
 
 /** Attributes added to a request before it is sealed. */
@@ -60,6 +100,8 @@ export class TurnClient {
   #socket: ClientSocket | undefined;
   #realm: string | undefined;
   #nonce: Buffer | undefined;
+  /** The password algorithm taken, and the whole offer, which is sent back. */
+  #offer: { algorithm: PasswordAlgorithm; algorithms: Buffer } | undefined;
 
   private constructor(options: TurnClientOptions) {
     this.#options = options;
@@ -89,29 +131,32 @@ export class TurnClient {
   }
 
   /** Allocate. Throws a TurnError with the code the server refuses with. */
-  async allocate(options: { lifetimeSec?: number; fill?: FillRequest } = {}): Promise<{
-    relayed: TransportAddress;
-    mapped: TransportAddress;
-    lifetimeSec: number;
-    reservationToken: Buffer | undefined;
-  }> {
+  async allocate(options: AllocateOptions = {}): Promise<AllocateResult> {
     const reply = await this.request(METHOD.allocate, (writer) => {
       writer.bytes(ATTRIBUTE.requestedTransport, Buffer.from([TRANSPORT_UDP, 0, 0, 0]));
       if (options.lifetimeSec !== undefined) writer.uint32(ATTRIBUTE.lifetime, options.lifetimeSec);
+      if (options.family !== undefined) writer.bytes(ATTRIBUTE.requestedAddressFamily, addressFamily(options.family));
+      if (options.additionalIpv6) writer.bytes(ATTRIBUTE.additionalAddressFamily, addressFamily(6));
+      if (options.evenPort) {
+        writer.bytes(ATTRIBUTE.evenPort, Buffer.from([options.evenPort === 'reserve' ? 0x80 : 0]));
+      }
+      if (options.reservationToken) writer.bytes(ATTRIBUTE.reservationToken, options.reservationToken);
       options.fill?.(writer);
     });
     return {
       relayed: required(reply.address(ATTRIBUTE.xorRelayedAddress), 'XOR-RELAYED-ADDRESS'),
+      allRelayed: reply.addresses(ATTRIBUTE.xorRelayedAddress).filter((address) => address !== undefined),
       mapped: required(reply.address(ATTRIBUTE.xorMappedAddress), 'XOR-MAPPED-ADDRESS'),
       lifetimeSec: required(reply.uint32(ATTRIBUTE.lifetime), 'LIFETIME'),
       reservationToken: reply.bytes(ATTRIBUTE.reservationToken),
     };
   }
 
-  /** Refresh; answers with the lifetime granted. 0 ends the allocation. */
-  async refresh(lifetimeSec?: number): Promise<number> {
+  /** Refresh, of one family's half where given; answers with the lifetime granted. 0 ends the allocation. */
+  async refresh(lifetimeSec?: number, family?: AddressFamily): Promise<number> {
     const reply = await this.request(METHOD.refresh, (writer) => {
       if (lifetimeSec !== undefined) writer.uint32(ATTRIBUTE.lifetime, lifetimeSec);
+      if (family !== undefined) writer.bytes(ATTRIBUTE.requestedAddressFamily, addressFamily(family));
     });
     return required(reply.uint32(ATTRIBUTE.lifetime), 'LIFETIME');
   }
@@ -129,7 +174,7 @@ export class TurnClient {
       writer.uint32(ATTRIBUTE.channelNumber, channel * 0x10000);
       writer.address(ATTRIBUTE.xorPeerAddress, address, port);
     });
-    this.#peerByChannel.set(channel, { family: address.includes(':') ? 6 : 4, address, port });
+    this.#peerByChannel.set(channel, { family: familyOf(address), address, port });
   }
 
   /** Send indication: never answered. */
@@ -171,10 +216,13 @@ export class TurnClient {
   async request(method: number, fill?: FillRequest, options: { credentials?: boolean } = {}): Promise<StunMessage> {
     const credentials = options.credentials ?? true;
     let reply = await this.exchange(this.#build(method, fill, credentials));
-    if (credentials && (reply.errorCode === 401 || reply.errorCode === 438) && this.#learn(reply)) {
+    const mayLearn = credentials && this.#options.username !== undefined;
+    if (mayLearn && (reply.errorCode === 401 || reply.errorCode === 438) && this.#learn(reply)) {
       reply = await this.exchange(this.#build(method, fill, true));
     }
-    if (reply.cls === CLASS.error) throw new TurnError(methodName(method), reply.errorCode ?? 0);
+    if (reply.cls === CLASS.error) {
+      throw new TurnError(methodName(method), reply.errorCode ?? 0, reply.plainAddress(ATTRIBUTE.alternateServer));
+    }
     return reply;
   }
 
@@ -235,18 +283,25 @@ export class TurnClient {
   }
 
   #build(method: number, fill: FillRequest | undefined, credentials: boolean): Buffer {
-    const { username, password } = this.#options;
+    const { username = '', password = '' } = this.#options;
     const writer = new StunWriter(method, CLASS.request, randomBytes(12));
     fill?.(writer);
     writer.text(ATTRIBUTE.software, SOFTWARE);
     if (!credentials || this.#realm === undefined || this.#nonce === undefined) return writer.finish();
-    writer.text(ATTRIBUTE.username, username ?? '');
+    writer.text(ATTRIBUTE.username, opaqueString(username, 'username'));
     writer.text(ATTRIBUTE.realm, this.#realm);
     writer.bytes(ATTRIBUTE.nonce, this.#nonce);
-    return writer.finish({ key: longTermKey(username ?? '', this.#realm, password ?? '') });
+    if (this.#offer === undefined) return writer.finish({ key: longTermKey(username, this.#realm, password) });
+    const { algorithm, algorithms } = this.#offer;
+    writer.bytes(ATTRIBUTE.passwordAlgorithms, algorithms);
+    writer.bytes(ATTRIBUTE.passwordAlgorithm, passwordAlgorithm(algorithm));
+    return writer.finish({ key: longTermKey(username, this.#realm, password, algorithm), integrity: 'sha256' });
   }
 
-  /** Takes realm and nonce from a 401 or 438; false when there is nothing new to try with. */
+  /**
+   * Takes realm, nonce and password algorithms from a 401 or 438; false when there is nothing new to try with. Throws
+   * when the nonce announces algorithms that somebody took out on the way (RFC 8489 section 9.2.5).
+   */
   #learn(reply: StunMessage): boolean {
     const tried = this.#nonce !== undefined && reply.errorCode === 401;
     const nonce = reply.bytes(ATTRIBUTE.nonce);
@@ -254,6 +309,17 @@ export class TurnClient {
     if (nonce === undefined || realm === undefined) return false;
     this.#nonce = Buffer.from(nonce);
     this.#realm = realm;
+    this.#offer = undefined;
+    const algorithms = reply.bytes(ATTRIBUTE.passwordAlgorithms);
+    if (announcesPasswordAlgorithms(nonce) && algorithms === undefined) {
+      throw new Error(
+        'the nonce announces password algorithms and the answer has none: somebody changed it on the way',
+      );
+    }
+    const algorithm = algorithms && readPasswordAlgorithm(algorithms);
+    if (algorithm && !this.#options.legacyIntegrity) {
+      this.#offer = { algorithm, algorithms: Buffer.from(algorithms) };
+    }
     return !tried;
   }
 

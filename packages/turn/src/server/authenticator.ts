@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, parseTurnUsername, turnPassword } from '@orama/core';
 import type { ClientTransport } from '../listener/client-transport.ts';
-import { ATTRIBUTE, longTermKey, type StunMessage } from '../stun/index.ts';
+import {
+  ATTRIBUTE,
+  longTermKey,
+  PASSWORD_ALGORITHMS,
+  type PasswordAlgorithm,
+  readPasswordAlgorithm,
+  type StunMessage,
+} from '../stun/index.ts';
 import type { TenantRegistry } from '../tenant/registry.ts';
 import type { Tenant } from '../tenant/tenant.ts';
 import type { Nonces } from './nonces.ts';
@@ -12,6 +19,9 @@ export interface Identity {
   readonly username: string;
   /** When the credential ends; only Allocate asks. */
   readonly expirySec: number;
+  /** The tenant's secret that the password was made of. */
+  readonly secret: string;
+  /** The long-term key; it seals the answer. */
   readonly key: Buffer;
 }
 
@@ -22,6 +32,7 @@ export type Authentication =
 
 /** Length of the longest username that is looked at: an expiry, a colon and a namespace. */
 const USERNAME_MAX_BYTES = 64;
+const DECOY_USERNAME = '1700000000:nobody';
 
 /** Long-term credentials with REST usernames `<expiry>:<namespace>` (RFC 8489 section 9.2.4). */
 export class Authenticator {
@@ -40,39 +51,63 @@ export class Authenticator {
   }
 
   authenticate(message: StunMessage, client: ClientTransport): Authentication {
-    // 1. No MESSAGE-INTEGRITY: the client learns realm and nonce.
-    if (!message.hasIntegrity) return { ok: false, code: 401, reason: 'no-credentials' };
-    // 2. MESSAGE-INTEGRITY without what it is made of.
+    // 1. No integrity: the client learns realm and nonce.
+    if (message.integrity === undefined) return { ok: false, code: 401, reason: 'no-credentials' };
+    // 2. Integrity without what it is made of. A hash of a username cannot be looked up where usernames are not stored:
+    // no user has it, and the nonce we answer with does not offer it.
     const username = message.bytes(ATTRIBUTE.username);
     const nonce = message.bytes(ATTRIBUTE.nonce);
-    if (username === undefined || nonce === undefined || !message.has(ATTRIBUTE.realm)) {
+    const hashed = username === undefined && message.has(ATTRIBUTE.userhash);
+    if ((username === undefined && !hashed) || nonce === undefined || !message.has(ATTRIBUTE.realm)) {
       return { ok: false, code: 400, reason: 'incomplete-credentials' };
     }
-    // 3. The username names the tenant, whose secrets make the password; then the integrity is compared.
-    const identity = this.#identify(message, username, client);
-    if (identity === undefined) return { ok: false, code: 401, reason: 'wrong-credentials' };
-    // 4. The key is right; the nonce may be too old.
+    // 3. The password algorithm is one of those we offered, and nobody has changed the offer on the way.
+    const algorithm = chosenAlgorithm(message);
+    if (algorithm === undefined) return { ok: false, code: 400, reason: 'password-algorithm' };
+    // 4. The username names the tenant, whose secrets make the password; then the integrity is compared.
+    const identity = username && this.#identify(message, username, algorithm, client);
+    if (identity === undefined) {
+      return { ok: false, code: 401, reason: hashed ? 'hashed-username' : 'wrong-credentials' };
+    }
+    // 5. The key is right; the nonce may be too old.
     if (!this.#nonces.isValid(nonce, client.remoteAddress, this.#clock.now())) {
       return { ok: false, code: 438, reason: 'stale-nonce' };
     }
     return { ok: true, identity };
   }
 
-  #identify(message: StunMessage, usernameBytes: Buffer, client: ClientTransport): Identity | undefined {
+  #identify(
+    message: StunMessage,
+    usernameBytes: Buffer,
+    algorithm: PasswordAlgorithm,
+    client: ClientTransport,
+  ): Identity | undefined {
     const username = usernameBytes.length <= USERNAME_MAX_BYTES ? usernameBytes.toString('utf8') : '';
     const parsed = parseTurnUsername(username);
     const tenant = parsed === null ? undefined : this.#tenants.get(parsed.namespace);
-
-    // The user of a live allocation is checked with the key that made it, so that a call outlives a rotated secret.
-    const allocation = client.allocation;
-    if (tenant && parsed && allocation?.username === username && message.integrityMatches(allocation.key)) {
-      return { tenant, username, expirySec: parsed.expirySec, key: allocation.key };
+    if (parsed === null || tenant === undefined) {
+      message.integrityMatches(this.#key(DECOY_USERNAME, this.#decoySecret, algorithm));
+      return undefined;
     }
-    for (const secret of tenant?.secrets ?? [this.#decoySecret]) {
-      const key = longTermKey(username, this.#realm, turnPassword(secret, username));
-      const matches = message.integrityMatches(key);
-      if (matches && tenant && parsed) return { tenant, username, expirySec: parsed.expirySec, key };
+    // The user of a live allocation is checked with the secret that made it too, so that a call outlives its rotation.
+    const { allocation } = client;
+    const own = allocation?.username === username ? [allocation.secret] : [];
+    for (const secret of new Set([...own, ...tenant.secrets])) {
+      const key = this.#key(username, secret, algorithm);
+      if (message.integrityMatches(key)) return { tenant, username, expirySec: parsed.expirySec, secret, key };
     }
     return undefined;
   }
+
+  #key(username: string, secret: string, algorithm: PasswordAlgorithm): Buffer {
+    return longTermKey(username, this.#realm, turnPassword(secret, username), algorithm);
+  }
+}
+
+/** The algorithm a request names, MD5 when it names none; undefined when it names none of those we offered. */
+function chosenAlgorithm(message: StunMessage): PasswordAlgorithm | undefined {
+  const chosen = message.bytes(ATTRIBUTE.passwordAlgorithm);
+  const offered = message.bytes(ATTRIBUTE.passwordAlgorithms);
+  if (chosen === undefined && offered === undefined) return 'md5';
+  return chosen !== undefined && offered?.equals(PASSWORD_ALGORITHMS) ? readPasswordAlgorithm(chosen) : undefined;
 }

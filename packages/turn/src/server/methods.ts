@@ -12,6 +12,8 @@ const CREDENTIAL_ATTRIBUTES = [
   ATTRIBUTE.messageIntegritySha256,
   ATTRIBUTE.realm,
   ATTRIBUTE.nonce,
+  ATTRIBUTE.passwordAlgorithm,
+  ATTRIBUTE.userhash,
 ];
 
 /** A method that needs credentials. */

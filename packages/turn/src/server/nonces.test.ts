@@ -1,12 +1,16 @@
 import { expect, test } from 'vitest';
+import { announcesPasswordAlgorithms, NONCE_WITH_ALGORITHMS } from '../stun/index.ts';
 import { Nonces } from './nonces.ts';
 
 const NOW = 1_700_000_000_000;
 
-test('a nonce is valid for its client until its time is over, and needs no memory', () => {
+test.each([
+  [false, 20],
+  [true, 33],
+])('a nonce is valid for its client until its time is over, and needs no memory (announcing: %s)', (announce, size) => {
   const nonces = new Nonces(600, Buffer.alloc(32, 1));
-  const nonce = Buffer.from(nonces.issue('127.81.3.1', NOW));
-  expect(nonce).toHaveLength(20);
+  const nonce = Buffer.from(nonces.issue('127.81.3.1', NOW, announce));
+  expect(nonce).toHaveLength(size);
   const sibling = new Nonces(600, Buffer.alloc(32, 1));
   expect(sibling.isValid(nonce, '127.81.3.1', NOW + 599_000)).toBe(true);
   expect(sibling.isValid(nonce, '127.81.3.1', NOW + 600_000)).toBe(false);
@@ -14,15 +18,27 @@ test('a nonce is valid for its client until its time is over, and needs no memor
   expect(new Nonces(600).isValid(nonce, '127.81.3.1', NOW)).toBe(false);
 });
 
-test('a changed, cut or foreign nonce is not valid', () => {
+test.each([false, true])('a changed, cut or foreign nonce is not valid (announcing: %s)', (announce) => {
   const nonces = new Nonces(600);
-  const nonce = Buffer.from(nonces.issue('127.81.3.1', NOW));
+  const nonce = Buffer.from(nonces.issue('127.81.3.1', NOW, announce));
   for (let i = 0; i < nonce.length; i++) {
     const changed = Buffer.from(nonce);
     changed[i] = changed[i] === 65 ? 66 : 65;
     expect(nonces.isValid(changed, '127.81.3.1', NOW)).toBe(false);
   }
-  expect(nonces.isValid(nonce.subarray(0, 19), '127.81.3.1', NOW)).toBe(false);
+  expect(nonces.isValid(nonce.subarray(0, -1), '127.81.3.1', NOW)).toBe(false);
   expect(nonces.isValid(Buffer.alloc(0), '127.81.3.1', NOW)).toBe(false);
   expect(nonces.isValid(Buffer.alloc(20, 0xff), '127.81.3.1', NOW)).toBe(false);
+});
+
+test('the announcement of password algorithms can neither be taken off a nonce nor put before one', () => {
+  const nonces = new Nonces(600);
+  const announcing = nonces.issue('127.81.3.1', NOW, true);
+  const plain = nonces.issue('127.81.3.1', NOW, false);
+  expect(announcing.startsWith(NONCE_WITH_ALGORITHMS)).toBe(true);
+  expect(announcesPasswordAlgorithms(Buffer.from(announcing))).toBe(true);
+  expect(announcesPasswordAlgorithms(Buffer.from(plain))).toBe(false);
+  for (const forged of [announcing.slice(NONCE_WITH_ALGORITHMS.length), NONCE_WITH_ALGORITHMS + plain]) {
+    expect(nonces.isValid(Buffer.from(forged), '127.81.3.1', NOW)).toBe(false);
+  }
 });

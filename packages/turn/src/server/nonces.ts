@@ -1,10 +1,15 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { NONCE_WITH_ALGORITHMS } from '../stun/index.ts';
 
 const MAC_BYTES = 11;
+const EXPIRY_BYTES = 4;
+/** Characters of a nonce without the announcement of password algorithms. */
+export const NONCE_CHARS = 20;
 
 /**
  * Nonces that need no memory: four bytes of expiry and eleven of HMAC over expiry and client address, as twenty
- * characters. Short, so that a 401 to the smallest Allocate stays below three times its size.
+ * characters. Short, so that a 401 to the smallest Allocate stays below three times its size. Where there is room they
+ * begin with the cookie that announces PASSWORD-ALGORITHMS, and the HMAC covers that too.
  */
 export class Nonces {
   readonly #key: Buffer;
@@ -16,22 +21,27 @@ export class Nonces {
     this.#key = key;
   }
 
-  /** A nonce for a client, valid for the configured time. */
-  issue(clientAddress: string, nowMs: number): string {
-    const expiry = Buffer.allocUnsafe(4);
+  /** A nonce for a client, valid for the configured time; `announce` says that PASSWORD-ALGORITHMS go with it. */
+  issue(clientAddress: string, nowMs: number, announce: boolean): string {
+    const prefix = announce ? NONCE_WITH_ALGORITHMS : '';
+    const expiry = Buffer.allocUnsafe(EXPIRY_BYTES);
     expiry.writeUInt32BE(Math.floor(nowMs / 1000) + this.#lifetimeSec);
-    return Buffer.concat([expiry, this.#mac(expiry, clientAddress)]).toString('base64url');
+    return prefix + Buffer.concat([expiry, this.#mac(prefix, expiry, clientAddress)]).toString('base64url');
   }
 
   /** Whether we issued it to this client and its time has not come. */
   isValid(nonce: Buffer, clientAddress: string, nowMs: number): boolean {
-    const bytes = Buffer.from(nonce.toString('latin1'), 'base64url');
-    if (nonce.length !== 20 || bytes.length !== 4 + MAC_BYTES) return false;
-    const expiry = bytes.subarray(0, 4);
-    return timingSafeEqual(bytes.subarray(4), this.#mac(expiry, clientAddress)) && expiry.readUInt32BE() > nowMs / 1000;
+    const text = nonce.toString('latin1');
+    const prefix = text.startsWith(NONCE_WITH_ALGORITHMS) ? NONCE_WITH_ALGORITHMS : '';
+    const bytes = Buffer.from(text.slice(prefix.length), 'base64url');
+    if (text.length !== prefix.length + NONCE_CHARS || bytes.length !== EXPIRY_BYTES + MAC_BYTES) return false;
+    const expiry = bytes.subarray(0, EXPIRY_BYTES);
+    const mac = this.#mac(prefix, expiry, clientAddress);
+    return timingSafeEqual(bytes.subarray(EXPIRY_BYTES), mac) && expiry.readUInt32BE() > nowMs / 1000;
   }
 
-  #mac(expiry: Buffer, clientAddress: string): Buffer {
-    return createHmac('sha256', this.#key).update(expiry).update(clientAddress).digest().subarray(0, MAC_BYTES);
+  #mac(prefix: string, expiry: Buffer, clientAddress: string): Buffer {
+    const hmac = createHmac('sha256', this.#key).update(prefix).update(expiry).update(clientAddress);
+    return hmac.digest().subarray(0, MAC_BYTES);
   }
 }

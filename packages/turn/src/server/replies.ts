@@ -1,4 +1,4 @@
-import { ATTRIBUTE, CLASS, ERROR_REASONS, type StunMessage, StunWriter } from '../stun/index.ts';
+import { ATTRIBUTE, CLASS, ERROR_REASONS, type Integrity, type StunMessage, StunWriter } from '../stun/index.ts';
 
 /** Adds attributes to a reply. */
 export type Fill = (writer: StunWriter) => void;
@@ -7,7 +7,7 @@ export type Fill = (writer: StunWriter) => void;
 export function success(message: StunMessage, key: Buffer | undefined, fill?: Fill): Buffer {
   const writer = new StunWriter(message.method, CLASS.success, message.transactionId);
   fill?.(writer);
-  return writer.finish({ key, fingerprint: message.has(ATTRIBUTE.fingerprint) });
+  return finish(writer, message, key);
 }
 
 /** An error response; `key` seals it where the sender is known (RFC 8489 section 9.2.4 leaves 401 and 438 unsealed). */
@@ -15,5 +15,14 @@ export function failure(message: StunMessage, code: number, key?: Buffer, fill?:
   const writer = new StunWriter(message.method, CLASS.error, message.transactionId);
   writer.errorCode(code, reason ?? ERROR_REASONS[code] ?? '');
   fill?.(writer);
-  return writer.finish({ key, fingerprint: message.has(ATTRIBUTE.fingerprint) });
+  return finish(writer, message, key);
+}
+
+function finish(writer: StunWriter, message: StunMessage, key: Buffer | undefined): Buffer {
+  return writer.finish({ key, integrity: sealOf(message), fingerprint: message.has(ATTRIBUTE.fingerprint) });
+}
+
+/** A client that chose a password algorithm is answered with MESSAGE-INTEGRITY-SHA256 (RFC 8489 section 9.2.4). */
+function sealOf(message: StunMessage): Integrity | undefined {
+  return message.has(ATTRIBUTE.passwordAlgorithm) ? 'sha256' : message.integrity;
 }

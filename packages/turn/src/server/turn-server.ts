@@ -3,10 +3,11 @@ import type { Allocation, EndReason } from '../allocation/allocation.ts';
 import type { ClientTransport, PacketHandler } from '../listener/client-transport.ts';
 import type { SourceLimits } from '../listener/source-limits.ts';
 import type { DropCounters, Relay } from '../relay/relay.ts';
-import { ATTRIBUTE, CLASS, METHOD, STUN_HEADER_BYTES, StunMessage } from '../stun/index.ts';
+import { CLASS, METHOD, STUN_HEADER_BYTES, StunMessage } from '../stun/index.ts';
 import type { ExternalAddresses } from '../tenant/peer-policy.ts';
 import type { TenantRegistry } from '../tenant/registry.ts';
 import { Authenticator } from './authenticator.ts';
+import { Challenges } from './challenge.ts';
 import type { RequestHandler, ServerContext, TurnRequest } from './context.ts';
 import { ServerCounters } from './counters.ts';
 import { handleBinding } from './handlers/binding.ts';
@@ -41,8 +42,7 @@ export class TurnServer implements PacketHandler {
   readonly counters = new ServerCounters();
   readonly refusals: RefusalLog;
   readonly #options: TurnServerOptions;
-  readonly #realm: string;
-  readonly #nonces: Nonces;
+  readonly #challenges: Challenges;
   readonly #authenticator: Authenticator;
   readonly #responses = new ResponseCache();
   readonly #context: ServerContext;
@@ -53,9 +53,10 @@ export class TurnServer implements PacketHandler {
   constructor(options: TurnServerOptions) {
     const { clock, logger, relay, tenants } = options;
     this.#options = options;
-    this.#realm = fitRealm(options.realm);
-    this.#nonces = new Nonces(options.nonceLifetimeSec);
-    this.#authenticator = new Authenticator({ realm: this.#realm, tenants, nonces: this.#nonces, clock });
+    const realm = fitRealm(options.realm);
+    const nonces = new Nonces(options.nonceLifetimeSec);
+    this.#challenges = new Challenges(realm, nonces);
+    this.#authenticator = new Authenticator({ realm, tenants, nonces, clock });
     this.refusals = new RefusalLog(logger, clock);
     const isDraining = () => this.#draining;
     this.#context = {
@@ -208,21 +209,9 @@ export class TurnServer implements PacketHandler {
 
   /** Tells an unauthenticated sender what it needs to try again. */
   #challenge(client: ClientTransport, packet: Buffer, message: StunMessage, code: 400 | 401 | 438, name: string): void {
-    const challenge = (reason?: string) =>
-      failure(
-        message,
-        code,
-        undefined,
-        (writer) => {
-          if (code === 400) return;
-          writer.text(ATTRIBUTE.realm, this.#realm);
-          writer.text(ATTRIBUTE.nonce, this.#nonces.issue(client.remoteAddress, this.#options.clock.now()));
-        },
-        reason,
-      );
-    const full = challenge();
-    const tooLarge = client.protocol === 'udp' && full.length > packet.length * AMPLIFICATION_MAX;
-    this.#answerStranger(client, packet, tooLarge ? challenge('') : full, name);
+    const room = client.protocol === 'udp' ? packet.length * AMPLIFICATION_MAX : Number.POSITIVE_INFINITY;
+    const reply = this.#challenges.build(message, code, room, client.remoteAddress, this.#options.clock.now());
+    this.#answerStranger(client, packet, reply, name);
   }
 
   /** Sends an answer to somebody unknown, unless a forged source address would make it an amplifier. */

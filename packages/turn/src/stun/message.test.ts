@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ATTRIBUTE } from './attributes.ts';
-import { longTermKey } from './integrity.ts';
 import { CLASS, METHOD, messageType, StunMessage } from './message.ts';
+import { longTermKey } from './password-algorithms.ts';
 import { StunWriter } from './writer.ts';
 
 const bytes = (hex: string) => Buffer.from(hex.replaceAll(/\s/g, ''), 'hex');

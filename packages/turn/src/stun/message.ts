@@ -1,7 +1,7 @@
 import { MAGIC_COOKIE, readPlainAddress, readXorAddress, type TransportAddress } from './address.ts';
 import { ATTRIBUTE, isComprehensionRequired } from './attributes.ts';
 import { padded } from './channel-data.ts';
-import { fingerprint, INTEGRITY_BYTES, integrityMatches } from './integrity.ts';
+import { fingerprint, INTEGRITY_BYTES, type Integrity, integrityMatches } from './integrity.ts';
 
 /** Bytes of the STUN header. */
 export const STUN_HEADER_BYTES = 20;
@@ -50,7 +50,7 @@ export class StunMessage {
   readonly method: number;
   readonly cls: StunClass;
   readonly attributes: readonly AttributeRef[];
-  readonly #integrity: AttributeRef | undefined;
+  readonly #seal: AttributeRef | undefined;
 
   private constructor(buffer: Buffer, attributes: AttributeRef[]) {
     const type = buffer.readUInt16BE(0);
@@ -58,13 +58,14 @@ export class StunMessage {
     this.method = (type & 0x00f) | ((type & 0x0e0) >> 1) | ((type & 0x3e00) >> 2);
     this.cls = (((type >> 4) & 1) | ((type >> 7) & 2)) as StunClass;
     this.attributes = attributes;
-    this.#integrity = attributes.find((attribute) => attribute.type === ATTRIBUTE.messageIntegrity);
+    this.#seal = this.find(ATTRIBUTE.messageIntegritySha256) ?? this.find(ATTRIBUTE.messageIntegrity);
   }
 
   /**
    * Parses one whole datagram or frame. Returns undefined for anything that is not exactly one STUN message: wrong
-   * top bits, cookie or length, an attribute that overruns, a MESSAGE-INTEGRITY of a wrong size, or a wrong FINGERPRINT.
-   * Attributes behind MESSAGE-INTEGRITY are ignored, FINGERPRINT excepted (RFC 8489 section 14.5).
+   * top bits, cookie or length, an attribute that overruns, an integrity attribute of a wrong size, or a wrong
+   * FINGERPRINT. Behind MESSAGE-INTEGRITY only MESSAGE-INTEGRITY-SHA256 and FINGERPRINT count, behind the former only
+   * FINGERPRINT (RFC 8489 sections 14.5 and 14.6).
    */
   static parse(buffer: Buffer): StunMessage | undefined {
     if (buffer.length < STUN_HEADER_BYTES || (buffer[0] as number) > 0x3f) return undefined;
@@ -73,7 +74,7 @@ export class StunMessage {
     if (end !== buffer.length || (end & 3) !== 0) return undefined;
 
     const attributes: AttributeRef[] = [];
-    let sealed = false;
+    let seal: Integrity | undefined;
     for (let start = STUN_HEADER_BYTES; start < end; ) {
       const type = buffer.readUInt16BE(start);
       const length = buffer.readUInt16BE(start + 2);
@@ -84,10 +85,14 @@ export class StunMessage {
         if (length !== 4 || next !== end) return undefined;
         if (buffer.readUInt32BE(offset) !== fingerprint(buffer, start)) return undefined;
         attributes.push({ type, start, offset, length });
-      } else if (!sealed) {
+      } else if (type === ATTRIBUTE.messageIntegritySha256 && seal !== 'sha256') {
+        if (length !== INTEGRITY_BYTES.sha256) return undefined;
+        seal = 'sha256';
+        attributes.push({ type, start, offset, length });
+      } else if (seal === undefined) {
         if (type === ATTRIBUTE.messageIntegrity) {
-          if (length !== INTEGRITY_BYTES) return undefined;
-          sealed = true;
+          if (length !== INTEGRITY_BYTES.sha1) return undefined;
+          seal = 'sha1';
         }
         attributes.push({ type, start, offset, length });
       }
@@ -101,14 +106,16 @@ export class StunMessage {
     return this.buffer.subarray(8, STUN_HEADER_BYTES);
   }
 
-  /** True when the message carries MESSAGE-INTEGRITY. */
-  get hasIntegrity(): boolean {
-    return this.#integrity !== undefined;
+  /** The stronger of the integrity attributes it carries. */
+  get integrity(): Integrity | undefined {
+    if (this.#seal === undefined) return undefined;
+    return this.#seal.type === ATTRIBUTE.messageIntegrity ? 'sha1' : 'sha256';
   }
 
-  /** Whether MESSAGE-INTEGRITY is there and made with `key`; compared in constant time. */
+  /** Whether its stronger integrity attribute is there and made with `key`; compared in constant time. */
   integrityMatches(key: Uint8Array): boolean {
-    return this.#integrity !== undefined && integrityMatches(this.buffer, this.#integrity.start, key);
+    const kind = this.integrity;
+    return kind !== undefined && this.#seal !== undefined && integrityMatches(this.buffer, this.#seal.start, key, kind);
   }
 
   /** The first attribute of a type (later ones of the same type do not count, RFC 8489 section 14). */

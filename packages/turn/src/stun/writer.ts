@@ -1,7 +1,7 @@
 import { MAGIC_COOKIE, writePlainAddress, writeXorAddress } from './address.ts';
 import { ATTRIBUTE } from './attributes.ts';
 import { padded } from './channel-data.ts';
-import { fingerprint, INTEGRITY_BYTES, messageIntegrity } from './integrity.ts';
+import { fingerprint, INTEGRITY_BYTES, type Integrity, messageIntegrity } from './integrity.ts';
 import { messageType, STUN_HEADER_BYTES, type StunClass } from './message.ts';
 
 const ADDRESS_MAX_BYTES = 20;
@@ -84,12 +84,19 @@ export class StunWriter {
     return this;
   }
 
-  /** Adds MESSAGE-INTEGRITY when a key is given, then FINGERPRINT when asked, and returns the finished message. */
-  finish(options: { key?: Uint8Array | undefined; fingerprint?: boolean } = {}): Buffer {
+  /**
+   * Adds MESSAGE-INTEGRITY when a key is given (MESSAGE-INTEGRITY-SHA256 with `integrity`), then FINGERPRINT when asked,
+   * and returns the finished message.
+   */
+  finish(
+    options: { key?: Uint8Array | undefined; integrity?: Integrity | undefined; fingerprint?: boolean } = {},
+  ): Buffer {
     if (options.key !== undefined) {
+      const kind = options.integrity ?? 'sha1';
       const start = this.#end;
-      const offset = this.#open(ATTRIBUTE.messageIntegrity, INTEGRITY_BYTES);
-      messageIntegrity(this.#buffer, start, options.key).copy(this.#buffer, offset);
+      const type = kind === 'sha1' ? ATTRIBUTE.messageIntegrity : ATTRIBUTE.messageIntegritySha256;
+      const offset = this.#open(type, INTEGRITY_BYTES[kind]);
+      messageIntegrity(this.#buffer, start, options.key, kind).copy(this.#buffer, offset);
     }
     if (options.fingerprint === true) {
       const start = this.#end;

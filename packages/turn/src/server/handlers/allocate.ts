@@ -17,7 +17,7 @@ const SOFTWARE = 'Orama TURN';
 /** Allocate (RFC 8656 section 7.2). The sender is authenticated; the numbers are the RFC's steps. */
 export async function handleAllocate(request: TurnRequest, context: ServerContext): Promise<Buffer> {
   const { message, client, identity } = request;
-  const { tenant, username, key } = identity;
+  const { tenant, username, secret, key } = identity;
   const fail = (code: number, fill?: Fill) => failure(message, code, key, fill);
 
   // 2. One allocation for a 5-tuple.
@@ -66,7 +66,7 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
     id: context.nextAllocationId(),
     namespace: tenant.namespace,
     username,
-    key,
+    secret,
     client,
     port,
     relayAddresses: addresses,

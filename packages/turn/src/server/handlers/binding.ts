@@ -8,6 +8,8 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
   ATTRIBUTE.messageIntegritySha256,
   ATTRIBUTE.realm,
   ATTRIBUTE.nonce,
+  ATTRIBUTE.passwordAlgorithm,
+  ATTRIBUTE.userhash,
   ATTRIBUTE.mappedAddress,
 ]);
 
