@@ -69,7 +69,8 @@ export class Judge {
     if (code === 500) this.accuse('an answer of 500');
     const fault = questions.fault(message);
     if (fault !== undefined) this.accuse(fault);
-    if (message.hasIntegrity && !message.integrityMatches(key)) this.accuse('an answer sealed with another key');
+    if (message.integrity !== undefined && !message.integrityMatches(key))
+      this.accuse('an answer sealed with another key');
     const mapped = message.address(ATTRIBUTE.xorMappedAddress);
     if (mapped !== undefined && (mapped.address !== address || mapped.port !== port)) {
       this.accuse(`${mapped.address}:${mapped.port} told to ${address}:${port}`);

@@ -73,7 +73,7 @@ export function putTogether(message: LooseMessage, credentials?: Credentials, wi
   message.transactionId.copy(header, 8);
   let packet = Buffer.concat([header, ...parts.map(writeAttribute)]);
   if (credentials !== undefined) {
-    const value = messageIntegrity(packet, packet.length, credentials.key);
+    const value = messageIntegrity(packet, packet.length, credentials.key, 'sha1');
     packet = Buffer.concat([packet, writeAttribute({ type: ATTRIBUTE.messageIntegrity, value })]);
   }
   if (withFingerprint) {

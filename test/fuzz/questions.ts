@@ -45,7 +45,7 @@ export class DatagramQuestions implements Questions {
     // A transaction id that was used for several methods may be answered with the first one's answer.
     if (asked.times === 1 && asked.method !== answer.method) return `method ${answer.method} answers ${asked.method}`;
     const { length } = answer.buffer;
-    if (answer.hasIntegrity || length <= asked.bytes * AMPLIFICATION_MAX) return undefined;
+    if (answer.integrity !== undefined || length <= asked.bytes * AMPLIFICATION_MAX) return undefined;
     return `${length} bytes answer ${asked.bytes} bytes of somebody unknown`;
   }
 }
