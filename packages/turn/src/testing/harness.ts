@@ -164,7 +164,7 @@ export class Peer {
   }
 
   static async open(address: string, port: number): Promise<Peer> {
-    const socket = createSocket('udp4');
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
     socket.bind({ address, port });
     await once(socket, 'listening');
     return new Peer(socket);

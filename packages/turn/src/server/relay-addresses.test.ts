@@ -1,0 +1,189 @@
+import { VirtualClock } from '@orama/core';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ATTRIBUTE, METHOD } from '../stun/index.ts';
+import { Peer, RELAY_IP, SFU_IP, TurnHarness } from '../testing/harness.ts';
+
+const INNER_IP = '127.81.0.7';
+
+let turn: TurnHarness;
+let clock: VirtualClock;
+beforeEach(async () => {
+  clock = new VirtualClock();
+  turn = await TurnHarness.start({}, clock);
+});
+afterEach(() => turn.close());
+
+const BLOCK = { portStart: 49_152, portEnd: 49_951 };
+
+describe('relay.innerAddress', () => {
+  beforeEach(() => turn.attach({ relay: { ...BLOCK, address: RELAY_IP, innerAddress: INNER_IP }, generation: 2 }));
+
+  test('is what the namespace’s own peers are reached from, on the same port number', async () => {
+    const client = await turn.client();
+    const peer = await turn.peer();
+    const { relayed } = await client.allocate();
+    expect(relayed.address).toBe(RELAY_IP);
+    await client.channelBind(0x4000, SFU_IP, peer.port);
+    client.channelData(0x4000, Buffer.from('hello'));
+    expect(await peer.next()).toMatchObject({ address: INNER_IP, port: relayed.port });
+    const back = client.nextData();
+    peer.send(Buffer.from('back'), relayed.port, INNER_IP);
+    expect(await back).toMatchObject({ channel: 0x4000, peer: { address: SFU_IP, port: peer.port } });
+
+    // The same peer is not heard on the public address: that must be somebody who forges its address.
+    peer.send(Buffer.from('forged'), relayed.port, RELAY_IP);
+    await expect.poll(() => turn.service.drops.noPermission).toBe(1);
+  });
+
+  test('has no socket until it is needed, and none after the allocation', async () => {
+    const client = await turn.client();
+    const { relayed } = await client.allocate();
+    await (await Peer.open(INNER_IP, relayed.port)).close();
+    await client.createPermission(RELAY_IP);
+    await (await Peer.open(INNER_IP, relayed.port)).close();
+    await client.createPermission(SFU_IP);
+    await expect(Peer.open(INNER_IP, relayed.port)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await client.refresh(0);
+    await (await Peer.open(INNER_IP, relayed.port)).close();
+  });
+
+  test('is answered with 508 when another process has the port, and works once it is free', async () => {
+    const client = await turn.client();
+    const { relayed } = await client.allocate();
+    const foreign = await Peer.open(INNER_IP, relayed.port);
+    await expect(client.createPermission(SFU_IP)).rejects.toMatchObject({ code: 508 });
+    await foreign.close();
+    await client.createPermission(SFU_IP);
+  });
+
+  test('a repeated ChannelBind, and an ended allocation, while it is being opened leave nothing behind', async () => {
+    const client = await turn.client();
+    await client.allocate();
+    const request = client.buildRequest(METHOD.channelBind, (writer) =>
+      writer.uint32(ATTRIBUTE.channelNumber, 0x40000000).address(ATTRIBUTE.xorPeerAddress, SFU_IP, 20_000),
+    );
+    client.sendRaw(request);
+    const answer = await client.exchange(request);
+    expect(answer.errorCode).toBeUndefined();
+    expect((await client.exchange(request)).buffer.equals(answer.buffer)).toBe(true);
+
+    const late = await turn.client();
+    await late.allocate();
+    late.sendRaw(
+      late.buildRequest(METHOD.createPermission, (writer) => writer.address(ATTRIBUTE.xorPeerAddress, SFU_IP, 0)),
+    );
+    await late.refresh(0);
+    await client.refresh(0);
+    await expect.poll(() => turn.service.server.counters.relayPortsBound).toBe(0);
+    expect(turn.service.tenants.get('demo')?.ports.takenCount).toBe(0);
+  });
+
+  test('ends the allocations that were made without it', async () => {
+    await turn.attach({ generation: 3 });
+    const client = await turn.client();
+    await client.allocate();
+    await turn.attach({ relay: { ...BLOCK, address: RELAY_IP, innerAddress: INNER_IP }, generation: 4 });
+    await expect(client.refresh()).rejects.toMatchObject({ code: 437 });
+  });
+});
+
+test('an allocation reaches itself, and with it nothing else on its address', async () => {
+  const client = await turn.client();
+  const { relayed } = await client.allocate();
+  await client.channelBind(0x4000, relayed.address, relayed.port);
+  const echo = client.nextData();
+  client.channelData(0x4000, Buffer.from('to myself'));
+  expect(await echo).toMatchObject({ data: Buffer.from('to myself'), channel: 0x4000 });
+  const other = await (await turn.client()).allocate();
+  await expect(client.channelBind(0x4001, relayed.address, other.relayed.port)).rejects.toMatchObject({ code: 403 });
+});
+
+test('behind 1:1 NAT clients are told the external address', async () => {
+  await turn.close();
+  turn = await TurnHarness.start({ external: { [RELAY_IP]: '127.81.9.9' } }, clock);
+  const client = await turn.client();
+  const { relayed } = await client.allocate();
+  expect(relayed.address).toBe('127.81.9.9');
+  await expect(client.createPermission(RELAY_IP)).rejects.toMatchObject({ code: 403 });
+  await client.createPermission('127.81.9.9');
+});
+
+describe('a draining server', () => {
+  const alternates = [
+    { address: '2001:db8::5', port: 3478 },
+    { address: '198.51.100.7', port: 3479 },
+  ];
+
+  test('answers Allocate with 508 and an alternate of the client’s family, and keeps what it has', async () => {
+    await turn.attach({ alternates, domain: 'turn.ns-demo.orama.localhost', generation: 2 });
+    const old = await turn.client();
+    await old.allocate();
+    void turn.service.server.drain();
+    const reply = await (await turn.client()).allocate().catch((error: unknown) => error);
+    expect(reply).toMatchObject({ code: 508, alternate: { family: 4, address: '198.51.100.7', port: 3479 } });
+    expect(await old.refresh()).toBe(600);
+    expect(turn.service.tenants.get('demo')?.quota.total).toBe(1);
+  });
+
+  test('names the domain with the alternate, and neither where none is known', async () => {
+    await turn.attach({ alternates, domain: 'turn.ns-demo.orama.localhost', generation: 2 });
+    const client = await turn.client();
+    await expect(client.refresh()).rejects.toMatchObject({ code: 437 });
+    void turn.service.server.drain();
+    const allocate = () =>
+      client.exchange(
+        client.buildRequest(METHOD.allocate, (writer) =>
+          writer.bytes(ATTRIBUTE.requestedTransport, Buffer.from([17, 0, 0, 0])),
+        ),
+      );
+    expect((await allocate()).text(ATTRIBUTE.alternateDomain)).toBe('turn.ns-demo.orama.localhost');
+    await turn.attach({ alternates: alternates.slice(0, 1), generation: 3 });
+    const reply = await allocate();
+    expect(reply.errorCode).toBe(508);
+    expect([reply.has(ATTRIBUTE.alternateServer), reply.has(ATTRIBUTE.alternateDomain)]).toEqual([false, false]);
+  });
+
+  test('spreads its clients over the alternates', async () => {
+    await turn.attach({
+      alternates: [1, 2, 3].map((n) => ({ address: `198.51.100.${n}`, port: 3478 })),
+      generation: 2,
+    });
+    void turn.service.server.drain();
+    const named = new Set<string | undefined>();
+    for (let n = 0; n < 40 && named.size < 3; n++) {
+      const error = await (await turn.client()).allocate().catch((thrown: unknown) => thrown);
+      named.add((error as { alternate?: { address: string } }).alternate?.address);
+    }
+    expect(named.size).toBe(3);
+  });
+});
+
+describe('allocationBytesPerSec', () => {
+  test('drops and counts what is beyond it, both directions together, and lets later data through', async () => {
+    await turn.attach({ allocationBytesPerSec: 100_000, generation: 2 });
+    const client = await turn.client();
+    const peer = await turn.peer();
+    const { relayed } = await client.allocate();
+    await client.channelBind(0x4000, SFU_IP, peer.port);
+    const packet = Buffer.alloc(40_000, 7);
+    client.channelData(0x4000, packet);
+    await peer.next();
+    const back = client.nextData();
+    peer.send(packet, relayed.port);
+    await back;
+    client.channelData(0x4000, packet);
+    peer.send(packet, relayed.port);
+    await expect.poll(() => turn.service.drops.rateLimited).toBe(2);
+    clock.advance(1_000);
+    client.channelData(0x4000, packet);
+    expect((await peer.next()).data.length).toBe(40_000);
+
+    // Lifted again for the allocation that lives.
+    await turn.attach({ generation: 3 });
+    for (let n = 0; n < 5; n++) {
+      client.channelData(0x4000, packet);
+      await peer.next();
+    }
+    expect(turn.service.drops.rateLimited).toBe(2);
+  });
+});
