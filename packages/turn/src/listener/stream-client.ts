@@ -2,9 +2,17 @@ import type { Socket } from 'node:net';
 import type { Clock } from '@orama/core';
 import type { Allocation } from '../allocation/allocation.ts';
 import type { DropCounters } from '../relay/relay.ts';
-import { encodeChannelData, FRAME_MAX_BYTES, FrameReader, isChannelData } from '../stun/index.ts';
+import {
+  CHANNEL_HEADER_BYTES,
+  FRAME_MAX_BYTES,
+  FrameReader,
+  isChannelData,
+  padded,
+  writeChannelData,
+} from '../stun/index.ts';
 import type { ClientTransport, PacketHandler } from './client-transport.ts';
 import { dataIndicationSize, writeDataIndication } from './data-indication.ts';
+import type { StreamOutbox } from './stream-outbox.ts';
 
 /** Largest frame of a client without an allocation: a request with credentials is far below it. */
 const STRANGER_FRAME_MAX_BYTES = 2048;
@@ -40,6 +48,7 @@ export interface StreamClientOptions {
   handler: PacketHandler;
   drops: DropCounters;
   clock: Clock;
+  outbox: StreamOutbox;
 }
 
 /** One connection of a stream listener: frames in, frames out, and the clock of its patience. */
@@ -57,6 +66,7 @@ export class StreamClient implements ClientTransport {
   readonly #drops: DropCounters;
   readonly #clock: Clock;
   readonly #frames: FrameReader;
+  readonly #outbox: StreamOutbox;
   #allocation: Allocation | undefined;
   #handshaking: boolean;
   /** Since when it has no allocation. */
@@ -75,6 +85,7 @@ export class StreamClient implements ClientTransport {
     this.#handler = options.handler;
     this.#drops = options.drops;
     this.#clock = options.clock;
+    this.#outbox = options.outbox;
     this.#handshaking = protocol === 'tls';
     this.#idleSinceMs = options.clock.monotonic();
     this.#frames = new FrameReader((frame) => this.#onFrame(frame), STRANGER_FRAME_MAX_BYTES);
@@ -104,7 +115,7 @@ export class StreamClient implements ClientTransport {
 
   detach(hangUp: boolean): void {
     this.#allocation = undefined;
-    if (hangUp) this.#socket.destroy();
+    if (hangUp) this.destroy();
     this.#frames.maxFrameBytes = STRANGER_FRAME_MAX_BYTES;
     this.#idleSinceMs = this.#clock.monotonic();
   }
@@ -136,27 +147,35 @@ export class StreamClient implements ClientTransport {
     return isOver(this.#slowSinceMs, SLOW_READER_MS, nowMs) ? 'slow-reader' : undefined;
   }
 
+  /** Closes the connection; what has been sent so far is still written. */
   destroy(): void {
+    this.#outbox.flush();
     this.#socket.destroy();
   }
 
   send(message: Buffer): void {
-    if (this.#mayQueue(message.length)) this.#socket.write(message);
+    if (!this.#mayQueue(message.length)) return;
+    message.copy(this.#outbox.reserve(this.#socket, message.length));
+    this.#outbox.commit(message.length);
   }
 
   sendChannelData(channel: number, data: Buffer): void {
-    if (this.#mayQueue(data.length)) this.#socket.write(encodeChannelData(channel, data, true));
+    const bytes = padded(CHANNEL_HEADER_BYTES + data.length);
+    if (!this.#mayQueue(bytes)) return;
+    this.#outbox.commit(writeChannelData(this.#outbox.reserve(this.#socket, bytes), channel, data, true));
   }
 
   sendDataIndication(peerAddress: string, peerPort: number, data: Buffer): void {
-    if (!this.#mayQueue(data.length)) return;
-    const message = Buffer.allocUnsafe(dataIndicationSize(data.length));
-    this.#socket.write(message.subarray(0, writeDataIndication(message, peerAddress, peerPort, data)));
+    const bytes = dataIndicationSize(data.length);
+    if (!this.#mayQueue(bytes)) return;
+    const frame = this.#outbox.reserve(this.#socket, bytes);
+    this.#outbox.commit(writeDataIndication(frame, peerAddress, peerPort, data));
   }
 
   #mayQueue(bytes: number): boolean {
     if (!this.open) return false;
-    if (this.#socket.writableLength + bytes <= QUEUE_HIGH_BYTES) return true;
+    const waiting = this.#socket.writableLength + this.#outbox.waiting(this.#socket);
+    if (waiting + bytes <= QUEUE_HIGH_BYTES) return true;
     this.#drops.slowReader++;
     this.#slowSinceMs ??= this.#clock.monotonic();
     return false;
@@ -164,6 +183,7 @@ export class StreamClient implements ClientTransport {
 
   #onFrame(frame: Buffer): void {
     this.#halfReadSinceMs = undefined;
+    if (this.#socket.destroyed) return;
     if (!isChannelData(frame[0] as number)) this.#handler.receive(this, frame);
     else if (this.#allocation === undefined) this.#drops.unknownClient++;
     else this.#allocation.port.relayChannelData(frame);

@@ -5,6 +5,7 @@ import type { DropCounters } from '../relay/relay.ts';
 import type { Listener, PacketHandler } from './client-transport.ts';
 import type { SourceLimits } from './source-limits.ts';
 import { type CloseReason, StreamClient } from './stream-client.ts';
+import { StreamOutbox } from './stream-outbox.ts';
 import { secureServerSocket } from './tls.ts';
 
 export interface StreamListenerOptions {
@@ -26,6 +27,7 @@ export class StreamListener implements Listener {
   /** Connections closed by us, by reason. */
   readonly closed = new Map<CloseReason, number>();
   readonly #options: StreamListenerOptions;
+  readonly #outbox = new StreamOutbox();
   readonly #server: Server;
   readonly #clients = new Set<StreamClient>();
   readonly #perSource = new Map<string, number>();
@@ -83,7 +85,7 @@ export class StreamListener implements Listener {
     }
     const { tls } = this.#options;
     const socket = tls === undefined ? connection : secureServerSocket(connection, tls.contexts);
-    const client = new StreamClient(this.protocol, socket, this.#options);
+    const client = new StreamClient(this.protocol, socket, { ...this.#options, outbox: this.#outbox });
     this.#clients.add(client);
     this.#perSource.set(source, (this.#perSource.get(source) ?? 0) + 1);
     socket.on('error', () => undefined);
