@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AddressSet, specialRangeOf, unmapIpv4 } from './address-policy.ts';
+import { AddressSet, sourceKey, specialRangeOf, unmapIpv4 } from './address-policy.ts';
 
 describe('specialRangeOf()', () => {
   it.each([
@@ -70,5 +70,13 @@ describe('AddressSet', () => {
 
   it('add() refuses what is no address', () => {
     expect(() => new AddressSet(['10.0.0'])).toThrow('not an IP address');
+  });
+});
+
+describe('sourceKey', () => {
+  it('counts IPv4 by address and IPv6 by /64', () => {
+    expect(sourceKey('198.51.100.7')).toBe('198.51.100.7');
+    expect(sourceKey('2001:db8:1:2:3::4')).toBe(sourceKey('2001:db8:1:2:ffff::9'));
+    expect(sourceKey('2001:db8:1:2::1')).not.toBe(sourceKey('2001:db8:1:3::1'));
   });
 });

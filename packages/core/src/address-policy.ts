@@ -88,3 +88,12 @@ export function specialRangeOf(address: string): string | null {
   for (const { rule, set } of SPECIAL) if (set.has(plain)) return rule;
   return null;
 }
+
+/** What limits per source count by: an IPv4 address, or the /64 that one IPv6 customer has. */
+export function sourceKey(address: string): string {
+  if (isIP(address) !== 6) return address;
+  return `${expandIpv6(address)
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::/64`;
+}

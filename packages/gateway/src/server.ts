@@ -1,9 +1,17 @@
 import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
-import { type AddressSet, type Clock, KeyedTokenBuckets, type Logger, OramaError, UserError } from '@orama/core';
+import {
+  type AddressSet,
+  type Clock,
+  KeyedTokenBuckets,
+  type Logger,
+  OramaError,
+  sourceKey,
+  UserError,
+} from '@orama/core';
 import type { GatewayConfig } from '@orama/protocol';
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import { sourceAddress, sourceKey } from './limits/source.ts';
+import { sourceAddress } from './limits/source.ts';
 import type { GatewayMetrics } from './metrics.ts';
 
 const BODY_MAX_BYTES = 64 * 1024;

@@ -16,6 +16,7 @@ import { CertificateStore } from './certificates/certificate-store.ts';
 import { SecureContexts } from './certificates/secure-contexts.ts';
 import { ControlSocket } from './control/control-socket.ts';
 import type { Listener } from './listener/client-transport.ts';
+import { ConnectionLimits } from './listener/connection-limits.ts';
 import { SourceLimits } from './listener/source-limits.ts';
 import { StreamListener } from './listener/stream.ts';
 import { UdpListener } from './listener/udp.ts';
@@ -79,15 +80,10 @@ export class TurnService implements Runnable {
     }
 
     const streams: StreamListener[] = [];
+    const connections = new ConnectionLimits(config.maxTcpConnections, config.maxTcpConnectionsPerSource);
     for (const address of config.listen) {
       const common = { address, port: config.port, handler: this.server, drops: this.drops };
-      const options = {
-        ...common,
-        clock,
-        logger,
-        maxConnections: config.maxTcpConnections,
-        maxConnectionsPerSource: config.maxTcpConnectionsPerSource,
-      };
+      const options = { ...common, clock, logger, connections };
       streams.push(new StreamListener(options));
       if (tls !== false) {
         streams.push(new StreamListener({ ...options, port: tls.port, tls: { contexts, sourceLimits } }));

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { type AddressSet, expandIpv6, unmapIpv4 } from '@orama/core';
+import { type AddressSet, unmapIpv4 } from '@orama/core';
 
 /** More hops than this in X-Forwarded-For are not looked at. */
 const MAX_HOPS = 16;
@@ -22,13 +22,4 @@ export function sourceAddress(
     source = address;
   }
   return source;
-}
-
-/** What rate limits count by: an IPv4 address, or the /64 that one IPv6 customer has. */
-export function sourceKey(address: string): string {
-  if (isIP(address) !== 6) return address;
-  return `${expandIpv6(address)
-    .slice(0, 4)
-    .map((group) => group.toString(16))
-    .join(':')}::/64`;
 }

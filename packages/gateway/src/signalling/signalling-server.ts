@@ -1,6 +1,14 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type AddressSet, KeyedTokenBuckets, type OramaError, splitTarget, type Timer, UserError } from '@orama/core';
+import {
+  type AddressSet,
+  KeyedTokenBuckets,
+  type OramaError,
+  sourceKey,
+  splitTarget,
+  type Timer,
+  UserError,
+} from '@orama/core';
 import {
   ENVELOPE_SUBPROTOCOL,
   type GatewayConfig,
@@ -9,7 +17,7 @@ import {
 } from '@orama/protocol';
 import { WebSocketServer } from 'ws';
 import { SocketCounts } from '../limits/socket-counts.ts';
-import { sourceAddress, sourceKey } from '../limits/source.ts';
+import { sourceAddress } from '../limits/source.ts';
 import { type SessionDeps, SignallingSession } from './session.ts';
 
 const SIGNALLING_PATH = '/v1/webrtc/signal';

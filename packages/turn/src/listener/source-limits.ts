@@ -1,10 +1,10 @@
-import { TokenBucket } from '@orama/core';
+import { sourceKey, TokenBucket } from '@orama/core';
 
 /** Sources remembered at most. */
 const MAX_SOURCES = 50_000;
 
 /**
- * A rate of unauthenticated requests for each source address. The table is bounded: when it is full the oldest entry
+ * A rate of unauthenticated requests for each source (an IPv4 address or an IPv6 /64). The table is bounded: when it is full the oldest entry
  * is forgotten, so that forged addresses cost neither memory nor the service of others.
  */
 export class SourceLimits {
@@ -23,23 +23,24 @@ export class SourceLimits {
 
   /** Takes one request of a source; false when it has used up its rate. */
   take(address: string, nowMs: number): boolean {
-    let bucket = this.#buckets.get(address);
+    const source = sourceKey(address);
+    let bucket = this.#buckets.get(source);
     if (bucket === undefined) {
       if (this.#buckets.size >= this.#maxSources) this.#forgetFirst();
       bucket = new TokenBucket(this.#rate, nowMs);
-      this.#buckets.set(address, bucket);
+      this.#buckets.set(source, bucket);
     }
     return bucket.take(nowMs);
   }
 
   /** Forgets sources whose buckets are full again. */
   sweep(nowMs: number): void {
-    for (const [address, bucket] of this.#buckets) if (bucket.isFull(nowMs)) this.#buckets.delete(address);
+    for (const [source, bucket] of this.#buckets) if (bucket.isFull(nowMs)) this.#buckets.delete(source);
   }
 
   #forgetFirst(): void {
-    for (const address of this.#buckets.keys()) {
-      this.#buckets.delete(address);
+    for (const source of this.#buckets.keys()) {
+      this.#buckets.delete(source);
       return;
     }
   }

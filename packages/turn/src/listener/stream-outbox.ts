@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import type { Writable } from 'node:stream';
 
 /** Frames are put together in blocks of this size. */
 const BLOCK_BYTES = 64 * 1024;
@@ -13,7 +13,7 @@ const RUN_BYTES = 16 * 1024;
 export class StreamOutbox {
   #block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   /** The run not written yet: whose it is, and where in the block. */
-  #socket: Duplex | undefined;
+  #socket: Writable | undefined;
   #start = 0;
   #end = 0;
   #scheduled = false;
@@ -23,12 +23,12 @@ export class StreamOutbox {
   };
 
   /** Bytes of `socket` that wait here. */
-  waiting(socket: Duplex): number {
+  waiting(socket: Writable): number {
     return this.#socket === socket ? this.#end - this.#start : 0;
   }
 
   /** Room for a frame of at most so many bytes to `socket`, to be written into at once and then sent with `commit`. */
-  reserve(socket: Duplex, bytes: number): Buffer {
+  reserve(socket: Writable, bytes: number): Buffer {
     if (this.#socket !== socket || this.#end - this.#start >= RUN_BYTES) this.flush();
     if (this.#end + bytes > this.#block.length) {
       this.flush();

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { VirtualClock } from '@orama/core';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { encodeChannelData, METHOD } from '../stun/index.ts';
 import { PUBLIC_IP, TurnHarness } from '../testing/harness.ts';
 
@@ -17,11 +18,13 @@ afterEach(async () => {
   await turn.close();
 });
 
-async function dial(localAddress = '127.81.3.1'): Promise<Socket> {
-  const socket = connect({ host: PUBLIC_IP, port: turn.port, localAddress });
+async function dial(localAddress = '127.81.3.1', transport: 'tcp' | 'tls' = 'tcp'): Promise<Socket> {
+  const secure = transport === 'tls';
+  const target = { host: PUBLIC_IP, port: secure ? turn.tlsPort : turn.port, localAddress };
+  const socket = secure ? connectTls({ ...target, rejectUnauthorized: false }) : connect(target);
   sockets.push(socket);
   socket.on('error', () => undefined);
-  await once(socket, 'connect');
+  await once(socket, secure ? 'secureConnect' : 'connect');
   return socket;
 }
 
@@ -53,120 +56,122 @@ test('a source has its share of connections, and the server its limit', async ()
   await expect.poll(connections).toBe(8);
 });
 
-test('a connection without an allocation is closed after thirty seconds, one with an allocation stays', async () => {
-  const idle = await dial();
-  const client = await turn.client('tcp');
-  await client.allocate();
-  await expect.poll(connections).toBe(2);
-  const closed = once(idle, 'close');
-  clock.advance(31_000);
-  await closed;
-  expect(await closedFor('idle')).toBe(1);
-  expect(await client.refresh()).toBe(600);
-  await client.refresh(0);
-  clock.advance(31_000);
-  await client.disconnected;
-});
+describe.each(['tcp', 'tls'] as const)('over %s', (transport) => {
+  test('a connection without an allocation is closed after thirty seconds, one with an allocation stays', async () => {
+    const idle = await dial(undefined, transport);
+    const client = await turn.client(transport);
+    await client.allocate();
+    await expect.poll(connections).toBe(2);
+    const closed = once(idle, 'close');
+    clock.advance(31_000);
+    await closed;
+    expect(await closedFor('idle')).toBe(1);
+    expect(await client.refresh()).toBe(600);
+    await client.refresh(0);
+    clock.advance(31_000);
+    await client.disconnected;
+  });
 
-test('a frame that has begun and does not end closes the connection after ten seconds', async () => {
-  const client = await turn.client('tcp');
-  await client.allocate();
-  const request = client.buildRequest(METHOD.refresh);
-  const answer = client.exchange(request);
-  // The answer proves that the server has read the bytes of the next frame that came with it.
-  client.sendRaw(Buffer.from([0x40, 0x00, 0x01]));
-  await answer;
-  clock.advance(9_000);
-  expect(turn.service.server.allocationCount).toBe(1);
-  clock.advance(2_000);
-  await client.disconnected;
-  expect(await closedFor('half-read')).toBe(1);
-});
+  test('a frame that has begun and does not end closes the connection after ten seconds', async () => {
+    const client = await turn.client(transport);
+    await client.allocate();
+    const request = client.buildRequest(METHOD.refresh);
+    const answer = client.exchange(request);
+    // The answer proves that the server has read the bytes of the next frame that came with it.
+    client.sendRaw(Buffer.from([0x40, 0x00, 0x01]));
+    await answer;
+    clock.advance(9_000);
+    expect(turn.service.server.allocationCount).toBe(1);
+    clock.advance(2_000);
+    await client.disconnected;
+    expect(await closedFor('half-read')).toBe(1);
+  });
 
-test('frames that end in time keep the connection, though every chunk is cut in the middle of one', async () => {
-  const client = await turn.client('tcp');
-  const peer = await turn.peer();
-  await client.allocate();
-  await client.channelBind(0x4000, peer.address, peer.port);
-  const frames = Array.from({ length: 6 }, (_, n) => encodeChannelData(0x4000, Buffer.from(`frame ${n}`), true));
-  const stream = Buffer.concat(frames);
-  const cut = (n: number) => n * 12 + 6;
-  client.sendRaw(stream.subarray(0, cut(1)));
-  for (let n = 1; n < 5; n++) {
-    expect((await peer.next()).data.toString()).toBe(`frame ${n - 1}`);
-    clock.advance(6_000);
-    client.sendRaw(stream.subarray(cut(n), cut(n + 1)));
-  }
-  expect((await peer.next()).data.toString()).toBe('frame 4');
-  expect(await closedFor('half-read')).toBe(0);
-});
+  test('frames that end in time keep the connection, though every chunk is cut in the middle of one', async () => {
+    const client = await turn.client(transport);
+    const peer = await turn.peer();
+    await client.allocate();
+    await client.channelBind(0x4000, peer.address, peer.port);
+    const frames = Array.from({ length: 6 }, (_, n) => encodeChannelData(0x4000, Buffer.from(`frame ${n}`), true));
+    const stream = Buffer.concat(frames);
+    const cut = (n: number) => n * 12 + 6;
+    client.sendRaw(stream.subarray(0, cut(1)));
+    for (let n = 1; n < 5; n++) {
+      expect((await peer.next()).data.toString()).toBe(`frame ${n - 1}`);
+      clock.advance(6_000);
+      client.sendRaw(stream.subarray(cut(n), cut(n + 1)));
+    }
+    expect((await peer.next()).data.toString()).toBe('frame 4');
+    expect(await closedFor('half-read')).toBe(0);
+  });
 
-test.each([
-  ['HTTP', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
-  ['TLS', Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01])],
-  ['RTP', Buffer.from([0x80, 0x60, 0, 1])],
-  ['a STUN message with a wrong cookie', Buffer.alloc(20)],
-  ['a frame too large for a stranger', Buffer.from([0x40, 0, 0xff, 0xff])],
-])('%s closes the connection at once', async (_what, bytes) => {
-  const socket = await dial();
-  const closed = once(socket, 'close');
-  socket.write(bytes);
-  await closed;
-  expect(await closedFor('malformed')).toBe(1);
-});
+  test.each([
+    ['HTTP', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
+    ['TLS', Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01])],
+    ['RTP', Buffer.from([0x80, 0x60, 0, 1])],
+    ['a STUN message with a wrong cookie', Buffer.alloc(20)],
+    ['a frame too large for a stranger', Buffer.from([0x40, 0, 0xff, 0xff])],
+  ])('%s closes the connection at once', async (_what, bytes) => {
+    const socket = await dial(undefined, transport);
+    const closed = once(socket, 'close');
+    socket.write(bytes);
+    await closed;
+    expect(await closedFor('malformed')).toBe(1);
+  });
 
-test('a client that leaves ends its allocation at once', async () => {
-  const client = await turn.client('tcp');
-  await client.allocate();
-  await client.close();
-  await expect.poll(() => turn.service.server.counters.relayPortsBound).toBe(0);
-  expect(turn.service.server.counters.ended.get('client-disconnected')).toBe(1);
-});
+  test('a client that leaves ends its allocation at once', async () => {
+    const client = await turn.client(transport);
+    await client.allocate();
+    await client.close();
+    await expect.poll(() => turn.service.server.counters.relayPortsBound).toBe(0);
+    expect(turn.service.server.counters.ended.get('client-disconnected')).toBe(1);
+  });
 
-test('large and small frames of a client arrive whole however they are cut', async () => {
-  const client = await turn.client('tcp');
-  const peer = await turn.peer();
-  await client.allocate();
-  await client.channelBind(0x4000, peer.address, peer.port);
-  const large = Buffer.alloc(40_000, 7);
-  const stream = Buffer.concat(
-    [large, Buffer.from('small'), Buffer.alloc(0), large].map((data) => encodeChannelData(0x4000, data, true)),
-  );
-  for (let at = 0; at < stream.length; at += 999) client.sendRaw(stream.subarray(at, at + 999));
-  expect((await peer.next()).data.equals(large)).toBe(true);
-  expect((await peer.next()).data.toString()).toBe('small');
-  expect((await peer.next()).data).toHaveLength(0);
-  expect((await peer.next()).data.equals(large)).toBe(true);
-});
+  test('large and small frames of a client arrive whole however they are cut', async () => {
+    const client = await turn.client(transport);
+    const peer = await turn.peer();
+    await client.allocate();
+    await client.channelBind(0x4000, peer.address, peer.port);
+    const large = Buffer.alloc(40_000, 7);
+    const stream = Buffer.concat(
+      [large, Buffer.from('small'), Buffer.alloc(0), large].map((data) => encodeChannelData(0x4000, data, true)),
+    );
+    for (let at = 0; at < stream.length; at += 999) client.sendRaw(stream.subarray(at, at + 999));
+    expect((await peer.next()).data.equals(large)).toBe(true);
+    expect((await peer.next()).data.toString()).toBe('small');
+    expect((await peer.next()).data).toHaveLength(0);
+    expect((await peer.next()).data.equals(large)).toBe(true);
+  });
 
-test('a slow reader loses data first and its connection after ten seconds, with the reason told', async () => {
-  const client = await turn.client('tcp');
-  const peer = await turn.peer();
-  const { relayed } = await client.allocate();
-  await client.channelBind(0x4000, peer.address, peer.port);
-  client.pauseReading();
-  const data = Buffer.alloc(1200);
-  await expect
-    .poll(
-      () => {
-        for (let n = 0; n < 200; n++) peer.send(data, relayed.port);
-        return turn.service.drops.slowReader;
-      },
-      { interval: 5 },
-    )
-    .toBeGreaterThan(0);
-  clock.advance(9_000);
-  expect(turn.service.server.allocationCount).toBe(1);
-  clock.advance(2_000);
-  await expect.poll(() => turn.service.server.counters.ended.get('slow-reader')).toBe(1);
-  expect(await closedFor('slow-reader')).toBe(1);
-});
+  test('a slow reader loses data first and its connection after ten seconds, with the reason told', async () => {
+    const client = await turn.client(transport);
+    const peer = await turn.peer();
+    const { relayed } = await client.allocate();
+    await client.channelBind(0x4000, peer.address, peer.port);
+    client.pauseReading();
+    const data = Buffer.alloc(1200);
+    await expect
+      .poll(
+        () => {
+          for (let n = 0; n < 200; n++) peer.send(data, relayed.port);
+          return turn.service.drops.slowReader;
+        },
+        { interval: 5 },
+      )
+      .toBeGreaterThan(0);
+    clock.advance(9_000);
+    expect(turn.service.server.allocationCount).toBe(1);
+    clock.advance(2_000);
+    await expect.poll(() => turn.service.server.counters.ended.get('slow-reader')).toBe(1);
+    expect(await closedFor('slow-reader')).toBe(1);
+  });
 
-test('requests of a stream are answered one by one, many in one chunk', async () => {
-  const client = await turn.client('tcp');
-  await client.allocate();
-  const requests = Array.from({ length: 20 }, () => client.buildRequest(METHOD.refresh));
-  const answers = requests.map((request) => client.exchange(request));
-  client.sendRaw(Buffer.alloc(0));
-  for (const answer of await Promise.all(answers)) expect(answer.errorCode).toBeUndefined();
+  test('requests of a stream are answered one by one, many in one chunk', async () => {
+    const client = await turn.client(transport);
+    await client.allocate();
+    const requests = Array.from({ length: 20 }, () => client.buildRequest(METHOD.refresh));
+    const answers = requests.map((request) => client.exchange(request));
+    client.sendRaw(Buffer.alloc(0));
+    for (const answer of await Promise.all(answers)) expect(answer.errorCode).toBeUndefined();
+  });
 });

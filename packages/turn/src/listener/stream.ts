@@ -3,6 +3,7 @@ import type { Clock, Logger } from '@orama/core';
 import type { SecureContexts } from '../certificates/secure-contexts.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import type { Listener, PacketHandler } from './client-transport.ts';
+import type { ConnectionLimits } from './connection-limits.ts';
 import type { SourceLimits } from './source-limits.ts';
 import { type CloseReason, StreamClient } from './stream-client.ts';
 import { StreamOutbox } from './stream-outbox.ts';
@@ -15,8 +16,8 @@ export interface StreamListenerOptions {
   drops: DropCounters;
   clock: Clock;
   logger: Logger;
-  maxConnections: number;
-  maxConnectionsPerSource: number;
+  /** Shared by the listeners of a server. */
+  connections: ConnectionLimits;
   /** With it the listener speaks TLS. A handshake costs its source as much as an unauthenticated request. */
   tls?: { contexts: SecureContexts; sourceLimits: SourceLimits };
 }
@@ -30,7 +31,6 @@ export class StreamListener implements Listener {
   readonly #outbox = new StreamOutbox();
   readonly #server: Server;
   readonly #clients = new Set<StreamClient>();
-  readonly #perSource = new Map<string, number>();
 
   constructor(options: StreamListenerOptions) {
     this.protocol = options.tls === undefined ? 'tcp' : 'tls';
@@ -87,7 +87,6 @@ export class StreamListener implements Listener {
     const socket = tls === undefined ? connection : secureServerSocket(connection, tls.contexts);
     const client = new StreamClient(this.protocol, socket, { ...this.#options, outbox: this.#outbox });
     this.#clients.add(client);
-    this.#perSource.set(source, (this.#perSource.get(source) ?? 0) + 1);
     socket.on('error', () => undefined);
     socket.on('secure', () => client.opened());
     socket.on('data', (chunk) => {
@@ -98,16 +97,14 @@ export class StreamListener implements Listener {
   }
 
   #admits(source: string): boolean {
-    const { maxConnections, maxConnectionsPerSource, tls, clock } = this.#options;
-    if (this.#clients.size >= maxConnections || (this.#perSource.get(source) ?? 0) >= maxConnectionsPerSource) {
-      this.#count('too-many');
-      return false;
-    }
+    const { tls, clock, connections } = this.#options;
     if (tls !== undefined && !tls.sourceLimits.take(source, clock.monotonic())) {
       this.#count('rate-limited');
       return false;
     }
-    return true;
+    if (connections.take(source)) return true;
+    this.#count('too-many');
+    return false;
   }
 
   #drop(client: StreamClient, reason: CloseReason): void {
@@ -122,9 +119,7 @@ export class StreamListener implements Listener {
 
   #gone(client: StreamClient, source: string): void {
     this.#clients.delete(client);
-    const own = this.#perSource.get(source) ?? 1;
-    if (own <= 1) this.#perSource.delete(source);
-    else this.#perSource.set(source, own - 1);
+    this.#options.connections.release(source);
     if (client.handshaking && client.closeReason === undefined) this.#count('handshake-failed');
     this.#options.handler.clientGone(
       client,

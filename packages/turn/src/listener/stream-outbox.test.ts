@@ -1,0 +1,65 @@
+import { Writable } from 'node:stream';
+import { expect, test } from 'vitest';
+import { StreamOutbox } from './stream-outbox.ts';
+
+function sink() {
+  const writes: Buffer[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      writes.push(chunk);
+      done();
+    },
+  });
+  return { stream, writes };
+}
+
+function send(outbox: StreamOutbox, stream: Writable, frame: Buffer): void {
+  frame.copy(outbox.reserve(stream, frame.length));
+  outbox.commit(frame.length);
+}
+
+const turnOfTheLoop = () => new Promise((resolve) => setImmediate(resolve));
+
+test('frames for one stream in a row leave in one write at the end of the turn', async () => {
+  const outbox = new StreamOutbox();
+  const { stream, writes } = sink();
+  for (const text of ['one ', 'two ', 'three']) send(outbox, stream, Buffer.from(text));
+  expect(outbox.waiting(stream)).toBe(13);
+  expect(writes).toHaveLength(0);
+  await turnOfTheLoop();
+  expect(writes.map(String)).toEqual(['one two three']);
+  expect(outbox.waiting(stream)).toBe(0);
+});
+
+test('a frame for another stream sends what waited, and nothing is mixed', async () => {
+  const outbox = new StreamOutbox();
+  const [a, b] = [sink(), sink()];
+  send(outbox, a.stream, Buffer.from('a1'));
+  send(outbox, b.stream, Buffer.from('b1'));
+  send(outbox, a.stream, Buffer.from('a2'));
+  await turnOfTheLoop();
+  expect(a.writes.map(String)).toEqual(['a1', 'a2']);
+  expect(b.writes.map(String)).toEqual(['b1']);
+});
+
+test('what was written is not written over, however much follows and however large a frame is', async () => {
+  const outbox = new StreamOutbox();
+  const { stream, writes } = sink();
+  const frames = Array.from({ length: 300 }, (_, n) => Buffer.alloc(n % 7 === 0 ? 70_000 : 1_200, n));
+  for (const frame of frames) send(outbox, stream, frame);
+  await turnOfTheLoop();
+  expect(Buffer.concat(writes).equals(Buffer.concat(frames))).toBe(true);
+  expect(writes.length).toBeLessThan(frames.length / 2);
+});
+
+test('less than what was reserved may be sent, and a closed stream loses only its own', async () => {
+  const outbox = new StreamOutbox();
+  const [gone, here] = [sink(), sink()];
+  send(outbox, gone.stream, Buffer.from('lost'));
+  gone.stream.destroy();
+  outbox.reserve(here.stream, 100).write('kept and cut');
+  outbox.commit(4);
+  await turnOfTheLoop();
+  expect(gone.writes).toHaveLength(0);
+  expect(here.writes.map(String)).toEqual(['kept']);
+});
