@@ -65,6 +65,10 @@ function spliceFrom(other: Buffer, random: Random): Buffer {
 export function mutateAttributes(message: LooseMessage, corpus: readonly Buffer[], random: Random): LooseMessage {
   const mutant: LooseMessage = { ...message, attributes: message.attributes.map((attribute) => ({ ...attribute })) };
   for (let n = random.below(4); n > 0; n--) mutateAttributesOnce(mutant, corpus, random);
+  // What does not fit into one message falls off.
+  while (mutant.attributes.reduce((bytes, { value }) => bytes + 8 + value.length, 0) > MAX_BYTES) {
+    mutant.attributes.splice(mutant.attributes.length >> 1);
+  }
   return mutant;
 }
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { issueTurnCredentials, type Logger, silentLogger, VirtualClock } from '@orama/core';
 import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
+import { readMetrics } from '@orama/testkit';
 import { TurnService } from '@orama/turn';
 
 const RELAY_IP = '127.96.0.1';
@@ -116,10 +117,8 @@ export class ServerUnderTest {
   }
 
   /** Every series of /metrics with its value. */
-  async metrics(): Promise<Map<string, number>> {
-    const text = await (await fetch(`http://${RELAY_IP}:${this.#internalPort}/metrics`)).text();
-    const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-    return new Map(series.map((line) => line.split(/ (?=\S+$)/) as [string, string]).map(([k, v]) => [k, Number(v)]));
+  metrics(): Promise<Map<string, number>> {
+    return readMetrics({ address: RELAY_IP, port: this.#internalPort });
   }
 
   async close(): Promise<void> {

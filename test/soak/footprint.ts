@@ -1,0 +1,54 @@
+import { readdirSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+/** What a process holds. */
+export interface Footprint {
+  /** Heap and buffers after garbage collection. */
+  memoryBytes: number;
+  /** Open files and sockets. */
+  descriptors: number;
+  /** Handles and timers that keep the process alive, and the server's timers on its clock. */
+  resources: Record<string, number>;
+  /** The metrics that count what lives. */
+  metrics: Record<string, number>;
+}
+
+/** Metrics that are zero when nobody is there. */
+const LIVING = /^turn_(allocations|relay_ports_bound|stream_connections|table_entries)\b/;
+
+/** Measures this process. */
+export function measure(metrics: ReadonlyMap<string, number>, pendingTimers: number | undefined): Footprint {
+  const resources: Record<string, number> = {};
+  for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1;
+  if (pendingTimers !== undefined) resources.serverTimers = pendingTimers;
+  return {
+    memoryBytes: memoryBytes(),
+    descriptors: readdirSync('/proc/self/fd').length,
+    resources,
+    metrics: Object.fromEntries([...metrics].filter(([series]) => LIVING.test(series))),
+  };
+}
+
+/** What has grown from one quiet moment to another; empty when all is flat. */
+export function growth(before: Footprint, after: Footprint, maxMemoryBytes: number): string[] {
+  const grown: string[] = [];
+  const more = (what: string, from: number, to: number, allowed = 0) => {
+    if (to - from > allowed) grown.push(`${what}: ${from} before, ${to} after`);
+  };
+  more('memory', before.memoryBytes, after.memoryBytes, maxMemoryBytes);
+  more('open files and sockets', before.descriptors, after.descriptors);
+  for (const [name, count] of Object.entries(after.resources)) more(name, before.resources[name] ?? 0, count);
+  for (const [series, value] of Object.entries(after.metrics)) more(series, 0, value);
+  return grown;
+}
+
+/** Bytes of heap and buffers in use after a full garbage collection. */
+export function memoryBytes(): number {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}

@@ -1,0 +1,56 @@
+// `pnpm soak turn [--real] [--clients 500] [--minutes N] [--seed S]`
+import { parseArgs } from 'node:util';
+import type { Footprint } from './footprint.ts';
+import { realPace, virtualPace } from './pace.ts';
+import { soak } from './soak.ts';
+
+const USAGE = 'usage: pnpm soak turn [--real] [--clients 500] [--minutes <60, with --real 30>] [--seed <number>]';
+const REPORT_EVERY_SEC = 300;
+
+const { values, positionals } = parseArgs({
+  options: {
+    real: { type: 'boolean', default: false },
+    clients: { type: 'string', default: '500' },
+    minutes: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+  },
+  allowPositionals: true,
+});
+const clients = Number(values.clients);
+const minutes = Number(values.minutes ?? (values.real ? 30 : 60));
+const seed = Number(values.seed);
+if (positionals.join() !== 'turn' || !(clients >= 1) || !(minutes > 0) || !Number.isSafeInteger(seed)) {
+  console.error(USAGE);
+  process.exit(2);
+}
+
+console.log(`${clients} clients, ${minutes} minutes of ${values.real ? 'real' : 'virtual'} time, seed ${seed}`);
+const startedAt = performance.now();
+const { tally, before, after, faults } = await soak({
+  clients,
+  seconds: Math.ceil(minutes * 60),
+  pace: values.real ? realPace() : virtualPace(),
+  seed,
+  onProgress: (second, { clients: come, echoes }, alive) => {
+    if (second % REPORT_EVERY_SEC !== 0) return;
+    const memory = mebibytes(process.memoryUsage().heapUsed);
+    console.log(`${second / 60} min: ${alive} clients, ${come} so far, ${echoes} echoes, heap ${memory}`);
+  },
+});
+const tookSec = Math.round((performance.now() - startedAt) / 1000);
+console.log(`${tally.clients} clients in ${tookSec} s, ${tally.vanished} of them vanished`);
+console.log(`${tally.requests} requests, ${tally.echoes} packets to the peer and back`);
+console.log(`before: ${describe(before)}`);
+console.log(`after:  ${describe(after)}`);
+for (const fault of faults) console.log(`FAILED ${fault}`);
+console.log(faults.length === 0 ? 'all flat, every relay port returned' : `${faults.length} faults`);
+process.exitCode = faults.length === 0 ? 0 : 1;
+
+function describe({ memoryBytes, descriptors, resources, metrics }: Footprint): string {
+  const counts = Object.entries({ ...resources, ...metrics }).map(([name, count]) => `${name} ${count}`);
+  return `memory ${mebibytes(memoryBytes)}, ${descriptors} open files and sockets, ${counts.join(', ')}`;
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { growth } from './footprint.ts';
+import { virtualPace } from './pace.ts';
+import { soak } from './soak.ts';
+
+test('forty clients that come and go for ten minutes leave nothing behind in the TURN server', async () => {
+  const { tally, faults } = await soak({ clients: 40, seconds: 600, pace: virtualPace(), seed: 1 });
+  expect(faults).toEqual([]);
+  expect(tally.clients).toBeGreaterThan(80);
+  expect(tally.vanished).toBeGreaterThan(10);
+  expect(tally.echoes).toBeGreaterThan(1000);
+});
+
+test('whatever has grown is named, and what has shrunk is not', () => {
+  const before = { memoryBytes: 1000, descriptors: 9, resources: { UDPWrap: 2, Timeout: 5 }, metrics: {} };
+  const after = {
+    memoryBytes: 1200,
+    descriptors: 10,
+    resources: { UDPWrap: 3, Timeout: 4, TCPSocketWrap: 1 },
+    metrics: { turn_allocations: 1 },
+  };
+  expect(growth(before, after, 100)).toEqual([
+    'memory: 1000 before, 1200 after',
+    'open files and sockets: 9 before, 10 after',
+    'UDPWrap: 2 before, 3 after',
+    'TCPSocketWrap: 0 before, 1 after',
+    'turn_allocations: 0 before, 1 after',
+  ]);
+  expect(growth(before, before, 100)).toEqual([]);
+});
