@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { familyOf, ipv6ToBytes, ipv6ToText } from './address.ts';
 import { ATTRIBUTE } from './attributes.ts';
 import { CLASS, METHOD, messageType, StunMessage } from './message.ts';
 import { longTermKey } from './password-algorithms.ts';
@@ -95,6 +96,7 @@ describe('StunMessage and StunWriter', () => {
   const transactionId = fc.uint8Array({ minLength: 12, maxLength: 12 });
   const method = fc.integer({ min: 0, max: 0xfff });
   const cls = fc.constantFrom(...Object.values(CLASS));
+  const integrity = fc.constantFrom('sha1' as const, 'sha256' as const);
 
   test('messageType and parse agree on all methods and classes', () => {
     fc.assert(
@@ -115,10 +117,10 @@ describe('StunMessage and StunWriter', () => {
       maxLength: 12,
     });
     fc.assert(
-      fc.property(transactionId, attributes, fc.uint8Array({ minLength: 1 }), (id, list, key) => {
+      fc.property(transactionId, attributes, fc.uint8Array({ minLength: 1 }), integrity, (id, list, key, kind) => {
         const writer = new StunWriter(METHOD.allocate, CLASS.request, id);
         for (const [type, value] of list) writer.bytes(type, value);
-        const message = parsed(writer.finish({ key, fingerprint: true }));
+        const message = parsed(writer.finish({ key, integrity: kind, fingerprint: true }));
         const read = message.attributes.slice(0, list.length);
         expect(read.map(({ type }) => type)).toEqual(list.map(([type]) => type));
         read.forEach(({ offset, length }, index) => {
@@ -126,7 +128,9 @@ describe('StunMessage and StunWriter', () => {
             0,
           );
         });
+        expect(message.integrity).toBe(kind);
         expect(message.integrityMatches(key)).toBe(true);
+        expect(message.integrityMatches(Buffer.concat([key, Buffer.of(1)]))).toBe(false);
       }),
     );
   });
@@ -153,13 +157,31 @@ describe('StunMessage and StunWriter', () => {
     );
   });
 
-  test('attributes behind MESSAGE-INTEGRITY are ignored', () => {
-    const sealed = new StunWriter(METHOD.refresh, CLASS.request, Buffer.alloc(12)).finish({ key: Buffer.from('k') });
+  test.each(['sha1', 'sha256'] as const)('attributes behind the integrity (%s) are ignored', (integrity) => {
+    const writer = new StunWriter(METHOD.refresh, CLASS.request, Buffer.alloc(12));
+    const sealed = writer.finish({ key: Buffer.from('k'), integrity });
     const forged = Buffer.concat([sealed, bytes('000d0004 00000000')]);
     forged.writeUInt16BE(forged.length - 20, 2);
     const message = parsed(forged);
     expect(message.integrityMatches(Buffer.from('k'))).toBe(true);
     expect(message.has(ATTRIBUTE.lifetime)).toBe(false);
+  });
+
+  test.each([0x0008, 0x001c])('an integrity attribute (type %i) of a wrong size refuses the message', (type) => {
+    const writer = new StunWriter(METHOD.refresh, CLASS.request, Buffer.alloc(12));
+    expect(StunMessage.parse(writer.bytes(type, Buffer.alloc(16)).finish())).toBeUndefined();
+  });
+
+  test('an address that is not masked survives the way, of either family', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), fc.nat(0xffff), (ip, port) => {
+        const writer = new StunWriter(METHOD.allocate, CLASS.error, Buffer.alloc(12));
+        const message = parsed(writer.plainAddress(ATTRIBUTE.alternateServer, ip, port).finish());
+        const bytes = ipv6ToBytes(ip);
+        const address = bytes === undefined ? ip : ipv6ToText(bytes);
+        expect(message.plainAddress(ATTRIBUTE.alternateServer)).toEqual({ family: familyOf(ip), address, port });
+      }),
+    );
   });
 
   test('unknownAttributes names each unknown comprehension-required type once', () => {
