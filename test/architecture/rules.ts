@@ -22,7 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'packages/client': ['@orama/protocol'],
   'packages/call-page': ['@orama/client'],
   'packages/testkit': ['@orama/protocol', '@orama/core', '@orama/sfu', '@orama/turn'],
-  'cmd/orama': ['@orama/protocol', '@orama/core', '@orama/controlplane', '@orama/call-page'],
+  'cmd/orama': ['@orama/protocol', '@orama/core', '@orama/turn', '@orama/controlplane', '@orama/call-page'],
   'cmd/controlplane': ['@orama/protocol', '@orama/core', '@orama/store', '@orama/controlplane'],
   'cmd/gateway': ['@orama/protocol', '@orama/core', '@orama/store', '@orama/gateway', '@orama/call-page'],
   'cmd/sfu': ['@orama/protocol', '@orama/core', '@orama/sfu'],

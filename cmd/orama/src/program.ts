@@ -12,6 +12,11 @@ import { namespaceListCommand } from './commands/namespace/list.ts';
 import { namespaceSetCommand } from './commands/namespace/set.ts';
 import { namespaceUsageCommand } from './commands/namespace/usage.ts';
 import { namespaceWebrtcStatusCommand } from './commands/namespace/webrtc-status.ts';
+import { turnCheckCommand } from './commands/turn/check.ts';
+import { turnDrainCommand } from './commands/turn/drain.ts';
+import { turnExplainPeerCommand } from './commands/turn/explain-peer.ts';
+import { turnResumeCommand } from './commands/turn/resume.ts';
+import { turnStatusCommand } from './commands/turn/status.ts';
 import { collectOption, examples } from './options.ts';
 
 /** The whole command line. Errors are thrown as CommanderError, never printed here. */
@@ -57,7 +62,19 @@ export function createProgram(version: string): Command {
   ])
     namespace.addCommand(command);
 
-  for (const command of [demoCommand(), dev, namespace]) program.addCommand(command);
+  const turn = new Command('turn').description(
+    'TURN servers: what they do, whether they work, taking them out of service',
+  );
+  for (const command of [
+    turnStatusCommand(),
+    turnCheckCommand(),
+    turnExplainPeerCommand(),
+    turnDrainCommand(),
+    turnResumeCommand(),
+  ])
+    turn.addCommand(command);
+
+  for (const command of [demoCommand(), dev, namespace, turn]) program.addCommand(command);
   configure(program);
   return program;
 }

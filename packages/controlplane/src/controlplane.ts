@@ -18,6 +18,7 @@ import type { ControlplaneConfig } from '@orama/protocol';
 import { type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import { createRoutes } from './api/routes.ts';
 import { ApiServer } from './api/server.ts';
+import { ControlplaneClient } from './client/controlplane-client.ts';
 import { ZoneFileWriter } from './dns/zone-file.ts';
 import type { NodeContext } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
@@ -25,6 +26,7 @@ import { Engine, type TaskRunner } from './reconcile/engine.ts';
 import { StoreWarnings } from './reconcile/store-warnings.ts';
 import { coldBoot } from './restore/cold-boot.ts';
 import { CrashBackoff } from './services/crash-backoff.ts';
+import { HeldUnits } from './services/held-units.ts';
 import { ProcessServices } from './services/processes.ts';
 import { CoreServiceTask } from './tasks/core-service.ts';
 import { DnsTask } from './tasks/dns.ts';
@@ -51,6 +53,7 @@ export class Controlplane implements Runnable {
   readonly #failpoints: Failpoints;
   readonly #secrets: SecretBox;
   readonly #warnings: StoreWarnings;
+  readonly #held = new HeldUnits();
   readonly #metrics = createMetrics('controlplane');
   readonly #abort = new AbortController();
   readonly #engine: Engine;
@@ -90,7 +93,16 @@ export class Controlplane implements Runnable {
       clusterKey,
       listen: [{ address: config.wireguardIp, port }, ...(config.api.loopback ? [{ address: '127.0.0.1', port }] : [])],
       health: healthHandler(this.#metrics, () => (this.#booted ? null : 'the node is being restored')),
-      routes: createRoutes({ context: () => this.#context(), version, onChange: () => this.#engine.wake() }),
+      routes: createRoutes({
+        context: () => this.#context(),
+        version,
+        onChange: () => this.#engine.wake(),
+        turn: {
+          held: this.#held,
+          peer: (wireguardIp) => new ControlplaneClient({ endpoints: [httpUrl(wireguardIp, port)], clusterKey }),
+          onRelease: () => this.#engine.wake('core:turn'),
+        },
+      }),
       clock: this.#clock,
       logger,
     });
@@ -126,7 +138,7 @@ export class Controlplane implements Runnable {
     const backoff = new CrashBackoff();
     const core = config.coreServices.map(
       (name) =>
-        new CoreServiceTask({ config, services, clock: this.#clock }, name, backoff, () =>
+        new CoreServiceTask({ config, services, clock: this.#clock }, name, backoff, this.#held, () =>
           this.#engine.wake('heartbeat', 'turn-tenants'),
         ),
     );
@@ -241,4 +253,8 @@ function withAbsolutePaths(config: ControlplaneConfig): ControlplaneConfig {
     store: { ...config.store, file: resolve(config.store.file) },
     dns: { ...config.dns, file: resolve(config.dns.file) },
   };
+}
+
+function httpUrl(address: string, port: number): string {
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

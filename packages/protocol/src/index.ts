@@ -17,3 +17,4 @@ export * from './rest/rooms.ts';
 export * from './rest/usage.ts';
 export * from './signalling/frames.ts';
 export * from './state-file.ts';
+export * from './stun-uri.ts';

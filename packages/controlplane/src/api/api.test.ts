@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';
 import { ControlplaneClient, DaemonUnreachableError } from '../client/controlplane-client.ts';
 import { callHttp } from '../http-call.ts';
+import { HeldUnits } from '../services/held-units.ts';
 import { createRoutes } from './routes.ts';
 import { ApiServer, CONTROLPLANE_KEY_INFO } from './server.ts';
 
@@ -14,18 +15,27 @@ const BASE = `http://${ADDRESS}:${PORT}`;
 
 let operations: TestOperations;
 let server: ApiServer;
+let held: HeldUnits;
 let changes: number;
+let releases: number;
 
 beforeEach(async () => {
   operations = new TestOperations();
   const context = await operations.connect();
   await operations.addNodes(context, 3);
   changes = 0;
+  releases = 0;
+  held = new HeldUnits();
   server = new ApiServer({
     clusterKey: KEY,
     listen: [{ address: ADDRESS, port: PORT }],
     health: ({ path }) => (path === '/healthz' ? { status: 200, body: { status: 'ok' } } : undefined),
-    routes: createRoutes({ context: () => context, version: '1.2.3', onChange: () => void changes++ }),
+    routes: createRoutes({
+      context: () => context,
+      version: '1.2.3',
+      onChange: () => void changes++,
+      turn: { held, peer: (address) => client([`http://${address}:${PORT}`]), onRelease: () => void releases++ },
+    }),
     clock: systemClock,
     logger: silentLogger,
   });

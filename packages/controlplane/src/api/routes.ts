@@ -1,4 +1,4 @@
-import { formatIssues, type InternalHandler, type InternalReply, OramaError } from '@orama/core';
+import { type InternalHandler, type InternalReply, issueTurnCredentials, OramaError } from '@orama/core';
 import {
   CONTROLPLANE_API_PREFIX,
   createNamespaceSchema,
@@ -7,13 +7,15 @@ import {
   turnSettingsChangeSchema,
 } from '@orama/protocol';
 import { reportUsage } from '@orama/store';
-import type { z } from 'zod';
 import type { OperationContext } from '../operations/context.ts';
 import { requireNamespace } from '../operations/context.ts';
 import { disableWebrtc } from '../operations/disable-webrtc.ts';
 import { enableWebrtc } from '../operations/enable-webrtc.ts';
 import { createNamespace, deleteNamespace } from '../operations/namespaces.ts';
 import { changeTurnSettings } from '../operations/turn-settings.ts';
+import { namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
+import { type Call, parseBody, type Route } from './route.ts';
+import { type TurnRouteOptions, turnRoutes } from './turn-routes.ts';
 import { toClusterStatus, toNamespace, toOperation } from './views.ts';
 import { webrtcStatusOf } from './webrtc-status.ts';
 
@@ -23,20 +25,12 @@ export interface RouteOptions {
   version: string;
   /** Called after a call that changed what is desired, so that this node begins at once. */
   onChange: () => void;
+  /** What the routes of TURN servers work with. */
+  turn: TurnRouteOptions;
 }
-
-interface Call {
-  context: OperationContext;
-  /** Segment of the path that the pattern captured. */
-  subject: string;
-  query: URLSearchParams;
-  body: string;
-}
-
-type Route = [method: string, pattern: RegExp, answer: (call: Call) => Promise<InternalReply>];
 
 /** The calls of protocol/internal/controlplane-api.ts, below their prefix. */
-export function createRoutes({ context, version, onChange }: RouteOptions): InternalHandler {
+export function createRoutes({ context, version, onChange, turn }: RouteOptions): InternalHandler {
   const changing = (answer: (call: Call) => Promise<InternalReply>) => async (call: Call) => {
     const reply = await answer(call);
     onChange();
@@ -56,38 +50,40 @@ export function createRoutes({ context, version, onChange }: RouteOptions): Inte
     [
       'DELETE',
       /^\/namespaces\/([^/]+)$/,
-      async ({ context, subject }) => {
-        await deleteNamespace(context, parseName(subject));
+      async ({ context, subjects }) => {
+        await deleteNamespace(context, nameOf(subjects));
         return { status: 204 };
       },
     ],
-    ['GET', /^\/namespaces\/([^/]+)\/webrtc$/, ({ context, subject }) => showWebrtc(context, parseName(subject))],
+    ['GET', /^\/namespaces\/([^/]+)\/webrtc$/, ({ context, subjects }) => showWebrtc(context, nameOf(subjects))],
     [
       'PATCH',
       /^\/namespaces\/([^/]+)\/webrtc$/,
-      changing(async ({ context, subject, body }) => ({
+      changing(async ({ context, subjects, body }) => ({
         status: 200,
-        body: await changeTurnSettings(context, parseName(subject), parseBody(turnSettingsChangeSchema, body)),
+        body: await changeTurnSettings(context, nameOf(subjects), parseBody(turnSettingsChangeSchema, body)),
       })),
     ],
     [
       'POST',
       /^\/namespaces\/([^/]+)\/webrtc\/enable$/,
-      changing(async ({ context, subject, body }) => ({
+      changing(async ({ context, subjects, body }) => ({
         status: 202,
-        body: await enableWebrtc(context, parseName(subject), parseBody(enableWebrtcSchema, body)),
+        body: await enableWebrtc(context, nameOf(subjects), parseBody(enableWebrtcSchema, body)),
       })),
     ],
     [
       'POST',
       /^\/namespaces\/([^/]+)\/webrtc\/disable$/,
-      changing(async ({ context, subject }) => ({
+      changing(async ({ context, subjects }) => ({
         status: 202,
-        body: await disableWebrtc(context, parseName(subject)),
+        body: await disableWebrtc(context, nameOf(subjects)),
       })),
     ],
     ['GET', /^\/namespaces\/([^/]+)\/usage$/, showUsage],
-    ['GET', /^\/operations\/([^/]+)$/, ({ context, subject }) => showOperation(context, subject)],
+    ['POST', /^\/namespaces\/([^/]+)\/webrtc\/credentials$/, issueCredentials],
+    ['GET', /^\/operations\/([^/]+)$/, ({ context, subjects }) => showOperation(context, subjects[0] ?? '')],
+    ...turnRoutes(turn),
   ];
 
   return async ({ method, path, query, body }) => {
@@ -100,7 +96,8 @@ export function createRoutes({ context, version, onChange }: RouteOptions): Inte
       throw new OramaError('METHOD_NOT_ALLOWED', `${path} does not take ${method}`);
     }
     const [, pattern, answer] = route;
-    return answer({ context: context(), subject: decodeSegment(pattern.exec(rest)?.[1] ?? ''), query, body });
+    const subjects = (pattern.exec(rest) ?? []).slice(1).map(decodeSegment);
+    return answer({ context: context(), subjects, query, body });
   };
 }
 
@@ -139,9 +136,31 @@ async function showWebrtc({ store, config, clock }: OperationContext, name: stri
   return { status: 200, body: status };
 }
 
-async function showUsage({ context: { store, clock }, subject, query }: Call): Promise<InternalReply> {
-  const { name } = await requireNamespace(store, parseName(subject));
+async function showUsage({ context: { store, clock }, subjects, query }: Call): Promise<InternalReply> {
+  const { name } = await requireNamespace(store, nameOf(subjects));
   return { status: 200, body: await reportUsage(store.usage, name, Object.fromEntries(query), clock.now()) };
+}
+
+/** TURN credentials of a namespace, for whoever holds the cluster key. */
+async function issueCredentials({ context, subjects }: Call): Promise<InternalReply> {
+  const { store, config, secrets, clock } = context;
+  const { name } = await requireNamespace(store, nameOf(subjects));
+  const settings = await store.webrtc.get(name);
+  const opened = settings?.state === 'enabled' ? openTurnSecrets(settings, secrets, clock.now()) : null;
+  if (!settings || !opened) {
+    throw new OramaError('WEBRTC_NOT_ENABLED', `there are no TURN credentials for "${name}"`, {
+      hint: `see what is missing: orama namespace webrtc-status --namespace ${name}`,
+    });
+  }
+  const turn = (await store.ports.listOf(name)).filter((row) => row.service === 'turn');
+  const credentials = issueTurnCredentials({
+    secret: opened[0],
+    namespace: name,
+    ttlSec: settings.turnCredentialTtlSec,
+    uris: namespaceTurnUris(config, name, turn, await store.nodes.list()),
+    nowMs: clock.now(),
+  });
+  return { status: 200, body: credentials };
 }
 
 async function showOperation({ store }: OperationContext, id: string): Promise<InternalReply> {
@@ -150,25 +169,13 @@ async function showOperation({ store }: OperationContext, id: string): Promise<I
   return { status: 200, body: toOperation(operation) };
 }
 
-function parseName(text: string): string {
+/** The namespace that a path names first. */
+function nameOf([text = '']: readonly string[]): string {
   const name = namespaceNameSchema.safeParse(text);
   if (name.success) return name.data;
   throw new OramaError('INVALID_REQUEST', `"${text.slice(0, 64)}" is no namespace name`, {
     hint: name.error.issues[0]?.message ?? '',
   });
-}
-
-/** Parses a JSON body; none counts as an empty object. Throws INVALID_REQUEST with every problem and its path. */
-function parseBody<S extends z.ZodType>(schema: S, body: string): z.output<S> {
-  let value: unknown;
-  try {
-    value = body === '' ? {} : JSON.parse(body);
-  } catch (thrown) {
-    throw new OramaError('INVALID_REQUEST', 'the body is not JSON', { cause: thrown });
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new OramaError('INVALID_REQUEST', `the body cannot be used:\n${formatIssues(parsed.error)}`);
 }
 
 function decodeSegment(text: string): string {

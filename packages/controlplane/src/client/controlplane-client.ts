@@ -17,13 +17,20 @@ import {
   type ErrorCode,
   errorBodySchema,
   type Namespace,
+  type NodeDrain,
+  type NodeTurn,
   namespaceListSchema,
+  nodeTurnSchema,
   type Operation,
   type OperationStarted,
   operationSchema,
   operationStartedSchema,
+  type TurnCredentials,
+  type TurnPeerVerdict,
   type TurnSettings,
   type TurnSettingsChanged,
+  turnCredentialsSchema,
+  turnPeerVerdictSchema,
   turnSettingsChangedSchema,
   type Usage,
   type UsageQuery,
@@ -117,6 +124,38 @@ export class ControlplaneClient {
     return this.#call('GET', `/namespaces/${encodeURIComponent(name)}/usage${search && `?${search}`}`, usageSchema);
   }
 
+  /** TURN credentials of the namespace, as its clients get them. Throws NAMESPACE_NOT_FOUND, WEBRTC_NOT_ENABLED. */
+  turnCredentials(name: string): Promise<TurnCredentials> {
+    return this.#call('POST', `${webrtcPath(name)}/credentials`, turnCredentialsSchema, {});
+  }
+
+  /** The TURN server of a node. Throws NOT_FOUND, or UNAVAILABLE when the node does not answer. */
+  nodeTurn(node: string): Promise<NodeTurn> {
+    return this.#call('GET', nodeTurnPath(node), nodeTurnSchema);
+  }
+
+  /** Begins to drain the TURN server of a node; throws as `nodeTurn`, and UNAVAILABLE when there is none to drain. */
+  drainTurn(node: string, drain: NodeDrain = {}): Promise<NodeTurn> {
+    return this.#call('POST', `${nodeTurnPath(node)}/drain`, nodeTurnSchema, drain);
+  }
+
+  /** Lets the TURN server of a node run again after a drain. */
+  resumeTurn(node: string): Promise<NodeTurn> {
+    return this.#call('POST', `${nodeTurnPath(node)}/resume`, nodeTurnSchema, {});
+  }
+
+  /** Which rule of a node's TURN server lets the namespace's clients reach a peer, or does not. */
+  explainPeer(node: string, namespace: string, ip: string, port?: number): Promise<TurnPeerVerdict> {
+    const tenant = `${nodeTurnPath(node)}/tenants/${encodeURIComponent(namespace)}`;
+    const search = port === undefined ? '' : `?port=${port}`;
+    return this.#call('GET', `${tenant}/peers/${encodeURIComponent(ip)}${search}`, turnPeerVerdictSchema);
+  }
+
+  /** Sends a call as it is; for a controlplane that hands it on. Throws when there is no answer. */
+  forward(method: string, path: string, body: string): Promise<HttpAnswer> {
+    return this.#send(method, CONTROLPLANE_API_PREFIX + path, body);
+  }
+
   /** Throws OPERATION_NOT_FOUND. */
   operation(id: string): Promise<Operation> {
     return this.#call('GET', `/operations/${encodeURIComponent(id)}`, operationSchema);
@@ -160,6 +199,10 @@ export class ControlplaneClient {
     }
     throw new DaemonUnreachableError(this.#endpoints, last);
   }
+}
+
+function nodeTurnPath(node: string): string {
+  return `/nodes/${encodeURIComponent(node)}/turn`;
 }
 
 function webrtcPath(name: string): string {

@@ -6,6 +6,7 @@ import { callHttp } from '../http-call.ts';
 import { localAddressOf, type NodeContext, nodePaths } from '../node-context.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
+import type { HeldUnits } from '../services/held-units.ts';
 import { GATEWAY_UNIT, TURN_UNIT } from '../services/service-manager.ts';
 import { planUnits } from '../services/unit-plan.ts';
 
@@ -38,6 +39,7 @@ export class CoreServiceTask implements Task<CoreAction> {
   readonly #services: NodeContext['services'];
   readonly #clock: NodeContext['clock'];
   readonly #backoff: CrashBackoff;
+  readonly #held: HeldUnits;
   readonly #onChange: () => void;
   readonly #ready = Promise.withResolvers<void>();
   #status: CoreServiceStatus;
@@ -47,6 +49,7 @@ export class CoreServiceTask implements Task<CoreAction> {
     context: Pick<NodeContext, 'config' | 'services' | 'clock'>,
     service: CoreName,
     backoff: CrashBackoff,
+    held: HeldUnits,
     onChange: () => void,
   ) {
     this.name = `core:${service}`;
@@ -54,6 +57,7 @@ export class CoreServiceTask implements Task<CoreAction> {
     this.#services = context.services;
     this.#clock = context.clock;
     this.#backoff = backoff;
+    this.#held = held;
     this.#core = coreService(service, context.config);
     this.#onChange = onChange;
     this.#status = { service, healthy: false, reason: 'not started yet' };
@@ -72,7 +76,8 @@ export class CoreServiceTask implements Task<CoreAction> {
   async plan(): Promise<CoreAction[]> {
     const observed = (await this.#services.list()).filter(({ unit }) => unit === this.#core.unit);
     const steps = planUnits([this.#core], observed, (unit) => this.#backoff.startableAtMs(unit), this.#clock.now());
-    return steps.map((step) => ({ kind: `core-${step.do}` as const, subject: step.unit, reason: step.reason }));
+    const due = this.#held.has(this.#core.unit) ? steps.filter((step) => step.do !== 'start') : steps;
+    return due.map((step) => ({ kind: `core-${step.do}` as const, subject: step.unit, reason: step.reason }));
   }
 
   async apply(action: CoreAction): Promise<void> {
@@ -109,6 +114,9 @@ export class CoreServiceTask implements Task<CoreAction> {
   }
 
   #whyAbsent(): string {
+    if (this.#held.has(this.#core.unit)) {
+      return `drained; it serves again with "orama ${this.#core.name} resume --node ${this.#config.node}"`;
+    }
     return this.#backoff.reason(this.#core.unit, this.#clock.now()) ?? 'not running';
   }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DEFAULT_TURN_CREDENTIAL_TTL_SEC } from '../limits.ts';
-import { namespaceNameSchema } from '../names.ts';
+import { ipSchema, namespaceNameSchema, nodeIdSchema, portSchema } from '../names.ts';
+import { turnDrainSchema, turnServerStatusSchema, turnTenantStatusSchema } from './turn-control.ts';
 
 /**
  * API of the controlplane, below `/v1/internal`, every request signed with the cluster key:
@@ -16,7 +17,13 @@ import { namespaceNameSchema } from '../names.ts';
  * | `GET /namespaces/<ns>/webrtc` | `webrtcStatusSchema` |
  * | `PATCH /namespaces/<ns>/webrtc` `turnSettingsChangeSchema` | `turnSettingsChangedSchema` |
  * | `GET /namespaces/<ns>/usage?from=&to=` | `usageSchema` |
+ * | `POST /namespaces/<ns>/webrtc/credentials` | `turnCredentialsSchema` |
+ * | `GET /nodes/<id>/turn` | `nodeTurnSchema` |
+ * | `POST /nodes/<id>/turn/drain` `nodeDrainSchema`, `POST /nodes/<id>/turn/resume` | `nodeTurnSchema` |
+ * | `GET /nodes/<id>/turn/tenants/<ns>/peers/<ip>?port=` | `turnPeerVerdictSchema` |
  * | `GET /operations/<id>` | `operationSchema` |
+ *
+ * What is asked about a node is handed to its own controlplane, as the same path without `/nodes/<id>`.
  */
 export const CONTROLPLANE_API_PREFIX = '/v1/internal';
 
@@ -174,3 +181,23 @@ export const clusterStatusSchema = z.object({
   nodes: z.array(nodeStatusSchema),
 });
 export type ClusterStatus = z.infer<typeof clusterStatusSchema>;
+
+/** The TURN server of a node. */
+export const nodeTurnSchema = z.object({
+  node: nodeIdSchema,
+  /** Drained and not to be started again until it is resumed. */
+  held: z.boolean(),
+  /** Null while no server runs. */
+  server: turnServerStatusSchema.nullable(),
+  tenants: z.array(turnTenantStatusSchema.omit({ digest: true })),
+});
+export type NodeTurn = z.infer<typeof nodeTurnSchema>;
+
+export const nodeDrainSchema = turnDrainSchema.extend({
+  /** Whether another server is started once the drained one has ended; otherwise it stays down until it is resumed. */
+  restart: z.boolean().default(false),
+});
+export type NodeDrain = z.input<typeof nodeDrainSchema>;
+
+/** A peer that a verdict is asked about. */
+export const turnPeerQuerySchema = z.strictObject({ ip: ipSchema, port: portSchema.optional() });

@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect, isIP } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { connect, isIP, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls, type PeerCertificate, TLSSocket } from 'node:tls';
+import { describeError } from '@orama/core';
 import { FrameReader } from '../stun/index.ts';
 
 export interface SocketOptions {
@@ -12,11 +13,29 @@ export interface SocketOptions {
   localAddress?: string;
   /** How to trust the server of a `tls` transport; the system's authorities and the server's address by default. */
   tls?: Pick<ConnectionOptions, 'ca' | 'rejectUnauthorized' | 'servername' | 'ALPNProtocols' | 'maxVersion'>;
+  /** How long a connection, with its handshake, may take to come about; as long as the system lets it by default. */
+  connectTimeoutMs?: number;
+}
+
+/** How a TLS connection came about. */
+export interface TlsFacts {
+  /** `TLSv1.3`. */
+  protocol: string;
+  cipher: string;
+  certificate: PeerCertificate;
+  /** Why the certificate is not to be trusted; null when it is. Not null only with `rejectUnauthorized: false`. */
+  distrust: string | null;
+  /** Milliseconds from the TCP connection to the end of the handshake. */
+  handshakeMs: number;
 }
 
 /** A connected way to one TURN server, whatever carries it. */
 export interface ClientSocket {
   readonly local: { address: string; port: number };
+  /** Milliseconds until there was a TCP connection; 0 for UDP, which has none. */
+  readonly connectMs: number;
+  /** Only of `tls`. */
+  readonly tls: TlsFacts | undefined;
   /** Resolves when the socket is gone, whoever ended it. */
   readonly closed: Promise<void>;
   send(bytes: Uint8Array): void;
@@ -45,6 +64,8 @@ async function openUdp(options: SocketOptions, onPacket: (packet: Buffer) => voi
   let open = true;
   return {
     local: { address: local.address, port: local.port },
+    connectMs: 0,
+    tls: undefined,
     closed,
     send: (bytes) => {
       if (open) socket.send(bytes, port, address);
@@ -72,7 +93,13 @@ async function openStream(options: SocketOptions, onPacket: (packet: Buffer) => 
     ? connectTls({ ...target, ALPNProtocols: ['stun.turn'], ...serverName, ...tls })
     : connect(target);
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  await once(socket, secure ? 'secureConnect' : 'connect');
+  const startedMs = performance.now();
+  let connectMs = 0;
+  socket.once('connect', () => {
+    connectMs = performance.now() - startedMs;
+  });
+  await opened(socket, secure ? 'secureConnect' : 'connect', options.connectTimeoutMs);
+  const handshakeMs = performance.now() - startedMs - connectMs;
   socket.on('error', () => undefined);
   const frames = new FrameReader(onPacket);
   socket.on('data', (chunk) => {
@@ -80,6 +107,8 @@ async function openStream(options: SocketOptions, onPacket: (packet: Buffer) => 
   });
   return {
     local: { address: socket.localAddress ?? '', port: socket.localPort ?? 0 },
+    connectMs,
+    tls: socket instanceof TLSSocket ? { ...factsOf(socket), handshakeMs } : undefined,
     closed,
     send: (bytes) => {
       if (!socket.destroyed) socket.write(bytes);
@@ -89,5 +118,26 @@ async function openStream(options: SocketOptions, onPacket: (packet: Buffer) => 
       socket.destroy();
       return closed;
     },
+  };
+}
+
+/** Waits for a socket to be open; destroys it when that takes too long. */
+async function opened(socket: Socket, event: string, timeoutMs: number | undefined): Promise<void> {
+  if (timeoutMs === undefined) return void (await once(socket, event));
+  const late = setTimeout(() => socket.destroy(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
+  try {
+    await once(socket, event);
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+function factsOf(socket: TLSSocket): Omit<TlsFacts, 'handshakeMs'> {
+  return {
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().name,
+    certificate: socket.getPeerCertificate(),
+    // A code or an error, whatever the types say; null when the certificate is trusted.
+    distrust: socket.authorized ? null : describeError(socket.authorizationError ?? 'not trusted'),
   };
 }

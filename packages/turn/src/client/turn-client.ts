@@ -7,6 +7,7 @@ import {
   CHANNEL_HEADER_BYTES,
   CLASS,
   channelDataLength,
+  ERROR_REASONS,
   encodeChannelData,
   familyOf,
   isChannelData,
@@ -21,7 +22,9 @@ import {
   TRANSPORT_UDP,
   type TransportAddress,
 } from '../stun/index.ts';
-import { type ClientSocket, openSocket, type SocketOptions } from './client-socket.ts';
+import { type ClientSocket, openSocket, type SocketOptions, type TlsFacts } from './client-socket.ts';
+
+export type { TlsFacts };
 
 /** Retransmissions over UDP: first after this, then doubling (RFC 8489 section 6.2.1). */
 const FIRST_RETRANSMISSION_MS = 250;
@@ -52,10 +55,11 @@ export class TurnError extends Error {
   /** The server that a draining one names (ALTERNATE-SERVER). */
   readonly alternate: TransportAddress | undefined;
 
-  constructor(method: string, code: number, alternate?: TransportAddress) {
-    super(`${method} was answered with ${code}`);
+  constructor(method: string, reply: StunMessage) {
+    const code = reply.errorCode ?? 0;
+    super(`${method} was answered with ${code} (${ERROR_REASONS[code] ?? 'unknown'})`);
     this.code = code;
-    this.alternate = alternate;
+    this.alternate = reply.plainAddress(ATTRIBUTE.alternateServer);
   }
 }
 
@@ -83,6 +87,8 @@ export interface AllocateResult {
   mapped: TransportAddress;
   lifetimeSec: number;
   reservationToken: Buffer | undefined;
+  /** What the server says it is. */
+  software: string | undefined;
 }
 
 /** Attributes added to a request before it is sealed. */
@@ -119,6 +125,16 @@ export class TurnClient {
     return this.#open.local;
   }
 
+  /** Milliseconds until there was a TCP connection; 0 for UDP. */
+  get connectMs(): number {
+    return this.#open.connectMs;
+  }
+
+  /** How the TLS connection came about; undefined where there is none. */
+  get tls(): TlsFacts | undefined {
+    return this.#open.tls;
+  }
+
   /** Resolves when the socket is gone, whoever ended it. */
   get disconnected(): Promise<void> {
     return this.#open.closed;
@@ -149,6 +165,7 @@ export class TurnClient {
       mapped: required(reply.address(ATTRIBUTE.xorMappedAddress), 'XOR-MAPPED-ADDRESS'),
       lifetimeSec: required(reply.uint32(ATTRIBUTE.lifetime), 'LIFETIME'),
       reservationToken: reply.bytes(ATTRIBUTE.reservationToken),
+      software: reply.text(ATTRIBUTE.software),
     };
   }
 
@@ -220,9 +237,7 @@ export class TurnClient {
     if (mayLearn && (reply.errorCode === 401 || reply.errorCode === 438) && this.#learn(reply)) {
       reply = await this.exchange(this.#build(method, fill, true));
     }
-    if (reply.cls === CLASS.error) {
-      throw new TurnError(methodName(method), reply.errorCode ?? 0, reply.plainAddress(ATTRIBUTE.alternateServer));
-    }
+    if (reply.cls === CLASS.error) throw new TurnError(methodName(method), reply);
     return reply;
   }
 

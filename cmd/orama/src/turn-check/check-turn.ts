@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import type { StunUri } from '@orama/protocol';
+import { type TlsFacts, TurnClient } from '@orama/turn/client';
+import { CheckFailure } from './failure.ts';
+import type { CheckResult, Ms } from './result.ts';
+
+export interface CheckOptions {
+  uri: string;
+  server: StunUri;
+  username?: string;
+  password?: string;
+  /** Goes on with a certificate that is not to be trusted. */
+  insecure: boolean;
+  /** Whether packets are relayed, or the check ends with the allocation. */
+  relay: boolean;
+  /** Packets to relay. */
+  packets: number;
+  /** How long each step may take. */
+  timeoutMs: number;
+  signal: AbortSignal;
+  /** Told what is being done. */
+  onStep: (step: string) => void;
+}
+
+/** Bytes of a relayed packet: those of a full one of video. */
+const PACKET_BYTES = 1_000;
+const CHANNEL = 0x4000;
+
+/**
+ * Goes a client's whole way with a server, measuring each step: name, connection, TLS, allocation, a channel to its own
+ * relayed address, packets through it. What it made it gives back. Throws a CheckFailure with what was measured so far.
+ */
+export async function checkTurn(options: CheckOptions): Promise<CheckResult> {
+  const { uri, server, timeoutMs, signal, onStep } = options;
+  const result: CheckResult = { uri, server };
+  const step = async <T>(name: CheckFailure['step'], work: () => Promise<T>): Promise<{ value: T; ms: Ms }> => {
+    signal.throwIfAborted();
+    onStep(name);
+    const startedMs = performance.now();
+    try {
+      return { value: await work(), ms: since(startedMs) };
+    } catch (thrown) {
+      throw new CheckFailure(name, result, thrown);
+    }
+  };
+
+  const resolved = await step('resolve', async () => (await lookup(server.host)).address);
+  result.resolve = { address: resolved.value, ms: resolved.ms };
+  const { value: client } = await step('connect', () =>
+    TurnClient.open({
+      transport: server.transport,
+      server: { address: resolved.value, port: server.port },
+      ...(options.username !== undefined && { username: options.username }),
+      ...(options.password !== undefined && { password: options.password }),
+      // The certificate is judged here, so that it can be shown when it is refused.
+      tls: { rejectUnauthorized: false, ...(isIP(server.host) === 0 && { servername: server.host }) },
+      connectTimeoutMs: timeoutMs,
+      timeoutMs,
+    }),
+  );
+  const stop = () => void client.close();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    if (server.transport !== 'udp') result.connect = { ms: round(client.connectMs) };
+    if (client.tls) {
+      result.tls = describeTls(client.tls);
+      await step('trust', async () => {
+        if (client.tls?.distrust != null && !options.insecure) throw new Error(client.tls.distrust);
+      });
+    }
+    if (!server.relays) {
+      const { value, ms } = await step('binding', () => client.binding());
+      result.binding = { mapped: endpoint(value), ms };
+      return result;
+    }
+    const { value, ms } = await step('allocate', () => client.allocate());
+    const { relayed, mapped, lifetimeSec, software = null } = value;
+    result.allocate = { relayed: endpoint(relayed), mapped: endpoint(mapped), lifetimeSec, software, ms };
+    try {
+      if (!options.relay) return result;
+      const bound = await step('bind', () => client.channelBind(CHANNEL, relayed.address, relayed.port));
+      result.bind = { ms: bound.ms };
+      result.relay = (await step('relay', () => relayPackets(client, options))).value;
+      if (result.relay.received === 0) throw new CheckFailure('relay', result, new Error('no packet came back'));
+      return result;
+    } finally {
+      await client.refresh(0).catch(() => undefined);
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await client.close();
+  }
+}
+
+/** Sends packets one after the other through the channel to oneself; each is waited for, and lost when it is late. */
+async function relayPackets(
+  client: TurnClient,
+  { packets, timeoutMs, signal }: CheckOptions,
+): Promise<NonNullable<CheckResult['relay']>> {
+  const roundTrips: number[] = [];
+  // A path that loses everything must not be waited for as often as there are packets.
+  const waitMs = Math.max(100, timeoutMs / packets);
+  for (let number = 0; number < packets; number += 1) {
+    signal.throwIfAborted();
+    const packet = randomBytes(PACKET_BYTES);
+    const startedMs = performance.now();
+    const returned = await new Promise<boolean>((resolve) => {
+      const done = (came: boolean) => {
+        clearTimeout(late);
+        off();
+        resolve(came);
+      };
+      const late = setTimeout(() => done(false), waitMs);
+      const off = client.onData(({ data }) => {
+        if (packet.equals(data)) done(true);
+      });
+      client.channelData(CHANNEL, packet);
+    });
+    if (returned) roundTrips.push(since(startedMs));
+  }
+  const sorted = roundTrips.sort((a, b) => a - b);
+  return {
+    sent: packets,
+    received: sorted.length,
+    bytes: PACKET_BYTES,
+    minMs: sorted[0] ?? 0,
+    medianMs: sorted[Math.floor(sorted.length / 2)] ?? 0,
+    maxMs: sorted.at(-1) ?? 0,
+  };
+}
+
+function describeTls(tls: TlsFacts): NonNullable<CheckResult['tls']> {
+  const { certificate, protocol, cipher, distrust, handshakeMs } = tls;
+  const nameOf = (names: object | undefined) =>
+    Object.entries(names ?? {})
+      .map(([key, value]) => `${key}=${value}`)
+      .join(', ');
+  return {
+    ms: round(handshakeMs),
+    protocol,
+    cipher,
+    certificate: {
+      subject: nameOf(certificate.subject),
+      issuer: nameOf(certificate.issuer),
+      names: certificate.subjectaltname?.split(', ') ?? [],
+      validTo: new Date(certificate.valid_to).toISOString(),
+      fingerprint256: certificate.fingerprint256,
+    },
+    distrust,
+  };
+}
+
+function endpoint({ address, port }: { address: string; port: number }): string {
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+const since = (startedMs: number) => round(performance.now() - startedMs);
+const round = (ms: number) => Math.round(ms * 1000) / 1000;

@@ -1,0 +1,118 @@
+import { type InternalReply, OramaError } from '@orama/core';
+import {
+  type NodeTurn,
+  namespaceNameSchema,
+  nodeDrainSchema,
+  nodeIdSchema,
+  turnPeerQuerySchema,
+  turnPeerVerdictSchema,
+  turnServerStatusSchema,
+  turnTenantListSchema,
+} from '@orama/protocol';
+import { z } from 'zod';
+import type { ControlplaneClient } from '../client/controlplane-client.ts';
+import type { OperationContext } from '../operations/context.ts';
+import type { HeldUnits } from '../services/held-units.ts';
+import { TURN_UNIT } from '../services/service-manager.ts';
+import { callTurn, TurnDownError } from '../turn-control.ts';
+import { type Call, parseBody, parseInput, type Route } from './route.ts';
+
+export interface TurnRouteOptions {
+  held: HeldUnits;
+  /** A client of the controlplane that listens at a WireGuard address. */
+  peer: (wireguardIp: string) => ControlplaneClient;
+  /** Called when the TURN server may be started again. */
+  onRelease: () => void;
+}
+
+/** The TURN server of this node, below `/turn`, and that of any node, below `/nodes/<id>/turn`. */
+export function turnRoutes({ held, peer, onRelease }: TurnRouteOptions): Route[] {
+  return [
+    ['GET', /^\/turn$/, async ({ context }) => ({ status: 200, body: await turnOf(context, held) })],
+    [
+      'POST',
+      /^\/turn\/drain$/,
+      async ({ context, body }) => {
+        await drain(context, held, body);
+        return { status: 202, body: await turnOf(context, held) };
+      },
+    ],
+    [
+      'POST',
+      /^\/turn\/resume$/,
+      async ({ context }) => {
+        held.release(TURN_UNIT);
+        onRelease();
+        return { status: 200, body: await turnOf(context, held) };
+      },
+    ],
+    ['GET', /^\/turn\/tenants\/([^/]+)\/peers\/([^/]+)$/, explainPeer],
+    ...(['GET', 'POST'] as const).map(
+      (method): Route => [method, /^\/nodes\/([^/]+)(\/turn(?:\/.*)?)$/, (call) => forward(call, method, peer)],
+    ),
+  ];
+}
+
+/** Hands a call to the controlplane of the node that it is about. Throws NOT_FOUND, UNAVAILABLE. */
+async function forward(
+  { context, subjects, query, body }: Call,
+  method: string,
+  peer: TurnRouteOptions['peer'],
+): Promise<InternalReply> {
+  const [given = '', rest = ''] = subjects;
+  const id = parseInput(nodeIdSchema, given, 'the node id');
+  const nodes = await context.store.nodes.list();
+  const node = nodes.find((one) => one.id === id);
+  if (!node) {
+    throw new OramaError('NOT_FOUND', `there is no node "${id}"`, {
+      hint: `the nodes are ${nodes.map((one) => one.id).join(', ')}`,
+    });
+  }
+  const search = query.toString();
+  const answer = await peer(node.wireguardIp).forward(method, `${rest}${search && `?${search}`}`, body);
+  return { status: answer.status, body: answer.body === '' ? undefined : JSON.parse(answer.body) };
+}
+
+async function turnOf({ config }: OperationContext, held: HeldUnits): Promise<NodeTurn> {
+  const base = { node: config.node, held: held.has(TURN_UNIT) };
+  try {
+    const server = await callTurn(config, turnServerStatusSchema, 'GET', '/status');
+    const { tenants } = await callTurn(config, turnTenantListSchema, 'GET', '/tenants');
+    return {
+      ...base,
+      server,
+      tenants: tenants.map(({ namespace, generation, allocations }) => ({ namespace, generation, allocations })),
+    };
+  } catch (thrown) {
+    if (thrown instanceof TurnDownError) return { ...base, server: null, tenants: [] };
+    throw thrown;
+  }
+}
+
+/** Begins a drain. A server that is to stay down afterwards is held before it can end. */
+async function drain({ config }: OperationContext, held: HeldUnits, text: string): Promise<void> {
+  const { restart, ...request } = parseBody(nodeDrainSchema, text);
+  const wasHeld = held.has(TURN_UNIT);
+  if (restart) held.release(TURN_UNIT);
+  else held.hold(TURN_UNIT);
+  try {
+    await callTurn(config, z.unknown(), 'POST', '/drain', request);
+  } catch (thrown) {
+    // Held, and gone already: that is what was asked for.
+    if (thrown instanceof TurnDownError && !restart && wasHeld) return;
+    if (!wasHeld) held.release(TURN_UNIT);
+    throw thrown;
+  }
+}
+
+async function explainPeer({ context, subjects, query }: Call): Promise<InternalReply> {
+  const [namespace, ip] = subjects;
+  const asked = parseInput(
+    turnPeerQuerySchema.extend({ namespace: namespaceNameSchema }),
+    { namespace, ip, ...(query.has('port') && { port: Number(query.get('port')) }) },
+    'the question',
+  );
+  const search = asked.port === undefined ? '' : `?port=${asked.port}`;
+  const path = `/tenants/${asked.namespace}/peers/${encodeURIComponent(asked.ip)}${search}`;
+  return { status: 200, body: await callTurn(context.config, turnPeerVerdictSchema, 'GET', path) };
+}
