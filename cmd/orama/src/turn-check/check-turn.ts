@@ -20,8 +20,6 @@ export interface CheckOptions {
   /** How long each step may take. */
   timeoutMs: number;
   signal: AbortSignal;
-  /** Told what is being done. */
-  onStep: (step: string) => void;
 }
 
 /** Bytes of a relayed packet: those of a full one of video. */
@@ -33,11 +31,10 @@ const CHANNEL = 0x4000;
  * relayed address, packets through it. What it made it gives back. Throws a CheckFailure with what was measured so far.
  */
 export async function checkTurn(options: CheckOptions): Promise<CheckResult> {
-  const { uri, server, timeoutMs, signal, onStep } = options;
+  const { uri, server, timeoutMs, signal } = options;
   const result: CheckResult = { uri, server };
   const step = async <T>(name: CheckFailure['step'], work: () => Promise<T>): Promise<{ value: T; ms: Ms }> => {
     signal.throwIfAborted();
-    onStep(name);
     const startedMs = performance.now();
     try {
       return { value: await work(), ms: since(startedMs) };
@@ -67,7 +64,7 @@ export async function checkTurn(options: CheckOptions): Promise<CheckResult> {
     if (client.tls) {
       result.tls = describeTls(client.tls);
       await step('trust', async () => {
-        if (client.tls?.distrust != null && !options.insecure) throw new Error(client.tls.distrust);
+        if (client.tls?.distrust != null && !options.insecure) throw new Error(result.tls?.distrust ?? '');
       });
     }
     if (!server.relays) {
@@ -148,9 +145,20 @@ function describeTls(tls: TlsFacts): NonNullable<CheckResult['tls']> {
       validTo: new Date(certificate.valid_to).toISOString(),
       fingerprint256: certificate.fingerprint256,
     },
-    distrust,
+    distrust: distrust === null ? null : (DISTRUST[distrust] ?? distrust),
   };
 }
+
+/** What OpenSSL and Node have against a certificate, in words. */
+const DISTRUST: Record<string, string> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'an unknown authority issued it',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'an unknown authority issued it, or the server leaves out its chain',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'an unknown authority issued it, or the server leaves out its chain',
+  CERT_HAS_EXPIRED: 'it has expired',
+  CERT_NOT_YET_VALID: 'it is not valid yet',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'it was made for other names',
+};
 
 function endpoint({ address, port }: { address: string; port: number }): string {
   return `${address.includes(':') ? `[${address}]` : address}:${port}`;

@@ -4,7 +4,7 @@ import type { StunUri } from '@orama/protocol';
 export type Ms = number;
 
 /** The certificate that a server showed. */
-export interface ShownCertificate {
+interface ShownCertificate {
   subject: string;
   issuer: string;
   names: string[];

@@ -8,8 +8,8 @@ export interface TurnOptions {
   peerPolicy?: TurnSettings['peerPolicy'];
   maxAllocations?: number;
   maxAllocationsPerUsername?: number;
-  bytesPerSec?: number | null;
-  allocationBytesPerSec?: number | null;
+  bytesPerSec?: number | 'none';
+  allocationBytesPerSec?: number | 'none';
 }
 
 /** Adds what a namespace may ask of its TURN servers, for enable and set. */
@@ -31,7 +31,8 @@ export function addTurnOptions(command: Command): Command {
 export function givenTurnSettings(options: TurnOptions): Partial<TurnSettings> {
   const { peerPolicy, maxAllocations, maxAllocationsPerUsername, bytesPerSec, allocationBytesPerSec } = options;
   const all = { peerPolicy, maxAllocations, maxAllocationsPerUsername, bytesPerSec, allocationBytesPerSec };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+  const given = Object.entries(all).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([name, value]) => [name, value === 'none' ? null : value]));
 }
 
 /** Settings as people read them. */
@@ -51,8 +52,9 @@ export function turnSettingsFields(settings: TurnSettings): [name: string, value
 
 const wholeBytes = integerOption(TURN_BYTES_PER_SEC_MIN, 1_000_000_000_000);
 
-function bytesOption(text: string): number | null {
-  if (text === 'none') return null;
+// Commander takes null for no value at all.
+function bytesOption(text: string): number | 'none' {
+  if (text === 'none') return text;
   try {
     return wholeBytes(text);
   } catch (thrown) {

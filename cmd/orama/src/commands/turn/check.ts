@@ -49,11 +49,12 @@ export function turnCheckCommand(): Command {
 
 async function check(context: Context, uri: string | undefined, options: CheckCommandOptions): Promise<void> {
   const plan = await planOf(context, uri, options);
-  const progress = context.output.progress('checking');
+  const progress = context.output.progress('checking TURN');
   const checks: (CheckResult | CheckFailure)[] = [];
   try {
     await withInterrupt(async (signal) => {
       for (const each of plan.uris) {
+        progress.update(`checking ${each.uri}`);
         checks.push(
           await checkTurn({
             uri: each.uri,
@@ -64,7 +65,6 @@ async function check(context: Context, uri: string | undefined, options: CheckCo
             packets: options.packets,
             timeoutMs: options.timeout * 1000,
             signal,
-            onStep: (step) => progress.update(`${each.uri}: ${step}`),
           }).catch((thrown: unknown) => {
             if (thrown instanceof CheckFailure && !signal.aborted) return thrown;
             throw signal.aborted ? signal.reason : thrown;
