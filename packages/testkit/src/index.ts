@@ -18,6 +18,7 @@ export * from './peer/synthetic-peer.ts';
 export * from './peer/turn-bridge.ts';
 export * from './rtp/numbered.ts';
 export * from './system/metrics.ts';
+export * from './system/certificate-authority.ts';
 export * from './system/processes.ts';
 export * from './system/slow-udp.ts';
 export * from './system/sockets.ts';

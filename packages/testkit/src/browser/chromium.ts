@@ -1,9 +1,11 @@
-import { rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
-import type { BrowserDriver, BrowserPage } from './driver.ts';
+import type { BrowserDriver, BrowserPage, LaunchOptions } from './driver.ts';
 import { writeFakeCamera } from './fake-camera.ts';
 import { KEEP_CONNECTIONS } from './observer.ts';
+import { trustAuthority } from './trust.ts';
 
 const EXECUTABLE = '/usr/bin/chromium';
 
@@ -20,10 +22,19 @@ const ARGUMENTS = [
 ];
 
 /** Starts headless Chromium with fake devices; every page is a user of its own. */
-export async function launchChromium(): Promise<BrowserDriver> {
+export async function launchChromium({ authority, hosts = {} }: LaunchOptions = {}): Promise<BrowserDriver> {
   const camera = writeFakeCamera();
-  const args = [...ARGUMENTS, `--use-file-for-fake-video-capture=${camera}`];
-  const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args });
+  const home = mkdtempSync(join(tmpdir(), 'orama-chromium-'));
+  if (authority !== undefined) await trustAuthority(join(home, '.pki', 'nssdb'), authority);
+  const rules = Object.entries(hosts).map(([name, address]) => `MAP ${name} ${address}`);
+  const args = [
+    ...ARGUMENTS,
+    `--use-file-for-fake-video-capture=${camera}`,
+    ...(rules.length === 0 ? [] : [`--host-resolver-rules=${rules.join(',')}`]),
+  ];
+  // A home of its own: Chromium looks there for authorities.
+  const env = { HOME: home, PATH: '/usr/local/bin:/usr/bin:/bin' };
+  const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args, env });
   return {
     version: browser.version(),
     async newPage(): Promise<BrowserPage> {
@@ -48,7 +59,7 @@ export async function launchChromium(): Promise<BrowserDriver> {
     },
     async close() {
       await browser.close();
-      rmSync(dirname(camera), { recursive: true, force: true });
+      for (const folder of [dirname(camera), home]) rmSync(folder, { recursive: true, force: true });
     },
   };
 }

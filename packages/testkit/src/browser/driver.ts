@@ -15,3 +15,11 @@ export interface BrowserDriver {
   newPage(): Promise<BrowserPage>;
   close(): Promise<void>;
 }
+
+/** What a browser is told before it starts. */
+export interface LaunchOptions {
+  /** Certificate (PEM) of an authority to trust besides those it comes with. */
+  authority?: string;
+  /** Addresses of host names, in place of DNS. Firefox takes one address for all of them. */
+  hosts?: Record<string, string>;
+}

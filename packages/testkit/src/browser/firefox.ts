@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import puppeteer from 'puppeteer-core';
-import type { BrowserDriver, BrowserPage } from './driver.ts';
+import type { BrowserDriver, BrowserPage, LaunchOptions } from './driver.ts';
 import { KEEP_CONNECTIONS } from './observer.ts';
+import { trustAuthority } from './trust.ts';
 
 const EXECUTABLE = '/usr/bin/firefox-esr';
 
@@ -17,12 +21,19 @@ const PREFERENCES = {
 };
 
 /** Starts headless Firefox with fake devices, driven by WebDriver BiDi. */
-export async function launchFirefox(): Promise<BrowserDriver> {
+export async function launchFirefox({ authority, hosts = {} }: LaunchOptions = {}): Promise<BrowserDriver> {
+  const profile = mkdtempSync(join(tmpdir(), 'orama-firefox-'));
+  if (authority !== undefined) await trustAuthority(profile, authority);
+  const [address] = Object.values(hosts);
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath: EXECUTABLE,
     headless: true,
-    extraPrefsFirefox: PREFERENCES,
+    userDataDir: profile,
+    extraPrefsFirefox: {
+      ...PREFERENCES,
+      ...(address === undefined ? {} : { 'network.dns.forceResolve': address }),
+    },
   });
   return {
     version: await browser.version(),
@@ -42,6 +53,9 @@ export async function launchFirefox(): Promise<BrowserDriver> {
         close: () => page.close(),
       };
     },
-    close: () => browser.close(),
+    async close() {
+      await browser.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
   };
 }
