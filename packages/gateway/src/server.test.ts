@@ -26,6 +26,7 @@ describe('the public server', () => {
     expect(credentials.uris).toEqual([
       `turn:turn.ns-demo.${BASE_DOMAIN}:3478?transport=udp`,
       `turn:turn.ns-demo.${BASE_DOMAIN}:3478?transport=tcp`,
+      `turns:turn.ns-demo.${BASE_DOMAIN}:5349`,
     ]);
     expect(credentials.ttl).toBe(600);
     const expirySec = Number(credentials.username.split(':')[0]);

@@ -1,4 +1,4 @@
-import { turnUrisOf } from '@orama/protocol';
+import { type TurnServerAddress, turnUrisOf } from '@orama/protocol';
 import type {
   NodesRepository,
   PortAllocationsRepository,
@@ -45,7 +45,7 @@ export class TurnUris {
     });
   }
 
-  async #servers(namespace: string, rows: TurnAllocationRow[]): Promise<{ publicIp: string; port: number }[]> {
+  async #servers(namespace: string, rows: TurnAllocationRow[]): Promise<TurnServerAddress[]> {
     const [nodes, reports] = await Promise.all([this.#nodes.list(), this.#reports.listOf(namespace)]);
     const healthy = new Set(
       reports.filter((report) => report.service === 'turn' && report.healthy).map((report) => report.nodeId),
@@ -55,7 +55,7 @@ export class TurnUris {
         const node = nodes.find((candidate) => candidate.id === row.nodeId && candidate.state !== 'gone');
         if (!node) return [];
         const rank = (healthy.has(row.nodeId) ? 0 : 1) + this.#random();
-        return [{ publicIp: node.publicIp, port: row.listenPort, rank }];
+        return [{ publicIp: node.publicIp, port: row.listenPort, tlsPort: row.tlsPort, rank }];
       })
       .sort((a, b) => a.rank - b.rank);
   }

@@ -38,26 +38,34 @@ export function turnUri(host: string, port: number, transport: TurnTransport): s
   return transport === 'tls' ? `turns:${authority}` : `turn:${authority}?transport=${transport}`;
 }
 
-/** Transports the TURN server listens on, in the order clients should try them. */
-const TURN_TRANSPORTS: readonly TurnTransport[] = ['udp', 'tcp'];
+/** Where one TURN server of a namespace listens. */
+export interface TurnServerAddress {
+  publicIp: string;
+  /** UDP and TCP. */
+  port: number;
+  tlsPort: number;
+}
 
 /**
- * The TURN URIs of a namespace, in the order to try: its TURN name, or with `addresses` the public address of each of
- * its servers (where no DNS reaches the clients). Only listeners that exist are named.
+ * The TURN URIs of a namespace, in the order to try: UDP, TCP, TLS. They carry its TURN name, or with `addresses` the
+ * public address of each of its servers (where no DNS reaches the clients). Only what a browser can use is named: no
+ * authority vouches for such addresses, so there is no `turns:` with them.
  * @param options.servers one per TURN node of the namespace; none gives no URIs
  */
 export function turnUrisOf(options: {
   advertise: 'names' | 'addresses';
   namespace: string;
   baseDomain: string;
-  servers: readonly { publicIp: string; port: number }[];
+  servers: readonly TurnServerAddress[];
 }): string[] {
   const { advertise, servers } = options;
+  if (advertise === 'addresses') {
+    return (['udp', 'tcp'] as const).flatMap((transport) =>
+      servers.map(({ publicIp, port }) => turnUri(publicIp, port, transport)),
+    );
+  }
   const first = servers[0];
   if (!first) return [];
-  const hosts =
-    advertise === 'names'
-      ? [{ host: turnDomain(options.namespace, options.baseDomain), port: first.port }]
-      : servers.map((server) => ({ host: server.publicIp, port: server.port }));
-  return TURN_TRANSPORTS.flatMap((transport) => hosts.map(({ host, port }) => turnUri(host, port, transport)));
+  const host = turnDomain(options.namespace, options.baseDomain);
+  return [turnUri(host, first.port, 'udp'), turnUri(host, first.port, 'tcp'), turnUri(host, first.tlsPort, 'tls')];
 }

@@ -55,7 +55,7 @@ export function namespaceTurnUris(
     baseDomain: config.baseDomain,
     servers: turn.flatMap((row) => {
       const node = nodes.find(({ id }) => id === row.nodeId);
-      return node ? [{ publicIp: node.publicIp, port: row.listenPort }] : [];
+      return node ? [{ publicIp: node.publicIp, port: row.listenPort, tlsPort: row.tlsPort }] : [];
     }),
   });
 }

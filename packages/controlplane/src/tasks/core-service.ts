@@ -162,7 +162,7 @@ export function turnConfig(config: NodeContext['config']): TurnConfig {
     node: config.node,
     listen,
     port: turn.port,
-    tls: { port: turn.tlsPort },
+    tls: { port: turn.tlsPort, certFile: turn.certFile, keyFile: turn.keyFile },
     external: turn.external,
     workers: turn.workers,
     realm: config.baseDomain,

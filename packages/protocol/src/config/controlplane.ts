@@ -42,6 +42,9 @@ export const controlplaneConfigSchema = z.strictObject({
     .strictObject({
       port: portSchema.default(3478),
       tlsPort: portSchema.default(5349),
+      /** PEM files of the certificate for TURN names that none was handed over for; read again when they change. */
+      certFile: z.string().min(1).optional(),
+      keyFile: z.string().min(1).optional(),
       /** Threads that share the ports; `auto` takes one for each processor. */
       workers: z.union([z.literal('auto'), z.int().min(1).max(64)]).default('auto'),
       /** Public address by local address, where the node sits behind 1:1 NAT; TURN listens on the local ones. */
@@ -57,6 +60,9 @@ export const controlplaneConfigSchema = z.strictObject({
       advertise: z.enum(['names', 'addresses']).default('names'),
       defaultLifetimeSec: z.int().positive().default(600),
       nonceLifetimeSec: z.int().positive().default(3600),
+    })
+    .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+      error: 'certFile and keyFile go together',
     })
     .prefault({}),
   ports: z
