@@ -65,7 +65,8 @@ describe('TurnService', () => {
     expect(metrics).toContain('turn_allocations{svc="turn"} 1');
     expect(metrics).toContain('turn_relay_ports_bound{svc="turn"} 1');
     expect(metrics).toContain('turn_replies_total{method="Allocate",code="200",svc="turn"} 1');
-    for (const secret of ['demo', CLIENT_IP, SFU_IP]) expect(metrics).not.toContain(secret);
+    expect(metrics).toContain('turn_tenant_allocations{ns="demo",svc="turn"} 1');
+    for (const personal of [':demo', CLIENT_IP, SFU_IP]) expect(metrics).not.toContain(personal);
   });
 
   test('stop refuses new allocations, keeps those that live, and ends when the last one has', async () => {
@@ -95,7 +96,7 @@ describe('TurnService', () => {
     clock.advance(30_000);
     await stopped;
     await client.disconnected;
-    expect(turn.service.server.counters.relayPortsBound).toBe(0);
+    expect(turn.server.counters.relayPortsBound).toBe(0);
   });
 
   test('start fails when the port is taken', async () => {

@@ -1,3 +1,4 @@
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import {
   type Clock,
@@ -11,61 +12,56 @@ import {
   systemClock,
   type Timer,
 } from '@orama/core';
-import type { TurnConfig } from '@orama/protocol';
+import type { TurnConfig, TurnServerStatus, TurnUsage } from '@orama/protocol';
+import type { Ledger } from './allocation/ledger.ts';
 import { CertificateStore } from './certificates/certificate-store.ts';
-import { SecureContexts } from './certificates/secure-contexts.ts';
 import { ControlSocket } from './control/control-socket.ts';
-import type { Listener } from './listener/client-transport.ts';
-import { ConnectionLimits } from './listener/connection-limits.ts';
-import { SourceLimits } from './listener/source-limits.ts';
-import { StreamListener } from './listener/stream.ts';
-import { UdpListener } from './listener/udp.ts';
-import { registerTurnMetrics } from './metrics.ts';
-import { DropCounters } from './relay/relay.ts';
-import { UdpRelay } from './relay/udp-relay.ts';
+import { Drain } from './drain.ts';
+import { sourceLimitMemory } from './listener/source-limits.ts';
+import { type NodeReport, registerTurnMetrics } from './metrics.ts';
 import { checkServerAddresses, interfaceAddresses } from './server/node-addresses.ts';
-import { TurnServer } from './server/turn-server.ts';
-import { TenantRegistry } from './tenant/registry.ts';
+import { TenantDirectory } from './tenant/directory.ts';
+import { TurnWorker } from './workers/turn-worker.ts';
+import type { WorkerHandle } from './workers/worker-handle.ts';
+import type { WorkerReport } from './workers/worker-report.ts';
 
 const SWEEP_MS = 1_000;
 
-/** A node's TURN server as a process runs it: listeners, tenants, control socket, health and metrics. */
+/** A node's TURN server as a process runs it: workers, tenants, certificates, control socket, health and metrics. */
 export class TurnService implements Runnable {
-  readonly tenants: TenantRegistry;
-  readonly server: TurnServer;
-  readonly drops = new DropCounters();
+  readonly tenants: TenantDirectory;
+  readonly workers: readonly WorkerHandle[];
+  readonly #boot = randomUUID();
   readonly #config: TurnConfig;
   readonly #logger: Logger;
   readonly #clock: Clock;
-  readonly #listeners: Listener[] = [];
+  readonly #drain: Drain;
   /** None where TLS is off. */
   readonly #certificates: CertificateStore | undefined;
   readonly #control: ControlSocket;
   readonly #internal: Server;
+  readonly #ended = Promise.withResolvers<void>();
   #sweeper: Timer | undefined;
   #listening = false;
+  #closing: Promise<void> | undefined;
+  /** What metrics are written from; taken anew at each scrape. */
+  #report: NodeReport = { workers: [], usage: [] };
 
   constructor(config: TurnConfig, logger: Logger, clock: Clock = systemClock) {
     this.#config = config;
     this.#logger = logger;
     this.#clock = clock;
-    this.tenants = new TenantRegistry([...config.listen, ...config.ownAddresses], logger, config.external);
-    const sourceLimits = new SourceLimits(config.unauthenticatedRate);
-    this.server = new TurnServer({
-      realm: config.realm,
-      clock,
-      logger,
-      tenants: this.tenants,
-      relay: new UdpRelay(this.drops, clock),
+    this.workers = this.#makeWorkers();
+    this.#drain = new Drain({ clock, logger, left: () => this.tenants.allocationCount });
+    this.tenants = new TenantDirectory({
+      workers: this.workers,
+      ownAddresses: [...config.listen, ...config.ownAddresses],
       external: config.external,
-      drops: this.drops,
-      sourceLimits,
-      defaultLifetimeSec: config.defaultLifetimeSec,
-      maxLifetimeSec: config.maxLifetimeSec,
-      nonceLifetimeSec: config.nonceLifetimeSec,
+      nowMs: () => clock.monotonic(),
+      onAllocationEnded: () => this.#drain.check(),
+      logger,
     });
 
-    const contexts = new SecureContexts();
     const { tls } = config;
     if (tls !== false) {
       const { certFile, keyFile } = tls;
@@ -75,50 +71,48 @@ export class TurnService implements Runnable {
         tenantNames: () => this.tenants.domains(),
         clock,
         logger,
-        onChange: (served) => contexts.serve(served),
+        onChange: (served) => {
+          for (const worker of this.workers) worker.serve(served);
+        },
       });
     }
-
-    const streams: StreamListener[] = [];
-    const connections = new ConnectionLimits(config.maxTcpConnections, config.maxTcpConnectionsPerSource);
-    for (const address of config.listen) {
-      const common = { address, port: config.port, handler: this.server, drops: this.drops };
-      const options = { ...common, clock, logger, connections };
-      streams.push(new StreamListener(options));
-      if (tls !== false) {
-        streams.push(new StreamListener({ ...options, port: tls.port, tls: { contexts, sourceLimits } }));
-      }
-      this.#listeners.push(new UdpListener(common));
-    }
-    this.#listeners.push(...streams);
     this.#control = new ControlSocket({
       path: config.controlSocket,
       tenants: this.tenants,
+      node: this,
       certificates: this.#certificates,
       logger,
     });
 
     const registry = createMetrics('turn');
     registerTurnMetrics(registry, {
-      server: this.server,
       tenants: this.tenants,
-      drops: this.drops,
-      streams,
       certificates: this.#certificates,
+      clock,
+      draining: () => this.#drain.begun,
+      report: () => this.#report,
     });
-    this.#internal = createInternalServer(
-      healthHandler(
-        registry,
-        () => this.#notReady(),
-        () => ({
-          status: 'ok',
-          tenants: this.tenants.size,
-          allocations: this.server.allocationCount,
-          draining: this.server.draining,
-        }),
-      ),
-      logger,
+    const health = healthHandler(
+      registry,
+      () => this.#notReady(),
+      () => ({
+        status: 'ok',
+        tenants: this.tenants.size,
+        allocations: this.tenants.allocationCount,
+        draining: this.#drain.begun,
+      }),
     );
+    this.#internal = createInternalServer(async (request) => {
+      if (request.path === '/metrics') {
+        this.#report = { workers: await this.reports(), usage: this.tenants.usage() };
+      }
+      return health(request);
+    }, logger);
+  }
+
+  /** Resolves when a drain that the control socket asked for is over and everything is closed. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   /** Opens every listener; closes again what it opened when one of them fails. */
@@ -132,48 +126,96 @@ export class TurnService implements Runnable {
     }
   }
 
+  /** Drains: no new allocation, waits for the last one to end or for the deadline, then closes everything. */
+  async stop(): Promise<void> {
+    await this.#drainAndClose(this.#config.drainTimeoutMs);
+  }
+
+  /** Begins a drain whose end is told by `ended`. */
+  drain(deadlineMs = this.#config.drainTimeoutMs): void {
+    this.#drainAndClose(deadlineMs).then(this.#ended.resolve, this.#ended.reject);
+  }
+
+  /** State of the whole node. */
+  async status(): Promise<TurnServerStatus> {
+    const reports = await this.reports();
+    const { begun, endsAtMs } = this.#drain;
+    return {
+      allocations: this.tenants.allocationCount,
+      relayPortsBound: reports.reduce((sum, { relayPortsBound }) => sum + relayPortsBound, 0),
+      draining: begun,
+      ...(endsAtMs === undefined ? {} : { drainEndsAt: endsAtMs }),
+      workers: reports.map(({ id, allocations }) => ({ id, allocations })),
+      certificates: this.#certificates?.list() ?? [],
+    };
+  }
+
+  /** What every namespace has relayed since this process started. */
+  async usage(): Promise<TurnUsage> {
+    await this.reports();
+    return { boot: this.#boot, tenants: this.tenants.usage() };
+  }
+
+  /** What every worker has done and has now. */
+  reports(): Promise<WorkerReport[]> {
+    return Promise.all(
+      this.workers.map(async (worker) => {
+        const report = await worker.report();
+        this.tenants.usageTold(report);
+        return report;
+      }),
+    );
+  }
+
+  /** Closes everything at once. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
   async #open(): Promise<void> {
     await listen(this.#internal, this.#config.internal);
     await this.#certificates?.start();
-    for (const listener of this.#listeners) await listener.start();
-    this.#sweeper = this.#clock.every(SWEEP_MS, () => this.#sweep());
+    await Promise.all(this.workers.map((worker) => worker.start()));
+    this.#sweeper = this.#clock.every(SWEEP_MS, () => this.tenants.sweep());
     await this.#control.start();
     this.#listening = true;
-    this.#logger.info({ listen: this.#config.listen, port: this.#config.port }, 'turn listening');
+    const { listen: addresses, port } = this.#config;
+    this.#logger.info({ listen: addresses, port, workers: this.workers.length }, 'turn listening');
   }
 
-  /** Drains: no new allocation, waits for the last one to end or for the deadline, then closes everything. */
-  async stop(): Promise<void> {
+  async #drainAndClose(deadlineMs: number): Promise<void> {
     this.#listening = false;
-    const empty = this.server.drain();
-    for (const listener of this.#listeners) listener.stopAccepting();
-    this.#logger.info({ allocations: this.server.allocationCount }, 'draining');
-    await Promise.race([empty, this.#deadline()]);
+    if (!this.#drain.begun) for (const worker of this.workers) worker.drain();
+    await this.#drain.begin(deadlineMs);
     await this.close();
   }
 
-  /** Closes everything at once. */
-  async close(): Promise<void> {
+  async #close(): Promise<void> {
     this.#listening = false;
     this.#sweeper?.cancel();
     this.#certificates?.close();
     await this.#control.close();
-    await this.tenants.closeAll();
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await Promise.all(this.workers.map((worker) => worker.close()));
     await closeServer(this.#internal);
   }
 
   #notReady(): string | null {
-    if (this.server.draining) return 'draining';
+    if (this.#drain.begun) return this.#drain.progress;
     return this.#listening ? null : 'not listening';
   }
 
-  #deadline(): Promise<void> {
-    return new Promise((resolve) => this.#clock.after(this.#config.drainTimeoutMs, resolve));
-  }
-
-  #sweep(): void {
-    this.server.sweep();
-    for (const listener of this.#listeners) listener.sweep();
+  #makeWorkers(): WorkerHandle[] {
+    const settings = {
+      config: this.#config,
+      nonceKey: randomBytes(32),
+      sourceLimits: sourceLimitMemory(randomInt(2 ** 32)),
+    };
+    const ledgerOf = (namespace: string): Ledger => {
+      const ledger = this.tenants.ledger(namespace);
+      if (ledger === undefined) throw new Error(`there is no ledger of ${namespace}`);
+      return ledger;
+    };
+    return [new TurnWorker({ ...settings, id: 0, reusePort: false }, ledgerOf, this.#logger, this.#clock)];
   }
 }

@@ -131,7 +131,7 @@ function advance(seconds: number): Step {
 
 /** Sends one packet and sees that it arrives, or that it is dropped for a reason. */
 async function expectRelayed({ client }: Real, peer: number, send: (data: Buffer) => void, arrives: boolean) {
-  const { drops } = turn.service;
+  const { drops } = turn;
   const dropped = () => drops.noPermission + drops.unboundChannel + drops.unknownClient;
   const before = dropped();
   send(Buffer.from('data'));
@@ -178,9 +178,9 @@ test('whatever a client does in whatever order, allocation, permissions and chan
       await fc.asyncModelRun(() => ({ model, real: { client } }), commands);
       if (model.halves.size > 0) await client.refresh(0);
       await client.close();
-      const tenant = turn.service.tenants.get('demo');
-      await expect.poll(() => [tenant?.quota.total, tenant?.ports.takenCount], { interval: 1 }).toEqual([0, 0]);
-      expect(turn.service.server.counters.relayPortsBound).toBe(0);
+      const { ledger } = turn;
+      await expect.poll(() => [ledger.leaseCount, ledger.portCount], { interval: 1 }).toEqual([0, 0]);
+      expect(turn.server.counters.relayPortsBound).toBe(0);
     }),
     { numRuns: 60 },
   );

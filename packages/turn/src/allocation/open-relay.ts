@@ -4,22 +4,12 @@ import type { ServerContext } from '../server/context.ts';
 import type { AddressFamily } from '../stun/index.ts';
 import type { Tenant } from '../tenant/tenant.ts';
 import type { RelayAddress } from './allocation.ts';
-
-/** Port numbers tried before an Allocate is refused, when other processes sit on ports of the block. */
-const BIND_ATTEMPTS = 16;
-
-/** What EVEN-PORT and RESERVATION-TOKEN ask for (RFC 8656 sections 18.5 and 18.9). */
-export type PortWish =
-  | { readonly kind: 'any' }
-  | { readonly kind: 'even'; readonly reserveNext: boolean }
-  | { readonly kind: 'reserved'; readonly token: Buffer };
+import type { Lease } from './ledger.ts';
 
 /** A relay port of a tenant's block, bound to the relay addresses that were to be had. */
 export interface OpenedRelay {
   readonly port: RelayPort;
   readonly addresses: readonly RelayAddress[];
-  /** Promises the next port when EVEN-PORT asked for that. */
-  readonly token: Buffer | undefined;
 }
 
 /** The tenant's relay address of a family, if it has one. */
@@ -28,47 +18,23 @@ export function relayAddressOf(tenant: Tenant, family: AddressFamily): string | 
 }
 
 /**
- * Takes a port number of the tenant's block and binds it on its relay address of every family asked for; another
- * number when a foreign process has it. At least one address is bound, or the result is undefined.
+ * Binds a leased port on the tenant's relay address of every family asked for; another port of the block when a foreign
+ * process has it. At least one address is bound, or the result is undefined.
  */
 export async function openRelay(
-  options: { tenant: Tenant; client: ClientSink; wish: PortWish; families: readonly AddressFamily[] },
+  options: { tenant: Tenant; client: ClientSink; lease: Lease; families: readonly AddressFamily[] },
   context: ServerContext,
 ): Promise<OpenedRelay | undefined> {
-  const { tenant, client, wish } = options;
-  const unusable: number[] = [];
-  try {
-    for (let attempt = 0; attempt < BIND_ATTEMPTS; attempt++) {
-      const taken = takePort();
-      if (taken === undefined) return undefined;
-      const { number, families } = taken;
-      const opened = await bindAll(number, families);
-      const pair = wish.kind === 'even' && wish.reserveNext;
-      if (opened.port !== undefined) {
-        const family = families[0] ?? 4;
-        const token = pair ? tenant.reserve(number + 1, family, context.clock.monotonic()) : undefined;
-        return { port: opened.port, addresses: opened.addresses, token };
-      }
-      unusable.push(number);
-      if (pair) unusable.push(number + 1);
-      if (!opened.inUse || wish.kind === 'reserved') return undefined;
-    }
-    return undefined;
-  } finally {
-    for (const port of unusable) tenant.ports.release(port);
+  const { tenant, client, lease, families } = options;
+  let number: number | undefined = lease.port;
+  while (number !== undefined) {
+    const { port, addresses, inUse } = await bindAll(number);
+    if (port !== undefined) return { port, addresses };
+    number = inUse ? await tenant.replacePort(lease.id) : undefined;
   }
+  return undefined;
 
-  function takePort(): { number: number; families: readonly AddressFamily[] } | undefined {
-    if (wish.kind === 'reserved') {
-      const reserved = tenant.redeem(wish.token, context.clock.monotonic());
-      return reserved && { number: reserved.port, families: [reserved.family] };
-    }
-    const number =
-      wish.kind === 'any' ? tenant.ports.take() : wish.reserveNext ? tenant.ports.takePair() : tenant.ports.takeEven();
-    return number === undefined ? undefined : { number, families: options.families };
-  }
-
-  async function bindAll(number: number, families: readonly AddressFamily[]) {
+  async function bindAll(number: number) {
     const addresses: RelayAddress[] = [];
     let port: RelayPort | undefined;
     let inUse = false;

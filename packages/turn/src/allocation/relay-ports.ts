@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
 
-/** How long a port promised by a RESERVATION-TOKEN is kept (RFC 8656 section 7.2: at least 30 seconds). */
-export const RESERVATION_MS = 30_000;
+const NONE: ReadonlySet<number> = new Set();
 
 /**
  * The relay ports of one tenant's block: which are taken, which are free. Starts looking at a random port, so that
@@ -34,20 +33,20 @@ export class RelayPorts {
     return port >= this.#start && port <= this.#end;
   }
 
-  /** Takes a free port, or undefined when the block is full. */
-  take(): number | undefined {
-    return this.#find(this.#start, 1, (port) => this.#isFree(port));
+  /** Takes a free port that is none of `except`; undefined when there is none. */
+  take(except = NONE): number | undefined {
+    return this.#find(this.#start, 1, except, (port) => this.#isFree(port));
   }
 
   /** Takes a free even port (EVEN-PORT with R = 0). */
-  takeEven(): number | undefined {
-    return this.#find(this.#start + (this.#start & 1), 2, (port) => this.#isFree(port));
+  takeEven(except = NONE): number | undefined {
+    return this.#find(this.#start + (this.#start & 1), 2, except, (port) => this.#isFree(port));
   }
 
   /** Takes an even port and the one above it (EVEN-PORT with R = 1); returns the even one. */
-  takePair(): number | undefined {
+  takePair(except = NONE): number | undefined {
     const first = this.#start + (this.#start & 1);
-    const even = this.#find(first, 2, (port) => this.#isFree(port) && this.#isFree(port + 1));
+    const even = this.#find(first, 2, except, (port) => this.#isFree(port) && this.#isFree(port + 1));
     if (even !== undefined) this.#taken.add(even + 1);
     return even;
   }
@@ -61,13 +60,13 @@ export class RelayPorts {
     return port <= this.#end && !this.#taken.has(port);
   }
 
-  #find(first: number, step: number, fits: (port: number) => boolean): number | undefined {
+  #find(first: number, step: number, except: ReadonlySet<number>, fits: (port: number) => boolean): number | undefined {
     const count = Math.floor((this.#end - first) / step) + 1;
     if (count <= 0) return undefined;
     const offset = this.#random(count);
     for (let i = 0; i < count; i++) {
       const port = first + ((offset + i) % count) * step;
-      if (!fits(port)) continue;
+      if (except.has(port) || !fits(port)) continue;
       this.#taken.add(port);
       return port;
     }

@@ -2,7 +2,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import { silentLogger, turnTenantDigest } from '@orama/core';
 import { turnTenantListSchema, turnTenantSchema, turnTenantStatusSchema } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { TenantRegistry } from '../tenant/registry.ts';
+import { TenantDirectory } from '../tenant/directory.ts';
 import { Peer, RELAY_IP, SECRET, SFU_IP, TurnHarness } from '../testing/harness.ts';
 import { ControlSocket } from './control-socket.ts';
 
@@ -121,7 +121,14 @@ test.each([
 });
 
 test('a second server refuses a socket that is answered, and takes over one that is left behind', async () => {
-  const tenants = new TenantRegistry([], silentLogger);
+  const tenants = new TenantDirectory({
+    workers: [],
+    ownAddresses: [],
+    external: {},
+    nowMs: () => 0,
+    onAllocationEnded: () => undefined,
+    logger: silentLogger,
+  });
   const second = new ControlSocket({ path: turn.controlSocket, tenants, logger: silentLogger });
   await expect(second.start()).rejects.toThrow('in use by another TURN server');
   await turn.service.close();

@@ -12,38 +12,63 @@ import {
   listen,
   UserError,
 } from '@orama/core';
-import { namespaceNameSchema, turnCertificateSchema, turnTenantSchema } from '@orama/protocol';
+import {
+  ipSchema,
+  namespaceNameSchema,
+  portSchema,
+  type TurnPeerVerdict,
+  type TurnServerStatus,
+  type TurnUsage,
+  turnCertificateSchema,
+  turnDrainSchema,
+  turnTenantSchema,
+} from '@orama/protocol';
 import type { CertificateStore } from '../certificates/certificate-store.ts';
 import { checkRelayAddresses, interfaceAddresses } from '../server/node-addresses.ts';
-import type { TenantRegistry } from '../tenant/registry.ts';
+import type { TenantDirectory } from '../tenant/directory.ts';
 
 const TENANT_PATH = /^\/tenants\/([^/]+)$/;
+const PEER_PATH = /^\/tenants\/([^/]+)\/peers\/([^/]+)$/;
 const CERTIFICATE_PATH = /^\/certificates\/([^/]+)$/;
 
 /** What the socket attaches tenants to. */
-export type TenantTable = Pick<TenantRegistry, 'list' | 'attach' | 'detach'>;
+export type TenantTable = Pick<TenantDirectory, 'list' | 'attach' | 'detach'> &
+  Partial<Pick<TenantDirectory, 'explainPeer'>>;
+
+/** What the socket tells of the whole server, and ends. */
+export interface NodeControl {
+  status(): Promise<TurnServerStatus>;
+  usage(): Promise<TurnUsage>;
+  /** Begins a drain; without a deadline, with the configured one. */
+  drain(deadlineMs?: number): void;
+}
 
 /**
  * HTTP over a Unix socket that only its owner may open: `PUT /tenants/<ns>` attaches or reloads a tenant and answers
  * with its status, `DELETE /tenants/<ns>` detaches it and answers 204 when its sockets are closed (404 when there was
- * none), `GET /tenants` lists. `PUT /certificates/<name>` takes the TLS certificate of a host name and answers with its
+ * none), `GET /tenants` lists, `GET /tenants/<ns>/peers/<ip>?port=` names the rule of the peer policy. `GET /status` and
+ * `GET /usage` tell of the whole server, `POST /drain` ends it in order. `PUT /certificates/<name>` takes the TLS certificate of a host name and answers with its
  * status, `DELETE` forgets it.
  */
 export class ControlSocket {
   readonly #path: string;
   readonly #tenants: TenantTable;
+  readonly #node: NodeControl | undefined;
   readonly #certificates: CertificateStore | undefined;
   readonly #server: Server;
 
   constructor(options: {
     path: string;
     tenants: TenantTable;
+    /** None where the engine has no such thing. */
+    node?: NodeControl;
     /** None where there is no TLS listener. */
     certificates?: CertificateStore | undefined;
     logger: Logger;
   }) {
     this.#path = options.path;
     this.#tenants = options.tenants;
+    this.#node = options.node;
     this.#certificates = options.certificates;
     this.#server = createInternalServer((request) => this.#handle(request), options.logger);
   }
@@ -67,17 +92,43 @@ export class ControlSocket {
     await closeServer(this.#server);
   }
 
-  async #handle({ method, path, body }: InternalRequest): Promise<InternalReply | undefined> {
-    if (path === '/tenants' && method === 'GET') return { status: 200, body: { tenants: this.#tenants.list() } };
+  async #handle({ method, path, query, body }: InternalRequest): Promise<InternalReply | undefined> {
+    if (method === 'GET' && path === '/tenants') return { status: 200, body: { tenants: this.#tenants.list() } };
+    if (method === 'GET' && path === '/status') return answer(await this.#node?.status());
+    if (method === 'GET' && path === '/usage') return answer(await this.#node?.usage());
+    if (method === 'POST' && path === '/drain') return answer(await this.#drain(body));
     const host = CERTIFICATE_PATH.exec(path)?.[1];
     if (host !== undefined) return this.#certificate(method, host, body);
+    const [, peerOf, peer] = PEER_PATH.exec(path) ?? [];
+    if (method === 'GET' && peerOf !== undefined && peer !== undefined) {
+      return answer(this.#explain(namespaceOf(peerOf), peer, query.get('port')));
+    }
     const name = TENANT_PATH.exec(path)?.[1];
     if (name === undefined) return undefined;
-    const namespace = namespaceNameSchema.safeParse(name);
-    if (!namespace.success) throw new UserError('INVALID_REQUEST', `"${name}" is not a namespace name`);
-    if (method === 'PUT') return { status: 200, body: await this.#attach(namespace.data, body) };
-    if (method === 'DELETE') return this.#detach(namespace.data);
+    const namespace = namespaceOf(name);
+    if (method === 'PUT') return { status: 200, body: await this.#attach(namespace, body) };
+    if (method === 'DELETE') return this.#detach(namespace);
     throw new UserError('METHOD_NOT_ALLOWED', `${method} is not offered on ${path}`);
+  }
+
+  async #drain(body: string): Promise<TurnServerStatus | undefined> {
+    const wanted = turnDrainSchema.safeParse(body === '' ? {} : parseJson(body));
+    if (!wanted.success) {
+      throw new UserError('INVALID_REQUEST', `the drain cannot begin:\n${formatIssues(wanted.error)}`);
+    }
+    this.#node?.drain(wanted.data.deadlineMs);
+    return this.#node?.status();
+  }
+
+  #explain(namespace: string, peer: string, portText: string | null): TurnPeerVerdict | undefined {
+    const address = ipSchema.safeParse(decodeURIComponent(peer));
+    if (!address.success) throw new UserError('INVALID_REQUEST', `the peer "${peer}" is not an IP address`);
+    const port = portText === null ? undefined : portSchema.safeParse(Number(portText));
+    if (port?.success === false) throw new UserError('INVALID_REQUEST', `port: "${portText}" is not a port number`);
+    if (this.#tenants.explainPeer === undefined) return undefined;
+    const verdict = this.#tenants.explainPeer(namespace, address.data, port?.data);
+    if (verdict === undefined) throw notAttached(namespace);
+    return verdict;
   }
 
   async #attach(namespace: string, body: string) {
@@ -114,8 +165,23 @@ export class ControlSocket {
 
   async #detach(namespace: string): Promise<InternalReply> {
     if (await this.#tenants.detach(namespace)) return { status: 204 };
-    throw new UserError('NAMESPACE_NOT_FOUND', `no tenant ${namespace} is attached`);
+    throw notAttached(namespace);
   }
+}
+
+/** The whole answer, or none where the engine behind the socket does not offer it. */
+function answer(body: unknown): InternalReply | undefined {
+  return body === undefined ? undefined : { status: 200, body };
+}
+
+function namespaceOf(name: string): string {
+  const namespace = namespaceNameSchema.safeParse(name);
+  if (namespace.success) return namespace.data;
+  throw new UserError('INVALID_REQUEST', `"${name}" is not a namespace name`);
+}
+
+function notAttached(namespace: string): UserError {
+  return new UserError('NAMESPACE_NOT_FOUND', `no tenant ${namespace} is attached`);
 }
 
 function parseJson(text: string): unknown {

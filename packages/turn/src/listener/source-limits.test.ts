@@ -1,17 +1,78 @@
-import { expect, test } from 'vitest';
-import { SourceLimits } from './source-limits.ts';
+import { describe, expect, test } from 'vitest';
+import { type SourceLimitOptions, SourceLimits, sourceLimitMemory } from './source-limits.ts';
 
-test('SourceLimits gives every source its own burst and rate', () => {
-  const limits = new SourceLimits({ burst: 2, perSec: 1 });
-  expect([limits.take('a', 0), limits.take('a', 0), limits.take('a', 0)]).toEqual([true, true, false]);
-  expect(limits.take('b', 0)).toBe(true);
-  expect(limits.take('a', 1000)).toBe(true);
+const OPTIONS: SourceLimitOptions = {
+  unauthenticatedRate: { burst: 2, perSec: 1 },
+  maxTcpConnections: 3,
+  maxTcpConnectionsPerSource: 2,
+};
+const START = 1_700_000_000_000;
+
+/** Limits as two workers of one node have them. */
+function twoWorkers(options = OPTIONS) {
+  const memory = sourceLimitMemory(12_345);
+  return [new SourceLimits(options, memory), new SourceLimits(options, memory)] as const;
+}
+
+describe('takeRequest', () => {
+  test('gives every source its own burst and rate', () => {
+    const [limits] = twoWorkers();
+    const take = (address: string, nowMs: number) => limits.takeRequest(address, START + nowMs);
+    expect([take('127.92.3.1', 0), take('127.92.3.1', 0), take('127.92.3.1', 0)]).toEqual([true, true, false]);
+    expect(take('127.92.3.2', 0)).toBe(true);
+    expect([take('127.92.3.1', 999), take('127.92.3.1', 1000), take('127.92.3.1', 1000)]).toEqual([false, true, false]);
+    expect([take('127.92.3.1', 60_000), take('127.92.3.1', 60_000), take('127.92.3.1', 60_000)]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  test('gives a source one rate over all workers', () => {
+    const [one, other] = twoWorkers();
+    expect([
+      one.takeRequest('127.92.3.1', START),
+      other.takeRequest('127.92.3.1', START),
+      one.takeRequest('127.92.3.1', START),
+      other.takeRequest('127.92.3.1', START),
+    ]).toEqual([true, true, false, false]);
+  });
+
+  test('takes the addresses of one IPv6 /64 for one source', () => {
+    const [limits] = twoWorkers();
+    expect(limits.takeRequest('2001:db8:1:2::1', START)).toBe(true);
+    expect(limits.takeRequest('2001:db8:1:2:ffff::2', START)).toBe(true);
+    expect(limits.takeRequest('2001:db8:1:2::3', START)).toBe(false);
+    expect(limits.takeRequest('2001:db8:1:3::1', START)).toBe(true);
+  });
+
+  test('keeps its rate where the 32 bits of its time turn over, and when the clock jumps', () => {
+    const [limits] = twoWorkers();
+    for (let nowMs = START; nowMs < START + 2 ** 29; nowMs += 2 ** 22) {
+      expect(limits.takeRequest('127.92.3.1', nowMs)).toBe(true);
+      expect(limits.takeRequest('127.92.3.1', nowMs)).toBe(true);
+      expect(limits.takeRequest('127.92.3.1', nowMs)).toBe(false);
+    }
+    expect(limits.takeRequest('127.92.3.1', START - 3_600_000)).toBe(true);
+  });
+
+  test('lets one source through while a hundred thousand forged ones send', () => {
+    const [limits] = twoWorkers();
+    for (let n = 0; n < 100_000; n++) limits.takeRequest(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`, START);
+    const through = Array.from({ length: 100 }, (_, n) => limits.takeRequest(`192.0.2.${n}`, START + 1000));
+    expect(through.filter(Boolean).length).toBeGreaterThan(85);
+  });
 });
 
-test('SourceLimits is bounded and forgets sources that are quiet', () => {
-  const limits = new SourceLimits({ burst: 2, perSec: 1 }, 100);
-  for (let n = 0; n < 1000; n++) expect(limits.take(`source-${n}`, 0)).toBe(true);
-  expect(limits.size).toBe(100);
-  limits.sweep(60_000);
-  expect(limits.size).toBe(0);
+describe('openConnection', () => {
+  test('caps the connections of a source and of the node over all workers', () => {
+    const [one, other] = twoWorkers();
+    expect([one.openConnection('127.92.3.1'), other.openConnection('127.92.3.1')]).toEqual([true, true]);
+    expect(one.openConnection('127.92.3.1')).toBe(false);
+    expect(other.openConnection('127.92.3.2')).toBe(true);
+    expect(one.openConnection('127.92.3.3')).toBe(false);
+    expect(one.connectionCount).toBe(3);
+    other.closeConnection('127.92.3.1');
+    expect(one.openConnection('127.92.3.3')).toBe(true);
+  });
 });

@@ -1,47 +1,103 @@
-import { sourceKey, TokenBucket } from '@orama/core';
+import { sourceKey } from '@orama/core';
 
-/** Sources remembered at most. */
-const MAX_SOURCES = 50_000;
+/** Sources told apart; a power of two. Two that fall on one place share its limits, which chance alone decides. */
+const SLOTS = 65_536;
+/** Time is kept in sixteenths of a millisecond, which an Int32 holds for 37 hours. */
+const TICKS_PER_MS = 16;
+
+export interface SourceLimitOptions {
+  /** Unauthenticated requests of one source: so many at once, then so many a second. */
+  unauthenticatedRate: { burst: number; perSec: number };
+  /** TCP connections of all sources together, and of one. */
+  maxTcpConnections: number;
+  maxTcpConnectionsPerSource: number;
+}
+
+/** What the workers of a node share of the limits; it can be sent to a thread. */
+export interface SourceLimitMemory {
+  /** By place: the time at which the source has its whole burst again. */
+  readonly times: Int32Array<SharedArrayBuffer>;
+  /** By place: open connections; one place more for their sum. */
+  readonly connections: Int32Array<SharedArrayBuffer>;
+  /** What places are chosen with, so that nobody can aim at somebody else's. */
+  readonly seed: number;
+}
+
+/** Memory for a node whose limits nobody has used yet. */
+export function sourceLimitMemory(seed: number): SourceLimitMemory {
+  return {
+    times: new Int32Array(new SharedArrayBuffer(SLOTS * 4)),
+    connections: new Int32Array(new SharedArrayBuffer((SLOTS + 1) * 4)),
+    seed,
+  };
+}
 
 /**
- * A rate of unauthenticated requests for each source (an IPv4 address or an IPv6 /64). The table is bounded: when it is full the oldest entry
- * is forgotten, so that forged addresses cost neither memory nor the service of others.
+ * Limits by source (an IPv4 address or an IPv6 /64) for a whole node, whichever worker a packet falls to. They live in memory
+ * that the workers share and that has one size, so that forged addresses cost neither memory nor the service of others.
  */
 export class SourceLimits {
-  readonly #buckets = new Map<string, TokenBucket>();
-  readonly #rate: { burst: number; perSec: number };
-  readonly #maxSources: number;
+  readonly #memory: SourceLimitMemory;
+  readonly #options: SourceLimitOptions;
+  readonly #ticksPerRequest: number;
+  readonly #ticksOfBurst: number;
 
-  constructor(rate: { burst: number; perSec: number }, maxSources = MAX_SOURCES) {
-    this.#rate = rate;
-    this.#maxSources = maxSources;
+  constructor(options: SourceLimitOptions, memory: SourceLimitMemory) {
+    this.#options = options;
+    this.#memory = memory;
+    const { burst, perSec } = options.unauthenticatedRate;
+    this.#ticksPerRequest = Math.max(1, Math.round((1000 * TICKS_PER_MS) / perSec));
+    this.#ticksOfBurst = this.#ticksPerRequest * burst;
   }
 
-  get size(): number {
-    return this.#buckets.size;
+  /** Connections open on the whole node. */
+  get connectionCount(): number {
+    return Atomics.load(this.#memory.connections, SLOTS);
   }
 
-  /** Takes one request of a source; false when it has used up its rate. */
-  take(address: string, nowMs: number): boolean {
-    const source = sourceKey(address);
-    let bucket = this.#buckets.get(source);
-    if (bucket === undefined) {
-      if (this.#buckets.size >= this.#maxSources) this.#forgetFirst();
-      bucket = new TokenBucket(this.#rate, nowMs);
-      this.#buckets.set(source, bucket);
+  /**
+   * Takes one unauthenticated request of a source; false when it has used up its rate. A virtual scheduling clock: the
+   * place holds when the burst is whole again. `nowMs` is Unix time; when it jumps, sources begin with a whole burst.
+   */
+  takeRequest(address: string, nowMs: number): boolean {
+    const { times } = this.#memory;
+    const slot = this.#slot(address);
+    const now = Math.trunc(nowMs * TICKS_PER_MS) | 0;
+    for (;;) {
+      const wholeAt = Atomics.load(times, slot);
+      // Differences of Int32 wrap as the clock does. What lies behind, or further ahead than ever set, counts as none.
+      let spent = (wholeAt - now) | 0;
+      if (spent < 0 || spent > this.#ticksOfBurst) spent = 0;
+      if (spent + this.#ticksPerRequest > this.#ticksOfBurst) return false;
+      const next = (now + spent + this.#ticksPerRequest) | 0;
+      if (Atomics.compareExchange(times, slot, wholeAt, next) === wholeAt) return true;
     }
-    return bucket.take(nowMs);
   }
 
-  /** Forgets sources whose buckets are full again. */
-  sweep(nowMs: number): void {
-    for (const [source, bucket] of this.#buckets) if (bucket.isFull(nowMs)) this.#buckets.delete(source);
+  /** Counts a new connection of a source; false, and nothing counted, when it or the node has too many. */
+  openConnection(address: string): boolean {
+    const { connections } = this.#memory;
+    const slot = this.#slot(address);
+    const total = Atomics.add(connections, SLOTS, 1);
+    const own = Atomics.add(connections, slot, 1);
+    if (total < this.#options.maxTcpConnections && own < this.#options.maxTcpConnectionsPerSource) return true;
+    this.closeConnection(address);
+    return false;
   }
 
-  #forgetFirst(): void {
-    for (const source of this.#buckets.keys()) {
-      this.#buckets.delete(source);
-      return;
-    }
+  /** Takes a connection off again that `openConnection` counted. */
+  closeConnection(address: string): void {
+    const { connections } = this.#memory;
+    Atomics.sub(connections, this.#slot(address), 1);
+    Atomics.sub(connections, SLOTS, 1);
+  }
+
+  /** FNV-1a over the address, begun at the seed and mixed at the end. */
+  #slot(address: string): number {
+    const text = sourceKey(address);
+    let hash = this.#memory.seed | 0;
+    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+    return (hash ^ (hash >>> 13)) & (SLOTS - 1);
   }
 }

@@ -81,7 +81,7 @@ describe.each(['tcp', 'tls'] as const)('over %s', (transport) => {
     client.sendRaw(Buffer.from([0x40, 0x00, 0x01]));
     await answer;
     clock.advance(9_000);
-    expect(turn.service.server.allocationCount).toBe(1);
+    expect(turn.service.tenants.allocationCount).toBe(1);
     clock.advance(2_000);
     await client.disconnected;
     expect(await closedFor('half-read')).toBe(1);
@@ -123,8 +123,8 @@ describe.each(['tcp', 'tls'] as const)('over %s', (transport) => {
     const client = await turn.client(transport);
     await client.allocate();
     await client.close();
-    await expect.poll(() => turn.service.server.counters.relayPortsBound).toBe(0);
-    expect(turn.service.server.counters.ended.get('client-disconnected')).toBe(1);
+    await expect.poll(() => turn.server.counters.relayPortsBound).toBe(0);
+    expect(turn.server.counters.ended.get('client-disconnected')).toBe(1);
   });
 
   test('large and small frames of a client arrive whole however they are cut', async () => {
@@ -154,15 +154,15 @@ describe.each(['tcp', 'tls'] as const)('over %s', (transport) => {
       .poll(
         () => {
           for (let n = 0; n < 200; n++) peer.send(data, relayed.port);
-          return turn.service.drops.slowReader;
+          return turn.drops.slowReader;
         },
         { interval: 5 },
       )
       .toBeGreaterThan(0);
     clock.advance(9_000);
-    expect(turn.service.server.allocationCount).toBe(1);
+    expect(turn.service.tenants.allocationCount).toBe(1);
     clock.advance(2_000);
-    await expect.poll(() => turn.service.server.counters.ended.get('slow-reader')).toBe(1);
+    await expect.poll(() => turn.server.counters.ended.get('slow-reader')).toBe(1);
     expect(await closedFor('slow-reader')).toBe(1);
   });
 

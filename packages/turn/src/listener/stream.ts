@@ -3,7 +3,6 @@ import type { Clock, Logger } from '@orama/core';
 import type { SecureContexts } from '../certificates/secure-contexts.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import type { Listener, PacketHandler } from './client-transport.ts';
-import type { ConnectionLimits } from './connection-limits.ts';
 import type { SourceLimits } from './source-limits.ts';
 import { type CloseReason, StreamClient } from './stream-client.ts';
 import { StreamOutbox } from './stream-outbox.ts';
@@ -16,10 +15,12 @@ export interface StreamListenerOptions {
   drops: DropCounters;
   clock: Clock;
   logger: Logger;
-  /** Shared by the listeners of a server. */
-  connections: ConnectionLimits;
+  /** Whether other workers listen on the same port (SO_REUSEPORT). */
+  reusePort: boolean;
+  /** Counts connections, and handshakes as unauthenticated requests, over the whole node. */
+  sourceLimits: SourceLimits;
   /** With it the listener speaks TLS. A handshake costs its source as much as an unauthenticated request. */
-  tls?: { contexts: SecureContexts; sourceLimits: SourceLimits };
+  tls?: { contexts: SecureContexts };
 }
 
 /** A TCP or TLS port that clients connect to. Connections count from the moment they are accepted. */
@@ -43,10 +44,10 @@ export class StreamListener implements Listener {
   }
 
   start(): Promise<void> {
-    const { address, port } = this.#options;
+    const { address, port, reusePort } = this.#options;
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ host: address, port, backlog: 1024 }, () => {
+      this.#server.listen({ host: address, port, reusePort, backlog: 1024 }, () => {
         this.#server.removeAllListeners('error');
         this.#server.on('error', (error) => this.#options.logger.error({ err: error }, 'stream listener failed'));
         resolve();
@@ -97,12 +98,12 @@ export class StreamListener implements Listener {
   }
 
   #admits(source: string): boolean {
-    const { tls, clock, connections } = this.#options;
-    if (tls !== undefined && !tls.sourceLimits.take(source, clock.monotonic())) {
+    const { sourceLimits, tls, clock } = this.#options;
+    if (tls !== undefined && !sourceLimits.takeRequest(source, clock.now())) {
       this.#count('rate-limited');
       return false;
     }
-    if (connections.take(source)) return true;
+    if (sourceLimits.openConnection(source)) return true;
     this.#count('too-many');
     return false;
   }
@@ -119,7 +120,7 @@ export class StreamListener implements Listener {
 
   #gone(client: StreamClient, source: string): void {
     this.#clients.delete(client);
-    this.#options.connections.release(source);
+    this.#options.sourceLimits.closeConnection(source);
     if (client.handshaking && client.closeReason === undefined) this.#count('handshake-failed');
     this.#options.handler.clientGone(
       client,

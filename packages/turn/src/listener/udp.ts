@@ -26,7 +26,14 @@ export class UdpListener implements Listener {
   #open = false;
   #closed: Promise<void> | undefined;
 
-  constructor(options: { address: string; port: number; handler: PacketHandler; drops: DropCounters }) {
+  constructor(options: {
+    address: string;
+    port: number;
+    handler: PacketHandler;
+    drops: DropCounters;
+    /** Whether other workers listen on the same port (SO_REUSEPORT): the system gives each client one of them. */
+    reusePort: boolean;
+  }) {
     this.address = options.address;
     this.port = options.port;
     this.#handler = options.handler;
@@ -37,6 +44,7 @@ export class UdpListener implements Listener {
       ipv6Only: ipv6,
       lookup: withoutLookup,
       recvBufferSize: RECEIVE_BUFFER_BYTES,
+      reusePort: options.reusePort,
     });
   }
 

@@ -39,6 +39,19 @@ export interface TrafficCounters {
   toClientBytes: number;
 }
 
+/** Counters at zero. */
+export function noTraffic(): TrafficCounters {
+  return { toPeerPackets: 0, toPeerBytes: 0, toClientPackets: 0, toClientBytes: 0 };
+}
+
+/** Adds `more` to `total`. */
+export function addTraffic(total: TrafficCounters, more: Readonly<TrafficCounters>): void {
+  total.toPeerPackets += more.toPeerPackets;
+  total.toPeerBytes += more.toPeerBytes;
+  total.toClientPackets += more.toClientPackets;
+  total.toClientBytes += more.toClientBytes;
+}
+
 /** Why packets were not passed on, over the whole server. */
 export class DropCounters {
   malformed = 0;

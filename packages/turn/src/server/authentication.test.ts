@@ -59,7 +59,7 @@ test.each([
 ])('Allocate with %s is answered with 401', async (_what, credentials) => {
   const client = await turn.client('udp', credentials());
   await expect(client.allocate()).rejects.toMatchObject({ code: 401 });
-  expect(turn.service.server.allocationCount).toBe(0);
+  expect(turn.service.tenants.allocationCount).toBe(0);
 });
 
 test('the namespace of a username is all that follows its first colon', async () => {
@@ -159,7 +159,7 @@ test('unauthenticated requests of one source are answered at a rate, and those o
   await turn.close();
   turn = await TurnHarness.start({ unauthenticatedRate: { burst: 3, perSec: 1 } }, clock);
   const client = await turn.client();
-  const { server, drops } = turn.service;
+  const { server, drops } = turn;
   for (let n = 0; n < 5; n++) {
     client.sendRaw(new StunWriter(METHOD.binding, CLASS.request, randomBytes(12)).finish());
   }
@@ -271,7 +271,7 @@ async function exchangeAll(requests: readonly Buffer[]): Promise<(Buffer | undef
   socket.bind({ address: CLIENT_IP });
   await once(socket, 'listening');
   const outcomes: (Buffer | undefined)[] = [];
-  const { server, drops } = turn.service;
+  const { drops } = turn;
   let reply: Buffer | undefined;
   socket.on('message', (packet) => {
     reply = packet;
@@ -288,7 +288,7 @@ async function exchangeAll(requests: readonly Buffer[]): Promise<(Buffer | undef
     outcomes.push(reply);
   }
   socket.close();
-  expect(server.allocationCount).toBe(0);
+  expect(turn.service.tenants.allocationCount).toBe(0);
   return outcomes;
 }
 
@@ -348,7 +348,7 @@ test('an answer to an unauthenticated datagram is never larger than three times 
   await once(socket, 'listening');
   const replies: Buffer[] = [];
   socket.on('message', (reply) => replies.push(reply));
-  const { server, drops } = turn.service;
+  const { drops } = turn;
   for (const [index, request] of requests.entries()) {
     const withheld = drops.amplification;
     socket.send(request, turn.port, PUBLIC_IP);
@@ -359,7 +359,7 @@ test('an answer to an unauthenticated datagram is never larger than three times 
   socket.close();
   expect(replies.length).toBeGreaterThan(20);
   expect(drops.amplification).toBeGreaterThan(0);
-  expect(server.allocationCount).toBe(0);
+  expect(turn.service.tenants.allocationCount).toBe(0);
   // The smallest Allocate a real client sends does get its challenge.
   const smallest = new StunWriter(METHOD.allocate, CLASS.request, randomBytes(12));
   expect((await client.exchange(smallest.bytes(ATTRIBUTE.requestedTransport, TRANSPORT).finish())).errorCode).toBe(401);

@@ -19,9 +19,8 @@ export interface ServerContext {
   readonly maxLifetimeSec: number;
   /** True while no new allocation is made. */
   readonly draining: boolean;
-  nextAllocationId(): number;
   allocationOpened(allocation: Allocation): void;
-  allocationClosed(allocation: Allocation, reason: EndReason): void;
+  allocationClosed(reason: EndReason): void;
 }
 
 /** A request whose sender is known. */

@@ -1,5 +1,3 @@
-import type { TrafficCounters } from '../relay/relay.ts';
-
 /** Counts by a label whose values are few and ours. */
 class LabelledCounter {
   readonly #counts = new Map<string, number>();
@@ -27,19 +25,4 @@ export class ServerCounters {
   allocationsOpened = 0;
   /** Relay sockets that are open now. */
   relayPortsBound = 0;
-  /** Traffic of allocations that have ended; that of live ones is with their relay ports. */
-  readonly finishedTraffic: TrafficCounters = {
-    toPeerPackets: 0,
-    toPeerBytes: 0,
-    toClientPackets: 0,
-    toClientBytes: 0,
-  };
-
-  /** Adds what an ended allocation has moved. */
-  addTraffic(traffic: Readonly<TrafficCounters>): void {
-    this.finishedTraffic.toPeerPackets += traffic.toPeerPackets;
-    this.finishedTraffic.toPeerBytes += traffic.toPeerBytes;
-    this.finishedTraffic.toClientPackets += traffic.toClientPackets;
-    this.finishedTraffic.toClientBytes += traffic.toClientBytes;
-  }
 }

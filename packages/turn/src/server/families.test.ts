@@ -22,7 +22,6 @@ const overIpv6 = (): Partial<TurnClientOptions> => ({
   server: { address: LOOPBACK6, port: turn.port },
   localAddress: LOOPBACK6,
 });
-const tenant = () => turn.service.tenants.get('demo');
 
 describe('an IPv6 relay address', () => {
   test.each(['udp', 'tcp'] as const)('is given to a client over IPv6 %s, and relays both ways', async (transport) => {
@@ -76,10 +75,10 @@ describe('an IPv6 relay address', () => {
     await client.allocate({ family: 6 });
     await expect(client.createPermission(address)).rejects.toMatchObject({ code });
     await expect(client.channelBind(0x4000, address, 20_000)).rejects.toMatchObject({ code });
-    const drops = turn.service.drops.noPermission;
+    const drops = turn.drops.noPermission;
     client.send(address, 20_000, Buffer.from('x'));
     await client.binding();
-    expect(turn.service.drops.noPermission).toBe(drops + 1);
+    expect(turn.drops.noPermission).toBe(drops + 1);
   });
 
   test('is refused with 440 where the tenant has none', async () => {
@@ -99,7 +98,7 @@ describe('a dual allocation', () => {
     const client = await turn.client();
     const { allRelayed } = await client.allocate({ additionalIpv6: true });
     expect(allRelayed.map(({ family }) => family)).toEqual([4, 6]);
-    expect(tenant()?.quota.total).toBe(1);
+    expect(turn.ledger.leaseCount).toBe(1);
     const [ipv4, ipv6] = [await turn.peer(), await turn.peer(LOOPBACK6)];
     await client.createPermission(ipv4.address, ipv6.address);
     await client.channelBind(0x4001, ipv6.address, ipv6.port);
@@ -150,7 +149,7 @@ describe('a dual allocation', () => {
     expect(await client.refresh(0, 6)).toBe(0);
 
     client.channelData(0x4001, Buffer.from('lost'));
-    await expect.poll(() => turn.service.drops.unboundChannel).toBe(1);
+    await expect.poll(() => turn.drops.unboundChannel).toBe(1);
     await expect(client.createPermission(LOOPBACK6)).rejects.toMatchObject({ code: 443 });
     await expect(client.refresh(600, 6)).rejects.toMatchObject({ code: 443 });
     const again = await Peer.open(LOOPBACK6, allRelayed[1]?.port ?? 0);
@@ -160,7 +159,7 @@ describe('a dual allocation', () => {
 
     expect(await client.refresh(0, 4)).toBe(0);
     await expect(client.refresh()).rejects.toMatchObject({ code: 437 });
-    await expect.poll(() => tenant()?.quota.total).toBe(0);
+    await expect.poll(() => turn.ledger.leaseCount).toBe(0);
   });
 
   test('keeps the half that is refreshed and loses the other', async () => {
@@ -189,7 +188,7 @@ describe('a dual allocation', () => {
     ['REQUESTED-ADDRESS-FAMILY and RESERVATION-TOKEN', { family: 4, reservationToken: Buffer.alloc(8) }],
   ] as const)('is not asked for with %s: 400', async (_what, options) => {
     await expect((await turn.client()).allocate(options)).rejects.toMatchObject({ code: 400 });
-    expect(tenant()?.ports.takenCount).toBe(0);
+    expect(turn.ledger.portCount).toBe(0);
   });
 
   test('Refresh with a malformed family is answered with 400, with an unknown one with 443', async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { announcesPasswordAlgorithms, NONCE_WITH_ALGORITHMS } from '../stun/index.ts';
 import { Nonces } from './nonces.ts';
@@ -15,11 +16,11 @@ test.each([
   expect(sibling.isValid(nonce, '127.81.3.1', NOW + 599_000)).toBe(true);
   expect(sibling.isValid(nonce, '127.81.3.1', NOW + 600_000)).toBe(false);
   expect(sibling.isValid(nonce, '127.81.3.2', NOW)).toBe(false);
-  expect(new Nonces(600).isValid(nonce, '127.81.3.1', NOW)).toBe(false);
+  expect(new Nonces(600, randomBytes(32)).isValid(nonce, '127.81.3.1', NOW)).toBe(false);
 });
 
 test.each([false, true])('a changed, cut or foreign nonce is not valid (announcing: %s)', (announce) => {
-  const nonces = new Nonces(600);
+  const nonces = new Nonces(600, randomBytes(32));
   const nonce = Buffer.from(nonces.issue('127.81.3.1', NOW, announce));
   for (let i = 0; i < nonce.length; i++) {
     const changed = Buffer.from(nonce);
@@ -32,7 +33,7 @@ test.each([false, true])('a changed, cut or foreign nonce is not valid (announci
 });
 
 test('the announcement of password algorithms can neither be taken off a nonce nor put before one', () => {
-  const nonces = new Nonces(600);
+  const nonces = new Nonces(600, randomBytes(32));
   const announcing = nonces.issue('127.81.3.1', NOW, true);
   const plain = nonces.issue('127.81.3.1', NOW, false);
   expect(announcing.startsWith(NONCE_WITH_ALGORITHMS)).toBe(true);

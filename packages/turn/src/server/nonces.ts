@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { NONCE_WITH_ALGORITHMS } from '../stun/index.ts';
 
 const MAC_BYTES = 11;
@@ -16,7 +16,7 @@ export class Nonces {
   readonly #lifetimeSec: number;
 
   /** @param key shared by the workers of a node, so that any of them knows the others' nonces */
-  constructor(lifetimeSec: number, key: Buffer = randomBytes(32)) {
+  constructor(lifetimeSec: number, key: Buffer) {
     this.#lifetimeSec = lifetimeSec;
     this.#key = key;
   }

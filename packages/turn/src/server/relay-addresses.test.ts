@@ -32,7 +32,7 @@ describe('relay.innerAddress', () => {
 
     // The same peer is not heard on the public address: that must be somebody who forges its address.
     peer.send(Buffer.from('forged'), relayed.port, RELAY_IP);
-    await expect.poll(() => turn.service.drops.noPermission).toBe(1);
+    await expect.poll(() => turn.drops.noPermission).toBe(1);
   });
 
   test('has no socket until it is needed, and none after the allocation', async () => {
@@ -74,8 +74,8 @@ describe('relay.innerAddress', () => {
     );
     await late.refresh(0);
     await client.refresh(0);
-    await expect.poll(() => turn.service.server.counters.relayPortsBound).toBe(0);
-    expect(turn.service.tenants.get('demo')?.ports.takenCount).toBe(0);
+    await expect.poll(() => turn.server.counters.relayPortsBound).toBe(0);
+    expect(turn.ledger.portCount).toBe(0);
   });
 
   test('ends the allocations that were made without it', async () => {
@@ -118,18 +118,18 @@ describe('a draining server', () => {
     await turn.attach({ alternates, domain: 'turn.ns-demo.orama.localhost', generation: 2 });
     const old = await turn.client();
     await old.allocate();
-    void turn.service.server.drain();
+    void turn.server.drain();
     const reply = await (await turn.client()).allocate().catch((error: unknown) => error);
     expect(reply).toMatchObject({ code: 508, alternate: { family: 4, address: '198.51.100.7', port: 3479 } });
     expect(await old.refresh()).toBe(600);
-    expect(turn.service.tenants.get('demo')?.quota.total).toBe(1);
+    expect(turn.ledger.leaseCount).toBe(1);
   });
 
   test('names the domain with the alternate, and neither where none is known', async () => {
     await turn.attach({ alternates, domain: 'turn.ns-demo.orama.localhost', generation: 2 });
     const client = await turn.client();
     await expect(client.refresh()).rejects.toMatchObject({ code: 437 });
-    void turn.service.server.drain();
+    void turn.server.drain();
     const allocate = () =>
       client.exchange(
         client.buildRequest(METHOD.allocate, (writer) =>
@@ -148,7 +148,7 @@ describe('a draining server', () => {
       alternates: [1, 2, 3].map((n) => ({ address: `198.51.100.${n}`, port: 3478 })),
       generation: 2,
     });
-    void turn.service.server.drain();
+    void turn.server.drain();
     const named = new Set<string | undefined>();
     for (let n = 0; n < 40 && named.size < 3; n++) {
       const error = await (await turn.client()).allocate().catch((thrown: unknown) => thrown);
@@ -173,7 +173,7 @@ describe('allocationBytesPerSec', () => {
     await back;
     client.channelData(0x4000, packet);
     peer.send(packet, relayed.port);
-    await expect.poll(() => turn.service.drops.rateLimited).toBe(2);
+    await expect.poll(() => turn.drops.rateLimited).toBe(2);
     clock.advance(1_000);
     client.channelData(0x4000, packet);
     expect((await peer.next()).data.length).toBe(40_000);
@@ -184,6 +184,6 @@ describe('allocationBytesPerSec', () => {
       client.channelData(0x4000, packet);
       await peer.next();
     }
-    expect(turn.service.drops.rateLimited).toBe(2);
+    expect(turn.drops.rateLimited).toBe(2);
   });
 });

@@ -57,9 +57,9 @@ describe('Allocate', () => {
   test.each(refusals)('with %s is answered with %i', async (_what, code, fill) => {
     const client = await turn.client();
     await expect(client.request(METHOD.allocate, fill)).rejects.toMatchObject({ code });
-    expect(turn.service.server.allocationCount).toBe(0);
-    expect(turn.service.tenants.get('demo')?.quota.total).toBe(0);
-    expect(turn.service.tenants.get('demo')?.ports.takenCount).toBe(0);
+    expect(turn.service.tenants.allocationCount).toBe(0);
+    expect(turn.ledger.leaseCount).toBe(0);
+    expect(turn.ledger.portCount).toBe(0);
   });
 
   test('420 lists the attributes that are not understood', async () => {
@@ -98,7 +98,7 @@ describe('Allocate', () => {
     const second = await client.exchange(request);
     expect(first.address(ATTRIBUTE.xorRelayedAddress)).toBeDefined();
     expect(second.buffer.equals(first.buffer)).toBe(true);
-    expect(turn.service.server.counters.allocationsOpened).toBe(1);
+    expect(turn.server.counters.allocationsOpened).toBe(1);
   });
 
   test('EVEN-PORT gives an even port, and its reservation the next one, once', async () => {
@@ -119,9 +119,9 @@ describe('Allocate', () => {
   test('a reservation nobody claims gives its port back after thirty seconds', async () => {
     const client = await turn.client();
     await client.allocate({ fill: withEvenPort(0x80) });
-    expect(turn.service.tenants.get('demo')?.ports.takenCount).toBe(2);
+    expect(turn.ledger.portCount).toBe(2);
     clock.advance(31_000);
-    expect(turn.service.tenants.get('demo')?.ports.takenCount).toBe(1);
+    expect(turn.ledger.portCount).toBe(1);
   });
 
   test('beyond the tenant’s or the username’s quota is answered with 486, until one ends', async () => {
@@ -152,7 +152,7 @@ describe('Allocate', () => {
   test('with a relay address that is not of this machine is answered with 508', async () => {
     await turn.attach({ relay: { address: '203.0.113.7', portStart: 50_000, portEnd: 50_010 }, generation: 2 });
     await expect((await turn.client()).allocate()).rejects.toMatchObject({ code: 508 });
-    expect(turn.service.tenants.get('demo')?.quota.total).toBe(0);
+    expect(turn.ledger.leaseCount).toBe(0);
   });
 });
 
@@ -164,7 +164,7 @@ describe('Refresh', () => {
     await expect(client.refresh()).rejects.toMatchObject({ code: 437 });
     const again = await Peer.open(RELAY_IP, relayed.port);
     await again.close();
-    expect(turn.service.tenants.get('demo')?.ports.takenCount).toBe(0);
+    expect(turn.ledger.portCount).toBe(0);
     await client.allocate();
   });
 
@@ -179,10 +179,10 @@ describe('Refresh', () => {
     const client = await turn.client();
     await client.allocate();
     clock.advance(599_000);
-    expect(turn.service.server.allocationCount).toBe(1);
+    expect(turn.service.tenants.allocationCount).toBe(1);
     clock.advance(2_000);
     await expect(client.refresh()).rejects.toMatchObject({ code: 437 });
-    await expect.poll(() => turn.service.server.counters.relayPortsBound).toBe(0);
+    await expect.poll(() => turn.server.counters.relayPortsBound).toBe(0);
   });
 
   test('twelve minutes and more of refreshes keep the call relaying, both ways', async () => {
@@ -223,10 +223,10 @@ describe('CreatePermission and ChannelBind', () => {
     await expect(client.createPermission(SFU_IP, address)).rejects.toMatchObject({ code: 403 });
     await expect(client.channelBind(0x4000, address, 20_000)).rejects.toMatchObject({ code: 403 });
     // None of the addresses of a refused request is permitted.
-    const drops = turn.service.drops.noPermission;
+    const drops = turn.drops.noPermission;
     client.send(SFU_IP, 20_000, Buffer.from('x'));
     await client.binding();
-    expect(turn.service.drops.noPermission).toBe(drops + 1);
+    expect(turn.drops.noPermission).toBe(drops + 1);
   });
 
   test.each(['::1', '::ffff:127.0.0.1', `::ffff:${SFU_IP}`, '2606:4700:4700::1111'])(
@@ -253,13 +253,13 @@ describe('CreatePermission and ChannelBind', () => {
     client.send(SFU_IP, peer.port, Buffer.from('for you'));
     expect((await peer.next()).data.toString()).toBe('for you');
     expect(stranger.waiting).toBe(0);
-    expect(turn.service.drops.peerPortRefused).toBe(1);
+    expect(turn.drops.peerPortRefused).toBe(1);
 
     const next = client.nextData();
     stranger.send(Buffer.from('not from you'), relayed.port);
     peer.send(Buffer.from('from you'), relayed.port);
     expect((await next).data.toString()).toBe('from you');
-    expect(turn.service.drops.peerPortRefused).toBe(2);
+    expect(turn.drops.peerPortRefused).toBe(2);
   });
 
   test('a permission ends after five minutes, a channel after ten', async () => {
@@ -274,7 +274,7 @@ describe('CreatePermission and ChannelBind', () => {
     client.channelData(0x4000, Buffer.from('2'));
     client.send(peer.address, peer.port, Buffer.from('3'));
     peer.send(Buffer.from('4'), relayed.port);
-    await expect.poll(() => turn.service.drops.noPermission).toBe(3);
+    await expect.poll(() => turn.drops.noPermission).toBe(3);
 
     await client.createPermission(peer.address);
     client.channelData(0x4000, Buffer.from('5'));
@@ -283,7 +283,7 @@ describe('CreatePermission and ChannelBind', () => {
     await client.createPermission(peer.address);
     clock.advance(2_000);
     client.channelData(0x4000, Buffer.from('6'));
-    await expect.poll(() => turn.service.drops.unboundChannel).toBe(1);
+    await expect.poll(() => turn.drops.unboundChannel).toBe(1);
     const data = client.nextData();
     peer.send(Buffer.from('7'), relayed.port);
     expect(await data).toMatchObject({ channel: undefined, data: Buffer.from('7') });
@@ -360,7 +360,7 @@ describe('data', () => {
     const peer = await turn.peer();
     const { relayed } = await client.allocate();
     peer.send(Buffer.from('knock'), relayed.port);
-    await expect.poll(() => turn.service.drops.noPermission).toBe(1);
+    await expect.poll(() => turn.drops.noPermission).toBe(1);
   });
 
   test('on a channel of another client is dropped', async () => {
@@ -370,7 +370,7 @@ describe('data', () => {
     await two.allocate();
     await one.channelBind(0x4000, peer.address, peer.port);
     two.channelData(0x4000, Buffer.from('mine?'));
-    await expect.poll(() => turn.service.drops.unboundChannel).toBe(1);
+    await expect.poll(() => turn.drops.unboundChannel).toBe(1);
     expect(peer.waiting).toBe(0);
   });
 

@@ -35,6 +35,8 @@ export interface TurnServerOptions {
   defaultLifetimeSec: number;
   maxLifetimeSec: number;
   nonceLifetimeSec: number;
+  /** 32 bytes that nonces are made with; the workers of a node share them. */
+  nonceKey: Buffer;
 }
 
 /** Turns STUN packets into answers and allocations. Knows no sockets: listeners in front, a relay behind. */
@@ -46,15 +48,13 @@ export class TurnServer implements PacketHandler {
   readonly #authenticator: Authenticator;
   readonly #responses = new ResponseCache();
   readonly #context: ServerContext;
-  readonly #emptyWaiters: (() => void)[] = [];
   #draining = false;
-  #lastAllocationId = 0;
 
   constructor(options: TurnServerOptions) {
     const { clock, logger, relay, tenants } = options;
     this.#options = options;
     const realm = fitRealm(options.realm);
-    const nonces = new Nonces(options.nonceLifetimeSec);
+    const nonces = new Nonces(options.nonceLifetimeSec, options.nonceKey);
     this.#challenges = new Challenges(realm, nonces);
     this.#authenticator = new Authenticator({ realm, tenants, nonces, clock });
     this.refusals = new RefusalLog(logger, clock);
@@ -70,36 +70,21 @@ export class TurnServer implements PacketHandler {
       get draining() {
         return isDraining();
       },
-      nextAllocationId: () => ++this.#lastAllocationId,
       allocationOpened: (allocation) => this.#allocationOpened(allocation),
-      allocationClosed: (allocation, reason) => this.#allocationClosed(allocation, reason),
+      allocationClosed: (reason) => this.#allocationClosed(reason),
     };
   }
 
-  /** Allocations that live now. */
-  get allocationCount(): number {
-    let count = 0;
-    for (const tenant of this.#options.tenants.all()) count += tenant.allocations.size;
-    return count;
-  }
-
-  get draining(): boolean {
-    return this.#draining;
-  }
-
-  /** Refuses new allocations from now on; resolves when the last one has ended. */
-  drain(): Promise<void> {
+  /** Refuses new allocations from now on. */
+  drain(): void {
     this.#draining = true;
-    if (this.counters.relayPortsBound === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#emptyWaiters.push(resolve));
   }
 
   /** Lets lifetimes end and forgets what is too old; called about once a second. */
   sweep(): void {
     const nowMs = this.#options.clock.monotonic();
-    for (const tenant of this.#options.tenants.all()) tenant.sweep(nowMs);
+    for (const tenant of this.#options.tenants.all()) tenant.sweep();
     this.#responses.sweep(nowMs);
-    this.#options.sourceLimits.sweep(nowMs);
   }
 
   clientGone(client: ClientTransport, reason: EndReason): void {
@@ -226,7 +211,7 @@ export class TurnServer implements PacketHandler {
 
   /** Takes one unauthenticated request of the source's rate. */
   #maySpend(client: ClientTransport): boolean {
-    if (this.#options.sourceLimits.take(client.remoteAddress, this.#options.clock.monotonic())) return true;
+    if (this.#options.sourceLimits.takeRequest(client.remoteAddress, this.#options.clock.now())) return true;
     this.#options.drops.rateLimited++;
     return false;
   }
@@ -252,11 +237,9 @@ export class TurnServer implements PacketHandler {
     );
   }
 
-  #allocationClosed(allocation: Allocation, reason: EndReason): void {
-    this.counters.addTraffic(allocation.port.counters);
+  #allocationClosed(reason: EndReason): void {
     this.counters.ended.add(reason);
     this.counters.relayPortsBound--;
-    if (this.counters.relayPortsBound === 0) for (const resolve of this.#emptyWaiters.splice(0)) resolve();
   }
 
   #bug(thrown: unknown): void {

@@ -1,44 +1,43 @@
-import { randomBytes } from 'node:crypto';
-import { type AddressSet, turnTenantDigest } from '@orama/core';
-import type { TurnTenant, TurnTenantStatus } from '@orama/protocol';
+import type { AddressSet } from '@orama/core';
+import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
 import type { Allocation, AllocationSettings, EndReason } from '../allocation/allocation.ts';
-import { Quota } from '../allocation/quota.ts';
-import { RESERVATION_MS, RelayPorts } from '../allocation/relay-ports.ts';
-import type { ByteBudget } from '../relay/relay.ts';
-import type { AddressFamily } from '../stun/index.ts';
+import type { LeaseAnswer, LeaseRequest, Ledger } from '../allocation/ledger.ts';
+import { addTraffic, type ByteBudget, noTraffic, type TrafficCounters } from '../relay/relay.ts';
 import { type ExternalAddresses, PeerPolicy } from './peer-policy.ts';
 
-interface Reservation {
-  readonly port: number;
-  readonly family: AddressFamily;
-  readonly expiresAtMs: number;
+/** What a tenant shares with itself on the node's other workers. */
+export interface SharedTenant {
+  readonly ledger: Ledger;
+  /** Bytes a second of all its allocations; undefined: no limit. */
+  readonly byteBudget: ByteBudget | undefined;
 }
 
-/** A namespace inside the server: its secrets, relay block, quota, peer policy and allocations. */
+/** A namespace inside one worker: its secrets, relay block, peer policy, and the allocations that live here. */
 export class Tenant implements AllocationSettings {
   readonly namespace: string;
-  readonly ports: RelayPorts;
-  readonly quota: Quota;
   readonly allocations = new Set<Allocation>();
-  /** The limit shared by all its allocations. */
-  readonly byteBudget: ByteBudget | undefined = undefined;
+  readonly #ledger: Ledger;
   readonly #ownAddresses: AddressSet;
   readonly #external: ExternalAddresses;
-  readonly #reservations = new Map<string, Reservation>();
+  /** Traffic of the allocations that have ended. */
+  readonly #finished: TrafficCounters = noTraffic();
+  #byteBudget: ByteBudget | undefined;
   #config: TurnTenant;
   #policy: PeerPolicy;
-  #digest: string;
   #detached = false;
+  #openedCount = 0;
+  /** Leases that were asked for and not given back yet. */
+  #leases = 0;
+  readonly #idleWaiters: (() => void)[] = [];
 
-  constructor(config: TurnTenant, ownAddresses: AddressSet, external: ExternalAddresses = {}) {
+  constructor(config: TurnTenant, shared: SharedTenant, ownAddresses: AddressSet, external: ExternalAddresses = {}) {
     this.namespace = config.namespace;
-    this.ports = new RelayPorts(config.relay.portStart, config.relay.portEnd);
-    this.quota = new Quota(config.maxAllocations, config.maxAllocationsPerUsername);
+    this.#ledger = shared.ledger;
+    this.#byteBudget = shared.byteBudget;
     this.#ownAddresses = ownAddresses;
     this.#external = external;
     this.#config = config;
     this.#policy = new PeerPolicy(config, ownAddresses, external);
-    this.#digest = turnTenantDigest(config);
   }
 
   get secrets(): readonly string[] {
@@ -48,6 +47,11 @@ export class Tenant implements AllocationSettings {
   /** Its relay addresses and port block. */
   get relay(): TurnTenant['relay'] {
     return this.#config.relay;
+  }
+
+  /** The limit shared by all its allocations, on every worker. */
+  get byteBudget(): ByteBudget | undefined {
+    return this.#byteBudget;
   }
 
   get allocationBytesPerSec(): number | undefined {
@@ -72,31 +76,66 @@ export class Tenant implements AllocationSettings {
     return this.#detached;
   }
 
-  status(): TurnTenantStatus {
-    return {
-      namespace: this.namespace,
-      generation: this.#config.generation,
-      digest: this.#digest,
-      allocations: this.allocations.size,
-    };
+  /** What its allocations have done here since it was attached, those that have ended included. */
+  usage(): TurnTenantUsage {
+    const traffic = { ...this.#finished };
+    for (const { port } of this.allocations) addTraffic(traffic, port.counters);
+    return { namespace: this.namespace, ...traffic, allocations: this.#openedCount };
+  }
+
+  /** Whether its relay block holds the port. */
+  hasPort(port: number): boolean {
+    return port >= this.#config.relay.portStart && port <= this.#config.relay.portEnd;
+  }
+
+  /** Asks the ledger for a place for one allocation. A lease is given back with `closed` or `release`. */
+  async lease(request: LeaseRequest): Promise<LeaseAnswer> {
+    this.#leases++;
+    let answer: LeaseAnswer | undefined;
+    try {
+      answer = await this.#ledger.open(request);
+      return answer;
+    } finally {
+      if (answer?.ok !== true) this.#leaseEnded();
+    }
+  }
+
+  /** Another port for a lease instead of one that cannot be bound; undefined when there is none. */
+  async replacePort(lease: number): Promise<number | undefined> {
+    return this.#ledger.replacePort(lease);
+  }
+
+  /** Gives back a lease that became no allocation. */
+  release(lease: number): void {
+    this.#ledger.close(lease);
+    this.#leaseEnded();
+  }
+
+  opened(allocation: Allocation): void {
+    this.allocations.add(allocation);
+    this.#openedCount++;
+  }
+
+  /** Lets an allocation go whose sockets are closed, and gives its lease back. */
+  closed(allocation: Allocation): void {
+    this.allocations.delete(allocation);
+    addTraffic(this.#finished, allocation.port.counters);
+    this.release(allocation.id);
   }
 
   /**
    * Takes other settings. Allocations live on: new secrets count for new ones only, a narrower peer policy ends the
    * permissions and channels it no longer allows, and only allocations outside the new relay block end.
    */
-  async update(config: TurnTenant): Promise<void> {
+  async update(config: TurnTenant, byteBudget: ByteBudget | undefined): Promise<void> {
     const before = this.#config.relay;
     this.#config = config;
     this.#policy = new PeerPolicy(config, this.#ownAddresses, this.#external);
-    this.#digest = turnTenantDigest(config);
-    this.quota.maxTotal = config.maxAllocations;
-    this.quota.maxPerUsername = config.maxAllocationsPerUsername;
-    this.ports.setBlock(config.relay.portStart, config.relay.portEnd);
+    this.#byteBudget = byteBudget;
     const { address, address6, innerAddress } = config.relay;
     const stray = [...this.allocations].filter(
       ({ port }) =>
-        !this.ports.contains(port.port) ||
+        !this.hasPort(port.port) ||
         innerAddress !== before.innerAddress ||
         [...port.addresses].some((own) => own !== address && own !== address6 && own !== innerAddress),
     );
@@ -104,35 +143,20 @@ export class Tenant implements AllocationSettings {
     await Promise.all(stray.map((allocation) => allocation.close('relay-block-changed')));
   }
 
-  /** Ends every allocation; resolves when all their sockets are closed. */
+  /** Ends every allocation; resolves when all sockets are closed, those of an Allocate under way included. */
   async detach(reason: EndReason): Promise<void> {
     this.#detached = true;
     await Promise.all([...this.allocations].map((allocation) => allocation.close(reason)));
+    if (this.#leases > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
   }
 
-  /** Promises a taken port to whoever shows the token (RFC 8656 section 7.2); returns the eight bytes. */
-  reserve(port: number, family: AddressFamily, nowMs: number): Buffer {
-    const token = randomBytes(8);
-    this.#reservations.set(token.toString('hex'), { port, family, expiresAtMs: nowMs + RESERVATION_MS });
-    return token;
-  }
-
-  /** The promised port with its address family, once; undefined when the token is unknown or too old. */
-  redeem(token: Buffer, nowMs: number): { port: number; family: AddressFamily } | undefined {
-    const name = token.toString('hex');
-    const reservation = this.#reservations.get(name);
-    if (reservation === undefined || reservation.expiresAtMs <= nowMs) return undefined;
-    this.#reservations.delete(name);
-    return reservation;
-  }
-
-  /** Lets lifetimes end and gives unclaimed reservations back. */
-  sweep(nowMs: number): void {
-    for (const [token, { port, expiresAtMs }] of this.#reservations) {
-      if (expiresAtMs > nowMs) continue;
-      this.#reservations.delete(token);
-      this.ports.release(port);
-    }
+  /** Lets lifetimes end. */
+  sweep(): void {
     for (const allocation of this.allocations) allocation.sweep();
+  }
+
+  #leaseEnded(): void {
+    this.#leases--;
+    if (this.#leases === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 }

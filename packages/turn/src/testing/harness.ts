@@ -6,8 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, issueTurnCredentials, silentLogger, systemClock } from '@orama/core';
 import { type TurnConfigInput, type TurnTenantInput, turnConfigSchema, turnTenantSchema } from '@orama/protocol';
+import type { TenantLedger } from '../allocation/ledger.ts';
 import { TurnClient, type TurnClientOptions } from '../client/turn-client.ts';
+import type { DropCounters } from '../relay/relay.ts';
+import type { TurnServer } from '../server/turn-server.ts';
 import { TurnService } from '../turn-service.ts';
+import { TurnWorker } from '../workers/turn-worker.ts';
 
 export const SECRET = 'a-secret-of-the-demo-tenant';
 export const SFU_IP = '127.81.0.2';
@@ -58,6 +62,7 @@ export class TurnHarness {
         realm: REALM,
         controlSocket: join(dir, 'turn.sock'),
         internal: { address: RELAY_IP, port: ports[1] },
+        workers: 1,
         ...config,
         tls: config.tls === false ? false : { port: ports[2], ...config.tls },
       }),
@@ -82,6 +87,28 @@ export class TurnHarness {
         ...tenant,
       }),
     );
+  }
+
+  /** The first worker's server, which with one worker is everybody's. */
+  get server(): TurnServer {
+    return this.#worker.server;
+  }
+
+  get drops(): DropCounters {
+    return this.#worker.drops;
+  }
+
+  /** The ledger of `demo`. */
+  get ledger(): TenantLedger {
+    const ledger = this.service.tenants.ledger('demo');
+    if (ledger === undefined) throw new Error('demo is not attached');
+    return ledger;
+  }
+
+  get #worker(): TurnWorker {
+    const [worker] = this.service.workers;
+    if (worker instanceof TurnWorker) return worker;
+    throw new Error('the workers are on threads of their own');
   }
 
   credentials(namespace = 'demo', ttlSec = 600, secret = SECRET): { username: string; password: string } {

@@ -1,5 +1,6 @@
 import { Allocation } from '../../allocation/allocation.ts';
-import { type OpenedRelay, openRelay, type PortWish, relayAddressOf } from '../../allocation/open-relay.ts';
+import type { LeaseAnswer, PortWish } from '../../allocation/ledger.ts';
+import { type OpenedRelay, openRelay, relayAddressOf } from '../../allocation/open-relay.ts';
 import {
   type AddressFamily,
   ATTRIBUTE,
@@ -40,30 +41,39 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
   if (message.has(ATTRIBUTE.lifetime) && requestedSec === undefined) return fail(400);
   // A draining server takes nobody new, and says who does.
   if (context.draining) return fail(508, nameAlternate(request, context));
-  // 10. Quota of the tenant and of the username.
-  if (!tenant.quota.take(username)) return fail(486);
-
+  // 10. Quota of the tenant and of the username, and a relay port.
   client.allocating = true;
+  let answer: LeaseAnswer;
   let opened: OpenedRelay | undefined;
   try {
-    opened = await openRelay({ tenant, client, wish, families }, context);
+    answer = await tenant.lease({ username, wish, family: families[0] ?? 4 });
+    if (answer.ok) {
+      const { lease } = answer;
+      opened = await openRelay(
+        { tenant, client, lease, families: wish.kind === 'reserved' ? [lease.family] : families },
+        context,
+      );
+    }
   } finally {
     client.allocating = false;
-    if (opened === undefined) tenant.quota.release(username);
   }
-  if (opened === undefined) return fail(508);
-  const { port, addresses, token } = opened;
-  // Binding took a moment: the world may have changed.
-  if (tenant.detached || context.draining || !client.open || !tenant.ports.contains(port.port)) {
+  if (!answer.ok) return fail(answer.code);
+  const { lease } = answer;
+  if (opened === undefined) {
+    tenant.release(lease.id);
+    return fail(508);
+  }
+  const { port, addresses } = opened;
+  // That took a moment: the world may have changed.
+  if (tenant.detached || context.draining || !client.open || !tenant.hasPort(port.port)) {
     await port.close();
-    tenant.ports.release(port.port);
-    tenant.quota.release(username);
+    tenant.release(lease.id);
     return tenant.detached ? fail(403) : fail(508);
   }
 
   const lifetimeSec = grantedLifetimeSec(requestedSec, context);
   const allocation = new Allocation({
-    id: context.nextAllocationId(),
+    id: lease.id,
     namespace: tenant.namespace,
     username,
     secret,
@@ -75,13 +85,11 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
     clock: context.clock,
     logger: context.logger,
     onClosed: (ended, reason) => {
-      tenant.allocations.delete(ended);
-      tenant.ports.release(ended.port.port);
-      tenant.quota.release(username);
-      context.allocationClosed(ended, reason);
+      tenant.closed(ended);
+      context.allocationClosed(reason);
     },
   });
-  tenant.allocations.add(allocation);
+  tenant.opened(allocation);
   client.attach(allocation);
   context.allocationOpened(allocation);
   return success(message, key, (writer) => {
@@ -93,7 +101,7 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
       writer.bytes(ATTRIBUTE.addressErrorCode, addressErrorCode(missing, code));
     }
     writer.uint32(ATTRIBUTE.lifetime, lifetimeSec);
-    if (token !== undefined) writer.bytes(ATTRIBUTE.reservationToken, token);
+    if (lease.token !== undefined) writer.bytes(ATTRIBUTE.reservationToken, Buffer.from(lease.token, 'hex'));
     writer.address(ATTRIBUTE.xorMappedAddress, client.remoteAddress, client.remotePort);
     writer.text(ATTRIBUTE.software, SOFTWARE);
   });
@@ -104,7 +112,9 @@ function readPortWish(message: StunMessage): PortWish | undefined {
   const evenPort = message.bytes(ATTRIBUTE.evenPort);
   const token = message.bytes(ATTRIBUTE.reservationToken);
   if (token !== undefined) {
-    return evenPort === undefined && token.length === 8 ? { kind: 'reserved', token } : undefined;
+    return evenPort === undefined && token.length === 8
+      ? { kind: 'reserved', token: token.toString('hex') }
+      : undefined;
   }
   if (evenPort === undefined) return { kind: 'any' };
   return evenPort.length === 1 ? { kind: 'even', reserveNext: ((evenPort[0] as number) & 0x80) !== 0 } : undefined;

@@ -1,0 +1,191 @@
+import { AddressSet, type Logger, turnTenantDigest, UserError } from '@orama/core';
+import type { TurnPeerVerdict, TurnTenant, TurnTenantStatus, TurnTenantUsage } from '@orama/protocol';
+import { type LedgerHost, TenantLedger } from '../allocation/ledger.ts';
+import { hostKey } from '../stun/index.ts';
+import type { WorkerHandle } from '../workers/worker-handle.ts';
+import type { WorkerReport } from '../workers/worker-report.ts';
+import { type ExternalAddresses, PeerPolicy } from './peer-policy.ts';
+import { type ByteBudgetMemory, byteBudgetMemory } from './shared-byte-budget.ts';
+import { UsageBook } from './usage-book.ts';
+
+/** A tenant as the node knows it: what its workers share. */
+interface Entry {
+  config: TurnTenant;
+  digest: string;
+  readonly ledger: TenantLedger;
+  budget: ByteBudgetMemory | undefined;
+}
+
+export interface TenantDirectoryOptions {
+  workers: readonly WorkerHandle[];
+  /** Addresses of this node, refused as peers unless a tenant's `peers` names them. */
+  ownAddresses: readonly string[];
+  /** Public address by local address, behind 1:1 NAT. */
+  external: ExternalAddresses;
+  /** A time that only rises, milliseconds. */
+  nowMs: () => number;
+  /** Called after an allocation has ended. */
+  onAllocationEnded: () => void;
+  logger: Logger;
+}
+
+/** The tenants of a node: attached to all of its workers together, with a ledger and a count of usage each. */
+export class TenantDirectory {
+  readonly #options: TenantDirectoryOptions;
+  readonly #ownAddresses: AddressSet;
+  readonly #entries = new Map<string, Entry>();
+  readonly #usage = new UsageBook();
+  /** By namespace: the end of what was asked for last, which the next waits for. */
+  readonly #queues = new Map<string, Promise<unknown>>();
+  readonly #ledgerHost: LedgerHost;
+
+  constructor(options: TenantDirectoryOptions) {
+    this.#options = options;
+    this.#ownAddresses = new AddressSet([...options.ownAddresses, ...Object.entries(options.external).flat()]);
+    let lastId = 0;
+    this.#ledgerHost = {
+      nextId: () => ++lastId,
+      nowMs: options.nowMs,
+      leaseEnded: options.onAllocationEnded,
+    };
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Allocations of all tenants, those that are being made included. */
+  get allocationCount(): number {
+    let count = 0;
+    for (const { ledger } of this.#entries.values()) count += ledger.leaseCount;
+    return count;
+  }
+
+  list(): TurnTenantStatus[] {
+    return Array.from(this.#entries.values(), statusOf);
+  }
+
+  /** Host names in the TURN URIs of the tenants. */
+  *domains(): Iterable<string> {
+    for (const { config } of this.#entries.values()) if (config.domain !== undefined) yield config.domain;
+  }
+
+  /** The ledger of an attached tenant. */
+  ledger(namespace: string): TenantLedger | undefined {
+    return this.#entries.get(namespace)?.ledger;
+  }
+
+  /**
+   * Attaches a tenant to every worker, or gives an attached one its new settings. Attaching the same again changes
+   * nothing. Throws a UserError when its relay block is another tenant's.
+   */
+  attach(config: TurnTenant): Promise<TurnTenantStatus> {
+    return this.#inTurn(config.namespace, () => this.#attach(config));
+  }
+
+  /** Detaches a tenant; resolves when every worker has closed its sockets. False when there was none of that name. */
+  detach(namespace: string): Promise<boolean> {
+    return this.#inTurn(namespace, () => this.#detach(namespace));
+  }
+
+  /** What the peer policy says about a peer of a tenant; undefined when there is none of that name. */
+  explainPeer(namespace: string, address: string, port?: number): TurnPeerVerdict | undefined {
+    const config = this.#entries.get(namespace)?.config;
+    if (config === undefined) return undefined;
+    const policy = new PeerPolicy(config, this.#ownAddresses, this.#options.external);
+    const { allowed, rule } = port === undefined ? policy.judge(address) : policy.judgeEndpoint(address, port);
+    return { allowed, rule };
+  }
+
+  /** Takes what a worker tells of its tenants' usage. */
+  usageTold({ id, tenants }: WorkerReport): void {
+    for (const { usage } of tenants) this.#usage.told(id, usage);
+  }
+
+  /** What every namespace has done since the server started, as the workers have told so far. */
+  usage(): TurnTenantUsage[] {
+    return this.#usage.list();
+  }
+
+  /** Gives promised ports back that nobody came for. */
+  sweep(): void {
+    for (const { ledger } of this.#entries.values()) ledger.sweep();
+  }
+
+  async #attach(config: TurnTenant): Promise<TurnTenantStatus> {
+    this.#refuseOverlap(config);
+    const { workers, logger } = this.#options;
+    const { namespace, relay, bytesPerSec, generation } = config;
+    for (const own of relayAddresses(relay)) if (!this.#ownAddresses.has(own)) this.#ownAddresses.add(own);
+    const digest = turnTenantDigest(config);
+    let entry = this.#entries.get(namespace);
+    if (entry?.digest === digest) return statusOf(entry);
+
+    const known = entry !== undefined;
+    const sameRate = entry?.config.bytesPerSec === bytesPerSec;
+    entry ??= { config, digest, ledger: new TenantLedger(config, this.#ledgerHost), budget: undefined };
+    if (!known || !sameRate) entry.budget = bytesPerSec === undefined ? undefined : byteBudgetMemory(bytesPerSec);
+    entry.config = config;
+    entry.digest = digest;
+    entry.ledger.update(config);
+    this.#entries.set(namespace, entry);
+    this.#usage.open(namespace);
+    const { budget } = entry;
+    await Promise.all(workers.map((worker) => worker.attach(config, budget)));
+    logger.info({ ns: namespace, generation, relay }, known ? 'tenant updated' : 'tenant attached');
+    return statusOf(entry);
+  }
+
+  async #detach(namespace: string): Promise<boolean> {
+    const entry = this.#entries.get(namespace);
+    if (entry === undefined) return false;
+    const ended = entry.ledger.leaseCount;
+    await Promise.all(
+      this.#options.workers.map(async (worker) => {
+        const usage = await worker.detach(namespace);
+        if (usage !== undefined) this.#usage.ended(worker.id, usage);
+      }),
+    );
+    this.#entries.delete(namespace);
+    this.#usage.close(namespace);
+    this.#options.logger.info({ ns: namespace, ended }, 'tenant detached');
+    return true;
+  }
+
+  /** Two tenants with one port on one address would be each other's peers, and whoever binds first has it. */
+  #refuseOverlap({ namespace, relay }: TurnTenant): void {
+    const own = relayAddresses(relay).map(hostKey);
+    for (const { config } of this.#entries.values()) {
+      if (config.namespace === namespace) continue;
+      const theirs = config.relay;
+      const shared = relayAddresses(theirs).find((address) => own.includes(hostKey(address)));
+      if (shared === undefined || theirs.portEnd < relay.portStart || theirs.portStart > relay.portEnd) continue;
+      throw new UserError(
+        'CONFLICT',
+        `relay.portStart, relay.portEnd: ports ${relay.portStart}-${relay.portEnd} on ${shared} overlap ` +
+          `${theirs.portStart}-${theirs.portEnd} of namespace ${config.namespace}`,
+        { hint: 'give every namespace on an address a block of its own' },
+      );
+    }
+  }
+
+  #inTurn<T>(namespace: string, run: () => Promise<T>): Promise<T> {
+    const before = this.#queues.get(namespace) ?? Promise.resolve();
+    const result = before.then(run, run);
+    const settled = result
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#queues.get(namespace) === settled) this.#queues.delete(namespace);
+      });
+    this.#queues.set(namespace, settled);
+    return result;
+  }
+}
+
+function relayAddresses({ address, address6, innerAddress }: TurnTenant['relay']): string[] {
+  return [address, address6, innerAddress].filter((one) => one !== undefined);
+}
+
+function statusOf({ config, digest, ledger }: Entry): TurnTenantStatus {
+  return { namespace: config.namespace, generation: config.generation, digest, allocations: ledger.leaseCount };
+}

@@ -1,0 +1,152 @@
+import type { Clock, Logger, Timer } from '@orama/core';
+import type { TurnConfig, TurnTenant, TurnTenantUsage } from '@orama/protocol';
+import type { Ledger } from '../allocation/ledger.ts';
+import { SecureContexts, type ServedCertificates } from '../certificates/secure-contexts.ts';
+import type { Listener } from '../listener/client-transport.ts';
+import { type SourceLimitMemory, SourceLimits } from '../listener/source-limits.ts';
+import { StreamListener } from '../listener/stream.ts';
+import { UdpListener } from '../listener/udp.ts';
+import { DropCounters } from '../relay/relay.ts';
+import { UdpRelay } from '../relay/udp-relay.ts';
+import { TurnServer } from '../server/turn-server.ts';
+import { TenantRegistry } from '../tenant/registry.ts';
+import { type ByteBudgetMemory, SharedByteBudget } from '../tenant/shared-byte-budget.ts';
+import { EventLoopMeter } from './event-loop-meter.ts';
+import type { WorkerHandle } from './worker-handle.ts';
+import { sumCounts, type WorkerReport } from './worker-report.ts';
+
+const SWEEP_MS = 1_000;
+/** Event-loop delay is told over windows of so many sweeps. */
+const SWEEPS_A_WINDOW = 10;
+
+/** What a worker is given at its start. Plain data and shared memory, so that it can be sent to a thread. */
+export interface WorkerSettings {
+  readonly id: number;
+  readonly config: TurnConfig;
+  /** 32 bytes that nonces are made with, so that every worker knows the others'. */
+  readonly nonceKey: Uint8Array;
+  readonly sourceLimits: SourceLimitMemory;
+  /** Whether other workers listen on the same ports. */
+  readonly reusePort: boolean;
+}
+
+/** What a worker does on whichever thread it is: listeners, the server behind them, and its share of the tenants. */
+export class TurnWorker implements WorkerHandle {
+  readonly id: number;
+  readonly #ledgerOf: (namespace: string) => Ledger;
+  readonly #clock: Clock;
+  readonly #tenants: TenantRegistry;
+  readonly server: TurnServer;
+  readonly drops = new DropCounters();
+  readonly #contexts = new SecureContexts();
+  readonly #listeners: Listener[] = [];
+  readonly #streams: StreamListener[] = [];
+  readonly #eventLoop = new EventLoopMeter();
+  #sweeper: Timer | undefined;
+  #sweeps = 0;
+
+  /** @param ledgerOf the ledger of an attached tenant, wherever that is kept */
+  constructor(settings: WorkerSettings, ledgerOf: (namespace: string) => Ledger, logger: Logger, clock: Clock) {
+    const { config, reusePort } = settings;
+    this.id = settings.id;
+    this.#ledgerOf = ledgerOf;
+    this.#clock = clock;
+    this.#tenants = new TenantRegistry([...config.listen, ...config.ownAddresses], config.external);
+    const sourceLimits = new SourceLimits(config, settings.sourceLimits);
+    this.server = new TurnServer({
+      realm: config.realm,
+      clock,
+      logger,
+      tenants: this.#tenants,
+      relay: new UdpRelay(this.drops, clock),
+      external: config.external,
+      drops: this.drops,
+      sourceLimits,
+      defaultLifetimeSec: config.defaultLifetimeSec,
+      maxLifetimeSec: config.maxLifetimeSec,
+      nonceLifetimeSec: config.nonceLifetimeSec,
+      nonceKey: Buffer.from(settings.nonceKey),
+    });
+    for (const address of config.listen) {
+      const common = { address, port: config.port, handler: this.server, drops: this.drops, reusePort };
+      const stream = { ...common, clock, logger, sourceLimits };
+      this.#streams.push(new StreamListener(stream));
+      if (config.tls !== false) {
+        this.#streams.push(new StreamListener({ ...stream, port: config.tls.port, tls: { contexts: this.#contexts } }));
+      }
+      this.#listeners.push(new UdpListener(common));
+    }
+    this.#listeners.push(...this.#streams);
+  }
+
+  async start(): Promise<void> {
+    try {
+      for (const listener of this.#listeners) await listener.start();
+    } catch (thrown) {
+      await this.close();
+      throw thrown;
+    }
+    this.#sweeper = this.#clock.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  attach(config: TurnTenant, budget: ByteBudgetMemory | undefined): Promise<void> {
+    const { namespace, bytesPerSec } = config;
+    const byteBudget =
+      budget === undefined || bytesPerSec === undefined ? undefined : new SharedByteBudget(bytesPerSec, budget);
+    return this.#tenants.attach(config, { ledger: this.#ledgerOf(namespace), byteBudget });
+  }
+
+  detach(namespace: string): Promise<TurnTenantUsage | undefined> {
+    return this.#tenants.detach(namespace);
+  }
+
+  serve(certificates: ServedCertificates): void {
+    this.#contexts.serve(certificates);
+  }
+
+  drain(): void {
+    this.server.drain();
+    for (const listener of this.#listeners) listener.stopAccepting();
+  }
+
+  async report(): Promise<WorkerReport> {
+    const { counters, refusals } = this.server;
+    const transports = { udp: 0, tcp: 0, tls: 0 };
+    for (const tenant of this.#tenants.all())
+      for (const { client } of tenant.allocations) transports[client.protocol]++;
+    const tenants = Array.from(this.#tenants.all(), (tenant) => ({
+      allocations: tenant.allocations.size,
+      usage: tenant.usage(),
+    }));
+    return {
+      id: this.id,
+      allocations: tenants.reduce((sum, { allocations }) => sum + allocations, 0),
+      transports,
+      relayPortsBound: counters.relayPortsBound,
+      allocationsOpened: counters.allocationsOpened,
+      ended: Object.fromEntries(counters.ended.entries()),
+      replies: Object.fromEntries(counters.replies.entries()),
+      authFailures: Object.fromEntries(counters.authFailures.entries()),
+      refusals: Object.fromEntries(refusals.byRule),
+      drops: { ...this.drops },
+      streamConnections: this.#streams.reduce((sum, { connectionCount }) => sum + connectionCount, 0),
+      streamsClosed: sumCounts(this.#streams.map(({ closed }) => Object.fromEntries(closed))),
+      tenants,
+      eventLoop: this.#eventLoop.load,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#sweeper?.cancel();
+    this.#eventLoop.close();
+    await this.#tenants.closeAll();
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+  }
+
+  #sweep(): void {
+    this.server.sweep();
+    for (const listener of this.#listeners) listener.sweep();
+    this.#sweeps++;
+    if (this.#sweeps % SWEEPS_A_WINDOW === 0) this.#eventLoop.turn();
+  }
+}

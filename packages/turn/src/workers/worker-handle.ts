@@ -1,0 +1,22 @@
+import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
+import type { ServedCertificates } from '../certificates/secure-contexts.ts';
+import type { ByteBudgetMemory } from '../tenant/shared-byte-budget.ts';
+import type { WorkerReport } from './worker-report.ts';
+
+/** A worker as the service sees it: on the same thread, or behind messages on one of its own. */
+export interface WorkerHandle {
+  readonly id: number;
+  /** Opens its listeners; rejects with the system's error, and then everything is closed again. */
+  start(): Promise<void>;
+  /** Attaches a tenant or updates it; resolves when allocations that its new settings end are closed. */
+  attach(config: TurnTenant, budget: ByteBudgetMemory | undefined): Promise<void>;
+  /** Detaches a tenant; resolves, when its sockets are closed, with what it has done; undefined when it was not there. */
+  detach(namespace: string): Promise<TurnTenantUsage | undefined>;
+  /** Certificates for TLS connections from now on. */
+  serve(certificates: ServedCertificates): void;
+  /** Makes no allocation from now on and accepts no connection. */
+  drain(): void;
+  report(): Promise<WorkerReport>;
+  /** Ends every allocation and closes every socket. */
+  close(): Promise<void>;
+}
