@@ -6,11 +6,13 @@ export interface Runnable {
   start(): Promise<void>;
   /** Stops accepting, tells clients, waits for work to end up to its own deadline, then closes everything. */
   stop(): Promise<void>;
+  /** Resolves when it has stopped by itself, without a signal; absent where that cannot be. */
+  readonly ended?: Promise<void>;
 }
 
 /**
  * Runs `create()`'s Runnable as the main of a process: SIGTERM or SIGINT drains and exits 0, a second one exits at
- * once with 1, a configuration error exits 2, any other failure to start exits 1.
+ * once with 1, a configuration error exits 2, any other failure to start exits 1. One that ends by itself exits 0.
  */
 export async function runMain(logger: Logger, create: () => Runnable | Promise<Runnable>): Promise<void> {
   let stopping = false;
@@ -21,17 +23,19 @@ export async function runMain(logger: Logger, create: () => Runnable | Promise<R
     logger.flush?.();
     process.exit(code);
   };
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stopping || !runnable) process.exit(stopping ? 1 : 0);
-    stopping = true;
-    logger.info({ reason: signal }, 'stopping');
-    runnable.stop().then(
+  const exitAfter = (end: Promise<void>) =>
+    end.then(
       () => {
         logger.info('stopped');
         process.exit(0);
       },
       (thrown) => fail('stop failed', thrown, 1),
     );
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stopping || !runnable) process.exit(stopping ? 1 : 0);
+    stopping = true;
+    logger.info({ reason: signal }, 'stopping');
+    exitAfter(runnable.stop());
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
@@ -41,6 +45,7 @@ export async function runMain(logger: Logger, create: () => Runnable | Promise<R
     runnable = await create();
     await runnable.start();
     logger.info('started');
+    if (runnable.ended) exitAfter(runnable.ended);
   } catch (thrown) {
     if (thrown instanceof ConfigError) {
       process.stderr.write(`${thrown.message}\n${thrown.hint ? `${thrown.hint}\n` : ''}`);

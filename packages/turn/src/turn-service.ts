@@ -1,5 +1,6 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
+import { availableParallelism } from 'node:os';
 import {
   type Clock,
   closeServer,
@@ -17,10 +18,12 @@ import type { Ledger } from './allocation/ledger.ts';
 import { CertificateStore } from './certificates/certificate-store.ts';
 import { ControlSocket } from './control/control-socket.ts';
 import { Drain } from './drain.ts';
+import { requireFreePorts } from './listener/free-ports.ts';
 import { sourceLimitMemory } from './listener/source-limits.ts';
 import { type NodeReport, registerTurnMetrics } from './metrics.ts';
 import { checkServerAddresses, interfaceAddresses } from './server/node-addresses.ts';
 import { TenantDirectory } from './tenant/directory.ts';
+import { ThreadWorker } from './workers/thread-worker.ts';
 import { TurnWorker } from './workers/turn-worker.ts';
 import type { WorkerHandle } from './workers/worker-handle.ts';
 import type { WorkerReport } from './workers/worker-report.ts';
@@ -176,12 +179,19 @@ export class TurnService implements Runnable {
   async #open(): Promise<void> {
     await listen(this.#internal, this.#config.internal);
     await this.#certificates?.start();
+    if (this.workers.length > 1) await this.#requireFreePorts();
     await Promise.all(this.workers.map((worker) => worker.start()));
     this.#sweeper = this.#clock.every(SWEEP_MS, () => this.tenants.sweep());
     await this.#control.start();
     this.#listening = true;
     const { listen: addresses, port } = this.#config;
     this.#logger.info({ listen: addresses, port, workers: this.workers.length }, 'turn listening');
+  }
+
+  async #requireFreePorts(): Promise<void> {
+    const { listen: addresses, port, tls } = this.#config;
+    const ports = { udp: port, tcp: tls === false ? [port] : [port, tls.port] };
+    for (const address of addresses) await requireFreePorts(address, ports);
   }
 
   async #drainAndClose(deadlineMs: number): Promise<void> {
@@ -216,6 +226,15 @@ export class TurnService implements Runnable {
       if (ledger === undefined) throw new Error(`there is no ledger of ${namespace}`);
       return ledger;
     };
-    return [new TurnWorker({ ...settings, id: 0, reusePort: false }, ledgerOf, this.#logger, this.#clock)];
+    const { workers } = this.#config;
+    const count = workers === 'auto' ? availableParallelism() : workers;
+    if (count === 1) {
+      return [new TurnWorker({ ...settings, id: 0, reusePort: false }, ledgerOf, this.#logger, this.#clock)];
+    }
+    const logLevel = this.#logger.level;
+    return Array.from(
+      { length: count },
+      (_, id) => new ThreadWorker({ settings: { ...settings, id, reusePort: true }, logLevel }, ledgerOf),
+    );
   }
 }

@@ -114,7 +114,7 @@ export class TenantDirectory {
 
   async #attach(config: TurnTenant): Promise<TurnTenantStatus> {
     this.#refuseOverlap(config);
-    const { workers, logger } = this.#options;
+    const { workers, logger, nowMs } = this.#options;
     const { namespace, relay, bytesPerSec, generation } = config;
     for (const own of relayAddresses(relay)) if (!this.#ownAddresses.has(own)) this.#ownAddresses.add(own);
     const digest = turnTenantDigest(config);
@@ -124,7 +124,8 @@ export class TenantDirectory {
     const known = entry !== undefined;
     const sameRate = entry?.config.bytesPerSec === bytesPerSec;
     entry ??= { config, digest, ledger: new TenantLedger(config, this.#ledgerHost), budget: undefined };
-    if (!known || !sameRate) entry.budget = bytesPerSec === undefined ? undefined : byteBudgetMemory(bytesPerSec);
+    if (!known || !sameRate)
+      entry.budget = bytesPerSec === undefined ? undefined : byteBudgetMemory(bytesPerSec, nowMs());
     entry.config = config;
     entry.digest = digest;
     entry.ledger.update(config);

@@ -7,16 +7,19 @@ const BURST_MAX_BYTES = 2 ** 30;
 const TOKENS = 0;
 /** Microseconds of the time up to which tokens have been given, turning over every 71 minutes. */
 const GIVEN_UNTIL = 1;
+/** Tokens are given at most so often. */
+const REFILL_US = 10_000;
 /** Workers may be so much apart in what time it is. */
 const SKEW_US = 1_000_000;
 
 /** What the workers share of a budget; it can be sent to a thread. */
 export type ByteBudgetMemory = Int32Array<SharedArrayBuffer>;
 
-/** Memory of a budget that nobody has used yet. */
-export function byteBudgetMemory(bytesPerSec: number): ByteBudgetMemory {
+/** Memory of a budget that nobody has used yet; `nowMs` as `take` is told it. */
+export function byteBudgetMemory(bytesPerSec: number, nowMs: number): ByteBudgetMemory {
   const memory = new Int32Array(new SharedArrayBuffer(8));
   memory[TOKENS] = burstOf(bytesPerSec);
+  memory[GIVEN_UNTIL] = microseconds(nowMs);
   return memory;
 }
 
@@ -36,31 +39,31 @@ export class SharedByteBudget implements ByteBudget {
   }
 
   take(bytes: number, nowMs: number): boolean {
-    return this.#takeTokens(bytes) || (this.#refill(nowMs) && this.#takeTokens(bytes));
-  }
-
-  #takeTokens(bytes: number): boolean {
+    this.#refill(microseconds(nowMs));
     if (Atomics.sub(this.#memory, TOKENS, bytes) >= bytes) return true;
     Atomics.add(this.#memory, TOKENS, bytes);
     return false;
   }
 
-  /** Gives the tokens of the time since the last time; false when there are none, or another worker does it. */
-  #refill(nowMs: number): boolean {
+  /** Gives the tokens of the time since the last time, unless that is too short or another worker does it. */
+  #refill(now: number): void {
     const memory = this.#memory;
     const until = Atomics.load(memory, GIVEN_UNTIL);
-    const now = Math.trunc(nowMs * 1000) | 0;
     let elapsedUs = (now - until) | 0;
-    if (elapsedUs < 0 && elapsedUs > -SKEW_US) return false;
+    if (elapsedUs < REFILL_US && elapsedUs > -SKEW_US) return;
+    // Nobody has asked for so long that the difference has turned over.
     if (elapsedUs < 0) elapsedUs = 2 ** 31;
     const earned = Math.floor((elapsedUs / 1_000_000) * this.#bytesPerSec);
-    if (earned < 1) return false;
-    const room = this.#burst - Math.max(0, Atomics.load(memory, TOKENS));
-    const spentUs = earned < room ? Math.ceil((earned / this.#bytesPerSec) * 1_000_000) : elapsedUs;
-    if (Atomics.compareExchange(memory, GIVEN_UNTIL, until, (until + spentUs) | 0) !== until) return false;
-    Atomics.add(memory, TOKENS, Math.min(earned, room));
-    return true;
+    const room = this.#burst - Atomics.load(memory, TOKENS);
+    const enough = earned >= room;
+    const next = enough ? now : (until + Math.ceil((earned / this.#bytesPerSec) * 1_000_000)) | 0;
+    if (earned < 1 || Atomics.compareExchange(memory, GIVEN_UNTIL, until, next) !== until) return;
+    Atomics.add(memory, TOKENS, enough ? room : earned);
   }
+}
+
+function microseconds(ms: number): number {
+  return Math.trunc(ms * 1000) | 0;
 }
 
 function burstOf(bytesPerSec: number): number {

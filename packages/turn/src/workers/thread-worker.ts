@@ -1,0 +1,108 @@
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
+import type { LeaseAnswer, LeaseRequest, Ledger } from '../allocation/ledger.ts';
+import type { ServedCertificates } from '../certificates/secure-contexts.ts';
+import type { ByteBudgetMemory } from '../tenant/shared-byte-budget.ts';
+import { Rpc } from './rpc.ts';
+import type { WorkerSettings } from './turn-worker.ts';
+import type { WorkerHandle } from './worker-handle.ts';
+import type { WorkerReport } from './worker-report.ts';
+
+/** The file beside this one, as it is: a source or a build. */
+const SUFFIX = extname(import.meta.url);
+const ENTRY = new URL(`./worker-thread${SUFFIX}`, import.meta.url);
+/** A source imports sources, also where the program that runs it (a test) was not told so. */
+const SOURCE_CONDITION = '--conditions=source';
+
+/** What a thread is given at its start. */
+export interface ThreadData {
+  readonly settings: WorkerSettings;
+  readonly logLevel: string;
+}
+
+/** What the main thread does for a worker's thread: the ledgers, by namespace. */
+export interface LedgerMethods {
+  open(namespace: string, request: LeaseRequest): LeaseAnswer | Promise<LeaseAnswer>;
+  replacePort(namespace: string, id: number): number | undefined | Promise<number | undefined>;
+  close(namespace: string, id: number): void;
+}
+
+/**
+ * A worker on a thread of its own. When the thread ends by itself, that is a bug of ours and thrown as one, so that the
+ * whole process ends: with one worker less the system would hash clients that are here to workers who do not know them.
+ */
+export class ThreadWorker implements WorkerHandle {
+  readonly #data: ThreadData;
+  readonly #methods: LedgerMethods;
+  #certificates: ServedCertificates | undefined;
+  #thread: { readonly worker: Worker; readonly rpc: Rpc<WorkerHandleMethods> } | undefined;
+
+  constructor(data: ThreadData, ledgerOf: (namespace: string) => Ledger) {
+    this.#data = data;
+    this.#methods = {
+      open: (namespace, request) => ledgerOf(namespace).open(request),
+      replacePort: (namespace, id) => ledgerOf(namespace).replacePort(id),
+      close: (namespace, id) => ledgerOf(namespace).close(id),
+    };
+  }
+
+  get id(): number {
+    return this.#data.settings.id;
+  }
+
+  async start(): Promise<void> {
+    const { execArgv } = process;
+    const worker = new Worker(ENTRY, {
+      name: `turn-${this.id}`,
+      workerData: this.#data,
+      execArgv: SUFFIX !== '.ts' || execArgv.includes(SOURCE_CONDITION) ? execArgv : [SOURCE_CONDITION],
+    });
+    worker.on('error', (thrown) => this.#ended(thrown));
+    worker.on('exit', (code) => this.#ended(new Error(`exit code ${code}`)));
+    const rpc = new Rpc<WorkerHandleMethods>(worker, this.#methods);
+    this.#thread = { worker, rpc };
+    if (this.#certificates !== undefined) rpc.tell('serve', this.#certificates);
+    await rpc.call('start');
+  }
+
+  attach(config: TurnTenant, budget: ByteBudgetMemory | undefined): Promise<void> {
+    return this.#rpc.call('attach', config, budget);
+  }
+
+  detach(namespace: string): Promise<TurnTenantUsage | undefined> {
+    return this.#rpc.call('detach', namespace);
+  }
+
+  serve(certificates: ServedCertificates): void {
+    this.#certificates = certificates;
+    this.#thread?.rpc.tell('serve', certificates);
+  }
+
+  drain(): void {
+    this.#thread?.rpc.tell('drain');
+  }
+
+  report(): Promise<WorkerReport> {
+    return this.#rpc.call('report');
+  }
+
+  async close(): Promise<void> {
+    const thread = this.#thread;
+    if (thread === undefined) return;
+    await thread.rpc.call('close');
+    this.#thread = undefined;
+    await thread.worker.terminate();
+  }
+
+  get #rpc(): Rpc<WorkerHandleMethods> {
+    if (this.#thread === undefined) throw new Error(`worker ${this.id} is not running`);
+    return this.#thread.rpc;
+  }
+
+  #ended(cause: unknown): void {
+    if (this.#thread !== undefined) throw new Error(`worker ${this.id} ended by itself`, { cause });
+  }
+}
+
+type WorkerHandleMethods = Omit<WorkerHandle, 'id'>;
