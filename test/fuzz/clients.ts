@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { ATTRIBUTE, encodeChannelData, FrameReader, longTermKey, METHOD, type StunMessage } from '@orama/turn/stun';
+import type { Random } from '../support/random.ts';
 import type { Judge } from './judge.ts';
 import { type Attribute, type Credentials, putTogether, requestOf } from './message.ts';
 import { DatagramQuestions, StreamQuestions } from './questions.ts';
-import type { Random } from './random.ts';
 import { PEER_IP, PEER_PORTS, PUBLIC_IP, REALM, type ServerUnderTest } from './server-under-test.ts';
 
 const STREAM_CLIENT_IP = '127.96.3.1';

@@ -1,14 +1,13 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { encodeChannelData } from '@orama/turn/stun';
+import { memoryBytes } from '../support/memory.ts';
+import { Random } from '../support/random.ts';
 import { DatagramClient, type FuzzClient, StreamClient } from './clients.ts';
 import { FORBIDDEN_DATA, Judge } from './judge.ts';
 import { putTogether, takeApart, unseal } from './message.ts';
 import { mutateAttributes, mutateBytes } from './mutate.ts';
-import { Random } from './random.ts';
 import { PEER_IP, PEER_PORTS, PUBLIC_IP, ServerUnderTest } from './server-under-test.ts';
 
 /** Packets of one round: it begins with new clients and ends with an empty server. */
@@ -66,10 +65,10 @@ export async function fuzz(options: {
     let heapBefore = 0;
     for (let round = 0; round < rounds; round++) {
       await fuzzer.round(options.seed + round);
-      if (round === Math.min(WARM_UP_ROUNDS, rounds) - 1) heapBefore = heapBytes();
+      if (round === Math.min(WARM_UP_ROUNDS, rounds) - 1) heapBefore = memoryBytes();
       options.onProgress?.((round + 1) * ROUND_PACKETS);
     }
-    const heap = { before: heapBefore, after: heapBytes() };
+    const heap = { before: heapBefore, after: memoryBytes() };
     if (heap.after - heap.before > HEAP_GROWTH_MAX_BYTES) {
       throw new Error(`memory grew from ${heap.before} to ${heap.after} bytes over the run of seed ${options.seed}`);
     }
@@ -256,14 +255,4 @@ class Fuzzer {
 
 function isIndication(type: number): boolean {
   return (type & 0x0110) === 0x0010;
-}
-
-/** Bytes in use after a full garbage collection. */
-function heapBytes(): number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }

@@ -1,6 +1,6 @@
 import { ATTRIBUTE, CLASS, METHOD, messageType, STUN_HEADER_BYTES } from '@orama/turn/stun';
+import type { Random } from '../support/random.ts';
 import { type Attribute, type LooseMessage, takeApart } from './message.ts';
-import type { Random } from './random.ts';
 
 const MAX_BYTES = 60_000;
 const KNOWN_TYPES = Object.values(ATTRIBUTE);

@@ -1,6 +1,5 @@
-import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import type { Socket as UdpSocket } from 'node:dgram';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +8,7 @@ import { issueTurnCredentials, type Logger, silentLogger, VirtualClock } from '@
 import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { readMetrics } from '@orama/testkit';
 import { TurnService } from '@orama/turn';
+import { freePort } from '../support/free-port.ts';
 
 const RELAY_IP = '127.96.0.1';
 /** Few enough that a port or a place of the quota lost in each round is soon missed. */
@@ -180,14 +180,4 @@ function errorLogger(onError: (line: string) => void): Logger {
 function describe(fields: unknown): string {
   const { err, ...rest } = fields as { err?: Error };
   return `${JSON.stringify(rest)} ${err?.stack ?? ''}`;
-}
-
-async function freePort(address: string): Promise<number> {
-  const socket = createSocket('udp4').bind({ address, port: 0 });
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  const closed = once(socket, 'close');
-  socket.close();
-  await closed;
-  return port;
 }

@@ -1,5 +1,5 @@
 import { type PeerData, TurnClient, type TurnClientOptions } from '@orama/testkit';
-import type { Random } from '../fuzz/random.ts';
+import type { Random } from '../support/random.ts';
 
 /** Lifetimes that a client has to keep up with; the server's allocations live twice as long as they are refreshed. */
 const REFRESH_SEC = 60;

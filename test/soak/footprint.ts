@@ -1,6 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { memoryBytes } from '../support/memory.ts';
 
 /** What a process holds. */
 export interface Footprint {
@@ -41,14 +40,4 @@ export function growth(before: Footprint, after: Footprint, maxMemoryBytes: numb
   for (const [name, count] of Object.entries(after.resources)) more(name, before.resources[name] ?? 0, count);
   for (const [series, value] of Object.entries(after.metrics)) more(series, 0, value);
   return grown;
-}
-
-/** Bytes of heap and buffers in use after a full garbage collection. */
-export function memoryBytes(): number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }

@@ -8,7 +8,8 @@ import { issueTurnCredentials, silentLogger } from '@orama/core';
 import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { readMetrics } from '@orama/testkit';
 import { TurnService } from '@orama/turn';
-import { Random } from '../fuzz/random.ts';
+import { freePort } from '../support/free-port.ts';
+import { Random } from '../support/random.ts';
 import { SoakClient, type Tally } from './client.ts';
 import { type Footprint, growth, measure } from './footprint.ts';
 import type { Pace } from './pace.ts';
@@ -169,14 +170,4 @@ class Crowd {
       tally: this.tally,
     });
   }
-}
-
-async function freePort(address: string): Promise<number> {
-  const socket = createSocket('udp4').bind({ address, port: 0 });
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  const closed = once(socket, 'close');
-  socket.close();
-  await closed;
-  return port;
 }
