@@ -1,5 +1,5 @@
 import { type TurnUsage, turnUsageSchema } from '@orama/protocol';
-import type { NodeContext } from '../node-context.ts';
+import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import type { Task } from '../reconcile/task.ts';
 import { callTurn, TurnDownError } from '../turn-control.ts';
 import { hourOf, planUsage, untilNextHour } from './usage-plan.ts';
@@ -54,7 +54,7 @@ export class UsageTask implements Task {
   /** The counters of the server; null when there is none. */
   async #read(): Promise<TurnUsage | null> {
     try {
-      return await callTurn(this.#context.config, turnUsageSchema, 'GET', '/usage');
+      return await callTurn(turnSocketOf(this.#context.config), turnUsageSchema, 'GET', '/usage');
     } catch (thrown) {
       if (thrown instanceof TurnDownError) return null;
       throw thrown;
