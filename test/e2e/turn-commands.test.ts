@@ -34,6 +34,11 @@ const publicIp = (node: number) => cluster.node(node).publicIp;
 const credentials = async () =>
   (await cluster.gateway(access, 'POST', '/v1/webrtc/turn/credentials')).body as TurnCredentials;
 const usage = (name: string) => cluster.json<Usage>('namespace', 'usage', name);
+/** A URI of each TURN server of a namespace. */
+const serversOf = async (name: string) =>
+  (await cluster.status(name)).services.flatMap(({ service, address }) =>
+    service === 'turn' ? [`turn:${address}`] : [],
+  );
 const turnOf = async (node: number) =>
   (await cluster.json<{ nodes: NodeTurn[] }>('turn', 'status', '--node', cluster.node(node).id)).nodes[0];
 
@@ -162,8 +167,9 @@ describe('orama namespace usage', () => {
   test('shows what checks relayed, to the byte and over both nodes, as the owner sees it', async () => {
     const name = 'counted';
     const owner = await cluster.createEnabled(name);
-    await cluster.orama('turn', 'check', `turn:${publicIp(1)}`, '--namespace', name, '--packets', '7');
-    await cluster.orama('turn', 'check', `turn:${publicIp(2)}`, '--namespace', name, '--packets', '3');
+    const [one = '', other = ''] = await serversOf(name);
+    await cluster.orama('turn', 'check', one, '--namespace', name, '--packets', '7');
+    await cluster.orama('turn', 'check', other, '--namespace', name, '--packets', '3');
     const seen = await waitUntil(
       'the packets to be counted',
       () => usage(name),
@@ -188,7 +194,8 @@ describe('orama namespace usage', () => {
   test('the last bytes of a namespace that is disabled right after are counted', async () => {
     const name = 'short-lived';
     await cluster.createEnabled(name);
-    await cluster.orama('turn', 'check', `turn:${publicIp(1)}`, '--namespace', name);
+    const [server = ''] = await serversOf(name);
+    await cluster.orama('turn', 'check', server, '--namespace', name);
     await cluster.orama('namespace', 'disable', 'webrtc', '--namespace', name);
     await waitUntil(
       'its packets to be counted',

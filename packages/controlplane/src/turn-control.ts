@@ -40,6 +40,16 @@ export async function callTurn<S extends z.ZodType>(
   }
 }
 
+/** The answer of a call, or null when the engine that runs has no such call. */
+export async function unlessUnknown<T>(call: Promise<T>): Promise<T | null> {
+  try {
+    return await call;
+  } catch (thrown) {
+    if (thrown instanceof OramaError && thrown.code === 'NOT_FOUND') return null;
+    throw thrown;
+  }
+}
+
 function refusalOf(status: number, body: string): OramaError {
   try {
     const { error } = errorBodySchema.parse(JSON.parse(body));

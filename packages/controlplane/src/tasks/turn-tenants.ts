@@ -12,7 +12,7 @@ import { type Desired, loadDesired, openTurnSecrets } from '../reconcile/desired
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
-import { callTurn } from '../turn-control.ts';
+import { callTurn, unlessUnknown } from '../turn-control.ts';
 import { turnTenantOf } from './turn-tenant.ts';
 
 const RECHECK_MS = 150;
@@ -97,15 +97,21 @@ export class TurnTenantsTask implements Task<TurnAction> {
       return { tenants: 'down', failure: 'the TURN server is not running' };
     }
     try {
-      const { draining } = await callTurn(turnSocketOf(config), turnServerStatusSchema, 'GET', '/status');
       const { tenants } = await callTurn(turnSocketOf(config), turnTenantListSchema, 'GET', '/tenants');
       return {
         tenants: new Map(tenants.map((tenant) => [tenant.namespace, tenant])),
-        failure: draining ? 'the TURN server drains' : '',
+        failure: (await this.#drains()) ? 'the TURN server drains' : '',
       };
     } catch (thrown) {
       return { tenants: 'unknown', failure: describeError(thrown) };
     }
+  }
+
+  /** Whether the server takes no new allocations. Engines that know no drain never do. */
+  async #drains(): Promise<boolean> {
+    const socket = turnSocketOf(this.#context.config);
+    const status = await unlessUnknown(callTurn(socket, turnServerStatusSchema, 'GET', '/status'));
+    return status?.draining ?? false;
   }
 }
 
