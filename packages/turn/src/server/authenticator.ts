@@ -70,7 +70,7 @@ export class Authenticator {
       return { ok: false, code: 401, reason: hashed ? 'hashed-username' : 'wrong-credentials' };
     }
     // 5. The key is right; the nonce may be too old.
-    if (!this.#nonces.isValid(nonce, client.remoteAddress, this.#clock.now())) {
+    if (!this.#nonces.isValid(nonce, client.id, this.#clock.now())) {
       return { ok: false, code: 438, reason: 'stale-nonce' };
     }
     return { ok: true, identity };

@@ -28,7 +28,7 @@ export class Challenges {
    * section 9.2.4) where they fit, and the reason phrase where that fits too. Without them a client uses MD5 and
    * MESSAGE-INTEGRITY, as all of RFC 5389 do. A 400 says nothing but that.
    */
-  build(message: StunMessage, code: 400 | 401 | 438, room: number, clientAddress: string, nowMs: number): Buffer {
+  build(message: StunMessage, code: 400 | 401 | 438, room: number, client: string, nowMs: number): Buffer {
     if (code === 400) return failure(message, code);
     const reason = ERROR_REASONS[code] ?? '';
     const announce = this.#size(message, true) <= room;
@@ -39,7 +39,7 @@ export class Challenges {
       undefined,
       (writer) => {
         writer.text(ATTRIBUTE.realm, this.#realm);
-        writer.text(ATTRIBUTE.nonce, this.#nonces.issue(clientAddress, nowMs, announce));
+        writer.text(ATTRIBUTE.nonce, this.#nonces.issue(client, nowMs, announce));
         if (announce) writer.bytes(ATTRIBUTE.passwordAlgorithms, PASSWORD_ALGORITHMS);
       },
       told,

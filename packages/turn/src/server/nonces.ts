@@ -7,8 +7,8 @@ const EXPIRY_BYTES = 4;
 export const NONCE_CHARS = 20;
 
 /**
- * Nonces that need no memory: four bytes of expiry and eleven of HMAC over expiry and client address, as twenty
- * characters. Short, so that a 401 to the smallest Allocate stays below three times its size. Where there is room they
+ * Nonces that need no memory: four bytes of expiry and eleven of HMAC over expiry and 5-tuple, as twenty
+ * characters: no two ports are given the same (RFC 8489 section 9.2.4). Short, so that a 401 to the smallest Allocate stays below three times its size. Where there is room they
  * begin with the cookie that announces PASSWORD-ALGORITHMS, and the HMAC covers that too.
  */
 export class Nonces {
@@ -21,27 +21,27 @@ export class Nonces {
     this.#key = key;
   }
 
-  /** A nonce for a client, valid for the configured time; `announce` says that PASSWORD-ALGORITHMS go with it. */
-  issue(clientAddress: string, nowMs: number, announce: boolean): string {
+  /** A nonce for a client, named by its 5-tuple, valid for the configured time; `announce` says that PASSWORD-ALGORITHMS go with it. */
+  issue(client: string, nowMs: number, announce: boolean): string {
     const prefix = announce ? NONCE_WITH_ALGORITHMS : '';
     const expiry = Buffer.allocUnsafe(EXPIRY_BYTES);
     expiry.writeUInt32BE(Math.floor(nowMs / 1000) + this.#lifetimeSec);
-    return prefix + Buffer.concat([expiry, this.#mac(prefix, expiry, clientAddress)]).toString('base64url');
+    return prefix + Buffer.concat([expiry, this.#mac(prefix, expiry, client)]).toString('base64url');
   }
 
   /** Whether we issued it to this client and its time has not come. */
-  isValid(nonce: Buffer, clientAddress: string, nowMs: number): boolean {
+  isValid(nonce: Buffer, client: string, nowMs: number): boolean {
     const text = nonce.toString('latin1');
     const prefix = text.startsWith(NONCE_WITH_ALGORITHMS) ? NONCE_WITH_ALGORITHMS : '';
     const bytes = Buffer.from(text.slice(prefix.length), 'base64url');
     if (text.length !== prefix.length + NONCE_CHARS || bytes.length !== EXPIRY_BYTES + MAC_BYTES) return false;
     const expiry = bytes.subarray(0, EXPIRY_BYTES);
-    const mac = this.#mac(prefix, expiry, clientAddress);
+    const mac = this.#mac(prefix, expiry, client);
     return timingSafeEqual(bytes.subarray(EXPIRY_BYTES), mac) && expiry.readUInt32BE() > nowMs / 1000;
   }
 
-  #mac(prefix: string, expiry: Buffer, clientAddress: string): Buffer {
-    const hmac = createHmac('sha256', this.#key).update(prefix).update(expiry).update(clientAddress);
+  #mac(prefix: string, expiry: Buffer, client: string): Buffer {
+    const hmac = createHmac('sha256', this.#key).update(prefix).update(expiry).update(client);
     return hmac.digest().subarray(0, MAC_BYTES);
   }
 }

@@ -195,7 +195,7 @@ export class TurnServer implements PacketHandler {
   /** Tells an unauthenticated sender what it needs to try again. */
   #challenge(client: ClientTransport, packet: Buffer, message: StunMessage, code: 400 | 401 | 438, name: string): void {
     const room = client.protocol === 'udp' ? packet.length * AMPLIFICATION_MAX : Number.POSITIVE_INFINITY;
-    const reply = this.#challenges.build(message, code, room, client.remoteAddress, this.#options.clock.now());
+    const reply = this.#challenges.build(message, code, room, client.id, this.#options.clock.now());
     this.#answerStranger(client, packet, reply, name);
   }
 
