@@ -40,6 +40,16 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      {
+        extends: true,
+        test: {
+          name: 'conformance',
+          // Alone: a server that has to wait for its processor looks like one that does not answer.
+          sequence: { groupOrder: 2 },
+          include: ['test/conformance/**/*.test.ts'],
+          hookTimeout: 240_000,
+        },
+      },
     ],
   },
 });

@@ -206,9 +206,8 @@ export class TurnService implements Runnable {
     this.#sweeper?.cancel();
     this.#certificates?.close();
     await this.#control.close();
-    // Whoever asks them for a report asks before they are gone.
-    await closeServer(this.#internal);
     await Promise.all(this.workers.map((worker) => worker.close()));
+    await closeServer(this.#internal);
   }
 
   #notReady(): string | null {

@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Addresses, Size } from '../rule.ts';
+import { Client } from '../wire/client.ts';
+import { message, TYPE } from '../wire/stun.ts';
+
+export const SECRET = 'a-secret-that-every-engine-shares';
+export const REALM = 'orama.localhost';
+/** Life of a credential from the server's start: a user keeps its name for the whole run. */
+export const TTL_SEC = 3_600;
+
+const START_MS = 30_000;
+const RELAY_FIRST = 49_152;
+const RELAY_BLOCK = 4_000;
+
+/** Where one server listens, relays and keeps its files. */
+export interface Place {
+  readonly dir: string;
+  readonly listen: string;
+  readonly relay: string;
+  readonly port: number;
+  readonly tlsPort: number;
+  readonly relayPorts: { first: number; last: number };
+  readonly addresses: Addresses;
+}
+
+let places = 0;
+
+/** A place nobody else has: addresses by process, ports by the system (`::1` is the same for everybody). */
+export async function makePlace(name: string, size: Size): Promise<Place> {
+  const net = `127.94.${process.pid % 250}`;
+  const own = 10 * ++places;
+  const first = RELAY_FIRST + 2 * Math.floor(Math.random() * 6_000);
+  return {
+    dir: mkdtempSync(join(tmpdir(), `conformance-${name}-`)),
+    listen: `${net}.${own}`,
+    relay: `${net}.${own + 1}`,
+    port: await freePort(),
+    tlsPort: await freePort(),
+    relayPorts: { first, last: first + (size === 'tight' ? 2 : RELAY_BLOCK - 1) },
+    addresses: {
+      client: `${net}.${own + 2}`,
+      otherClient: `${net}.${own + 3}`,
+      peer: `${net}.${own + 4}`,
+      otherPeer: `${net}.${own + 5}`,
+      forbiddenPeer: `${net}.${own + 6}`,
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '::1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A server's process. */
+export class EngineProcess {
+  readonly #child: ChildProcess;
+  readonly #dir: string;
+  #output = '';
+
+  private constructor(child: ChildProcess, dir: string) {
+    this.#child = child;
+    this.#dir = dir;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#output += text;
+      });
+    }
+  }
+
+  /** Starts a program and waits until it answers a Binding request. Throws when it is not installed or ends. */
+  static async start(place: Place, program: string, args: string[]): Promise<EngineProcess> {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: place.dir });
+    await once(child, 'spawn');
+    const running = new EngineProcess(child, place.dir);
+    try {
+      await running.#answers(place);
+    } catch (thrown) {
+      await running.stop();
+      throw thrown;
+    }
+    return running;
+  }
+
+  /** Waits until the program has written a text. */
+  async said(text: string): Promise<void> {
+    for (const deadline = performance.now() + START_MS; !this.#output.includes(text); await delay(20)) {
+      if (performance.now() > deadline) throw new Error(`the server does not say ${text}:\n${this.#output}`);
+    }
+  }
+
+  async #answers({ listen, port, addresses }: Place): Promise<void> {
+    const server = { address: listen, port };
+    const credentials = { username: '', password: '' };
+    for (const deadline = performance.now() + START_MS; performance.now() < deadline; ) {
+      if (this.#child.exitCode !== null) break;
+      const options = {
+        server,
+        credentials,
+        transport: 'udp',
+        localAddress: addresses.client,
+        patienceMs: 200,
+      } as const;
+      const client = await Client.open(options);
+      const answer = await client.ask(message(TYPE.bindingRequest, [])).catch(() => undefined);
+      await client.close();
+      if (answer !== undefined) return;
+      await delay(50);
+    }
+    throw new Error(`the server does not answer:\n${this.#output}`);
+  }
+
+  /** Kills it and takes its files away. Throws when it has ended by itself before. */
+  async stop(): Promise<void> {
+    const { exitCode } = this.#child;
+    if (exitCode === null) {
+      const gone = once(this.#child, 'exit');
+      this.#child.kill('SIGKILL');
+      await gone;
+    }
+    rmSync(this.#dir, { recursive: true, force: true });
+    if (exitCode !== null) throw new Error(`the server ended with ${exitCode}:\n${this.#output.slice(-2000)}`);
+  }
+}

@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto';
+import { type Rule, rule } from '../rule.ts';
+import type { RelayedData } from '../wire/client.ts';
+import { ATTR, type Attribute, bytes, message, peerAddress, TYPE, UDP } from '../wire/stun.ts';
+import { expect, expectData } from './expect.ts';
+
+const SEND = 'RFC 8656 §11.2';
+const DATA = 'RFC 8656 §11.3';
+const PING = Buffer.from('ping');
+const PONG = Buffer.from('pong');
+
+/** Send and Data indications. */
+export const dataRules: Rule[] = [
+  rule(
+    'send-data',
+    `${SEND}, §11.3`,
+    'MUST',
+    'Send reaches the peer from the relayed address, and its answer comes back as Data',
+    async (bench) => {
+      const { client, relayed } = await bench.allocated();
+      const peer = await bench.peer();
+      await client.permit(peer);
+      client.send(peer, PING);
+      const { data, from } = await peer.next();
+      expectData(data, PING);
+      expect(from.address === relayed.address && from.port === relayed.port, 'not from the relayed address');
+      peer.send(PONG, relayed);
+      const back = await client.nextData();
+      expect(back.peer?.address === peer.address && back.peer.port === peer.port, 'another XOR-PEER-ADDRESS');
+      expectData(back.data, PONG);
+    },
+  ),
+  rule('send-sizes', SEND, 'MUST', 'data of 0 to 1400 bytes is passed on unchanged, both ways', async (bench) => {
+    const { client, relayed } = await bench.allocated();
+    const peer = await bench.peer();
+    await client.permit(peer);
+    for (const size of [0, 1, 2, 3, 5, 160, 1200, 1400]) {
+      const data = Buffer.alloc(size, size);
+      client.send(peer, data);
+      expectData((await peer.next()).data, data);
+      peer.send(data, relayed);
+      expectData((await client.nextData()).data, data);
+    }
+  }),
+  rule(
+    'data-lookalike',
+    DATA,
+    'MUST',
+    'peer data that looks like ChannelData or STUN comes as Data, unchanged',
+    async (bench) => {
+      const { client, relayed } = await bench.allocated();
+      const peer = await bench.peer();
+      await client.permit(peer);
+      for (const data of [Buffer.of(0x40, 0, 0, 1, 9), Buffer.of(0x40), message(TYPE.bindingRequest, [])]) {
+        peer.send(data, relayed);
+        expectData((await client.nextData()).data, data);
+      }
+    },
+  ),
+  ...(
+    [
+      ['send-no-data', 'Send without DATA is discarded', () => []],
+      [
+        'send-unknown',
+        'Send with an unknown comprehension-required attribute is discarded',
+        () => [[ATTR.data, PONG], bytes(0x7777)],
+      ],
+    ] as [string, string, () => Attribute[]][]
+  ).map(([id, says, rest]) =>
+    rule(id, SEND, 'MUST', says, async (bench) => {
+      const { client } = await bench.allocated();
+      const peer = await bench.peer();
+      await client.permit(peer);
+      await client.expectSilence(message(TYPE.send, [peerAddress(peer), ...rest()]));
+      client.send(peer, PING);
+      expectData((await peer.next()).data, PING);
+    }),
+  ),
+  rule('send-no-peer', SEND, 'MUST', 'Send without XOR-PEER-ADDRESS is discarded', async (bench) => {
+    const { client } = await bench.allocated();
+    await client.expectSilence(message(TYPE.send, [[ATTR.data, PING]]));
+  }),
+  rule('send-stranger', 'RFC 8656 §5', 'MUST', 'Send of a client without an allocation is discarded', async (bench) => {
+    const peer = { address: bench.server.addresses.peer, port: 5000 };
+    await (await bench.client()).expectSilence(message(TYPE.send, [peerAddress(peer), [ATTR.data, PING]]));
+  }),
+  rule(
+    'send-optional',
+    'RFC 8489 §6.3.2',
+    'MUST',
+    'unknown comprehension-optional attributes of Send are ignored',
+    async (bench) => {
+      const { client } = await bench.allocated();
+      const peer = await bench.peer();
+      await client.permit(peer);
+      client.send(peer, PING, bytes(0xc777, 1, 2, 3));
+      expectData((await peer.next()).data, PING);
+    },
+  ),
+  rule(
+    'send-dont-fragment',
+    SEND,
+    'MUST',
+    'Send with DONT-FRAGMENT is passed on where Allocate takes it, and discarded elsewhere',
+    async (bench) => {
+      const client = await bench.client();
+      const supported = (await client.request(TYPE.allocate, UDP, bytes(ATTR.dontFragment))).isSuccess;
+      if (!supported) await client.allocate();
+      const peer = await bench.peer();
+      await client.permit(peer);
+      client.send(peer, PONG, bytes(ATTR.dontFragment));
+      client.send(peer, PING);
+      expectData((await peer.next()).data, supported ? PONG : PING);
+    },
+  ),
+  rule('data-indication', DATA, 'MUST', 'a Data indication is a whole message with an id of its own', async (bench) => {
+    const { client, relayed } = await bench.allocated();
+    const peer = await bench.peer();
+    await client.permit(peer);
+    const sent = Array.from({ length: 10 }, () => randomBytes(40));
+    for (const data of sent) peer.send(data, relayed);
+    const received: RelayedData[] = [];
+    while (received.length < sent.length) received.push(await client.nextData());
+    for (const data of sent)
+      expect(
+        received.some((each) => each.data.equals(data)),
+        'one is not what was sent',
+      );
+    expect(new Set(received.map(({ id }) => id)).size === sent.length, 'an id comes twice');
+  }),
+];
