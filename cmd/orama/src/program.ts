@@ -12,6 +12,7 @@ import { namespaceListCommand } from './commands/namespace/list.ts';
 import { namespaceSetCommand } from './commands/namespace/set.ts';
 import { namespaceUsageCommand } from './commands/namespace/usage.ts';
 import { namespaceWebrtcStatusCommand } from './commands/namespace/webrtc-status.ts';
+import { turnAttachCommand } from './commands/turn/attach.ts';
 import { turnCheckCommand } from './commands/turn/check.ts';
 import { turnDrainCommand } from './commands/turn/drain.ts';
 import { turnExplainPeerCommand } from './commands/turn/explain-peer.ts';
@@ -71,6 +72,7 @@ export function createProgram(version: string): Command {
     turnExplainPeerCommand(),
     turnDrainCommand(),
     turnResumeCommand(),
+    turnAttachCommand(),
   ])
     turn.addCommand(command);
 

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
 let dir: string;
@@ -16,10 +17,12 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** Starts the program; `output` grows with what it writes. */
-function run(...args: string[]) {
+/** Starts the program, with options of Node before it; `output` grows with what it writes. */
+function run(nodeArgs: string[], ...args: string[]) {
   const output = { text: '' };
-  child = spawn(process.execPath, ['--conditions=source', MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child = spawn(process.execPath, ['--conditions=source', ...nodeArgs, MAIN, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {
       output.text += text;
@@ -35,7 +38,7 @@ test('turn --config starts, and SIGTERM ends it with 0 when no client is there',
     `node: node-1\nlisten: [127.81.1.40]\nport: 34780\nrealm: orama.localhost\ncontrolSocket: ${dir}/turn.sock\n` +
       'internal: { address: 127.81.0.40, port: 34781 }\n',
   );
-  const { child, output, exit } = run('--config', config);
+  const { child, output, exit } = run([], '--config', config);
   await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
   expect((await fetch('http://127.81.0.40:34781/readyz')).status).toBe(200);
   child.kill('SIGTERM');
@@ -52,12 +55,12 @@ test('turn with engine node-turn says what it is, and starts on loopback address
         'internal: { address: 127.94.0.41, port: 34791 }\nengine: node-turn\ntls: false\n',
     );
   write('192.0.2.1');
-  const refused = run('--config', config);
+  const refused = run([], '--config', config);
   expect(await refused.exit).toBe(2);
   expect(refused.output.text).toContain('192.0.2.1, which is not a loopback address');
 
   write('127.94.1.41');
-  const { child, output, exit } = run('--config', config);
+  const { child, output, exit } = run([], '--config', config);
   await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
   expect(output.text).toContain('the reference engine for development');
   child.kill('SIGTERM');
@@ -68,7 +71,7 @@ test.each([
   [[], '--config is missing'],
   [['--config', '/nonexistent/turn.yaml'], 'cannot be read'],
 ])('turn %j ends with 2 and says why', async (args, message) => {
-  const { output, exit } = run(...args);
+  const { output, exit } = run([], ...args);
   expect(await exit).toBe(2);
   expect(output.text).toContain(message);
 });
@@ -79,7 +82,56 @@ test('turn with a configuration that does not fit names every problem', async ()
     config,
     'node: NODE\nlisten: []\nrealm: x\ncontrolSocket: s\ninternal: { address: 127.0.0.1 }\nsurprise: 1\n',
   );
-  const { output, exit } = run('--config', config);
+  const { output, exit } = run([], '--config', config);
   expect(await exit).toBe(2);
   for (const path of ['node', 'listen', 'surprise']) expect(output.text).toContain(path);
+});
+
+describe('turn with two workers', () => {
+  const settings = (address: string) =>
+    `node: node-1\nlisten: [127.92.1.${address}]\nport: 34780\nrealm: orama.localhost\nworkers: 2\n` +
+    `controlSocket: ${dir}/turn.sock\ninternal: { address: 127.92.0.${address}, port: 34781 }\n`;
+
+  /** POST /drain on the control socket. */
+  function drain(body: object): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const post = request({ socketPath: join(dir, 'turn.sock'), method: 'POST', path: '/drain' }, (response) => {
+        response.setEncoding('utf8').once('data', (text: string) => resolve(JSON.parse(text)));
+      });
+      post.once('error', reject).end(JSON.stringify(body));
+    });
+  }
+
+  test('an error that nobody catches in one of them ends the process with 1 and its reason', async () => {
+    const config = join(dir, 'turn.yaml');
+    const fault = join(dir, 'fault.mjs');
+    const trigger = join(dir, 'trigger');
+    writeFileSync(config, settings('41'));
+    // Loaded into every thread; throws in the second worker once the trigger is there.
+    writeFileSync(
+      fault,
+      `import { existsSync } from 'node:fs';
+      import { workerData } from 'node:worker_threads';
+      if (workerData?.settings?.id === 1) setInterval(() => {
+        if (existsSync(${JSON.stringify(trigger)})) throw new Error('the fault of the test');
+      }, 10);`,
+    );
+    const { output, exit } = run(['--import', fault], '--config', config);
+    await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
+    writeFileSync(trigger, '');
+    expect(await exit).toBe(1);
+    const fatal = output.text.split('\n').find((line) => line.includes('"level":60'));
+    expect(fatal).toContain('worker 1 ended by itself');
+    expect(fatal).toContain('the fault of the test');
+  });
+
+  test('POST /drain is answered, and ends the process with 0 when no client is there', async () => {
+    const config = join(dir, 'turn.yaml');
+    writeFileSync(config, settings('42'));
+    const { output, exit } = run([], '--config', config);
+    await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
+    expect(await drain({ deadlineMs: 60_000 })).toMatchObject({ draining: true, drainEndsAt: expect.any(Number) });
+    expect(await exit).toBe(0);
+    expect(output.text).toContain('"msg":"draining"');
+  });
 });

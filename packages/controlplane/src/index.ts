@@ -7,3 +7,4 @@ export * from './placement/port-blocks.ts';
 export { runningUnits } from './services/find-units.ts';
 export { ProcessServices, stopAllServices } from './services/processes.ts';
 export * from './services/service-manager.ts';
+export { callTurn, TurnDownError } from './turn-control.ts';

@@ -33,6 +33,11 @@ export function nodePaths(dataDir: string) {
   };
 }
 
+/** The control socket of this node's TURN server. */
+export function turnSocketOf(config: Pick<ControlplaneConfig, 'dataDir'>): string {
+  return nodePaths(config.dataDir).turnControlSocket;
+}
+
 /** The address of this node on which packets to a public one arrive: itself, or the local one behind 1:1 NAT. */
 export function localAddressOf(config: Pick<ControlplaneConfig, 'turn'>, publicAddress: string): string {
   const mapped = Object.entries(config.turn.external).find(([, external]) => external === publicAddress);

@@ -1,8 +1,7 @@
 import { describeError, OramaError } from '@orama/core';
-import { type ControlplaneConfig, ERROR_STATUS, type ErrorCode, errorBodySchema } from '@orama/protocol';
+import { ERROR_STATUS, type ErrorCode, errorBodySchema } from '@orama/protocol';
 import type { z } from 'zod';
 import { callHttp } from './http-call.ts';
-import { nodePaths } from './node-context.ts';
 
 /** There certainly is no TURN server on this node right now. */
 export class TurnDownError extends OramaError {
@@ -16,19 +15,18 @@ export class TurnDownError extends OramaError {
 }
 
 /**
- * One call to the control socket of this node's TURN server (protocol/internal/turn-control.ts).
+ * One call to the control socket of a node's TURN server (protocol/internal/turn-control.ts).
  * Throws TurnDownError, the server's own refusal, or UNAVAILABLE when it cannot be asked.
  */
 export async function callTurn<S extends z.ZodType>(
-  config: Pick<ControlplaneConfig, 'dataDir'>,
+  socketPath: string,
   schema: S,
   method: string,
   path: string,
   body?: object,
 ): Promise<z.output<S>> {
-  const where = { socketPath: nodePaths(config.dataDir).turnControlSocket };
   try {
-    const answer = await callHttp(where, method, path, { ...(body && { body: JSON.stringify(body) }) });
+    const answer = await callHttp({ socketPath }, method, path, { ...(body && { body: JSON.stringify(body) }) });
     if (answer.status >= 300) throw refusalOf(answer.status, answer.body);
     return schema.parse(answer.body === '' ? undefined : JSON.parse(answer.body));
   } catch (thrown) {
@@ -39,6 +37,16 @@ export async function callTurn<S extends z.ZodType>(
       cause: thrown,
       retryable: true,
     });
+  }
+}
+
+/** The answer of a call, or null when the engine that runs has no such call. */
+export async function unlessUnknown<T>(call: Promise<T>): Promise<T | null> {
+  try {
+    return await call;
+  } catch (thrown) {
+    if (thrown instanceof OramaError && thrown.code === 'NOT_FOUND') return null;
+    throw thrown;
   }
 }
 

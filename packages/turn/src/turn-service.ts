@@ -206,8 +206,9 @@ export class TurnService implements Runnable {
     this.#sweeper?.cancel();
     this.#certificates?.close();
     await this.#control.close();
-    await Promise.all(this.workers.map((worker) => worker.close()));
+    // Whoever asks them for a report asks before they are gone.
     await closeServer(this.#internal);
+    await Promise.all(this.workers.map((worker) => worker.close()));
   }
 
   #notReady(): string | null {

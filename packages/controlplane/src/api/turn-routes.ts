@@ -1,5 +1,6 @@
 import { type InternalReply, OramaError } from '@orama/core';
 import {
+  type NodeTenant,
   type NodeTurn,
   namespaceNameSchema,
   nodeDrainSchema,
@@ -11,9 +12,12 @@ import {
 } from '@orama/protocol';
 import { z } from 'zod';
 import type { ControlplaneClient } from '../client/controlplane-client.ts';
+import { turnSocketOf } from '../node-context.ts';
 import type { OperationContext } from '../operations/context.ts';
+import { loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
 import type { HeldUnits } from '../services/held-units.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
+import { turnTenantOf } from '../tasks/turn-tenant.ts';
 import { callTurn, TurnDownError } from '../turn-control.ts';
 import { type Call, parseBody, parseInput, type Route } from './route.ts';
 
@@ -47,6 +51,8 @@ export function turnRoutes({ held, peer, onRelease }: TurnRouteOptions): Route[]
       },
     ],
     ['GET', /^\/turn\/tenants\/([^/]+)\/peers\/([^/]+)$/, explainPeer],
+    // Not below /turn: it holds secrets, which are handed to nobody but the node's own programs.
+    ['GET', /^\/tenants\/([^/]+)$/, showTenant],
     ...(['GET', 'POST'] as const).map(
       (method): Route => [method, /^\/nodes\/([^/]+)(\/turn(?:\/.*)?)$/, (call) => forward(call, method, peer)],
     ),
@@ -76,8 +82,8 @@ async function forward(
 async function turnOf({ config }: OperationContext, held: HeldUnits): Promise<NodeTurn> {
   const base = { node: config.node, held: held.has(TURN_UNIT) };
   try {
-    const server = await callTurn(config, turnServerStatusSchema, 'GET', '/status');
-    const { tenants } = await callTurn(config, turnTenantListSchema, 'GET', '/tenants');
+    const server = await callTurn(turnSocketOf(config), turnServerStatusSchema, 'GET', '/status');
+    const { tenants } = await callTurn(turnSocketOf(config), turnTenantListSchema, 'GET', '/tenants');
     return {
       ...base,
       server,
@@ -96,13 +102,24 @@ async function drain({ config }: OperationContext, held: HeldUnits, text: string
   if (restart) held.release(TURN_UNIT);
   else held.hold(TURN_UNIT);
   try {
-    await callTurn(config, z.unknown(), 'POST', '/drain', request);
+    await callTurn(turnSocketOf(config), z.unknown(), 'POST', '/drain', request);
   } catch (thrown) {
     // Held, and gone already: that is what was asked for.
     if (thrown instanceof TurnDownError && !restart && wasHeld) return;
     if (!wasHeld) held.release(TURN_UNIT);
     throw thrown;
   }
+}
+
+/** A namespace as this node's TURN server must have it, with its secrets. Throws WEBRTC_NOT_ENABLED when it must not. */
+async function showTenant({ context, subjects }: Call): Promise<InternalReply> {
+  const { config, store, secrets, clock } = context;
+  const name = parseInput(namespaceNameSchema, subjects[0], 'the namespace');
+  const desired = (await loadDesired(store)).get(name);
+  const opened = desired && openTurnSecrets(desired.config, secrets, clock.now());
+  const tenant = desired && opened && turnTenantOf(config, desired, opened, await store.nodes.list(), clock.now());
+  if (!tenant) throw new OramaError('WEBRTC_NOT_ENABLED', `${config.node} serves no TURN for namespace "${name}"`);
+  return { status: 200, body: { tenant, controlSocket: turnSocketOf(config) } satisfies NodeTenant };
 }
 
 async function explainPeer({ context, subjects, query }: Call): Promise<InternalReply> {
@@ -113,6 +130,6 @@ async function explainPeer({ context, subjects, query }: Call): Promise<Internal
     'the question',
   );
   const search = asked.port === undefined ? '' : `?port=${asked.port}`;
-  const path = `/tenants/${asked.namespace}/peers/${encodeURIComponent(asked.ip)}${search}`;
-  return { status: 200, body: await callTurn(context.config, turnPeerVerdictSchema, 'GET', path) };
+  const path = `/tenants/${asked.namespace}/peers/${asked.ip}${search}`;
+  return { status: 200, body: await callTurn(turnSocketOf(context.config), turnPeerVerdictSchema, 'GET', path) };
 }

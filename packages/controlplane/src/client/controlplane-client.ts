@@ -18,8 +18,10 @@ import {
   errorBodySchema,
   type Namespace,
   type NodeDrain,
+  type NodeTenant,
   type NodeTurn,
   namespaceListSchema,
+  nodeTenantSchema,
   nodeTurnSchema,
   type Operation,
   type OperationStarted,
@@ -132,6 +134,11 @@ export class ControlplaneClient {
   /** The TURN server of a node. Throws NOT_FOUND, or UNAVAILABLE when the node does not answer. */
   nodeTurn(node: string): Promise<NodeTurn> {
     return this.#call('GET', nodeTurnPath(node), nodeTurnSchema);
+  }
+
+  /** A namespace as the TURN server of the node that is asked must have it. Throws WEBRTC_NOT_ENABLED when it must not. */
+  turnTenant(name: string): Promise<NodeTenant> {
+    return this.#call('GET', `/tenants/${encodeURIComponent(name)}`, nodeTenantSchema);
   }
 
   /** Begins to drain the TURN server of a node; throws as `nodeTurn`, and UNAVAILABLE when there is none to drain. */

@@ -54,3 +54,10 @@ test('a node reports only tenants that are placed on it', () => {
     { healthy: true, details: { allocations: 3 } },
   ]);
 });
+
+test('a tenant of a server that drains is there, but not healthy', () => {
+  const desired = joinDesired([settings('demo')], [turnRow('demo', 1)]);
+  expect(observationsOf(desired, 'node-1', attached(tenant('demo')), 'the TURN server drains')).toMatchObject([
+    { observed: 'running', healthy: false, reason: 'the TURN server drains' },
+  ]);
+});

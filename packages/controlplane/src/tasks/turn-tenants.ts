@@ -1,12 +1,18 @@
 import { describeError, toOramaError, turnTenantDigest } from '@orama/core';
-import { type TurnTenant, type TurnTenantStatus, turnTenantListSchema, turnTenantStatusSchema } from '@orama/protocol';
+import {
+  type TurnTenant,
+  type TurnTenantStatus,
+  turnServerStatusSchema,
+  turnTenantListSchema,
+  turnTenantStatusSchema,
+} from '@orama/protocol';
 import { z } from 'zod';
-import type { NodeContext } from '../node-context.ts';
+import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import { type Desired, loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
-import { callTurn } from '../turn-control.ts';
+import { callTurn, unlessUnknown } from '../turn-control.ts';
 import { turnTenantOf } from './turn-tenant.ts';
 
 const RECHECK_MS = 150;
@@ -64,10 +70,10 @@ export class TurnTenantsTask implements Task<TurnAction> {
   async apply({ kind, subject, tenant }: TurnAction): Promise<void> {
     const { config } = this.#context;
     if (kind === 'turn-attach') {
-      await callTurn(config, turnTenantStatusSchema, 'PUT', `/tenants/${subject}`, tenant);
+      await callTurn(turnSocketOf(config), turnTenantStatusSchema, 'PUT', `/tenants/${subject}`, tenant);
       return;
     }
-    await callTurn(config, z.undefined(), 'DELETE', `/tenants/${subject}`).catch((thrown: unknown) => {
+    await callTurn(turnSocketOf(config), z.undefined(), 'DELETE', `/tenants/${subject}`).catch((thrown: unknown) => {
       if (toOramaError(thrown).code !== 'NAMESPACE_NOT_FOUND') throw thrown;
     });
     this.#onDetached();
@@ -81,8 +87,8 @@ export class TurnTenantsTask implements Task<TurnAction> {
     this.#reporter.keepOnly(new Set(desired.keys()));
     await this.#reporter.write(observations, clock.now());
     const settled = observations.every((one) => (one.desired === 'running' ? one.healthy : one.observed === 'absent'));
-    // A server that is not there yet wakes this task when it becomes ready.
-    return settled || typeof tenants === 'string' ? null : RECHECK_MS;
+    // A server that is not there yet, or drains, wakes this task when another is ready.
+    return settled || failure !== '' ? null : RECHECK_MS;
   }
 
   async #observe(): Promise<{ tenants: ObservedTenants; failure: string }> {
@@ -91,15 +97,28 @@ export class TurnTenantsTask implements Task<TurnAction> {
       return { tenants: 'down', failure: 'the TURN server is not running' };
     }
     try {
-      const { tenants } = await callTurn(config, turnTenantListSchema, 'GET', '/tenants');
-      return { tenants: new Map(tenants.map((tenant) => [tenant.namespace, tenant])), failure: '' };
+      const { tenants } = await callTurn(turnSocketOf(config), turnTenantListSchema, 'GET', '/tenants');
+      return {
+        tenants: new Map(tenants.map((tenant) => [tenant.namespace, tenant])),
+        failure: (await this.#drains()) ? 'the TURN server drains' : '',
+      };
     } catch (thrown) {
       return { tenants: 'unknown', failure: describeError(thrown) };
     }
   }
+
+  /** Whether the server takes no new allocations. Engines that know no drain never do. */
+  async #drains(): Promise<boolean> {
+    const socket = turnSocketOf(this.#context.config);
+    const status = await unlessUnknown(callTurn(socket, turnServerStatusSchema, 'GET', '/status'));
+    return status?.draining ?? false;
+  }
 }
 
-/** Reports of this node's part in each namespace. Pure. */
+/**
+ * Reports of this node's part in each namespace. Pure.
+ * @param failure why no tenant is healthy, whatever the server has; empty when nothing speaks against it
+ */
 export function observationsOf(
   desired: Desired,
   nodeId: string,
@@ -109,7 +128,7 @@ export function observationsOf(
   return [...desired.values()].flatMap(({ config, wanted, turn }) => {
     if (!turn.some((row) => row.nodeId === nodeId)) return [];
     const tenant = typeof observed === 'string' ? undefined : observed.get(config.namespace);
-    const healthy = wanted && tenant !== undefined && tenant.generation === config.generation;
+    const healthy = wanted && failure === '' && tenant !== undefined && tenant.generation === config.generation;
     return [
       {
         nodeId,

@@ -1,7 +1,7 @@
 import { type TurnUsage, turnUsageSchema } from '@orama/protocol';
-import type { NodeContext } from '../node-context.ts';
+import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import type { Task } from '../reconcile/task.ts';
-import { callTurn, TurnDownError } from '../turn-control.ts';
+import { callTurn, TurnDownError, unlessUnknown } from '../turn-control.ts';
 import { hourOf, planUsage, untilNextHour } from './usage-plan.ts';
 
 /** How often the counters are looked at: a TURN server that is killed takes no more than this with it. */
@@ -51,10 +51,10 @@ export class UsageTask implements Task {
     return Math.min(READ_MS, untilNextHour(nowMs));
   }
 
-  /** The counters of the server; null when there is none. */
+  /** The counters of the server; null when there is none, or its engine does not count. */
   async #read(): Promise<TurnUsage | null> {
     try {
-      return await callTurn(this.#context.config, turnUsageSchema, 'GET', '/usage');
+      return await unlessUnknown(callTurn(turnSocketOf(this.#context.config), turnUsageSchema, 'GET', '/usage'));
     } catch (thrown) {
       if (thrown instanceof TurnDownError) return null;
       throw thrown;

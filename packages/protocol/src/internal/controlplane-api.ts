@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DEFAULT_TURN_CREDENTIAL_TTL_SEC } from '../limits.ts';
 import { ipSchema, namespaceNameSchema, nodeIdSchema, portSchema } from '../names.ts';
-import { turnDrainSchema, turnServerStatusSchema, turnTenantStatusSchema } from './turn-control.ts';
+import { turnDrainSchema, turnServerStatusSchema, turnTenantSchema, turnTenantStatusSchema } from './turn-control.ts';
 
 /**
  * API of the controlplane, below `/v1/internal`, every request signed with the cluster key:
@@ -21,6 +21,7 @@ import { turnDrainSchema, turnServerStatusSchema, turnTenantStatusSchema } from 
  * | `GET /nodes/<id>/turn` | `nodeTurnSchema` |
  * | `POST /nodes/<id>/turn/drain` `nodeDrainSchema`, `POST /nodes/<id>/turn/resume` | `nodeTurnSchema` |
  * | `GET /nodes/<id>/turn/tenants/<ns>/peers/<ip>?port=` | `turnPeerVerdictSchema` |
+ * | `GET /tenants/<ns>` of the node that is asked, with secrets | `nodeTenantSchema` |
  * | `GET /operations/<id>` | `operationSchema` |
  *
  * What is asked about a node is handed to its own controlplane, as the same path without `/nodes/<id>`.
@@ -198,6 +199,10 @@ export const nodeDrainSchema = turnDrainSchema.extend({
   restart: z.boolean().default(false),
 });
 export type NodeDrain = z.input<typeof nodeDrainSchema>;
+
+/** A tenant for the program that attaches it: what the node's TURN server must have, and where that is told. */
+export const nodeTenantSchema = z.object({ tenant: turnTenantSchema, controlSocket: z.string() });
+export type NodeTenant = z.infer<typeof nodeTenantSchema>;
 
 /** A peer that a verdict is asked about. */
 export const turnPeerQuerySchema = z.strictObject({ ip: ipSchema, port: portSchema.optional() });

@@ -1,6 +1,13 @@
 import { statSync, writeFileSync } from 'node:fs';
 import { silentLogger, turnTenantDigest } from '@orama/core';
-import { turnTenantListSchema, turnTenantSchema, turnTenantStatusSchema } from '@orama/protocol';
+import {
+  turnPeerVerdictSchema,
+  turnServerStatusSchema,
+  turnTenantListSchema,
+  turnTenantSchema,
+  turnTenantStatusSchema,
+  turnUsageSchema,
+} from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TenantDirectory } from '../tenant/directory.ts';
 import { Peer, RELAY_IP, SECRET, SFU_IP, TurnHarness } from '../testing/harness.ts';
@@ -113,11 +120,84 @@ test.each([
   ['PUT', '/tenants/Not-A-Name', other, 400],
   ['PUT', '/tenants/other', 'x'.repeat(300 * 1024), 413],
   ['POST', '/tenants/other', other, 405],
+  ['POST', '/drain', { deadlineMs: 0 }, 400],
+  ['POST', '/drain', { deadline: 5 }, 400],
+  ['GET', '/tenants/demo/peers/not-an-address', undefined, 400],
+  ['GET', '/tenants/demo/peers/127.81.0.2?port=0', undefined, 400],
+  ['GET', '/tenants/third/peers/127.81.0.2', undefined, 404],
+  ['GET', '/tenants/demo/peers/%', undefined, 400],
   ['GET', '/elsewhere', undefined, 404],
 ])('%s %s with a body that does not fit is answered with an error', async (method, path, body, status) => {
   const reply = await turn.control(method, path, body);
   expect(reply).toMatchObject({ status, body: { error: { message: expect.any(String) } } });
   expect(turn.service.tenants.size).toBe(1);
+});
+
+test('PUT with ports of another tenant on the same address is refused, and names both', async () => {
+  const overlap = { ...other, relay: { ...other.relay, portStart: 49_951, portEnd: 50_000 } };
+  expect(await turn.control('PUT', '/tenants/other', overlap)).toMatchObject({
+    status: 409,
+    body: {
+      error: {
+        code: 'CONFLICT',
+        message: expect.stringMatching(/relay\.portStart.*49951-50000.*127\.81\.0\.1.*49152-49951 of namespace demo/),
+      },
+    },
+  });
+  const inside = {
+    ...other,
+    relay: { ...other.relay, address: '127.81.0.8', innerAddress: RELAY_IP, portStart: 49_200 },
+  };
+  expect((await turn.control('PUT', '/tenants/other', inside)).status).toBe(409);
+  const elsewhere = { ...overlap, relay: { ...overlap.relay, address: '127.81.0.8' } };
+  expect((await turn.control('PUT', '/tenants/other', elsewhere)).status).toBe(200);
+});
+
+test('GET peers names the rule of the peer policy', async () => {
+  const verdict = async (peer: string) => (await turn.control('GET', `/tenants/demo/peers/${peer}`)).body;
+  expect(await verdict(SFU_IP)).toEqual({ allowed: true, rule: 'peers' });
+  expect(await verdict(`${SFU_IP}?port=20000`)).toEqual({ allowed: true, rule: 'peers' });
+  expect(await verdict(`${SFU_IP}?port=19999`)).toEqual({ allowed: false, rule: 'peer-port' });
+  expect(await verdict('169.254.169.254')).toEqual({ allowed: false, rule: 'metadata' });
+  expect(await verdict('2001%3Adb8%3A%3A1')).toMatchObject({ allowed: false });
+  expect(turnPeerVerdictSchema.parse(await verdict('8.8.8.8')).allowed).toBe(false);
+});
+
+test('GET /status and GET /usage tell of the whole server', async () => {
+  const client = await turn.client();
+  const peer = await turn.peer();
+  await client.allocate();
+  await client.channelBind(0x4000, peer.address, peer.port);
+  client.channelData(0x4000, Buffer.alloc(10));
+  await peer.next();
+  const status = turnServerStatusSchema.parse((await turn.control('GET', '/status')).body);
+  expect(status).toMatchObject({
+    allocations: 1,
+    relayPortsBound: 1,
+    draining: false,
+    workers: [{ id: 0, allocations: 1 }],
+    certificates: [{ name: null, selfSigned: true }],
+  });
+  expect(status.drainEndsAt).toBeUndefined();
+  const usage = turnUsageSchema.parse((await turn.control('GET', '/usage')).body);
+  expect(usage.tenants).toEqual([
+    { namespace: 'demo', toPeerPackets: 1, toPeerBytes: 10, toClientPackets: 0, toClientBytes: 0, allocations: 1 },
+  ]);
+  expect(turnUsageSchema.parse((await turn.control('GET', '/usage')).body).boot).toBe(usage.boot);
+});
+
+test('POST /drain says until when, and the server ends with its last allocation', async () => {
+  const client = await turn.client();
+  await client.allocate();
+  const nowMs = Date.now();
+  const { body } = await turn.control('POST', '/drain', { deadlineMs: 600_000 });
+  const { draining, drainEndsAt } = turnServerStatusSchema.parse(body);
+  expect(draining).toBe(true);
+  expect(drainEndsAt).toBeGreaterThanOrEqual(nowMs + 600_000);
+  await expect((await turn.client()).allocate()).rejects.toMatchObject({ code: 508 });
+  await client.refresh(0);
+  await turn.service.ended;
+  await expect(turn.control('GET', '/status')).rejects.toThrow();
 });
 
 test('a second server refuses a socket that is answered, and takes over one that is left behind', async () => {

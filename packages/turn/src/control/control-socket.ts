@@ -1,6 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
+import { setImmediate as immediate } from 'node:timers/promises';
 import {
   ConfigError,
   closeServer,
@@ -56,6 +57,7 @@ export class ControlSocket {
   readonly #node: NodeControl | undefined;
   readonly #certificates: CertificateStore | undefined;
   readonly #server: Server;
+  readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(options: {
     path: string;
@@ -70,7 +72,7 @@ export class ControlSocket {
     this.#tenants = options.tenants;
     this.#node = options.node;
     this.#certificates = options.certificates;
-    this.#server = createInternalServer((request) => this.#handle(request), options.logger);
+    this.#server = createInternalServer((request) => this.#tracked(this.#handle(request)), options.logger);
   }
 
   /** Throws a ConfigError when another server answers on the socket. */
@@ -88,8 +90,18 @@ export class ControlSocket {
     chmodSync(this.#path, 0o600);
   }
 
+  /** Answers what it has been asked, then closes: whoever asked for a drain is told that it has begun. */
   async close(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+    await immediate();
     await closeServer(this.#server);
+  }
+
+  #tracked<T>(handling: Promise<T>): Promise<T> {
+    this.#underWay.add(handling);
+    const over = () => this.#underWay.delete(handling);
+    handling.then(over, over);
+    return handling;
   }
 
   async #handle({ method, path, query, body }: InternalRequest): Promise<InternalReply | undefined> {
@@ -121,7 +133,7 @@ export class ControlSocket {
   }
 
   #explain(namespace: string, peer: string, portText: string | null): TurnPeerVerdict | undefined {
-    const address = ipSchema.safeParse(decodeURIComponent(peer));
+    const address = ipSchema.safeParse(decodePathPart(peer));
     if (!address.success) throw new UserError('INVALID_REQUEST', `the peer "${peer}" is not an IP address`);
     const port = portText === null ? undefined : portSchema.safeParse(Number(portText));
     if (port?.success === false) throw new UserError('INVALID_REQUEST', `port: "${portText}" is not a port number`);
@@ -172,6 +184,15 @@ export class ControlSocket {
 /** The whole answer, or none where the engine behind the socket does not offer it. */
 function answer(body: unknown): InternalReply | undefined {
   return body === undefined ? undefined : { status: 200, body };
+}
+
+/** A part of a path as it was meant; as it is when it cannot be decoded. */
+function decodePathPart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function namespaceOf(name: string): string {
