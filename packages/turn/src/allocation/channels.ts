@@ -1,5 +1,5 @@
 import type { RelayPort } from '../relay/relay.ts';
-import { endpointKey } from '../stun/index.ts';
+import { endpointKey, hostKey } from '../stun/index.ts';
 
 /** Life of a channel binding (RFC 8656 section 12). */
 const CHANNEL_MS = 600_000;
@@ -28,7 +28,7 @@ export class Channels {
   /** Whether the binding would break "one number, one peer" both ways (RFC 8656 section 12.2: then 400). */
   conflicts(channel: number, address: string, port: number): boolean {
     const byNumber = this.#byNumber.get(channel);
-    const byPeer = this.#byPeer.get(endpointKey(address, port));
+    const byPeer = this.#byPeer.get(endpointKey(hostKey(address), port));
     return byNumber !== byPeer;
   }
 
@@ -41,7 +41,7 @@ export class Channels {
     }
     const binding: Binding = { channel, address, port, expiresAtMs: nowMs + CHANNEL_MS };
     this.#byNumber.set(channel, binding);
-    this.#byPeer.set(endpointKey(address, port), binding);
+    this.#byPeer.set(endpointKey(hostKey(address), port), binding);
     this.#port.bindFlow(binding);
   }
 
@@ -57,7 +57,7 @@ export class Channels {
 
   #end(binding: Binding): void {
     this.#byNumber.delete(binding.channel);
-    this.#byPeer.delete(endpointKey(binding.address, binding.port));
+    this.#byPeer.delete(endpointKey(hostKey(binding.address), binding.port));
     this.#port.unbindFlow(binding.channel);
   }
 }

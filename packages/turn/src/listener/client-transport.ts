@@ -27,7 +27,7 @@ export interface ClientTransport extends ClientSink {
 
 /** What listeners hand over to. No call throws. */
 export interface PacketHandler {
-  /** One whole STUN packet or frame (top bits 00). */
+  /** One whole STUN packet or frame (top bits 00). Its bytes are the handler's until the call returns. */
   receive(client: ClientTransport, packet: Buffer): void;
   /** The client's stream is gone. */
   clientGone(client: ClientTransport, reason: EndReason): void;

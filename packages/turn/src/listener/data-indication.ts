@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   ATTRIBUTE,
   CLASS,
@@ -12,22 +12,27 @@ import {
 
 const DATA_INDICATION_TYPE = messageType(METHOD.data, CLASS.indication);
 /** Header, XOR-PEER-ADDRESS with its largest (IPv6) value, and the header of DATA. */
-const OVERHEAD_MAX_BYTES = STUN_HEADER_BYTES + 4 + 20 + 4;
+export const DATA_HEADER_MAX_BYTES = STUN_HEADER_BYTES + 4 + 20 + 4;
 
 /** The random part of our transaction ids; the rest counts up. An indication has no answer to guess at. */
-const transactionPrefix = randomFillSync(Buffer.alloc(8));
+const transactionPrefixHigh = randomBytes(4).readUInt32BE();
+const transactionPrefixLow = randomBytes(4).readUInt32BE();
 let transactionCounter = 0;
 
 /** Room a Data indication with so much data needs at most. */
 export function dataIndicationSize(dataBytes: number): number {
-  return OVERHEAD_MAX_BYTES + padded(dataBytes);
+  return DATA_HEADER_MAX_BYTES + padded(dataBytes);
 }
 
-/** Writes a Data indication (RFC 8656 section 11.3) to the start of `target` and returns its size. */
-export function writeDataIndication(target: Buffer, peerAddress: string, peerPort: number, data: Buffer): number {
+/**
+ * Writes all of a Data indication (RFC 8656 section 11.3) that goes before its `dataBytes` of data and their padding to
+ * the start of `target`; returns how much that is.
+ */
+export function writeDataHeader(target: Buffer, peerAddress: string, peerPort: number, dataBytes: number): number {
   target.writeUInt16BE(DATA_INDICATION_TYPE, 0);
   target.writeUInt32BE(MAGIC_COOKIE, 4);
-  transactionPrefix.copy(target, 8);
+  target.writeUInt32BE(transactionPrefixHigh, 8);
+  target.writeUInt32BE(transactionPrefixLow, 12);
   transactionCounter = (transactionCounter + 1) >>> 0;
   target.writeUInt32BE(transactionCounter, 16);
 
@@ -38,12 +43,17 @@ export function writeDataIndication(target: Buffer, peerAddress: string, peerPor
   end += 4 + addressBytes;
 
   target.writeUInt16BE(ATTRIBUTE.data, end);
-  target.writeUInt16BE(data.length, end + 2);
-  data.copy(target, end + 4);
-  const dataEnd = end + 4 + data.length;
-  end += 4 + padded(data.length);
-  target.fill(0, dataEnd, end);
+  target.writeUInt16BE(dataBytes, end + 2);
+  end += 4;
+  target.writeUInt16BE(end + padded(dataBytes) - STUN_HEADER_BYTES, 2);
+  return end;
+}
 
-  target.writeUInt16BE(end - STUN_HEADER_BYTES, 2);
+/** Writes a whole Data indication to the start of `target` and returns its size. */
+export function writeDataIndication(target: Buffer, peerAddress: string, peerPort: number, data: Buffer): number {
+  const dataStart = writeDataHeader(target, peerAddress, peerPort, data.length);
+  const end = dataStart + padded(data.length);
+  data.copy(target, dataStart);
+  target.fill(0, dataStart + data.length, end);
   return end;
 }

@@ -1,4 +1,5 @@
 import type { Allocation } from '../allocation/allocation.ts';
+import type { HostAddress } from '../udp/udp-socket.ts';
 import type { ClientTransport } from './client-transport.ts';
 import type { UdpListener } from './udp.ts';
 
@@ -6,17 +7,21 @@ import type { UdpListener } from './udp.ts';
 export class UdpClient implements ClientTransport {
   readonly protocol = 'udp';
   readonly key: number | string;
-  readonly remoteAddress: string;
+  readonly remote: HostAddress;
   readonly remotePort: number;
   readonly #listener: UdpListener;
   #allocation: Allocation | undefined;
   #allocating = false;
 
-  constructor(listener: UdpListener, key: number | string, remoteAddress: string, remotePort: number) {
+  constructor(listener: UdpListener, key: number | string, remote: HostAddress, remotePort: number) {
     this.#listener = listener;
     this.key = key;
-    this.remoteAddress = remoteAddress;
+    this.remote = remote;
     this.remotePort = remotePort;
+  }
+
+  get remoteAddress(): string {
+    return this.remote.text;
   }
 
   get id(): string {

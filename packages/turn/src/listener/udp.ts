@@ -1,17 +1,14 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { DropCounters } from '../relay/relay.ts';
-import { withoutLookup } from '../relay/udp-relay.ts';
-import { CHANNEL_HEADER_BYTES, endpointKey, ipv4ToNumber, isChannelData, writeChannelData } from '../stun/index.ts';
+import { CHANNEL_HEADER_BYTES, endpointKey, ipv4ToText, isChannelData, padded } from '../stun/index.ts';
+import { HostAddress, type UdpSocket, type UdpSockets } from '../udp/udp-socket.ts';
 import type { Listener, PacketHandler } from './client-transport.ts';
-import { dataIndicationSize, writeDataIndication } from './data-indication.ts';
+import { DATA_HEADER_MAX_BYTES, writeDataHeader } from './data-indication.ts';
 import { UdpClient } from './udp-client.ts';
 
 /** Receive buffer asked of the system: bursts of key frames from many clients arrive on one socket. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 /** Bytes that may wait in the socket before packets to clients are dropped. */
 const SEND_QUEUE_MAX_BYTES = 4 * 1024 * 1024;
-/** First size of the buffer that packets to clients are put together in; it grows when a larger one comes. */
-const SCRATCH_BYTES = 2048;
 
 /** The UDP port that clients send to. Keeps a table of the clients that have an allocation, and of nobody else. */
 export class UdpListener implements Listener {
@@ -20,11 +17,12 @@ export class UdpListener implements Listener {
   readonly port: number;
   readonly #handler: PacketHandler;
   readonly #drops: DropCounters;
-  readonly #socket: Socket;
+  readonly #sockets: UdpSockets;
+  readonly #reusePort: boolean;
   readonly #clients = new Map<number | string, UdpClient>();
-  #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
-  #open = false;
-  #closed: Promise<void> | undefined;
+  /** What goes before the data of a packet to a client. */
+  readonly #header = Buffer.alloc(DATA_HEADER_MAX_BYTES);
+  #socket: UdpSocket | undefined;
 
   constructor(options: {
     address: string;
@@ -33,19 +31,14 @@ export class UdpListener implements Listener {
     drops: DropCounters;
     /** Whether other workers listen on the same port (SO_REUSEPORT): the system gives each client one of them. */
     reusePort: boolean;
+    sockets: UdpSockets;
   }) {
     this.address = options.address;
     this.port = options.port;
     this.#handler = options.handler;
     this.#drops = options.drops;
-    const ipv6 = ipv4ToNumber(options.address) < 0;
-    this.#socket = createSocket({
-      type: ipv6 ? 'udp6' : 'udp4',
-      ipv6Only: ipv6,
-      lookup: withoutLookup,
-      recvBufferSize: RECEIVE_BUFFER_BYTES,
-      reusePort: options.reusePort,
-    });
+    this.#sockets = options.sockets;
+    this.#reusePort = options.reusePort;
   }
 
   /** Clients with an allocation. */
@@ -53,17 +46,14 @@ export class UdpListener implements Listener {
     return this.#clients.size;
   }
 
-  start(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#socket.once('error', reject);
-      this.#socket.bind({ address: this.address, port: this.port, exclusive: true }, () => {
-        this.#socket.removeAllListeners('error');
-        // Loss on the way to a client is UDP's to have; the socket goes on.
-        this.#socket.on('error', () => undefined);
-        this.#socket.on('message', (packet, from) => this.#onPacket(packet, from));
-        this.#open = true;
-        resolve();
-      });
+  async start(): Promise<void> {
+    this.#socket = await this.#sockets.open({
+      address: this.address,
+      port: this.port,
+      onDatagram: (packet, host, port) => this.#onPacket(packet, host, port),
+      reusePort: this.#reusePort,
+      receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+      sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
     });
   }
 
@@ -75,13 +65,8 @@ export class UdpListener implements Listener {
     // Clients go with their allocations.
   }
 
-  close(): Promise<void> {
-    this.#closed ??= new Promise((resolve) => {
-      this.#open = false;
-      this.#socket.removeAllListeners('message');
-      this.#socket.close(() => resolve());
-    });
-    return this.#closed;
+  async close(): Promise<void> {
+    await this.#socket?.close();
   }
 
   /** Remembers a client while it has an allocation. */
@@ -93,52 +78,41 @@ export class UdpListener implements Listener {
     if (this.#clients.get(client.key) === client) this.#clients.delete(client.key);
   }
 
-  send(message: Buffer, client: UdpClient): void {
-    if (this.#open) this.#socket.send(message, client.remotePort, client.remoteAddress);
+  send(message: Buffer, { remote, remotePort }: UdpClient): void {
+    this.#socket?.send(message, 0, message.length, remote, remotePort);
   }
 
-  sendChannelData(client: UdpClient, channel: number, data: Buffer): void {
-    if (!this.#reserve(CHANNEL_HEADER_BYTES + data.length)) return;
-    this.#sendScratch(client, writeChannelData(this.#scratch, channel, data, false));
+  sendChannelData({ remote, remotePort }: UdpClient, channel: number, data: Buffer): void {
+    this.#header.writeUInt16BE(channel, 0);
+    this.#header.writeUInt16BE(data.length, 2);
+    this.#socket?.sendFramed(this.#header, CHANNEL_HEADER_BYTES, data, 0, remote, remotePort);
   }
 
-  sendDataIndication(client: UdpClient, peerAddress: string, peerPort: number, data: Buffer): void {
-    if (!this.#reserve(dataIndicationSize(data.length))) return;
-    this.#sendScratch(client, writeDataIndication(this.#scratch, peerAddress, peerPort, data));
+  sendDataIndication({ remote, remotePort }: UdpClient, peerAddress: string, peerPort: number, data: Buffer): void {
+    const headerBytes = writeDataHeader(this.#header, peerAddress, peerPort, data.length);
+    const paddingBytes = padded(data.length) - data.length;
+    this.#socket?.sendFramed(this.#header, headerBytes, data, paddingBytes, remote, remotePort);
   }
 
-  #onPacket(packet: Buffer, from: RemoteInfo): void {
-    if (packet.length < CHANNEL_HEADER_BYTES || from.port === 0) {
+  #onPacket(packet: Buffer, host: number | string, port: number): void {
+    if (packet.length < CHANNEL_HEADER_BYTES || port === 0) {
       this.#drops.malformed++;
       return;
     }
     const first = packet[0] as number;
-    const key = endpointKey(from.address, from.port);
+    const key = endpointKey(host, port);
     if (isChannelData(first)) {
       const allocation = this.#clients.get(key)?.allocation;
       if (allocation === undefined) this.#drops.unknownClient++;
       else allocation.port.relayChannelData(packet);
     } else if (first <= 0x3f) {
-      this.#handler.receive(this.#clients.get(key) ?? new UdpClient(this, key, from.address, from.port), packet);
+      this.#handler.receive(this.#clients.get(key) ?? this.#stranger(key, host, port), packet);
     } else {
       this.#drops.malformed++;
     }
   }
 
-  /** Makes room in the scratch buffer; false when the socket's queue is full and the packet has to be dropped. */
-  #reserve(bytes: number): boolean {
-    if (!this.#open) return false;
-    if (this.#socket.getSendQueueSize() > SEND_QUEUE_MAX_BYTES) {
-      this.#drops.sendQueueFull++;
-      return false;
-    }
-    if (this.#scratch.length < bytes) this.#scratch = Buffer.allocUnsafeSlow(bytes);
-    return true;
-  }
-
-  #sendScratch(client: UdpClient, length: number): void {
-    this.#socket.send(this.#scratch, 0, length, client.remotePort, client.remoteAddress);
-    // Nearly always the system has the packet now. When it waits in the queue instead, the queue owns those bytes.
-    if (this.#socket.getSendQueueCount() !== 0) this.#scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  #stranger(key: number | string, host: number | string, port: number): UdpClient {
+    return new UdpClient(this, key, new HostAddress(typeof host === 'number' ? ipv4ToText(host) : host), port);
   }
 }

@@ -61,6 +61,7 @@ export class DropCounters {
   peerPortRefused = 0;
   slowReader = 0;
   sendQueueFull = 0;
+  sendFailed = 0;
   rateLimited = 0;
   amplification = 0;
 }

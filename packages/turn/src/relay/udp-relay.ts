@@ -1,6 +1,6 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { Clock } from '@orama/core';
 import { CHANNEL_HEADER_BYTES, channelDataLength, hostKey } from '../stun/index.ts';
+import { HostAddress, type UdpSocket, type UdpSockets } from '../udp/udp-socket.ts';
 import type {
   ByteBudget,
   ClientSink,
@@ -13,14 +13,17 @@ import type {
   TrafficCounters,
 } from './relay.ts';
 
+/** Receive buffer asked of the system for a relay socket: one peer's burst of a key frame. */
+const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 /** Bytes that may wait in a relay socket before packets to peers are dropped. */
 const SEND_QUEUE_MAX_BYTES = 1024 * 1024;
 
 /** A peer host: permitted or not, with the flows bound to its ports. */
 interface Host {
-  readonly address: string;
-  /** The socket it is reached from, and heard on. */
-  socket: Socket;
+  readonly address: HostAddress;
+  /** The relay address it is reached from and heard on, and its socket. */
+  source: string;
+  socket: UdpSocket;
   permitted: boolean;
   ports: readonly PortRange[] | undefined;
   /** Channel by peer port. */
@@ -32,52 +35,23 @@ interface BoundFlow {
   readonly port: number;
 }
 
-/** Node's own UDP sockets: works everywhere, one socket a relay address. */
+/** Relays over UDP sockets, one a relay address. */
 export class UdpRelay implements Relay {
+  readonly #sockets: UdpSockets;
   readonly #drops: DropCounters;
   readonly #clock: Clock;
 
-  constructor(drops: DropCounters, clock: Clock) {
+  constructor(sockets: UdpSockets, drops: DropCounters, clock: Clock) {
+    this.#sockets = sockets;
     this.#drops = drops;
     this.#clock = clock;
   }
 
   async open(options: { address: string; port: number; client: ClientSink }): Promise<RelayPort> {
-    const port = new UdpRelayPort(options.port, options.client, this.#drops, this.#clock);
+    const port = new UdpRelayPort(options.port, options.client, this.#sockets, this.#drops, this.#clock);
     await port.bind(options.address);
     return port;
   }
-}
-
-function bindSocket(address: string, port: number): Promise<Socket> {
-  const ipv6 = address.includes(':');
-  const socket = createSocket({ type: ipv6 ? 'udp6' : 'udp4', ipv6Only: ipv6, lookup: withoutLookup });
-  return new Promise((resolve, reject) => {
-    socket.once('error', (error) => {
-      socket.close();
-      reject(error);
-    });
-    socket.bind({ address, port, exclusive: true }, () => {
-      socket.removeAllListeners('error');
-      // An ICMP answer or a full queue is the loss UDP promises; the socket itself goes on.
-      socket.on('error', () => undefined);
-      resolve(socket);
-    });
-  });
-}
-
-function closeSocket(socket: Socket): Promise<void> {
-  socket.removeAllListeners('message');
-  return new Promise((resolve) => socket.close(() => resolve()));
-}
-
-/** Peers are addresses, never names; answering at once keeps `send` synchronous. */
-export function withoutLookup(
-  host: string,
-  _options: unknown,
-  callback: (error: null, address: string, family: number) => void,
-): void {
-  callback(null, host, 4);
 }
 
 function portAllowed(ports: readonly PortRange[] | undefined, port: number): boolean {
@@ -93,7 +67,9 @@ class UdpRelayPort implements RelayPort {
   readonly #client: ClientSink;
   readonly #drops: DropCounters;
   readonly #clock: Clock;
-  readonly #sockets = new Map<string, Socket>();
+  readonly #sockets: UdpSockets;
+  /** By address. */
+  readonly #bound = new Map<string, UdpSocket>();
   /** Sockets that are being opened, by address. */
   readonly #binding = new Map<string, Promise<void>>();
   /** Peer hosts by `hostKey`. */
@@ -103,24 +79,25 @@ class UdpRelayPort implements RelayPort {
   #lastHost: Host | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(port: number, client: ClientSink, drops: DropCounters, clock: Clock) {
+  constructor(port: number, client: ClientSink, sockets: UdpSockets, drops: DropCounters, clock: Clock) {
     this.port = port;
     this.#client = client;
+    this.#sockets = sockets;
     this.#drops = drops;
     this.#clock = clock;
   }
 
   get addresses(): Iterable<string> {
-    return this.#sockets.keys();
+    return this.#bound.keys();
   }
 
   isBound(address: string): boolean {
-    return this.#sockets.has(address);
+    return this.#bound.has(address);
   }
 
   bind(address: string): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(new Error('the relay port is closed'));
-    if (this.#sockets.has(address)) return Promise.resolve();
+    if (this.#bound.has(address)) return Promise.resolve();
     let binding = this.#binding.get(address);
     if (binding === undefined) {
       binding = this.#bind(address);
@@ -130,21 +107,23 @@ class UdpRelayPort implements RelayPort {
   }
 
   async unbind(address: string): Promise<void> {
-    const socket = this.#sockets.get(address);
+    const socket = this.#bound.get(address);
     if (socket === undefined) return;
-    this.#sockets.delete(address);
-    await closeSocket(socket);
+    this.#bound.delete(address);
+    await socket.close();
   }
 
   permit(host: PermittedHost): void {
-    const socket = this.#sockets.get(host.source);
+    const socket = this.#bound.get(host.source);
     if (socket === undefined) throw new Error(`no relay socket is open on ${host.source}`);
     const key = hostKey(host.address);
     const known = this.#hosts.get(key);
     if (known === undefined) {
-      const { address, ports } = host;
-      this.#hosts.set(key, { address, socket, permitted: true, ports, channels: new Map() });
+      const { source, ports } = host;
+      const address = new HostAddress(host.address);
+      this.#hosts.set(key, { address, source, socket, permitted: true, ports, channels: new Map() });
     } else {
+      known.source = host.source;
       known.socket = socket;
       known.permitted = true;
       known.ports = host.ports;
@@ -184,13 +163,13 @@ class UdpRelayPort implements RelayPort {
       this.#drops.unboundChannel++;
       return;
     }
-    this.#toPeer(flow.host, flow.port, packet.subarray(CHANNEL_HEADER_BYTES, CHANNEL_HEADER_BYTES + length));
+    this.#toPeer(flow.host, flow.port, packet, CHANNEL_HEADER_BYTES, CHANNEL_HEADER_BYTES + length);
   }
 
   relaySend(peer: number | string, peerPort: number, data: Buffer): void {
     const host = this.#hosts.get(peer);
     if (host === undefined) this.#drops.noPermission++;
-    else this.#toPeer(host, peerPort, data);
+    else this.#toPeer(host, peerPort, data, 0, data.length);
   }
 
   close(): Promise<void> {
@@ -199,52 +178,56 @@ class UdpRelayPort implements RelayPort {
   }
 
   async #end(): Promise<void> {
-    for (const socket of this.#sockets.values()) socket.removeAllListeners('message');
     this.#hosts.clear();
     this.#flows.clear();
     // A socket that is just being opened holds the port number too.
-    await Promise.allSettled(this.#binding.values());
-    await Promise.all(Array.from(this.#sockets.values(), closeSocket));
-    this.#sockets.clear();
+    if (this.#binding.size > 0) await Promise.allSettled(this.#binding.values());
+    await Promise.all(Array.from(this.#bound.values(), (socket) => socket.close()));
+    this.#bound.clear();
   }
 
   async #bind(address: string): Promise<void> {
     try {
-      const socket = await bindSocket(address, this.port);
-      socket.on('message', (data, from) => this.#onPeerPacket(socket, data, from));
-      this.#sockets.set(address, socket);
+      const socket = await this.#sockets.open({
+        address,
+        port: this.port,
+        onDatagram: (data, host, port) => this.#onPeerPacket(address, data, host, port),
+        receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+        sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
+      });
+      this.#bound.set(address, socket);
     } finally {
       this.#binding.delete(address);
     }
   }
 
-  #toPeer(host: Host, port: number, data: Buffer): void {
+  /** Sends `buffer` from `start` to `end`. */
+  #toPeer(host: Host, port: number, buffer: Buffer, start: number, end: number): void {
     if (!host.permitted) {
       this.#drops.noPermission++;
     } else if (port === 0 || !portAllowed(host.ports, port)) {
       this.#drops.peerPortRefused++;
-    } else if (host.socket.getSendQueueSize() > SEND_QUEUE_MAX_BYTES) {
-      this.#drops.sendQueueFull++;
-    } else if (this.budget !== undefined && !this.budget.take(data.length, this.#clock.monotonic())) {
+    } else if (this.budget !== undefined && !this.budget.take(end - start, this.#clock.monotonic())) {
       this.#drops.rateLimited++;
     } else {
-      host.socket.send(data, port, host.address);
+      host.socket.send(buffer, start, end, host.address, port);
       this.counters.toPeerPackets++;
-      this.counters.toPeerBytes += data.length;
+      this.counters.toPeerBytes += end - start;
     }
   }
 
-  #onPeerPacket(socket: Socket, data: Buffer, from: RemoteInfo): void {
+  /** `source` is the relay address of ours that it came to. */
+  #onPeerPacket(source: string, data: Buffer, peer: number | string, port: number): void {
     let host = this.#lastHost;
-    if (host === undefined || host.address !== from.address) {
-      host = this.#hosts.get(hostKey(from.address));
+    if (host === undefined || host.address.key !== peer) {
+      host = this.#hosts.get(peer);
       if (host !== undefined) this.#lastHost = host;
     }
-    if (host === undefined || !host.permitted || host.socket !== socket) {
+    if (host === undefined || !host.permitted || host.source !== source) {
       this.#drops.noPermission++;
       return;
     }
-    if (!portAllowed(host.ports, from.port)) {
+    if (!portAllowed(host.ports, port)) {
       this.#drops.peerPortRefused++;
       return;
     }
@@ -254,14 +237,14 @@ class UdpRelayPort implements RelayPort {
     }
     this.counters.toClientPackets++;
     this.counters.toClientBytes += data.length;
-    const channel = host.channels.get(from.port);
-    if (channel === undefined) this.#client.sendDataIndication(host.address, from.port, data);
+    const channel = host.channels.get(port);
+    if (channel === undefined) this.#client.sendDataIndication(host.address.text, port, data);
     else this.#client.sendChannelData(channel, data);
   }
 
   #forgetWhenUnused(host: Host): void {
     if (host.permitted || host.channels.size > 0) return;
-    this.#hosts.delete(hostKey(host.address));
+    this.#hosts.delete(host.address.key);
     if (this.#lastHost === host) this.#lastHost = undefined;
   }
 }

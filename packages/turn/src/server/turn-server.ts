@@ -111,7 +111,8 @@ export class TurnServer implements PacketHandler {
       else handleSend(packet, allocation.port, drops);
       return;
     }
-    const message = StunMessage.parse(packet);
+    // Answers may come later, and the bytes are ours only now.
+    const message = StunMessage.parse(Buffer.from(packet));
     if (message === undefined) {
       drops.malformed++;
       return;

@@ -93,9 +93,9 @@ test('writeXorAddress throws on what is no address', () => {
 });
 
 test('endpointKey is different for every IPv4 address and port, and hostKey for every host', () => {
-  expect(endpointKey('255.255.255.255', 65_535)).toBe(2 ** 48 - 1);
-  expect(endpointKey('0.0.0.1', 0)).not.toBe(endpointKey('0.0.0.0', 65_535));
-  expect(endpointKey('::1', 5)).not.toBe(endpointKey('::1', 6));
+  expect(endpointKey(hostKey('255.255.255.255'), 65_535)).toBe(2 ** 48 - 1);
+  expect(endpointKey(hostKey('0.0.0.1'), 0)).not.toBe(endpointKey(hostKey('0.0.0.0'), 65_535));
+  expect(endpointKey(hostKey('::1'), 5)).not.toBe(endpointKey(hostKey('::1'), 6));
   expect(hostKey('10.0.0.1')).toBe(0x0a000001);
   expect(hostKey('fe80::1')).toBe('fe80::1');
 });

@@ -56,10 +56,9 @@ export function hostKey(address: string): number | string {
   return ip < 0 ? address : ip;
 }
 
-/** The key of a host and port: `ip * 65536 + port` for IPv4 (a safe integer), text for IPv6. */
-export function endpointKey(address: string, port: number): number | string {
-  const ip = ipv4ToNumber(address);
-  return ip < 0 ? `${address}|${port}` : ip * 65536 + port;
+/** The key of a host, named by its `hostKey`, and a port: `ip * 65536 + port` for IPv4 (a safe integer), text for IPv6. */
+export function endpointKey(host: number | string, port: number): number | string {
+  return typeof host === 'number' ? host * 65536 + port : `${host}|${port}`;
 }
 
 /** Sixteen bytes to RFC 5952 text: lower case, the longest run of zero groups (two or more) shortened. */

@@ -14,10 +14,14 @@ export interface EventLoopLoad {
 /** Measures the event loop it is made on, window by window, so that every reader sees the same numbers. */
 export class EventLoopMeter {
   readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  readonly #sleptMs: () => number;
   #since: EventLoopUtilization = performance.eventLoopUtilization();
+  #sleptBeforeMs = 0;
   #window: EventLoopLoad | undefined;
 
-  constructor() {
+  /** @param sleptMs how long this thread has slept so far outside of the event loop, which takes that for work */
+  constructor(sleptMs: () => number) {
+    this.#sleptMs = sleptMs;
     this.#delay.enable();
   }
 
@@ -31,6 +35,7 @@ export class EventLoopMeter {
     this.#window = this.#measure();
     this.#delay.reset();
     this.#since = performance.eventLoopUtilization();
+    this.#sleptBeforeMs = this.#sleptMs();
   }
 
   close(): void {
@@ -40,11 +45,13 @@ export class EventLoopMeter {
   #measure(): EventLoopLoad {
     // The histogram measures whole intervals of its own timer; what is above the resolution is delay.
     const late = (ns: number) => Math.max(0, ns / NS_PER_SEC - RESOLUTION_MS / 1000);
+    const { active, idle } = performance.eventLoopUtilization(this.#since);
+    const worked = Math.max(0, active - (this.#sleptMs() - this.#sleptBeforeMs));
     return {
       delayP50Sec: late(this.#delay.percentile(50)),
       delayP99Sec: late(this.#delay.percentile(99)),
       delayMaxSec: this.#delay.count === 0 ? 0 : late(this.#delay.max),
-      utilization: performance.eventLoopUtilization(this.#since).utilization,
+      utilization: active + idle > 0 ? worked / (active + idle) : 0,
     };
   }
 }

@@ -11,6 +11,7 @@ import { UdpRelay } from '../relay/udp-relay.ts';
 import { TurnServer } from '../server/turn-server.ts';
 import { TenantRegistry } from '../tenant/registry.ts';
 import { type ByteBudgetMemory, SharedByteBudget } from '../tenant/shared-byte-budget.ts';
+import { PreferredSockets } from '../udp/preferred-sockets.ts';
 import { EventLoopMeter } from './event-loop-meter.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 import { sumCounts, type WorkerReport } from './worker-report.ts';
@@ -41,7 +42,8 @@ export class TurnWorker implements WorkerHandle {
   readonly #contexts = new SecureContexts();
   readonly #listeners: Listener[] = [];
   readonly #streams: StreamListener[] = [];
-  readonly #eventLoop = new EventLoopMeter();
+  readonly #sockets: PreferredSockets;
+  readonly #eventLoop: EventLoopMeter;
   #sweeper: Timer | undefined;
   #sweeps = 0;
 
@@ -52,13 +54,15 @@ export class TurnWorker implements WorkerHandle {
     this.#ledgerOf = ledgerOf;
     this.#clock = clock;
     this.#tenants = new TenantRegistry([...config.listen, ...config.ownAddresses], config.external);
+    this.#sockets = new PreferredSockets(this.drops, logger);
+    this.#eventLoop = new EventLoopMeter(() => this.#sockets.sleptMs);
     const sourceLimits = new SourceLimits(config, settings.sourceLimits);
     this.server = new TurnServer({
       realm: config.realm,
       clock,
       logger,
       tenants: this.#tenants,
-      relay: new UdpRelay(this.drops, clock),
+      relay: new UdpRelay(this.#sockets, this.drops, clock),
       external: config.external,
       drops: this.drops,
       sourceLimits,
@@ -74,7 +78,7 @@ export class TurnWorker implements WorkerHandle {
       if (config.tls !== false) {
         this.#streams.push(new StreamListener({ ...stream, port: config.tls.port, tls: { contexts: this.#contexts } }));
       }
-      this.#listeners.push(new UdpListener(common));
+      this.#listeners.push(new UdpListener({ ...common, sockets: this.#sockets }));
     }
     this.#listeners.push(...this.#streams);
   }
@@ -141,6 +145,7 @@ export class TurnWorker implements WorkerHandle {
     this.#eventLoop.close();
     await this.#tenants.closeAll();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await this.#sockets.close();
   }
 
   #sweep(): void {

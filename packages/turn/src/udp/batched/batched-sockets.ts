@@ -1,0 +1,165 @@
+import type { DropCounters } from '../../relay/relay.ts';
+import { ipv4ToNumber } from '../../stun/index.ts';
+import type { HostAddress, OnDatagram, UdpSocket, UdpSocketOptions, UdpSockets } from '../udp-socket.ts';
+import { Batch } from './batch.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  EPOLL_DATA_OFFSET,
+  EPOLL_EVENT_BYTES,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
+  type Libc,
+  NativeMemory,
+  SO_RCVBUF,
+  SO_REUSEPORT,
+  SO_SNDBUF,
+  SOL_SOCKET,
+} from './libc.ts';
+
+/** Sockets looked at in one turn. */
+const EVENTS = 64;
+/**
+ * How long a turn waits for datagrams. Whatever wakes the event loop ends it at once, but for timers: they may be so
+ * much late while nothing comes in.
+ */
+const WAIT_MS = 4;
+
+/**
+ * UDP sockets of this thread, all of them received from and sent to in batches: one epoll_wait tells which have
+ * datagrams, recvmmsg takes up to 64 of a socket into one ring of buffers, their receivers queue what they pass on
+ * without copying it, and sendmmsg sends what goes out in a row on one socket. Between two batches the event loop has
+ * its turn; while nothing happens the thread sleeps here, and the event loop's own descriptor is among those it
+ * sleeps on.
+ */
+export class BatchedSockets implements UdpSockets {
+  readonly #libc: Libc;
+  readonly #epoll: number;
+  readonly #events = new NativeMemory(EVENTS * EPOLL_EVENT_BYTES);
+  /** By descriptor. */
+  readonly #sockets = new Map<number, BatchedSocket>();
+  readonly #batch: Batch;
+  #running = false;
+  #closed = false;
+  #sleptMs = 0;
+
+  /** @param loopDescriptor what this thread's event loop waits on */
+  constructor(libc: Libc, loopDescriptor: number, drops: DropCounters) {
+    this.#libc = libc;
+    this.#epoll = libc.epollCreate();
+    libc.epollAdd(this.#epoll, loopDescriptor);
+    this.#batch = new Batch(libc, drops);
+  }
+
+  async open(options: UdpSocketOptions): Promise<UdpSocket> {
+    const libc = this.#libc;
+    const ipv4 = ipv4ToNumber(options.address);
+    const descriptor = libc.socket(ipv4 < 0 ? AF_INET6 : AF_INET);
+    try {
+      if (ipv4 < 0) libc.setOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+      if (options.reusePort === true) libc.setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+      if (options.receiveBufferBytes !== undefined) {
+        libc.setOption(descriptor, SOL_SOCKET, SO_RCVBUF, options.receiveBufferBytes);
+      }
+      libc.setOption(descriptor, SOL_SOCKET, SO_SNDBUF, options.sendQueueMaxBytes);
+      this.#batch.bind(descriptor, options.address, options.port);
+      libc.epollAdd(this.#epoll, descriptor);
+    } catch (thrown) {
+      libc.close(descriptor);
+      throw thrown;
+    }
+    const port = options.port === 0 ? libc.boundPort(descriptor) : options.port;
+    const socket = new BatchedSocket(descriptor, port, options.onDatagram, this.#batch, this.#close);
+    this.#sockets.set(descriptor, socket);
+    if (!this.#running) {
+      this.#running = true;
+      setImmediate(this.#turn);
+    }
+    return socket;
+  }
+
+  get sleptMs(): number {
+    return this.#sleptMs;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const socket of this.#sockets.values()) await socket.close();
+    this.#libc.close(this.#epoll);
+  }
+
+  readonly #close = (descriptor: number): void => {
+    // The number may be another socket's in a moment: what waits for this one goes first.
+    this.#batch.sendWaiting();
+    this.#sockets.delete(descriptor);
+    this.#libc.close(descriptor);
+  };
+
+  readonly #turn = (): void => {
+    if (this.#sockets.size === 0) {
+      this.#running = false;
+      return;
+    }
+    // Before anything that could throw: a receiver's bug must not end the turns.
+    setImmediate(this.#turn);
+    const { view, address } = this.#events;
+    const before = performance.now();
+    const ready = this.#libc.epollWait(this.#epoll, address, EVENTS, WAIT_MS);
+    this.#sleptMs += performance.now() - before;
+    for (let i = 0; i < ready; i++) {
+      const descriptor = view.getUint32(i * EPOLL_EVENT_BYTES + EPOLL_DATA_OFFSET, true);
+      const socket = this.#sockets.get(descriptor);
+      if (socket !== undefined) this.#batch.receive(descriptor, socket);
+    }
+    this.#batch.flush();
+  };
+}
+
+class BatchedSocket implements UdpSocket {
+  readonly port: number;
+  readonly onDatagram: OnDatagram;
+  readonly #descriptor: number;
+  readonly #batch: Batch;
+  readonly #onClose: (descriptor: number) => void;
+  #open = true;
+
+  constructor(
+    descriptor: number,
+    port: number,
+    onDatagram: OnDatagram,
+    batch: Batch,
+    onClose: (descriptor: number) => void,
+  ) {
+    this.#descriptor = descriptor;
+    this.port = port;
+    this.onDatagram = onDatagram;
+    this.#batch = batch;
+    this.#onClose = onClose;
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  send(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
+    if (this.#open) this.#batch.send(this.#descriptor, buffer, start, end, to, port);
+  }
+
+  sendFramed(
+    header: Buffer,
+    headerBytes: number,
+    data: Buffer,
+    paddingBytes: number,
+    to: HostAddress,
+    port: number,
+  ): void {
+    if (this.#open) this.#batch.sendFramed(this.#descriptor, header, headerBytes, data, paddingBytes, to, port);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#onClose(this.#descriptor);
+  }
+}

@@ -1,0 +1,112 @@
+import { createSocket, type Socket } from 'node:dgram';
+import type { DropCounters } from '../relay/relay.ts';
+import { hostKey } from '../stun/index.ts';
+import type { HostAddress, UdpSocket, UdpSocketOptions, UdpSockets } from './udp-socket.ts';
+
+/** First size of the buffer that framed datagrams are put together in; it grows when a larger one comes. */
+const SCRATCH_BYTES = 2048;
+
+/** Node's own sockets: they work everywhere, at one system call and one event a datagram. */
+export class DgramSockets implements UdpSockets {
+  /** The event loop itself waits for these. */
+  readonly sleptMs = 0;
+  readonly #drops: DropCounters;
+
+  constructor(drops: DropCounters) {
+    this.#drops = drops;
+  }
+
+  async close(): Promise<void> {
+    // Nothing is shared.
+  }
+
+  open(options: UdpSocketOptions): Promise<UdpSocket> {
+    const ipv6 = options.address.includes(':');
+    const socket = createSocket({
+      type: ipv6 ? 'udp6' : 'udp4',
+      ipv6Only: ipv6,
+      lookup: withoutLookup,
+      reusePort: options.reusePort ?? false,
+      ...(options.receiveBufferBytes === undefined ? {} : { recvBufferSize: options.receiveBufferBytes }),
+    });
+    return new Promise((resolve, reject) => {
+      socket.once('error', (error) => {
+        socket.close();
+        reject(error);
+      });
+      socket.bind({ address: options.address, port: options.port, exclusive: true }, () => {
+        socket.removeAllListeners('error');
+        // An ICMP answer or a full queue is the loss UDP promises; the socket itself goes on.
+        socket.on('error', () => undefined);
+        resolve(new DgramSocket(socket, options, this.#drops));
+      });
+    });
+  }
+}
+
+/** Peers are addresses, never names; answering at once keeps `send` synchronous. */
+function withoutLookup(
+  host: string,
+  _options: unknown,
+  callback: (error: null, address: string, family: number) => void,
+): void {
+  callback(null, host, 4);
+}
+
+class DgramSocket implements UdpSocket {
+  readonly port: number;
+  readonly #socket: Socket;
+  readonly #sendQueueMaxBytes: number;
+  readonly #drops: DropCounters;
+  #scratch = Buffer.alloc(0);
+  #closed: Promise<void> | undefined;
+
+  constructor(socket: Socket, { onDatagram, sendQueueMaxBytes }: UdpSocketOptions, drops: DropCounters) {
+    this.#socket = socket;
+    this.port = socket.address().port;
+    this.#sendQueueMaxBytes = sendQueueMaxBytes;
+    this.#drops = drops;
+    socket.on('message', (datagram, from) => onDatagram(datagram, hostKey(from.address), from.port));
+  }
+
+  send(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
+    if (!this.#mayQueue()) return;
+    this.#socket.send(buffer, start, end - start, port, to.text);
+  }
+
+  sendFramed(
+    header: Buffer,
+    headerBytes: number,
+    data: Buffer,
+    paddingBytes: number,
+    to: HostAddress,
+    port: number,
+  ): void {
+    if (!this.#mayQueue()) return;
+    const dataEnd = headerBytes + data.length;
+    const length = dataEnd + paddingBytes;
+    if (this.#scratch.length < length) this.#scratch = Buffer.allocUnsafeSlow(Math.max(length, SCRATCH_BYTES));
+    const scratch = this.#scratch;
+    header.copy(scratch, 0, 0, headerBytes);
+    data.copy(scratch, headerBytes);
+    scratch.fill(0, dataEnd, length);
+    this.#socket.send(scratch, 0, length, port, to.text);
+    // Nearly always the system has the packet now. When it waits in the queue instead, the queue owns those bytes.
+    if (this.#socket.getSendQueueCount() !== 0) this.#scratch = Buffer.alloc(0);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => {
+      this.#socket.removeAllListeners('message');
+      this.#socket.close(() => resolve());
+    });
+    return this.#closed;
+  }
+
+  #mayQueue(): boolean {
+    if (this.#closed !== undefined) return false;
+    if (this.#socket.getSendQueueSize() <= this.#sendQueueMaxBytes) return true;
+    this.#drops.sendQueueFull++;
+    return false;
+  }
+}

@@ -1,0 +1,45 @@
+import { describeError, type Logger } from '@orama/core';
+import type { DropCounters } from '../relay/relay.ts';
+import { DgramSockets } from './dgram-sockets.ts';
+import type { UdpSocket, UdpSocketOptions, UdpSockets } from './udp-socket.ts';
+
+/** The fastest UDP sockets this machine has: batched where they pass their self-test, Node's own otherwise. */
+export class PreferredSockets implements UdpSockets {
+  readonly #drops: DropCounters;
+  readonly #logger: Logger;
+  #chosen: Promise<UdpSockets> | undefined;
+  #sockets: UdpSockets | undefined;
+
+  constructor(drops: DropCounters, logger: Logger) {
+    this.#drops = drops;
+    this.#logger = logger;
+  }
+
+  /** Milliseconds that this thread has slept in these sockets, outside of its event loop. */
+  get sleptMs(): number {
+    return this.#sockets?.sleptMs ?? 0;
+  }
+
+  async open(options: UdpSocketOptions): Promise<UdpSocket> {
+    this.#chosen ??= this.#choose();
+    return (await this.#chosen).open(options);
+  }
+
+  /** Gives back what the sockets share. They are closed before. */
+  async close(): Promise<void> {
+    await (await this.#chosen)?.close();
+  }
+
+  async #choose(): Promise<UdpSockets> {
+    try {
+      // Only here: the native library behind it may be missing or not be made for this machine.
+      const { openBatchedSockets } = await import('./batched/open-batched.ts');
+      this.#sockets = await openBatchedSockets(this.#drops);
+      this.#logger.info({ sockets: 'batched' }, 'udp sockets chosen');
+      return this.#sockets;
+    } catch (thrown) {
+      this.#logger.info({ sockets: 'dgram', reason: describeError(thrown) }, 'udp sockets chosen');
+      return new DgramSockets(this.#drops);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { hostKey, ipv6ToBytes } from '../stun/index.ts';
+
+/** Somebody's address in every form that a packet path needs. Made once for a host, not for a packet. */
+export class HostAddress {
+  readonly text: string;
+  /** Number for IPv4, text for IPv6. */
+  readonly key: number | string;
+  /** Sixteen bytes of an IPv6 address. */
+  readonly bytes: Uint8Array | undefined;
+
+  /** @param text an IP address */
+  constructor(text: string) {
+    this.text = text;
+    this.key = hostKey(text);
+    this.bytes = typeof this.key === 'number' ? undefined : ipv6ToBytes(text);
+  }
+}
+
+/**
+ * Takes one datagram and who sent it; `host` as `hostKey` names it. The bytes are the receiver's until it returns, and
+ * the next datagram's afterwards.
+ */
+export type OnDatagram = (datagram: Buffer, host: number | string, port: number) => void;
+
+export interface UdpSocketOptions {
+  /** IPv4 or IPv6 address of ours. */
+  address: string;
+  port: number;
+  onDatagram: OnDatagram;
+  /** Lets other threads bind the same address and port; the system spreads the senders over them. */
+  reusePort?: boolean;
+  /** Asked of the system, which may give less. */
+  receiveBufferBytes?: number;
+  /** Bytes that may wait to be sent before datagrams are dropped. */
+  sendQueueMaxBytes: number;
+}
+
+/** One bound UDP socket. A datagram that cannot be sent is dropped and counted, as UDP may. */
+export interface UdpSocket {
+  /** The bound port; the system's choice when 0 was asked for. */
+  readonly port: number;
+  /** Sends `buffer` from `start` to `end`. The caller has its bytes back when this returns. */
+  send(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void;
+  /** Sends the first `headerBytes` (at most 64) of `header`, then `data`, then 0 to 3 zero bytes, as one datagram. */
+  sendFramed(
+    header: Buffer,
+    headerBytes: number,
+    data: Buffer,
+    paddingBytes: number,
+    to: HostAddress,
+    port: number,
+  ): void;
+  /** Resolves when the port is free. No datagram is handed over any more from this call on. */
+  close(): Promise<void>;
+}
+
+/** A way of having UDP sockets. */
+export interface UdpSockets {
+  /** Binds a socket. Rejects with the system's error (`code` EADDRINUSE when somebody else has the port). */
+  open(options: UdpSocketOptions): Promise<UdpSocket>;
+  /** Milliseconds that this thread has slept in these sockets, outside of its event loop. */
+  readonly sleptMs: number;
+  /** Gives back what the sockets share. They are closed before. */
+  close(): Promise<void>;
+}
