@@ -31,6 +31,11 @@ export class Output {
     return createProgress(this.#stderr, text, this.json);
   }
 
+  /** Whether people look at stdout right now, and not a file or another program. */
+  get isTerminal(): boolean {
+    return this.#stdout.isTTY === true;
+  }
+
   /** Colours `text` when stdout is a terminal and colour is wanted there. */
   style(format: Style, text: string): string {
     return styleText(format, text, { stream: this.#stdout, validateStream: true });

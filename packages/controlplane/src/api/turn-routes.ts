@@ -10,6 +10,7 @@ import {
   turnServerStatusSchema,
   turnTenantListSchema,
 } from '@orama/protocol';
+import { auditStatement } from '@orama/store';
 import { z } from 'zod';
 import type { ControlplaneClient } from '../client/controlplane-client.ts';
 import { turnSocketOf } from '../node-context.ts';
@@ -47,6 +48,7 @@ export function turnRoutes({ held, peer, onRelease }: TurnRouteOptions): Route[]
       async ({ context }) => {
         held.release(TURN_UNIT);
         onRelease();
+        await audit(context, 'resume-turn');
         return { status: 200, body: await turnOf(context, held) };
       },
     ],
@@ -96,8 +98,10 @@ async function turnOf({ config }: OperationContext, held: HeldUnits): Promise<No
 }
 
 /** Begins a drain. A server that is to stay down afterwards is held before it can end. */
-async function drain({ config }: OperationContext, held: HeldUnits, text: string): Promise<void> {
+async function drain(context: OperationContext, held: HeldUnits, text: string): Promise<void> {
+  const { config } = context;
   const { restart, ...request } = parseBody(nodeDrainSchema, text);
+  await audit(context, restart ? 'restart-turn' : 'drain-turn');
   const wasHeld = held.has(TURN_UNIT);
   if (restart) held.release(TURN_UNIT);
   else held.hold(TURN_UNIT);
@@ -109,6 +113,11 @@ async function drain({ config }: OperationContext, held: HeldUnits, text: string
     if (!wasHeld) held.release(TURN_UNIT);
     throw thrown;
   }
+}
+
+async function audit({ store, config, clock }: OperationContext, action: string): Promise<void> {
+  const entry = { atMs: clock.now(), actor: 'operator', action, namespace: null, result: config.node };
+  await store.db.batch([auditStatement(entry)]);
 }
 
 /** A namespace as this node's TURN server must have it, with its secrets. Throws WEBRTC_NOT_ENABLED when it must not. */

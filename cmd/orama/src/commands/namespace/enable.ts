@@ -37,6 +37,7 @@ export function namespaceEnableCommand(): Command {
 
 async function enableWebrtc(context: Context, _feature: string, options: EnableOptions): Promise<void> {
   const { namespace } = options;
+  const turn = givenTurnSettings(options);
   await changeWebrtc(context, {
     namespace,
     timeoutSec: options.timeout,
@@ -46,11 +47,16 @@ async function enableWebrtc(context: Context, _feature: string, options: EnableO
         sfuNodeCount: options.sfuNodes,
         turnNodeCount: options.turnNodes,
         turnCredentialTtlSec: options.turnCredentialTtl,
-        turn: givenTurnSettings(options),
+        turn,
       }),
     describe: ({ message, status, outcome }) =>
       [
         outcome === 'unchanged' ? message : `WebRTC is enabled for namespace ${namespace}`,
+        ...(outcome === 'unchanged' && Object.keys(turn).length > 0
+          ? [
+              `TURN settings of an enabled namespace are changed with "orama namespace set webrtc --namespace ${namespace}"`,
+            ]
+          : []),
         describeStatus(context.output, status),
       ].join('\n\n'),
   });

@@ -1,0 +1,29 @@
+import { SecretBox } from '@orama/core';
+import { TURN_SECRET_PURPOSE } from '@orama/store';
+import { expect, test } from 'vitest';
+import { settings } from '../../testing/rows.ts';
+import { openTurnSecrets } from './desired.ts';
+
+const box = new SecretBox('cluster key', TURN_SECRET_PURPOSE);
+const ENDS = 1_000_000;
+const rotated = {
+  ...settings('demo', box.seal('current secret', 'demo')),
+  previousTurnSharedSecret: box.seal('former secret', 'demo'),
+  previousSecretExpiresAtMs: ENDS,
+};
+
+test('openTurnSecrets() has the former secret until its end of life, and not a moment longer', () => {
+  expect(openTurnSecrets(rotated, box, ENDS - 1)).toEqual(['current secret', 'former secret']);
+  expect(openTurnSecrets(rotated, box, ENDS)).toEqual(['current secret']);
+});
+
+test('openTurnSecrets() needs the former secret no more once its life is over', () => {
+  const unreadable = { ...rotated, previousTurnSharedSecret: 'enc:broken' };
+  expect(openTurnSecrets(unreadable, box, ENDS - 1)).toBeNull();
+  expect(openTurnSecrets(unreadable, box, ENDS)).toEqual(['current secret']);
+});
+
+test('openTurnSecrets() opens nothing with another cluster key, or the secret of another namespace', () => {
+  expect(openTurnSecrets(rotated, new SecretBox('another key', TURN_SECRET_PURPOSE), 0)).toBeNull();
+  expect(openTurnSecrets({ ...rotated, namespace: 'other' }, box, 0)).toBeNull();
+});
