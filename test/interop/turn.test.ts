@@ -12,22 +12,23 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 const run = promisify(execFile);
 
 const SECRET = 'a-secret-shared-with-coturn';
-const PUBLIC_IP = '127.81.1.30';
-const RELAY_IP = '127.81.0.30';
-const PEER_IP = '127.81.0.31';
+const PUBLIC_IP = '127.91.1.30';
+const RELAY_IP = '127.91.0.30';
+const PEER_IP = '127.91.0.31';
+const LOOPBACK6 = '::1';
 const PEER_PORT = 3480;
 const MESSAGES = 20;
 
 let dir: string;
 let turn: TurnService;
-let peer: ChildProcess;
+let peers: ChildProcess[];
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'turn-interop-'));
   turn = new TurnService(
     turnConfigSchema.parse({
       node: 'node-1',
-      listen: [PUBLIC_IP],
+      listen: [PUBLIC_IP, LOOPBACK6],
       realm: 'orama.localhost',
       controlSocket: join(dir, 'turn.sock'),
       internal: { address: RELAY_IP },
@@ -40,29 +41,33 @@ beforeAll(async () => {
     turnTenantSchema.parse({
       namespace: 'interop',
       secrets: [SECRET],
-      relay: { address: RELAY_IP, portStart: 50_000, portEnd: 50_799 },
+      relay: { address: RELAY_IP, address6: LOOPBACK6, portStart: 50_000, portEnd: 50_799 },
       // turnutils_peer listens on a port and the one above it; with EVEN-PORT pairs the client uses both.
-      peers: [{ ip: PEER_IP, portStart: PEER_PORT, portEnd: PEER_PORT + 1 }],
+      peers: [PEER_IP, LOOPBACK6].map((ip) => ({ ip, portStart: PEER_PORT, portEnd: PEER_PORT + 1 })),
       allowPublicPeers: true,
       maxAllocationsPerUsername: 800,
       generation: 1,
     }),
   );
   // Fails the suite when coturn's tools are not installed.
-  peer = spawn('turnutils_peer', ['-L', PEER_IP, '-p', String(PEER_PORT)], { stdio: 'ignore' });
-  await once(peer, 'spawn');
+  peers = [PEER_IP, LOOPBACK6].map((ip) =>
+    spawn('turnutils_peer', ['-L', ip, '-p', String(PEER_PORT)], { stdio: 'ignore' }),
+  );
+  await Promise.all(peers.map((peer) => once(peer, 'spawn')));
 });
 
 afterAll(async () => {
-  const gone = once(peer, 'exit');
-  peer.kill();
-  await gone;
+  for (const peer of peers) {
+    const gone = once(peer, 'exit');
+    peer.kill();
+    await gone;
+  }
   await turn.close();
   rmSync(dir, { recursive: true, force: true });
 });
 
 /** Runs coturn's client; the numbers of its report. It exits with 0 even when it got nowhere, so the numbers count. */
-async function uclient(...flags: string[]) {
+async function uclient(flags: readonly string[], { server = PUBLIC_IP, peer = PEER_IP } = {}) {
   const { username, password } = issueTurnCredentials({
     secret: SECRET,
     namespace: 'interop',
@@ -70,7 +75,7 @@ async function uclient(...flags: string[]) {
     uris: [],
     nowMs: Date.now(),
   });
-  const target = ['-e', PEER_IP, '-r', String(PEER_PORT), '-n', String(MESSAGES), '-p', '3478', PUBLIC_IP];
+  const target = ['-e', peer, '-r', String(PEER_PORT), '-n', String(MESSAGES), '-p', '3478', server];
   const { stdout } = await run('turnutils_uclient', [...flags, '-u', username, '-w', password, ...target], {
     timeout: 60_000,
   });
@@ -82,6 +87,8 @@ describe('coturn’s clients against our server', () => {
   test('turnutils_stunclient learns its address', async () => {
     const { stdout } = await run('turnutils_stunclient', ['-p', '3478', PUBLIC_IP]);
     expect(stdout).toMatch(/UDP reflexive addr: 127\.0\.0\.1:\d+/);
+    const ipv6 = await run('turnutils_stunclient', ['-p', '3478', LOOPBACK6]);
+    expect(ipv6.stdout).toMatch(/UDP reflexive addr: \[?::1\]?:\d+/);
   });
 
   test.concurrent.each([
@@ -93,19 +100,39 @@ describe('coturn’s clients against our server', () => {
     ['an IPv4 relay asked for by name', ['-X']],
     ['extra permissions and bindings', ['-G']],
     ['five clients at once', ['-m', '5']],
+    ['fifty clients at once', ['-m', '50']],
+    ['twenty clients at once over TCP', ['-t', '-m', '20']],
+    ['a dual allocation', ['-Z']],
+    ['a dual allocation over TCP', ['-Z', '-t']],
+    ['two dual allocations that meet in the relay', ['-Z', '-y', '-m', '2']],
     ['channels padded also over UDP', ['-D']],
     ['two clients that meet in the relay', ['-y', '-m', '2']],
     ['two clients that meet in the relay, over TCP', ['-y', '-t', '-m', '2']],
     ['large messages', ['-l', '1200']],
   ])('turnutils_uclient with %s loses nothing', async (_what, flags) => {
-    const { sent, received, output } = await uclient(...flags);
+    const { sent, received, output } = await uclient(flags);
+    expect(sent, output).toBeGreaterThanOrEqual(MESSAGES);
+    expect(received).toBe(sent);
+  });
+
+  test.concurrent.each([
+    ['IPv6 from an IPv6 client', ['-x'], LOOPBACK6, LOOPBACK6],
+    ['IPv6 from an IPv6 client over TCP', ['-x', '-t'], LOOPBACK6, LOOPBACK6],
+    ['IPv6 by Send and Data', ['-x', '-s'], LOOPBACK6, LOOPBACK6],
+    ['IPv6 from an IPv4 client', ['-x'], PUBLIC_IP, LOOPBACK6],
+    ['IPv4 by name from an IPv6 client', ['-X'], LOOPBACK6, PEER_IP],
+    ['IPv4 by name from an IPv6 client over TCP', ['-X', '-t'], LOOPBACK6, PEER_IP],
+    ['both families, from an IPv6 client', ['-Z'], LOOPBACK6, PEER_IP],
+    ['IPv6 between two clients', ['-x', '-y', '-m', '2'], LOOPBACK6, LOOPBACK6],
+  ])('turnutils_uclient relayed over %s loses nothing', async (_what, flags, server, peer) => {
+    const { sent, received, output } = await uclient(flags, { server, peer });
     expect(sent, output).toBeGreaterThanOrEqual(MESSAGES);
     expect(received).toBe(sent);
   });
 
   test('turnutils_uclient over TCP leaves nothing behind', async () => {
     const before = await total(({ allocationsOpened }) => allocationsOpened);
-    await uclient('-t');
+    await uclient(['-t']);
     expect(await total(({ allocationsOpened }) => allocationsOpened)).toBeGreaterThan(before);
     // coturn's UDP client leaves its probing allocations to expire; its TCP client cannot.
     await expect.poll(() => total(({ transports }) => transports.tcp ?? 0)).toBe(0);
