@@ -111,6 +111,14 @@ describe('a dual allocation', () => {
     expect(await back).toMatchObject({ channel: 0x4001 });
   });
 
+  test('is given to coturn’s clients too, which write the attribute’s number of before RFC 8656', async () => {
+    const client = await turn.client();
+    const { allRelayed } = await client.allocate({
+      fill: (writer) => writer.bytes(ATTRIBUTE.additionalAddressFamilyDraft, addressFamily(6)),
+    });
+    expect(allRelayed.map(({ family }) => family)).toEqual([4, 6]);
+  });
+
   test('says 440 for IPv6 where the tenant has none, and gives IPv4', async () => {
     await turn.attach({ generation: 3 });
     const client = await turn.client();

@@ -28,6 +28,8 @@ export const ATTRIBUTE = {
   software: 0x8022,
   alternateServer: 0x8023,
   fingerprint: 0x8028,
+  /** ADDITIONAL-ADDRESS-FAMILY under the number it had before RFC 8656, which coturn's clients use. */
+  additionalAddressFamilyDraft: 0x8032,
 } as const;
 
 /** Protocol numbers of REQUESTED-TRANSPORT: only UDP is relayed (RFC 8656 section 18.7). */

@@ -65,7 +65,9 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
   }
   const { port, addresses } = opened;
   // That took a moment: the world may have changed.
-  if (tenant.detached || context.draining || !client.open || !tenant.hasPort(port.port)) {
+  const { relay } = tenant;
+  const moved = addresses.some(({ local }) => local !== relay.address && local !== relay.address6);
+  if (tenant.detached || context.draining || !client.open || moved || !tenant.hasPort(port.port)) {
     await port.close();
     tenant.release(lease.id);
     return tenant.detached ? fail(403) : fail(508);
@@ -123,7 +125,8 @@ function readPortWish(message: StunMessage): PortWish | undefined {
 /** The families asked for, IPv4 unless told otherwise; or the code of the error. Only IPv6 can be additional. */
 function readFamilies(message: StunMessage): AddressFamily[] | 400 | 440 {
   const requested = message.bytes(ATTRIBUTE.requestedAddressFamily);
-  const additional = message.bytes(ATTRIBUTE.additionalAddressFamily);
+  const additional =
+    message.bytes(ATTRIBUTE.additionalAddressFamily) ?? message.bytes(ATTRIBUTE.additionalAddressFamilyDraft);
   if (requested !== undefined) {
     const family = readAddressFamily(requested);
     if (additional !== undefined || family === 'malformed') return 400;
