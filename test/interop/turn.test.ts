@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -75,7 +75,8 @@ async function uclient(flags: readonly string[], { server = PUBLIC_IP, peer = PE
     uris: [],
     nowMs: Date.now(),
   });
-  const target = ['-e', peer, '-r', String(PEER_PORT), '-n', String(MESSAGES), '-p', '3478', server];
+  const port = flags.includes('-S') ? '5349' : '3478';
+  const target = ['-e', peer, '-r', String(PEER_PORT), '-n', String(MESSAGES), '-p', port, server];
   const { stdout } = await run('turnutils_uclient', [...flags, '-u', username, '-w', password, ...target], {
     timeout: 60_000,
   });
@@ -96,6 +97,8 @@ describe('coturn’s clients against our server', () => {
     ['Send and Data over UDP', ['-s']],
     ['ChannelData over TCP', ['-t']],
     ['Send and Data over TCP', ['-t', '-s']],
+    ['ChannelData over TLS', ['-t', '-S']],
+    ['Send and Data over TLS', ['-t', '-S', '-s']],
     ['no RTCP ports', ['-c']],
     ['an IPv4 relay asked for by name', ['-X']],
     ['extra permissions and bindings', ['-G']],
@@ -108,7 +111,11 @@ describe('coturn’s clients against our server', () => {
     ['channels padded also over UDP', ['-D']],
     ['two clients that meet in the relay', ['-y', '-m', '2']],
     ['two clients that meet in the relay, over TCP', ['-y', '-t', '-m', '2']],
+    // Not -y with -S: there coturn's client drops frames that share a TLS record, with coturn's server as well.
+    ['twenty clients at once over TCP', ['-t', '-m', '20']],
+    ['twenty clients at once over TLS', ['-t', '-S', '-m', '20']],
     ['large messages', ['-l', '1200']],
+    ['large messages over TLS', ['-t', '-S', '-l', '1200']],
   ])('turnutils_uclient with %s loses nothing', async (_what, flags) => {
     const { sent, received, output } = await uclient(flags);
     expect(sent, output).toBeGreaterThanOrEqual(MESSAGES);
@@ -130,12 +137,15 @@ describe('coturn’s clients against our server', () => {
     expect(received).toBe(sent);
   });
 
-  test('turnutils_uclient over TCP leaves nothing behind', async () => {
+  test.each([
+    ['TCP', 'tcp', ['-t']],
+    ['TLS', 'tls', ['-t', '-S']],
+  ] as const)('turnutils_uclient over %s leaves nothing behind', async (_name, transport, flags) => {
     const before = await total(({ allocationsOpened }) => allocationsOpened);
-    await uclient(['-t']);
+    await uclient(flags);
     expect(await total(({ allocationsOpened }) => allocationsOpened)).toBeGreaterThan(before);
-    // coturn's UDP client leaves its probing allocations to expire; its TCP client cannot.
-    await expect.poll(() => total(({ transports }) => transports.tcp ?? 0)).toBe(0);
+    // coturn's UDP client leaves its probing allocations to expire; its TCP and TLS clients cannot.
+    await expect.poll(() => total(({ transports }) => transports[transport] ?? 0)).toBe(0);
   });
 
   test('turnutils_uclient with a wrong password gets nowhere', async () => {
@@ -143,6 +153,35 @@ describe('coturn’s clients against our server', () => {
     const args = ['-u', '9999999999:interop', '-w', 'wrong', '-e', PEER_IP, '-n', '2', '-p', '3478', PUBLIC_IP];
     await run('turnutils_uclient', args, { timeout: 30_000 }).catch(() => undefined);
     expect(await total(({ allocationsOpened }) => allocationsOpened)).toBe(opened);
+  });
+});
+
+/** What `openssl s_client` says of a handshake with our TLS listener. */
+async function opensslClient(...flags: string[]): Promise<string> {
+  const client = run('openssl', ['s_client', '-connect', `${PUBLIC_IP}:5349`, ...flags], { timeout: 30_000 });
+  client.child.stdin?.end();
+  const { stdout, stderr } = await client.catch((failed: { stdout: string; stderr: string }) => failed);
+  return stdout + stderr;
+}
+
+describe('openssl s_client against our server', () => {
+  test.each([
+    ['TLS 1.3 with ALPN stun.turn', ['-tls1_3', '-alpn', 'stun.turn'], /ALPN protocol: stun\.turn/],
+    ['TLS 1.2 with forward secrecy', ['-tls1_2'], /Cipher is ECDHE-ECDSA-AES128-GCM-SHA256/],
+    ['no ALPN', ['-tls1_3'], /No ALPN negotiated/],
+    ['ALPN http/1.1', ['-alpn', 'http/1.1'], /no application protocol/],
+    ['TLS 1.1', ['-tls1_1', '-cipher', 'DEFAULT@SECLEVEL=0'], /protocol version/],
+    ['a suite without forward secrecy', ['-tls1_2', '-cipher', 'AES128-GCM-SHA256'], /handshake failure/],
+  ])('%s: %j', async (_what, flags, says) => {
+    expect(await opensslClient(...flags)).toMatch(says);
+  });
+
+  test('the certificate made by the server is one for its address', async () => {
+    const said = await opensslClient('-verify_ip', PUBLIC_IP, '-showcerts');
+    const file = join(dir, 'shown.pem');
+    writeFileSync(file, /-----BEGIN CERTIFICATE-----.+-----END CERTIFICATE-----/s.exec(said)?.[0] ?? '');
+    expect(await opensslClient('-verify_ip', PUBLIC_IP, '-CAfile', file)).toContain('Verify return code: 0 (ok)');
+    expect(await opensslClient('-verify_ip', '192.0.2.1', '-CAfile', file)).toContain('IP address mismatch');
   });
 });
 

@@ -14,6 +14,7 @@ interface Wanted {
 }
 
 const TURN_PORT = 3478;
+const TURN_TLS_PORT = 5349;
 const OTHER_PREFIX = 'start with another --loopback-prefix, such as 127.78';
 const OTHER_PORT = 'start with another --http-port, such as 7080';
 
@@ -40,6 +41,7 @@ export function wantedAddresses(node: DevNode, servicesRun: boolean): Wanted[] {
     },
     { transport: 'udp', ...turn },
     { transport: 'tcp', ...turn },
+    { transport: 'tcp', ...turn, port: TURN_TLS_PORT },
   ];
 }
 
