@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SelfSigner } from '../certificates/self-signed.ts';
 import type { TurnClient } from '../client/turn-client.ts';
 import { Peer, PUBLIC_IP, RELAY_IP, SECRET, SFU_IP, TurnHarness } from '../testing/harness.ts';
 
@@ -64,6 +65,20 @@ describe('two workers', () => {
     for (const { streamConnections } of await turn.service.reports()) expect(streamConnections).toBeGreaterThan(0);
     expect(await metric('turn_stream_connections')).toBe(16);
     expect(await metric('turn_transport_allocations{transport="tls"')).toBe(8);
+  });
+
+  test('serve a certificate from the moment it is handed over, and keep the connections they have', async () => {
+    const name = 'turn.ns-demo.orama.localhost';
+    const { cert, key } = new SelfSigner().sign([name], Date.now());
+    const earlier = await Promise.all(Array.from({ length: 8 }, () => turn.client('tls')));
+    for (const client of earlier) await client.allocate();
+    await turn.control('PUT', `/certificates/${name}`, { cert, key });
+    const trusting = () => turn.client('tls', { tls: { ca: cert, servername: name } });
+    await expect
+      .poll(async () => (await Promise.allSettled(Array.from({ length: 12 }, trusting))).map(({ status }) => status))
+      .toEqual(new Array(12).fill('fulfilled'));
+    for (const { streamConnections } of await turn.service.reports()) expect(streamConnections).toBeGreaterThan(0);
+    for (const client of earlier) expect(await client.refresh()).toBe(600);
   });
 
   test('keep a tenant’s maximum of allocations between them', async () => {
