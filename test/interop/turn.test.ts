@@ -109,7 +109,6 @@ describe('coturn’s clients against our server', () => {
     ['channels padded also over UDP', ['-D']],
     ['two clients that meet in the relay', ['-y', '-m', '2']],
     ['two clients that meet in the relay, over TCP', ['-y', '-t', '-m', '2']],
-    ['twenty clients at once over TCP', ['-t', '-m', '20']],
     ['large messages', ['-l', '1200']],
   ])('turnutils_uclient with %s loses nothing', async (_what, flags) => {
     const { sent, received, output } = await uclient(flags);
@@ -140,7 +139,7 @@ describe('coturn’s clients against our server', () => {
     ['twenty clients at once and large messages over TLS', ['-t', '-S', '-m', '20', '-l', '1200']],
   ])('turnutils_uclient with %s has everything relayed', async (_what, flags) => {
     const before = await relayed();
-    const { sent, received, output } = await uclient(...flags);
+    const { sent, received, output } = await uclient(flags);
     expect(received, output).toBeGreaterThan(0);
     const after = await relayed();
     expect(after).toEqual({ toPeer: before.toPeer + sent, toClient: before.toClient + sent });
