@@ -10,6 +10,8 @@ export interface PermittedHost {
   readonly ports: readonly PortRange[] | undefined;
   /** Relay address of ours that the host is reached from; its socket must be open. */
   readonly source: string;
+  /** Where its datagrams go to and come from, when clients know it by another address (1:1 NAT). */
+  readonly reach?: string;
 }
 
 /** A channel bound to a peer: the unit that faster back-ends (batched system calls, a kernel path) take over whole. */

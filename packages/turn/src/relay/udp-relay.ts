@@ -21,6 +21,8 @@ const SEND_QUEUE_MAX_BYTES = 1024 * 1024;
 /** A peer host: permitted or not, with the flows bound to its ports. */
 interface Host {
   readonly address: HostAddress;
+  /** Where its datagrams go to and come from: nearly always its address. */
+  reach: HostAddress;
   /** The relay address it is reached from and heard on, and its socket. */
   source: string;
   socket: UdpSocket;
@@ -74,6 +76,8 @@ class UdpRelayPort implements RelayPort {
   readonly #binding = new Map<string, Promise<void>>();
   /** Peer hosts by `hostKey`. */
   readonly #hosts = new Map<number | string, Host>();
+  /** Hosts whose datagrams come from another address than clients know them by, by that. */
+  #aliases: Map<number | string, Host> | undefined;
   readonly #flows = new Map<number, BoundFlow>();
   /** The host of the last packet from a peer: most packets come from one. */
   #lastHost: Host | undefined;
@@ -117,16 +121,22 @@ class UdpRelayPort implements RelayPort {
     const socket = this.#bound.get(host.source);
     if (socket === undefined) throw new Error(`no relay socket is open on ${host.source}`);
     const key = hostKey(host.address);
-    const known = this.#hosts.get(key);
+    let known = this.#hosts.get(key);
     if (known === undefined) {
       const { source, ports } = host;
       const address = new HostAddress(host.address);
-      this.#hosts.set(key, { address, source, socket, permitted: true, ports, channels: new Map() });
+      known = { address, reach: address, source, socket, permitted: true, ports, channels: new Map() };
+      this.#hosts.set(key, known);
     } else {
       known.source = host.source;
       known.socket = socket;
       known.permitted = true;
       known.ports = host.ports;
+    }
+    if (host.reach !== undefined && host.reach !== known.reach.text) {
+      known.reach = new HostAddress(host.reach);
+      this.#aliases ??= new Map();
+      this.#aliases.set(known.reach.key, known);
     }
   }
 
@@ -179,6 +189,7 @@ class UdpRelayPort implements RelayPort {
 
   async #end(): Promise<void> {
     this.#hosts.clear();
+    this.#aliases = undefined;
     this.#flows.clear();
     // A socket that is just being opened holds the port number too.
     if (this.#binding.size > 0) await Promise.allSettled(this.#binding.values());
@@ -210,7 +221,7 @@ class UdpRelayPort implements RelayPort {
     } else if (this.budget !== undefined && !this.budget.take(end - start, this.#clock.monotonic())) {
       this.#drops.rateLimited++;
     } else {
-      host.socket.send(buffer, start, end, host.address, port);
+      host.socket.send(buffer, start, end, host.reach, port);
       this.counters.toPeerPackets++;
       this.counters.toPeerBytes += end - start;
     }
@@ -222,6 +233,9 @@ class UdpRelayPort implements RelayPort {
     if (host === undefined || host.address.key !== peer) {
       host = this.#hosts.get(peer);
       if (host !== undefined) this.#lastHost = host;
+    }
+    if (this.#aliases !== undefined && (host === undefined || !portAllowed(host.ports, port))) {
+      host = this.#aliases.get(peer) ?? host;
     }
     if (host === undefined || !host.permitted || host.source !== source) {
       this.#drops.noPermission++;
@@ -245,6 +259,7 @@ class UdpRelayPort implements RelayPort {
   #forgetWhenUnused(host: Host): void {
     if (host.permitted || host.channels.size > 0) return;
     this.#hosts.delete(host.address.key);
+    if (host.reach !== host.address) this.#aliases?.delete(host.reach.key);
     if (this.#lastHost === host) this.#lastHost = undefined;
   }
 }

@@ -98,14 +98,60 @@ test('an allocation reaches itself, and with it nothing else on its address', as
   await expect(client.channelBind(0x4001, relayed.address, other.relayed.port)).rejects.toMatchObject({ code: 403 });
 });
 
-test('behind 1:1 NAT clients are told the external address', async () => {
-  await turn.close();
-  turn = await TurnHarness.start({ external: { [RELAY_IP]: '127.81.9.9' } }, clock);
-  const client = await turn.client();
-  const { relayed } = await client.allocate();
-  expect(relayed.address).toBe('127.81.9.9');
-  await expect(client.createPermission(RELAY_IP)).rejects.toMatchObject({ code: 403 });
-  await client.createPermission('127.81.9.9');
+describe('behind 1:1 NAT', () => {
+  const EXTERNAL_IP = '127.81.9.9';
+  beforeEach(async () => {
+    await turn.close();
+    turn = await TurnHarness.start({ external: { [RELAY_IP]: EXTERNAL_IP } }, clock);
+  });
+
+  test('clients are told the external address, and the local one is refused to them', async () => {
+    const client = await turn.client();
+    const { relayed } = await client.allocate();
+    expect(relayed.address).toBe(EXTERNAL_IP);
+    await expect(client.createPermission(RELAY_IP)).rejects.toMatchObject({ code: 403 });
+    await client.createPermission(EXTERNAL_IP);
+  });
+
+  test('an allocation reaches itself, without a NAT that brings its packets back', async () => {
+    const client = await turn.client();
+    const { relayed } = await client.allocate();
+    await client.channelBind(0x4000, EXTERNAL_IP, relayed.port);
+    const echo = client.nextData();
+    client.channelData(0x4000, Buffer.from('to myself'));
+    expect(await echo).toMatchObject({ data: Buffer.from('to myself'), channel: 0x4000 });
+
+    const sender = await turn.client();
+    const { port } = (await sender.allocate()).relayed;
+    await sender.createPermission(EXTERNAL_IP);
+    const indication = sender.nextData();
+    sender.send(EXTERNAL_IP, port, Buffer.from('by Send'));
+    expect(await indication).toMatchObject({ peer: { address: EXTERNAL_IP, port } });
+  });
+
+  test('two clients meet at their external addresses, beside a peer that shares the local one', async () => {
+    const peer = await turn.peer(RELAY_IP);
+    await turn.attach({
+      relay: { ...BLOCK, address: RELAY_IP },
+      peers: [{ ip: RELAY_IP, portStart: peer.port, portEnd: peer.port }],
+      allowPublicPeers: true,
+      generation: 2,
+    });
+    const [one, two] = [await turn.client(), await turn.client()];
+    const first = (await one.allocate()).relayed;
+    const second = (await two.allocate()).relayed;
+    await one.createPermission(second.address, RELAY_IP);
+    await two.createPermission(first.address);
+    const met = two.nextData();
+    one.send(second.address, second.port, Buffer.from('hello'));
+    expect(await met).toMatchObject({ data: Buffer.from('hello'), peer: first });
+    const back = one.nextData();
+    two.send(first.address, first.port, Buffer.from('hello too'));
+    expect(await back).toMatchObject({ peer: second });
+    const fromPeer = one.nextData();
+    peer.send(Buffer.from('from the SFU'), first.port);
+    expect(await fromPeer).toMatchObject({ peer: { address: RELAY_IP, port: peer.port } });
+  });
 });
 
 describe('a draining server', () => {

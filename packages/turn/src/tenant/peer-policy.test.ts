@@ -155,7 +155,7 @@ test('behind 1:1 NAT clients meet at the external address; the local one is the 
   expect(judged.judgeEndpoint('9.9.9.9', 50_799)).toMatchObject({
     allowed: true,
     rule: 'own-relay-block',
-    host: { address: '9.9.9.9', source: '10.0.0.1' },
+    host: { address: '9.9.9.9', source: '10.0.0.1', reach: '10.0.0.1' },
   });
   expect(judged.judge('10.0.0.1')).toEqual({ allowed: false, rule: 'own-address' });
 });

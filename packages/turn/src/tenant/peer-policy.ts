@@ -40,8 +40,8 @@ export class PeerPolicy {
   readonly #relay: TurnTenant['relay'];
   readonly #allowPublicPeers: boolean;
   readonly #ownAddresses: AddressSet;
-  /** The tenant's relay addresses as clients know them. */
-  readonly #toldAddresses: readonly string[];
+  /** The tenant's relay addresses by what clients know them as. */
+  readonly #localByTold: ReadonlyMap<string, string>;
   /** All of its relay addresses. */
   readonly #relayAddresses: readonly string[];
 
@@ -51,9 +51,9 @@ export class PeerPolicy {
     this.#allowPublicPeers = tenant.allowPublicPeers;
     this.#ownAddresses = ownAddresses;
     const local = [relay.address, relay.address6].filter((address) => address !== undefined);
-    this.#toldAddresses = local.map((address) => canonical(external[address] ?? address));
+    this.#localByTold = new Map(local.map((address) => [canonical(external[address] ?? address), canonical(address)]));
     const all = relay.innerAddress === undefined ? local : [...local, relay.innerAddress];
-    this.#relayAddresses = [...all.map(canonical), ...this.#toldAddresses];
+    this.#relayAddresses = [...all.map(canonical), ...this.#localByTold.keys()];
     for (const peer of tenant.peers) {
       const address = canonical(peer.ip);
       const ranges = this.#sfuPorts.get(address) ?? [];
@@ -89,7 +89,7 @@ export class PeerPolicy {
       if (canonical(address) === plain) grants.push({ rule: 'self', ports: [{ start: port, end: port }] });
     }
     if (!this.#allowPublicPeers) return grants;
-    if (this.#toldAddresses.includes(plain)) {
+    if (this.#localByTold.has(plain)) {
       const { portStart: start, portEnd: end } = this.#relay;
       grants.push({ rule: 'own-relay-block', ports: [{ start, end }] });
     } else if (sfuPorts === undefined && !this.#isOwn(plain) && specialRangeOf(plain) === null) {
@@ -106,7 +106,11 @@ export class PeerPolicy {
     const ports = grants.every((grant) => grant.ports !== undefined)
       ? grants.flatMap((grant) => grant.ports ?? [])
       : undefined;
-    return { allowed: true, rule: first.rule, host: { address: plain, ports, source } };
+    const host = { address: plain, ports, source };
+    // Behind 1:1 NAT our own relay addresses are reached without going out: few NATs bring such a packet back.
+    const reach = this.#localByTold.get(plain);
+    const outside = reach === undefined || reach === plain;
+    return { allowed: true, rule: first.rule, host: outside ? host : { ...host, reach } };
   }
 
   #refusal(plain: string): string {
@@ -122,7 +126,7 @@ export class PeerPolicy {
     const { address, address6, innerAddress } = this.#relay;
     const family = familyOf(plain);
     const inner = innerAddress !== undefined && familyOf(innerAddress) === family && this.#sfuPorts.has(plain);
-    if (inner && !this.#toldAddresses.includes(plain)) return innerAddress;
+    if (inner && !this.#localByTold.has(plain)) return innerAddress;
     return [address, address6].find((own) => own !== undefined && familyOf(own) === family);
   }
 }
