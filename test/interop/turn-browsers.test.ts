@@ -18,6 +18,8 @@ const SECRET = 'a-secret-shared-with-browsers';
 const PUBLIC_IP = '127.93.51.1';
 const RELAY_IP = '127.93.50.1';
 const NAME = 'turn.ns-interop.orama.test';
+/** No certificate is handed over for it: the server answers with one of its own. */
+const UNTRUSTED_NAME = 'turn.ns-other.orama.test';
 const PAGE = { address: '127.0.0.1', port: 34_893 };
 
 let dir: string;
@@ -128,7 +130,22 @@ const TWO_ENDS = `async (server) => {
   return result;
 }`;
 
-function serverOf(...urls: string[]) {
+/** The relayed candidates that a server gives, once the browser has stopped looking. */
+const GATHER = `async (server) => {
+  const connection = new RTCPeerConnection({ iceServers: [server], iceTransportPolicy: 'relay' });
+  const candidates = [];
+  connection.onicecandidate = ({ candidate }) => candidate?.candidate && candidates.push(candidate.candidate);
+  connection.createDataChannel('text');
+  const complete = new Promise((resolve) => {
+    connection.onicegatheringstatechange = () => connection.iceGatheringState === 'complete' && resolve();
+  });
+  await connection.setLocalDescription();
+  await complete;
+  connection.close();
+  return candidates;
+}`;
+
+function serverOf(url: string) {
   const { username, password } = issueTurnCredentials({
     secret: SECRET,
     namespace: 'interop',
@@ -136,7 +153,7 @@ function serverOf(...urls: string[]) {
     uris: [],
     nowMs: Date.now(),
   });
-  return { urls, username, credential: password };
+  return { urls: [url], username, credential: password };
 }
 
 describe.each([
@@ -145,15 +162,19 @@ describe.each([
 ] as const)('%s', (_name, launch) => {
   let browser: BrowserDriver;
   beforeAll(async () => {
-    browser = await launch({ authority: authority.certificate, hosts: { [NAME]: PUBLIC_IP } });
+    browser = await launch({
+      authority: authority.certificate,
+      hosts: { [NAME]: PUBLIC_IP, [UNTRUSTED_NAME]: PUBLIC_IP },
+    });
   });
   afterAll(() => browser.close());
 
-  async function twoEnds(...urls: string[]): Promise<Result> {
+  /** Calls a function of the page's with one TURN server. */
+  async function inPage<T>(script: string, uri: string): Promise<T> {
     const tab = await browser.newPage();
     try {
       await tab.goto(`http://${PAGE.address}:${PAGE.port}/`);
-      return await tab.evaluate<Result>(`(${TWO_ENDS})(${JSON.stringify(serverOf(...urls))})`);
+      return await tab.evaluate<T>(`(${script})(${JSON.stringify(serverOf(uri))})`);
     } finally {
       await tab.close();
     }
@@ -162,10 +183,15 @@ describe.each([
   test.each(['udp', 'tcp', 'tls'] as const)('relays data and a picture over %s alone', async (transport) => {
     // The name is for the certificate. Chromium's resolver for UDP does not know the names it is launched with.
     const uri = transport === 'tls' ? turnUri(NAME, 5349, 'tls') : turnUri(PUBLIC_IP, 3478, transport);
-    const { echo, frames, pairs, errors } = await twoEnds(uri);
+    const { echo, frames, pairs, errors } = await inPage<Result>(TWO_ENDS, uri);
     expect(echo, errors.join('\n')).toBe('heard hello');
     expect(frames).toBeGreaterThanOrEqual(10);
     const end = { local: 'relay', relayProtocol: transport, remote: 'relay' };
     expect(pairs).toEqual([end, end]);
+  });
+
+  test('gets no relay over TLS from a server whose certificate it does not trust, and does not wait for one', async () => {
+    expect(await inPage<string[]>(GATHER, turnUri(NAME, 5349, 'tls'))).not.toEqual([]);
+    expect(await inPage<string[]>(GATHER, turnUri(UNTRUSTED_NAME, 5349, 'tls'))).toEqual([]);
   });
 });

@@ -88,22 +88,15 @@ export function registerTurnMetrics(registry: Registry, sources: MetricSources):
   gauge('turn_worker_event_loop_utilization', 'Share of ten seconds that a worker was busy', ['worker'], () =>
     perWorker(({ eventLoop }) => eventLoop.utilization),
   );
-  const certificateSeconds = (from: () => number) => (): Labelled<'name' | 'self_signed'> =>
-    (certificates?.list() ?? []).map(({ name, selfSigned, notAfter }) => [
-      { name: name ?? 'default', self_signed: String(selfSigned) },
-      (notAfter - from()) / 1000,
-    ]);
-  gauge(
-    'turn_certificate_not_after_seconds',
-    'Unix time at which a certificate of the TLS listener ends, by host name; default is the one for other names',
-    ['name', 'self_signed'],
-    certificateSeconds(() => 0),
-  );
   gauge(
     'turn_certificate_expiry_seconds',
-    'Seconds that are left of it',
+    'Seconds until a certificate of the TLS listener ends, by host name; default is the one for other names',
     ['name', 'self_signed'],
-    certificateSeconds(() => clock.now()),
+    () =>
+      (certificates?.list() ?? []).map(({ name, selfSigned, notAfter }) => [
+        { name: name ?? 'default', self_signed: String(selfSigned) },
+        (notAfter - clock.now()) / 1000,
+      ]),
   );
 
   counter('turn_allocations_opened_total', 'Allocations made', [], () =>
