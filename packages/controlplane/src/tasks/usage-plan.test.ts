@@ -42,9 +42,14 @@ test('planUsage adds the whole counters of a new boot, of a new tenant and at th
   expect(bytesOf(planUsage('n', null, reading(160), NOON, NOON + 5_000))).toEqual([[0, 160]]);
 });
 
-test('planUsage plans nothing while nothing moves, but notes a new boot', () => {
+test('planUsage plans nothing while nothing moves within an hour, but notes a new boot', () => {
   expect(planUsage('n', stored(100), reading(100), NOON, NOON + 5_000)).toBeNull();
   expect(planUsage('n', stored(100), reading(0, 'b'), NOON, NOON + 5_000)).toMatchObject({ hours: [] });
+});
+
+test('planUsage notes once an hour that nothing moved, so that a later reading is not spread over idle hours', () => {
+  const idle = planUsage('n', stored(100), reading(100), NOON, NOON + HOUR);
+  expect(idle).toMatchObject({ hours: [], read: { readAtMs: NOON + HOUR, sequence: 5 } });
 });
 
 test('planUsage gives each hour its share of what was relayed between two readings', () => {

@@ -16,7 +16,8 @@ export function untilNextHour(ms: number): number {
 
 /**
  * What a reading of a TURN server's counters adds to which hour, seen from the last one that was stored. Null when it
- * adds nothing. Counters of another boot began at 0. Where the hour changed between the two readings, the difference is
+ * adds nothing, but for one reading an hour, so that what comes later is not taken for older than it is. Counters of
+ * another boot began at 0. Where the hour changed between the two readings, the difference is
  * spread over the hours in proportion to time, to the byte. Pure.
  * @param sinceMs when the stored counters were last seen unchanged; of the stored read itself when not known
  */
@@ -33,7 +34,8 @@ export function planUsage(
     const difference = mapCounters((name) => Math.max(0, now[name] - (known[namespace]?.[name] ?? 0)));
     return NAMES.some((name) => difference[name] > 0) ? [{ namespace, difference }] : [];
   });
-  if (added.length === 0 && before?.boot === seen.boot) return null;
+  const isCurrent = before?.boot === seen.boot && hourOf(before.readAtMs) === hourOf(nowMs);
+  if (added.length === 0 && isCurrent) return null;
   return {
     hours: added.flatMap(({ namespace, difference }) => spread(namespace, difference, sinceMs, nowMs)),
     read: { nodeId, boot: seen.boot, counters, readAtMs: nowMs, sequence: (before?.sequence ?? 0) + 1 },

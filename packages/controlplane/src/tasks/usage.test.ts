@@ -103,6 +103,23 @@ test('UsageTask reads at the turn of the hour, so that each byte is in the hour 
   ]);
 });
 
+test('after idle hours a controlplane that starts again counts what is relayed in the hour it is relayed in', async () => {
+  const task = taskOf();
+  turn.bytes.demo = 1_000;
+  await task.report();
+  for (let hour = 0; hour < 3; hour += 1) {
+    clock.advance(HOUR);
+    await task.report();
+  }
+  turn.bytes.demo = 1_500;
+  clock.advance(60_000);
+  await taskOf().report();
+  expect(await hours()).toEqual([
+    [0, 1_000],
+    [3, 500],
+  ]);
+});
+
 test('two nodes add to the same hour', async () => {
   turn.bytes.demo = 300;
   await Promise.all([taskOf('node-1').report(), taskOf('node-2').report()]);
