@@ -7,9 +7,10 @@ const EXPIRY_BYTES = 4;
 export const NONCE_CHARS = 20;
 
 /**
- * Nonces that need no memory: four bytes of expiry and eleven of HMAC over expiry and 5-tuple, as twenty
- * characters: no two ports are given the same (RFC 8489 section 9.2.4). Short, so that a 401 to the smallest Allocate stays below three times its size. Where there is room they
- * begin with the cookie that announces PASSWORD-ALGORITHMS, and the HMAC covers that too.
+ * Nonces that need no memory: four bytes of expiry and eleven of HMAC over expiry and 5-tuple, as twenty characters, so
+ * that no two ports are given the same (RFC 8489 section 9.2.4). Short, so that a 401 to the smallest Allocate stays
+ * within three times its size. Where there is room they begin with the cookie that announces PASSWORD-ALGORITHMS, and
+ * the HMAC covers that too.
  */
 export class Nonces {
   readonly #key: Buffer;
@@ -21,7 +22,10 @@ export class Nonces {
     this.#key = key;
   }
 
-  /** A nonce for a client, named by its 5-tuple, valid for the configured time; `announce` says that PASSWORD-ALGORITHMS go with it. */
+  /**
+   * A nonce for a client, named by its 5-tuple, valid for the configured time; `announce` says that PASSWORD-ALGORITHMS
+   * go with it.
+   */
   issue(client: string, nowMs: number, announce: boolean): string {
     const prefix = announce ? NONCE_WITH_ALGORITHMS : '';
     const expiry = Buffer.allocUnsafe(EXPIRY_BYTES);
