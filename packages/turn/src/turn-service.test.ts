@@ -99,6 +99,32 @@ describe('TurnService', () => {
     expect(turn.server.counters.relayPortsBound).toBe(0);
   });
 
+  test('stop lets whoever reads the usage read all of it, and waits no longer than a second and a half', async () => {
+    await turn.close();
+    const clock = new VirtualClock();
+    for (const reads of [true, false]) {
+      turn = await TurnHarness.start({ drainTimeoutMs: 30_000 }, clock);
+      const [client, peer] = [await turn.client(), await turn.peer()];
+      await client.allocate();
+      await client.channelBind(0x4000, peer.address, peer.port);
+      await turn.service.usage();
+      const timers = clock.pending;
+      const stopped = turn.service.stop();
+      client.channelData(0x4000, Buffer.alloc(100));
+      await peer.next();
+      clock.advance(30_000);
+      // One timer more than before: it waits for the reader.
+      await expect.poll(() => clock.pending).toBe(timers + 1);
+      if (reads) {
+        expect((await turn.control('GET', '/usage')).body).toMatchObject({ tenants: [{ toPeerBytes: 100 }] });
+      } else {
+        clock.advance(1_500);
+      }
+      await stopped;
+      if (reads) await turn.close();
+    }
+  });
+
   test('start fails when the port is taken', async () => {
     const other = TurnHarness.start({ port: turn.port });
     await expect(other).rejects.toMatchObject({ code: 'EADDRINUSE' });

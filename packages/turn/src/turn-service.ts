@@ -29,6 +29,8 @@ import type { WorkerHandle } from './workers/worker-handle.ts';
 import type { WorkerReport } from './workers/worker-report.ts';
 
 const SWEEP_MS = 1_000;
+/** How long the end waits for whoever reads the usage, which is every second, to read it once more. */
+const LAST_READING_MS = 1_500;
 
 /** A node's TURN server as a process runs it: workers, tenants, certificates, control socket, health and metrics. */
 export class TurnService implements Runnable {
@@ -47,6 +49,8 @@ export class TurnService implements Runnable {
   #sweeper: Timer | undefined;
   #listening = false;
   #closing: Promise<void> | undefined;
+  /** Resolved by readings of the usage that begin from now on; undefined while nobody has read any. */
+  #usageRead: PromiseWithResolvers<void> | undefined;
   /** What metrics are written from; taken anew at each scrape. */
   #report: NodeReport = { workers: [], usage: [] };
 
@@ -155,7 +159,10 @@ export class TurnService implements Runnable {
 
   /** What every namespace has relayed since this process started. */
   async usage(): Promise<TurnUsage> {
+    const read = this.#usageRead;
+    this.#usageRead ??= Promise.withResolvers();
     await this.reports();
+    read?.resolve();
     return { boot: this.#boot, tenants: this.tenants.usage() };
   }
 
@@ -198,7 +205,19 @@ export class TurnService implements Runnable {
     this.#listening = false;
     if (!this.#drain.begun) for (const worker of this.workers) worker.drain();
     await this.#drain.begin(deadlineMs);
+    await this.#lastReading();
     await this.close();
+  }
+
+  /** Ends the allocations that are left; whoever reads the usage gets to see all of it. */
+  async #lastReading(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.endAllocations()));
+    if (this.#usageRead === undefined) return;
+    this.#usageRead = Promise.withResolvers();
+    const late = Promise.withResolvers<void>();
+    const timer = this.#clock.after(LAST_READING_MS, late.resolve);
+    await Promise.race([this.#usageRead.promise, late.promise]);
+    timer.cancel();
   }
 
   async #close(): Promise<void> {

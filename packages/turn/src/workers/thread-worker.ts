@@ -83,6 +83,10 @@ export class ThreadWorker implements WorkerHandle {
     this.#thread?.rpc.tell('drain');
   }
 
+  async endAllocations(): Promise<void> {
+    await this.#thread?.rpc.call('endAllocations');
+  }
+
   report(): Promise<WorkerReport> {
     return this.#rpc.call('report');
   }

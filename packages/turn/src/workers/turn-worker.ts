@@ -113,6 +113,10 @@ export class TurnWorker implements WorkerHandle {
     for (const listener of this.#listeners) listener.stopAccepting();
   }
 
+  endAllocations(): Promise<void> {
+    return this.#tenants.closeAll();
+  }
+
   async report(): Promise<WorkerReport> {
     const { counters, refusals } = this.server;
     const transports = { udp: 0, tcp: 0, tls: 0 };

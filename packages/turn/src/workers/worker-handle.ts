@@ -16,6 +16,8 @@ export interface WorkerHandle {
   serve(certificates: ServedCertificates): void;
   /** Makes no allocation from now on and accepts no connection. */
   drain(): void;
+  /** Ends every allocation; what they have done is still in the reports. */
+  endAllocations(): Promise<void>;
   report(): Promise<WorkerReport>;
   /** Ends every allocation and closes every socket. */
   close(): Promise<void>;
