@@ -166,7 +166,7 @@ describe('two workers', () => {
     await expect.poll(() => refused).toBe(8);
     for (const socket of sockets) socket.destroy();
 
-    const clients = await Promise.all(Array.from({ length: 24 }, () => turn.client('udp', { timeoutMs: 600 })));
+    const clients = await Promise.all(Array.from({ length: 64 }, () => turn.client('udp', { timeoutMs: 600 })));
     await Promise.allSettled(clients.map((client) => client.binding()));
     expect(await metric('turn_replies_total{method="Binding",code="200"')).toBe(10);
     for (const { drops } of await turn.service.reports()) expect(drops.rateLimited).toBeGreaterThan(0);
