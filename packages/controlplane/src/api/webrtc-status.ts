@@ -16,6 +16,7 @@ import type {
 import { ALIVE_MS } from '../node-context.ts';
 import { turnSettingsOf } from '../operations/turn-settings.ts';
 import { namespaceTurnUris } from '../reconcile/desired.ts';
+import { reportedCertificateSchema } from '../tasks/turn-certificate.ts';
 import { toOperation } from './views.ts';
 
 /** Everything the store has about a namespace's WebRTC. */
@@ -87,8 +88,14 @@ function serviceStatusOf(row: PortAllocationRow, situation: WebrtcSituation): Se
           address: node?.publicIp ?? '',
           ports: `listen ${row.listenPort}, TLS ${row.tlsPort}, relay ${row.relayPortStart}-${row.relayPortEnd}`,
           allocations: count('allocations'),
+          ...certificateOf(report),
         }),
   };
+}
+
+function certificateOf(report: ServiceReportRow | undefined): Pick<ServiceStatus, 'certificate'> {
+  const { data } = reportedCertificateSchema.safeParse(report?.details.certificate);
+  return data ? { certificate: { ...data, notAfter: new Date(data.notAfter).toISOString() } } : {};
 }
 
 function problemsOf(situation: WebrtcSituation, services: readonly ServiceStatus[]): string[] {

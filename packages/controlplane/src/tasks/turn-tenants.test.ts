@@ -55,6 +55,15 @@ test('a node reports only tenants that are placed on it', () => {
   ]);
 });
 
+test('a node reports the certificate that its server shows for a namespace', () => {
+  const desired = joinDesired([settings('demo')], [turnRow('demo', 1)]);
+  const shown = { issuer: 'CN=x', selfSigned: false, notAfter: 1 };
+  const [report] = observationsOf(desired, 'node-1', attached(tenant('demo')), '', (namespace) =>
+    namespace === 'demo' ? shown : undefined,
+  );
+  expect(report?.details).toEqual({ allocations: 3, certificate: shown });
+});
+
 test('a tenant of a server that drains is there, but not healthy', () => {
   const desired = joinDesired([settings('demo')], [turnRow('demo', 1)]);
   expect(observationsOf(desired, 'node-1', attached(tenant('demo')), 'the TURN server drains')).toMatchObject([

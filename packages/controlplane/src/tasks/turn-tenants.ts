@@ -1,7 +1,9 @@
 import { describeError, toOramaError, turnTenantDigest } from '@orama/core';
 import {
+  type TurnCertificateStatus,
   type TurnTenant,
   type TurnTenantStatus,
+  turnDomain,
   turnServerStatusSchema,
   turnTenantListSchema,
   turnTenantStatusSchema,
@@ -13,6 +15,7 @@ import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
 import { callTurn, unlessUnknown } from '../turn-control.ts';
+import { certificateFor } from './turn-certificate.ts';
 import { turnTenantOf } from './turn-tenant.ts';
 
 const RECHECK_MS = 150;
@@ -82,8 +85,10 @@ export class TurnTenantsTask implements Task<TurnAction> {
   async report(): Promise<number | null> {
     const { config, store, clock } = this.#context;
     const desired = await loadDesired(store);
-    const { tenants, failure } = await this.#observe();
-    const observations = observationsOf(desired, config.node, tenants, failure);
+    const { tenants, failure, certificates } = await this.#observe();
+    const observations = observationsOf(desired, config.node, tenants, failure, (namespace) =>
+      certificateFor(turnDomain(namespace, config.baseDomain), certificates),
+    );
     this.#reporter.keepOnly(new Set(desired.keys()));
     await this.#reporter.write(observations, clock.now());
     const settled = observations.every((one) => (one.desired === 'running' ? one.healthy : one.observed === 'absent'));
@@ -91,43 +96,47 @@ export class TurnTenantsTask implements Task<TurnAction> {
     return settled || failure !== '' ? null : RECHECK_MS;
   }
 
-  async #observe(): Promise<{ tenants: ObservedTenants; failure: string }> {
+  async #observe(): Promise<{
+    tenants: ObservedTenants;
+    failure: string;
+    certificates: readonly TurnCertificateStatus[];
+  }> {
     const { config, services } = this.#context;
     if (config.coreServices.includes('turn') && !(await services.list()).some(({ unit }) => unit === TURN_UNIT)) {
-      return { tenants: 'down', failure: 'the TURN server is not running' };
+      return { tenants: 'down', failure: 'the TURN server is not running', certificates: [] };
     }
+    const socket = turnSocketOf(config);
     try {
-      const { tenants } = await callTurn(turnSocketOf(config), turnTenantListSchema, 'GET', '/tenants');
+      const { tenants } = await callTurn(socket, turnTenantListSchema, 'GET', '/tenants');
+      // Engines that know neither drains nor certificates have no status.
+      const status = await unlessUnknown(callTurn(socket, turnServerStatusSchema, 'GET', '/status'));
       return {
         tenants: new Map(tenants.map((tenant) => [tenant.namespace, tenant])),
-        failure: (await this.#drains()) ? 'the TURN server drains' : '',
+        failure: status?.draining ? 'the TURN server drains' : '',
+        certificates: status?.certificates ?? [],
       };
     } catch (thrown) {
-      return { tenants: 'unknown', failure: describeError(thrown) };
+      return { tenants: 'unknown', failure: describeError(thrown), certificates: [] };
     }
-  }
-
-  /** Whether the server takes no new allocations. Engines that know no drain never do. */
-  async #drains(): Promise<boolean> {
-    const socket = turnSocketOf(this.#context.config);
-    const status = await unlessUnknown(callTurn(socket, turnServerStatusSchema, 'GET', '/status'));
-    return status?.draining ?? false;
   }
 }
 
 /**
  * Reports of this node's part in each namespace. Pure.
  * @param failure why no tenant is healthy, whatever the server has; empty when nothing speaks against it
+ * @param certificateOf what the server shows for a namespace, if it is known
  */
 export function observationsOf(
   desired: Desired,
   nodeId: string,
   observed: ObservedTenants,
   failure: string,
+  certificateOf: (namespace: string) => object | undefined = () => undefined,
 ): Observation[] {
   return [...desired.values()].flatMap(({ config, wanted, turn }) => {
     if (!turn.some((row) => row.nodeId === nodeId)) return [];
     const tenant = typeof observed === 'string' ? undefined : observed.get(config.namespace);
+    const certificate = certificateOf(config.namespace);
     const healthy = wanted && failure === '' && tenant !== undefined && tenant.generation === config.generation;
     return [
       {
@@ -139,7 +148,7 @@ export function observationsOf(
         healthy,
         generation: config.generation,
         reason: healthy || !wanted ? null : failure || 'the tenant is not attached yet',
-        details: { allocations: tenant?.allocations ?? 0 },
+        details: { allocations: tenant?.allocations ?? 0, ...(certificate && { certificate }) },
       },
     ];
   });

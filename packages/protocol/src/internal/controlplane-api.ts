@@ -134,6 +134,8 @@ export const serviceStatusSchema = z.object({
   /** Human form of the ports, for example `signalling 30000, media 20000-20499`. */
   ports: z.string(),
   allocations: z.int().optional(),
+  /** What a TURN server shows to clients that come by TLS for the namespace's TURN name. */
+  certificate: z.object({ issuer: z.string(), selfSigned: z.boolean(), notAfter: z.string() }).optional(),
   peers: z.int().optional(),
 });
 export type ServiceStatus = z.infer<typeof serviceStatusSchema>;

@@ -20,6 +20,7 @@ export function describeStatus(output: Output, status: WebrtcStatus): string {
       ...(status.turn ? turnSettingsFields(status.turn) : []),
       ['TURN name', status.turnDomain],
       ['TURN URIs', status.turnUris.join('\n                  ') || '-'],
+      ['TURN certificate', describeCertificates(status.services).join('\n                  ') || '-'],
       ['rooms', String(status.rooms)],
       ...(status.enabledAt
         ? [['enabled', `${status.enabledAt} by ${status.enabledBy ?? '-'}`] as [string, string]]
@@ -57,6 +58,18 @@ export function describeStatus(output: Output, status: WebrtcStatus): string {
     ...problems(output, status),
     ...(status.operation ? [`${status.operation.kind} is going on since ${status.operation.createdAt}`] : []),
   ].join('\n');
+}
+
+/** One line for nodes that show alike. */
+function describeCertificates(services: readonly ServiceStatus[]): string[] {
+  const nodes = new Map<string, string[]>();
+  for (const { node, certificate } of services) {
+    if (certificate === undefined) continue;
+    const daysLeft = Math.floor((Date.parse(certificate.notAfter) - Date.now()) / 86_400_000);
+    const text = `${certificate.selfSigned ? 'self-signed' : `by ${certificate.issuer}`}, ${daysLeft} days left`;
+    nodes.set(text, [...(nodes.get(text) ?? []), node]);
+  }
+  return Array.from(nodes, ([text, names]) => `${names.join(', ')}: ${text}`);
 }
 
 function describeService(output: Output, service: ServiceStatus): string {
