@@ -190,6 +190,7 @@ export class Controlplane implements Runnable {
       name: config.node,
       wireguardIp: config.wireguardIp,
       publicIp: config.publicIp,
+      publicIp6: config.publicIp6,
       region: config.region,
       version,
       lastSeenAtMs: this.#clock.now(),

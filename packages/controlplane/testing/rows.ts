@@ -60,6 +60,7 @@ export function nodeRow(node: number, lastSeenAtMs: number): NodeRow {
     name: `node-${node}`,
     wireguardIp: `127.83.0.${node}`,
     publicIp: `127.83.1.${node}`,
+    publicIp6: null,
     region: 'default',
     capacity: 100,
     version: '0',

@@ -14,6 +14,7 @@ const node = (number: number, silentMs = 0): NodeRow => ({
   name: `node-${number}`,
   wireguardIp: `10.0.0.${number}`,
   publicIp: `203.0.113.${number}`,
+  publicIp6: null,
   region: 'default',
   capacity: 100,
   version: '0',
@@ -66,6 +67,22 @@ test('planDns waits for a TURN node that is not healthy yet, or healthy with an 
   expect(values({ reports: [report(1, true), { ...report(2, true), generation: 0 }] })).toEqual([
     ['demo', ['203.0.113.1']],
   ]);
+});
+
+test('planDns keeps a node that takes up a newer generation, and adds one only once it has', () => {
+  const older = { ...report(2, true), generation: 0 };
+  expect(values({ current: [record(1), record(2)], reports: [report(1, true), older] })).toEqual([]);
+});
+
+test('planDns names both addresses of a node that has an IPv6 one', () => {
+  const nodes = [{ ...node(1), publicIp6: '2001:db8::1' }, node(2)];
+  const [change] = planDns(situation({ nodes }));
+  expect(change?.records.map(({ type, value }) => `${type} ${value}`)).toEqual([
+    'A 203.0.113.1',
+    'AAAA 2001:db8::1',
+    'A 203.0.113.2',
+  ]);
+  expect(values({ nodes, current: change?.records ?? [] })).toEqual([]);
 });
 
 test('planDns withdraws a node that is silent or long unhealthy, but not one that restarts just now', () => {

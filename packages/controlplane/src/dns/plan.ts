@@ -26,7 +26,7 @@ export interface DnsChange {
 }
 
 /**
- * One record per healthy TURN node of each wanted namespace. While none is healthy the records stay as they are: a name
+ * One record per address of each healthy TURN node of each wanted namespace. While none is healthy the records stay as they are: a name
  * that leads to a server that may come back is better than none. Pure.
  */
 export function planDns(situation: DnsSituation): DnsChange[] {
@@ -56,22 +56,18 @@ function recordsOf(
       (one) => one.nodeId === nodeId && one.namespace === config.namespace && one.service === 'turn',
     );
     if (!node || nowMs - node.lastSeenAtMs > ALIVE_MS) continue;
-    const served = current.find((record) => record.nodeId === nodeId && record.value === node.publicIp);
+    const served = current.some((record) => record.nodeId === nodeId);
     const healthy = report?.healthy === true && report.generation === config.generation;
-    if (!healthy && !(served && report && nowMs - report.sinceMs < GRACE_MS)) continue;
-    records.set(
-      node.publicIp,
-      served ?? {
-        fqdn,
-        type: node.publicIp.includes(':') ? 'AAAA' : 'A',
-        value: node.publicIp,
-        ttlSec: TTL_SEC,
-        namespace: config.namespace,
-        nodeId,
-        createdBy: 'controlplane',
-        createdAtMs: nowMs,
-      },
-    );
+    // A node that is named already stays so while it restarts, and while it takes up other settings.
+    const stays = served && report && (report.healthy || nowMs - report.sinceMs < GRACE_MS);
+    if (!healthy && !stays) continue;
+    for (const value of [node.publicIp, node.publicIp6]) {
+      if (value === null) continue;
+      const known = current.find((record) => record.nodeId === nodeId && record.value === value);
+      const type = value.includes(':') ? ('AAAA' as const) : ('A' as const);
+      const base = { fqdn, type, value, ttlSec: TTL_SEC, namespace: config.namespace, nodeId };
+      records.set(value, known ?? { ...base, createdBy: 'controlplane', createdAtMs: nowMs });
+    }
   }
   return records.size > 0 ? [...records.values()] : [...current];
 }

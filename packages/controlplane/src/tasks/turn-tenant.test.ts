@@ -62,6 +62,11 @@ test('turnTenantOf names as alternates only the other nodes whose TURN server ta
     { address: '127.83.1.2', port: 3478 },
     { address: '127.83.1.3', port: 3478 },
   ]);
+  const dual = { ...nodeRow(2, NOW), publicIp6: '2001:db8::2' };
+  expect(tenantWith({}, testConfig('/data'), [nodeRow(1, NOW), dual])?.alternates).toEqual([
+    { address: '127.83.1.2', port: 3478 },
+    { address: '2001:db8::2', port: 3478 },
+  ]);
   const drained = { ...nodeRow(2, NOW), core: [{ service: 'turn', healthy: false, reason: 'draining' }] };
   const silent = nodeRow(3, NOW - 60_000);
   expect(tenantWith({}, testConfig('/data'), [nodeRow(1, NOW), drained, silent])?.alternates).toEqual([]);

@@ -41,7 +41,8 @@ export function turnTenantOf(
     alternates: turn.flatMap((row) => {
       const node = nodes.find(({ id }) => id === row.nodeId);
       const serves = node && row.nodeId !== own.node && isServing(node, nowMs);
-      return serves ? [{ address: node.publicIp, port: row.listenPort }] : [];
+      const addresses = serves ? [node.publicIp, node.publicIp6] : [];
+      return addresses.flatMap((address) => (address === null ? [] : [{ address, port: row.listenPort }]));
     }),
     generation: config.generation,
   });

@@ -14,6 +14,8 @@ export interface NodeRow {
   name: string;
   wireguardIp: string;
   publicIp: string;
+  /** Null where the node has no second, IPv6, address. */
+  publicIp6: string | null;
   region: string;
   capacity: number;
   version: string;
@@ -27,6 +29,7 @@ interface Raw {
   name: string;
   wireguard_ip: string;
   public_ip: string;
+  public_ip6: string | null;
   region: string;
   capacity: number;
   version: string;
@@ -50,6 +53,7 @@ export class NodesRepository {
       name: raw.name,
       wireguardIp: raw.wireguard_ip,
       publicIp: raw.public_ip,
+      publicIp6: raw.public_ip6,
       region: raw.region,
       capacity: raw.capacity,
       version: raw.version,
@@ -60,13 +64,24 @@ export class NodesRepository {
   }
 
   /** Registers a node or refreshes its addresses and version; its state is kept. */
-  async register(node: Omit<NodeRow, 'state' | 'core' | 'capacity'>): Promise<void> {
+  async register(
+    node: Omit<NodeRow, 'state' | 'core' | 'capacity' | 'publicIp6'> & { publicIp6?: string | undefined },
+  ): Promise<void> {
     await this.#db.batch([
       {
-        sql: `INSERT INTO nodes (id, name, wireguard_ip, public_ip, region, version, last_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+        sql: `INSERT INTO nodes (id, name, wireguard_ip, public_ip, public_ip6, region, version, last_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
               ON CONFLICT (id) DO UPDATE SET name = excluded.name, wireguard_ip = excluded.wireguard_ip, public_ip = excluded.public_ip,
-                region = excluded.region, version = excluded.version, last_seen_at = excluded.last_seen_at`,
-        params: [node.id, node.name, node.wireguardIp, node.publicIp, node.region, node.version, node.lastSeenAtMs],
+                public_ip6 = excluded.public_ip6, region = excluded.region, version = excluded.version, last_seen_at = excluded.last_seen_at`,
+        params: [
+          node.id,
+          node.name,
+          node.wireguardIp,
+          node.publicIp,
+          node.publicIp6 ?? null,
+          node.region,
+          node.version,
+          node.lastSeenAtMs,
+        ],
       },
     ]);
   }
