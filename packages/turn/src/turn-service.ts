@@ -254,7 +254,7 @@ export class TurnService implements Runnable {
     const logLevel = this.#logger.level;
     return Array.from(
       { length: count },
-      (_, id) => new ThreadWorker({ settings: { ...settings, id, reusePort: true }, logLevel }, ledgerOf),
+      (_, id) => new ThreadWorker({ settings: { ...settings, id, reusePort: true }, logLevel }, ledgerOf, this.#clock),
     );
   }
 }

@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { Clock, Timer } from '@orama/core';
 import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
 import type { LeaseAnswer, LeaseRequest, Ledger } from '../allocation/ledger.ts';
 import type { ServedCertificates } from '../certificates/secure-contexts.ts';
@@ -15,6 +16,11 @@ const ENTRY = new URL(`./worker-thread${SUFFIX}`, import.meta.url);
 /** A source imports sources, also where the program that runs it (a test) was not told so. */
 const SOURCE_CONDITION = '--conditions=source';
 
+/** A thread is asked so often whether it is there. */
+const ASK_MS = 3_000;
+/** Questions that may be open at once. Counted instead of timed, so that a process that was stopped for long may go on. */
+const UNANSWERED_MAX = 5;
+
 /** What a thread is given at its start. */
 export interface ThreadData {
   readonly settings: WorkerSettings;
@@ -29,17 +35,26 @@ export interface LedgerMethods {
 }
 
 /**
- * A worker on a thread of its own. When the thread ends by itself, that is a bug of ours and thrown as one, so that the
- * whole process ends: with one worker less the system would hash clients that are here to workers who do not know them.
+ * A worker on a thread of its own. When the thread ends by itself, or answers nothing any more, that is a bug of ours and
+ * thrown as one, so that the whole process ends: with one worker less the system would hash clients that are here to
+ * workers who do not know them.
  */
 export class ThreadWorker implements WorkerHandle {
   readonly #data: ThreadData;
   readonly #methods: LedgerMethods;
+  readonly #clock: Clock;
+  readonly #entry: URL;
   #certificates: ServedCertificates | undefined;
   #thread: { readonly worker: Worker; readonly rpc: Rpc<WorkerHandleMethods> } | undefined;
 
-  constructor(data: ThreadData, ledgerOf: (namespace: string) => Ledger) {
+  #watch: Timer | undefined;
+  #unanswered = 0;
+
+  /** @param entry what the thread runs */
+  constructor(data: ThreadData, ledgerOf: (namespace: string) => Ledger, clock: Clock, entry = ENTRY) {
     this.#data = data;
+    this.#clock = clock;
+    this.#entry = entry;
     this.#methods = {
       open: (namespace, request) => ledgerOf(namespace).open(request),
       replacePort: (namespace, id) => ledgerOf(namespace).replacePort(id),
@@ -53,7 +68,7 @@ export class ThreadWorker implements WorkerHandle {
 
   async start(): Promise<void> {
     const { execArgv } = process;
-    const worker = new Worker(ENTRY, {
+    const worker = new Worker(this.#entry, {
       name: `turn-${this.id}`,
       workerData: this.#data,
       execArgv: SUFFIX !== '.ts' || execArgv.includes(SOURCE_CONDITION) ? execArgv : [SOURCE_CONDITION],
@@ -64,6 +79,7 @@ export class ThreadWorker implements WorkerHandle {
     this.#thread = { worker, rpc };
     if (this.#certificates !== undefined) rpc.tell('serve', this.#certificates);
     await rpc.call('start');
+    this.#watch = this.#clock.every(ASK_MS, () => this.#ask(rpc));
   }
 
   attach(config: TurnTenant, budget: ByteBudgetMemory | undefined): Promise<void> {
@@ -94,6 +110,7 @@ export class ThreadWorker implements WorkerHandle {
   async close(): Promise<void> {
     const thread = this.#thread;
     if (thread === undefined) return;
+    this.#watch?.cancel();
     await thread.rpc.call('close');
     this.#thread = undefined;
     await thread.worker.terminate();
@@ -102,6 +119,14 @@ export class ThreadWorker implements WorkerHandle {
   get #rpc(): Rpc<WorkerHandleMethods> {
     if (this.#thread === undefined) throw new Error(`worker ${this.id} is not running`);
     return this.#thread.rpc;
+  }
+
+  #ask(rpc: Rpc<WorkerHandleMethods>): void {
+    if (this.#unanswered === UNANSWERED_MAX) throw new Error(`worker ${this.id} does not answer`);
+    this.#unanswered++;
+    void rpc.call('report').then(() => {
+      this.#unanswered = 0;
+    });
   }
 
   #ended(cause: unknown): void {

@@ -1,0 +1,64 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { VirtualClock } from '@orama/core';
+import { turnConfigSchema } from '@orama/protocol';
+import { expect, test } from 'vitest';
+import type { Ledger } from '../allocation/ledger.ts';
+import { sourceLimitMemory } from '../listener/source-limits.ts';
+import { ThreadWorker } from './thread-worker.ts';
+
+const LISTEN = '127.92.1.50';
+
+function settingsOf(port: number) {
+  const config = turnConfigSchema.parse({
+    node: 'node-1',
+    listen: [LISTEN],
+    port,
+    tls: false,
+    realm: 'orama.localhost',
+    controlSocket: '/nonexistent/turn.sock',
+    internal: { address: '127.92.0.50' },
+  });
+  const sourceLimits = sourceLimitMemory(1);
+  return { id: 3, config, nonceKey: new Uint8Array(32), sourceLimits, reusePort: true };
+}
+
+const noLedger = (): Ledger => {
+  throw new Error('there is no tenant');
+};
+
+test('start rejects with the system’s error when its thread cannot listen, and close ends the thread', async () => {
+  const foreign = createSocket('udp4').bind({ address: LISTEN, port: 0 });
+  await once(foreign, 'listening');
+  const { port } = foreign.address();
+  const worker = new ThreadWorker({ settings: settingsOf(port), logLevel: 'silent' }, noLedger, new VirtualClock());
+  await expect(worker.start()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  await worker.close();
+  foreign.close();
+});
+
+test('a thread that answers nothing any more is thrown as an error after fifteen seconds', async () => {
+  // Answers, and then stands still until the first place of the shared memory is set.
+  const stuck = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    const { times } = workerData.settings.sourceLimits;
+    let answered = 0;
+    parentPort.on('message', ({ id }) => {
+      parentPort.postMessage({ kind: 'done', id });
+      if (++answered === 3) Atomics.wait(times, 0, 0);
+    });`;
+  const settings = settingsOf(3478);
+  const clock = new VirtualClock();
+  const entry = new URL(`data:text/javascript,${encodeURIComponent(stuck)}`);
+  const worker = new ThreadWorker({ settings, logLevel: 'silent' }, noLedger, clock, entry);
+  await worker.start();
+  // Two that are answered; then none.
+  clock.advance(3_000);
+  await worker.report();
+  for (let n = 0; n < 5; n++) clock.advance(3_000);
+  expect(() => clock.advance(3_000)).toThrow('worker 3 does not answer');
+
+  Atomics.store(settings.sourceLimits.times, 0, 1);
+  Atomics.notify(settings.sourceLimits.times, 0);
+  await worker.close();
+});
