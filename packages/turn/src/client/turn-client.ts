@@ -7,8 +7,10 @@ import {
   CHANNEL_HEADER_BYTES,
   CLASS,
   channelDataLength,
+  channelNumber,
   ERROR_REASONS,
   encodeChannelData,
+  evenPort,
   familyOf,
   isChannelData,
   longTermKey,
@@ -17,9 +19,9 @@ import {
   type PasswordAlgorithm,
   passwordAlgorithm,
   readPasswordAlgorithm,
+  requestedTransport,
   StunMessage,
   StunWriter,
-  TRANSPORT_UDP,
   type TransportAddress,
 } from '../stun/index.ts';
 import { type ClientSocket, openSocket, type SocketOptions, type TlsFacts } from './client-socket.ts';
@@ -149,13 +151,11 @@ export class TurnClient {
   /** Allocate. Throws a TurnError with the code the server refuses with. */
   async allocate(options: AllocateOptions = {}): Promise<AllocateResult> {
     const reply = await this.request(METHOD.allocate, (writer) => {
-      writer.bytes(ATTRIBUTE.requestedTransport, Buffer.from([TRANSPORT_UDP, 0, 0, 0]));
+      writer.bytes(ATTRIBUTE.requestedTransport, requestedTransport());
       if (options.lifetimeSec !== undefined) writer.uint32(ATTRIBUTE.lifetime, options.lifetimeSec);
       if (options.family !== undefined) writer.bytes(ATTRIBUTE.requestedAddressFamily, addressFamily(options.family));
       if (options.additionalIpv6) writer.bytes(ATTRIBUTE.additionalAddressFamily, addressFamily(6));
-      if (options.evenPort) {
-        writer.bytes(ATTRIBUTE.evenPort, Buffer.from([options.evenPort === 'reserve' ? 0x80 : 0]));
-      }
+      if (options.evenPort) writer.bytes(ATTRIBUTE.evenPort, evenPort(options.evenPort === 'reserve'));
       if (options.reservationToken) writer.bytes(ATTRIBUTE.reservationToken, options.reservationToken);
       options.fill?.(writer);
     });
@@ -188,7 +188,7 @@ export class TurnClient {
   /** ChannelBind of a number (0x4000-0x4fff) to a peer. */
   async channelBind(channel: number, address: string, port: number): Promise<void> {
     await this.request(METHOD.channelBind, (writer) => {
-      writer.uint32(ATTRIBUTE.channelNumber, channel * 0x10000);
+      writer.bytes(ATTRIBUTE.channelNumber, channelNumber(channel));
       writer.address(ATTRIBUTE.xorPeerAddress, address, port);
     });
     this.#peerByChannel.set(channel, { family: familyOf(address), address, port });

@@ -1,4 +1,4 @@
-import { ATTRIBUTE, CLASS, ERROR_REASONS, type Integrity, type StunMessage, StunWriter } from '../stun/index.ts';
+import { ATTRIBUTE, CLASS, type Integrity, type StunMessage, StunWriter } from '../stun/index.ts';
 
 /** Adds attributes to a reply. */
 export type Fill = (writer: StunWriter) => void;
@@ -13,7 +13,7 @@ export function success(message: StunMessage, key: Buffer | undefined, fill?: Fi
 /** An error response; `key` seals it where the sender is known (RFC 8489 section 9.2.4 leaves 401 and 438 unsealed). */
 export function failure(message: StunMessage, code: number, key?: Buffer, fill?: Fill, reason?: string): Buffer {
   const writer = new StunWriter(message.method, CLASS.error, message.transactionId);
-  writer.errorCode(code, reason ?? ERROR_REASONS[code] ?? '');
+  writer.errorCode(code, reason);
   fill?.(writer);
   return finish(writer, message, key);
 }

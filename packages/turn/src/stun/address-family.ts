@@ -1,5 +1,5 @@
 import type { AddressFamily } from './address.ts';
-import { ERROR_REASONS } from './attributes.ts';
+import { errorCode } from './error-code.ts';
 
 /** Bytes of REQUESTED-ADDRESS-FAMILY and ADDITIONAL-ADDRESS-FAMILY: the family and three that are not used. */
 const FAMILY_BYTES = 4;
@@ -20,6 +20,7 @@ export function readAddressFamily(value: Buffer): AddressFamily | 'malformed' | 
 
 /** Value of ADDRESS-ERROR-CODE: why there is no relayed address of a family (RFC 8656 section 18.12). */
 export function addressErrorCode(family: AddressFamily, code: number): Buffer {
-  const head = Buffer.from([family === 6 ? IPV6 : IPV4, 0, Math.floor(code / 100), code % 100]);
-  return Buffer.concat([head, Buffer.from(ERROR_REASONS[code] ?? '')]);
+  const value = errorCode(code);
+  value[0] = family === 6 ? IPV6 : IPV4;
+  return value;
 }

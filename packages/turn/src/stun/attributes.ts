@@ -32,28 +32,7 @@ export const ATTRIBUTE = {
   additionalAddressFamilyDraft: 0x8032,
 } as const;
 
-/** Protocol numbers of REQUESTED-TRANSPORT: only UDP is relayed (RFC 8656 section 18.7). */
-export const TRANSPORT_UDP = 17;
-
 /** True for the types a receiver must understand or answer with 420 (RFC 8489 section 14). */
 export function isComprehensionRequired(type: number): boolean {
   return type < 0x8000;
 }
-
-/** Reason phrases of the error codes this server sends (RFC 8489 section 14.8, RFC 8656 section 19). */
-export const ERROR_REASONS: Readonly<Record<number, string>> = {
-  300: 'Try Alternate',
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  420: 'Unknown Attribute',
-  437: 'Allocation Mismatch',
-  438: 'Stale Nonce',
-  440: 'Address Family not Supported',
-  441: 'Wrong Credentials',
-  442: 'Unsupported Transport Protocol',
-  443: 'Peer Address Family Mismatch',
-  486: 'Allocation Quota Reached',
-  500: 'Server Error',
-  508: 'Insufficient Capacity',
-};

@@ -1,6 +1,7 @@
 import { MAGIC_COOKIE, readPlainAddress, readXorAddress, type TransportAddress } from './address.ts';
 import { ATTRIBUTE, isComprehensionRequired } from './attributes.ts';
 import { padded } from './channel-data.ts';
+import { readErrorCode } from './error-code.ts';
 import { fingerprint, INTEGRITY_BYTES, type Integrity, integrityMatches } from './integrity.ts';
 
 /** Bytes of the STUN header. */
@@ -166,7 +167,7 @@ export class StunMessage {
   /** The number in ERROR-CODE, for clients. */
   get errorCode(): number | undefined {
     const value = this.bytes(ATTRIBUTE.errorCode);
-    return value && value.length >= 4 ? ((value[2] as number) & 7) * 100 + (value[3] as number) : undefined;
+    return value && readErrorCode(value);
   }
 
   /** Comprehension-required types that are not in `understood`, in the order met (for 420). */

@@ -1,6 +1,7 @@
 import { MAGIC_COOKIE, writePlainAddress, writeXorAddress } from './address.ts';
 import { ATTRIBUTE } from './attributes.ts';
 import { padded } from './channel-data.ts';
+import { errorCode, unknownAttributes } from './error-code.ts';
 import { fingerprint, INTEGRITY_BYTES, type Integrity, messageIntegrity } from './integrity.ts';
 import { messageType, STUN_HEADER_BYTES, type StunClass } from './message.ts';
 
@@ -64,24 +65,14 @@ export class StunWriter {
     return this;
   }
 
-  /** ERROR-CODE (RFC 8489 section 14.8). */
-  errorCode(code: number, reason: string): this {
-    const phrase = Buffer.from(reason, 'utf8');
-    const offset = this.#open(ATTRIBUTE.errorCode, 4 + phrase.length);
-    this.#buffer.writeUInt16BE(0, offset);
-    this.#buffer[offset + 2] = Math.floor(code / 100);
-    this.#buffer[offset + 3] = code % 100;
-    this.#buffer.set(phrase, offset + 4);
-    return this;
+  /** ERROR-CODE. */
+  errorCode(code: number, reason?: string): this {
+    return this.bytes(ATTRIBUTE.errorCode, errorCode(code, reason));
   }
 
-  /** UNKNOWN-ATTRIBUTES (RFC 8489 section 14.9). */
+  /** UNKNOWN-ATTRIBUTES. */
   unknownAttributes(types: readonly number[]): this {
-    const offset = this.#open(ATTRIBUTE.unknownAttributes, types.length * 2);
-    types.forEach((type, index) => {
-      this.#buffer.writeUInt16BE(type, offset + index * 2);
-    });
-    return this;
+    return this.bytes(ATTRIBUTE.unknownAttributes, unknownAttributes(types));
   }
 
   /**

@@ -7,8 +7,9 @@ import {
   addressErrorCode,
   familyOf,
   readAddressFamily,
+  readEvenPort,
+  readRequestedTransport,
   type StunMessage,
-  TRANSPORT_UDP,
 } from '../../stun/index.ts';
 import { grantedLifetimeSec, type ServerContext, type TurnRequest } from '../context.ts';
 import { type Fill, failure, success } from '../replies.ts';
@@ -25,8 +26,9 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
   if (client.allocation !== undefined || client.allocating) return fail(437);
   // 3. Only UDP is relayed.
   const transport = message.bytes(ATTRIBUTE.requestedTransport);
-  if (transport?.length !== 4) return fail(400);
-  if (transport[0] !== TRANSPORT_UDP) return fail(442);
+  const protocol = transport === undefined ? 'malformed' : readRequestedTransport(transport);
+  if (protocol === 'malformed') return fail(400);
+  if (protocol === 'other') return fail(442);
   // 4. Node's sockets cannot set the DF bit for one packet: DONT-FRAGMENT is not understood, and was answered with 420.
   // 5.-9. RESERVATION-TOKEN, the address families, EVEN-PORT, and what excludes what.
   const wish = readPortWish(message);
@@ -119,7 +121,8 @@ function readPortWish(message: StunMessage): PortWish | undefined {
       : undefined;
   }
   if (evenPort === undefined) return { kind: 'any' };
-  return evenPort.length === 1 ? { kind: 'even', reserveNext: ((evenPort[0] as number) & 0x80) !== 0 } : undefined;
+  const even = readEvenPort(evenPort);
+  return even && { kind: 'even', ...even };
 }
 
 /** The families asked for, IPv4 unless told otherwise; or the code of the error. Only IPv6 can be additional. */

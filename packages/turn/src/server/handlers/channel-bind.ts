@@ -1,4 +1,4 @@
-import { ATTRIBUTE, CHANNEL_MAX, CHANNEL_MIN, familyOf } from '../../stun/index.ts';
+import { ATTRIBUTE, CHANNEL_MAX, CHANNEL_MIN, familyOf, readChannelNumber } from '../../stun/index.ts';
 import type { ServerContext, TurnRequest } from '../context.ts';
 import { failure, success } from '../replies.ts';
 import { reachAll } from './peers.ts';
@@ -11,10 +11,10 @@ export async function handleChannelBind(request: TurnRequest, context: ServerCon
   if (allocation === undefined) return fail(437);
 
   // 1. Both attributes, a number of the right range.
-  const channelValue = message.uint32(ATTRIBUTE.channelNumber);
+  const number = message.bytes(ATTRIBUTE.channelNumber);
+  const channel = number && readChannelNumber(number);
   const peer = message.address(ATTRIBUTE.xorPeerAddress);
-  if (channelValue === undefined || peer === undefined || peer.port === 0) return fail(400);
-  const channel = channelValue >>> 16;
+  if (channel === undefined || peer === undefined || peer.port === 0) return fail(400);
   if (channel < CHANNEL_MIN || channel > CHANNEL_MAX) return fail(400);
   // 2. One number for a peer, one peer for a number.
   if (allocation.channels.conflicts(channel, peer.address, peer.port)) return fail(400);
