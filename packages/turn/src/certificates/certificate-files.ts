@@ -28,10 +28,10 @@ export class CertificateFiles {
     const { certFile, keyFile } = this.#paths;
     let pair: CertificatePair;
     try {
-      const [cert, key] = await Promise.all([readFile(certFile, 'utf8'), readFile(keyFile, 'utf8')]);
-      pair = { cert, key };
+      pair = { cert: await readFile(certFile, 'utf8'), key: await readFile(keyFile, 'utf8') };
     } catch (thrown) {
-      this.#complain(describeError(thrown), describeError(thrown));
+      const reason = describeError(thrown);
+      this.#complain(reason, reason);
       return undefined;
     }
     const seen = this.#seen;

@@ -175,6 +175,16 @@ describe('the handshake', () => {
   });
 });
 
+test('with tls: false nothing listens, and a certificate is refused with what to do', async () => {
+  await turn.close();
+  turn = await TurnHarness.start({ tls: false }, clock);
+  await expect(handshake()).rejects.toThrow('ECONNREFUSED');
+  expect(await turn.control('PUT', `/certificates/${NAME}`, pairFor(NAME))).toMatchObject({
+    status: 409,
+    body: { error: { code: 'CONFLICT', hint: expect.stringContaining('tls') } },
+  });
+});
+
 describe('certificates', () => {
   test('without any it makes one for its addresses and its realm', async () => {
     const { subjectaltname } = await served();
