@@ -1,4 +1,5 @@
-import { Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { VirtualClock } from '@orama/core';
 import { expect, test } from 'vitest';
 import { DropCounters } from '../relay/relay.ts';
@@ -7,11 +8,11 @@ import { StreamOutbox } from './stream-outbox.ts';
 
 const BINDING = Buffer.from('000100002112a442000102030405060708090a0b', 'hex');
 
-function clientOf(clock: VirtualClock, protocol: 'tcp' | 'tls' = 'tcp') {
+function clientOf(clock: VirtualClock, protocol: 'tcp' | 'tls' = 'tcp', socket = new Socket()) {
   const received: Buffer[] = [];
   const handler = { receive: (_: unknown, packet: Buffer) => void received.push(packet), clientGone: () => undefined };
   const options = { handler, drops: new DropCounters(), clock, outbox: new StreamOutbox() };
-  return { client: new StreamClient(protocol, new Socket(), options), received };
+  return { client: new StreamClient(protocol, socket, options), received };
 }
 
 /** Sends a byte each second until the client is overdue; after how many seconds, and why. */
@@ -68,4 +69,19 @@ test('frames that follow the end of a connection in the same chunk are not read'
   client.destroy();
   client.read(Buffer.concat([BINDING, BINDING]));
   expect(received).toHaveLength(1);
+});
+
+test('what was sent before we end a connection arrives', async () => {
+  const server = createServer((socket) => {
+    const { client } = clientOf(new VirtualClock(), 'tcp', socket);
+    client.send(Buffer.from('first '));
+    client.send(Buffer.from('last'));
+    client.destroy();
+  });
+  server.listen(0, '127.93.1.9');
+  await once(server, 'listening');
+  const remote = connect((server.address() as AddressInfo).port, '127.93.1.9');
+  const chunks = await remote.toArray();
+  expect(Buffer.concat(chunks).toString()).toBe('first last');
+  server.close();
 });
