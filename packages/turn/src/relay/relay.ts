@@ -65,6 +65,7 @@ export class DropCounters {
   sendQueueFull = 0;
   sendFailed = 0;
   rateLimited = 0;
+  overByteRate = 0;
   amplification = 0;
 }
 

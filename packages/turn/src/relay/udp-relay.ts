@@ -219,7 +219,7 @@ class UdpRelayPort implements RelayPort {
     } else if (port === 0 || !portAllowed(host.ports, port)) {
       this.#drops.peerPortRefused++;
     } else if (this.budget !== undefined && !this.budget.take(end - start, this.#clock.monotonic())) {
-      this.#drops.rateLimited++;
+      this.#drops.overByteRate++;
     } else {
       host.socket.send(buffer, start, end, host.reach, port);
       this.counters.toPeerPackets++;
@@ -246,7 +246,7 @@ class UdpRelayPort implements RelayPort {
       return;
     }
     if (this.budget !== undefined && !this.budget.take(data.length, this.#clock.monotonic())) {
-      this.#drops.rateLimited++;
+      this.#drops.overByteRate++;
       return;
     }
     this.counters.toClientPackets++;

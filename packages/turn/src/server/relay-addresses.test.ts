@@ -219,7 +219,7 @@ describe('allocationBytesPerSec', () => {
     await back;
     client.channelData(0x4000, packet);
     peer.send(packet, relayed.port);
-    await expect.poll(() => turn.drops.rateLimited).toBe(2);
+    await expect.poll(() => turn.drops.overByteRate).toBe(2);
     clock.advance(1_000);
     client.channelData(0x4000, packet);
     expect((await peer.next()).data.length).toBe(40_000);
@@ -230,6 +230,6 @@ describe('allocationBytesPerSec', () => {
       client.channelData(0x4000, packet);
       await peer.next();
     }
-    expect(turn.drops.rateLimited).toBe(2);
+    expect(turn.drops.overByteRate).toBe(2);
   });
 });

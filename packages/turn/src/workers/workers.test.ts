@@ -146,6 +146,7 @@ describe('two workers', () => {
     const bytes = tenants[0]?.toPeerBytes ?? 0;
     expect(bytes).toBeGreaterThan(60_000);
     expect(bytes).toBeLessThanOrEqual(65_536 + performance.now() - begun);
+    expect(await metric('turn_drops_total{reason="overByteRate"')).toBe(160 - bytes / 1000);
   });
 
   test('count the unauthenticated requests and the connections of a source together', async () => {
