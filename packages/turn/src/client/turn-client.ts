@@ -111,6 +111,9 @@ export class TurnClient {
   /** The password algorithm taken, and the whole offer, which is sent back. */
   #offer: { algorithm: PasswordAlgorithm; algorithms: Buffer } | undefined;
 
+  /** Keys that requests of ours are sealed with. */
+  readonly #keys = new WeakMap<Buffer, Buffer>();
+
   private constructor(options: TurnClientOptions) {
     this.#options = options;
   }
@@ -245,6 +248,7 @@ export class TurnClient {
   exchange(request: Buffer): Promise<StunMessage> {
     const id = request.subarray(8, 20).toString('latin1');
     const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const key = this.#keys.get(request);
     return new Promise((resolve, reject) => {
       let waitMs = FIRST_RETRANSMISSION_MS;
       let repeat: NodeJS.Timeout | undefined;
@@ -258,6 +262,8 @@ export class TurnClient {
         reject(new Error(`no answer within ${timeoutMs} ms`));
       }, timeoutMs);
       this.#waiting.set(id, (message) => {
+        // What somebody else has sealed is no answer (RFC 8489 section 9.2.5).
+        if (key !== undefined && message.integrity !== undefined && !message.integrityMatches(key)) return;
         finish();
         resolve(message);
       });
@@ -306,11 +312,14 @@ export class TurnClient {
     writer.text(ATTRIBUTE.username, opaqueString(username, 'username'));
     writer.text(ATTRIBUTE.realm, this.#realm);
     writer.bytes(ATTRIBUTE.nonce, this.#nonce);
-    if (this.#offer === undefined) return writer.finish({ key: longTermKey(username, this.#realm, password) });
-    const { algorithm, algorithms } = this.#offer;
-    writer.bytes(ATTRIBUTE.passwordAlgorithms, algorithms);
-    writer.bytes(ATTRIBUTE.passwordAlgorithm, passwordAlgorithm(algorithm));
-    return writer.finish({ key: longTermKey(username, this.#realm, password, algorithm), integrity: 'sha256' });
+    if (this.#offer !== undefined) {
+      writer.bytes(ATTRIBUTE.passwordAlgorithms, this.#offer.algorithms);
+      writer.bytes(ATTRIBUTE.passwordAlgorithm, passwordAlgorithm(this.#offer.algorithm));
+    }
+    const key = longTermKey(username, this.#realm, password, this.#offer?.algorithm);
+    const request = writer.finish({ key, integrity: this.#offer === undefined ? 'sha1' : 'sha256' });
+    this.#keys.set(request, key);
+    return request;
   }
 
   /**

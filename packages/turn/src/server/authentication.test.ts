@@ -258,6 +258,33 @@ test('the client refuses a challenge whose announced algorithms are gone', async
   server.close();
 });
 
+test('the client takes no answer that is sealed with another key', async () => {
+  const server = createSocket('udp4');
+  server.bind({ address: CLIENT_IP });
+  await once(server, 'listening');
+  const { username, password } = turn.credentials();
+  server.on('message', (packet, from) => {
+    const request = StunMessage.parse(packet);
+    const reply = (lifetimeSec: number) =>
+      new StunWriter(METHOD.refresh, CLASS.success, packet.subarray(8, 20)).uint32(ATTRIBUTE.lifetime, lifetimeSec);
+    const send = (bytes: Buffer) => server.send(bytes, from.port, from.address);
+    if (request?.integrity === undefined) {
+      const challenge = new StunWriter(METHOD.refresh, CLASS.error, packet.subarray(8, 20)).errorCode(401, '');
+      send(challenge.text(ATTRIBUTE.realm, REALM).text(ATTRIBUTE.nonce, 'nonce').finish());
+      return;
+    }
+    send(reply(1).finish({ key: Buffer.from('forged') }));
+    send(reply(600).finish({ key: longTermKey(username, REALM, password) }));
+  });
+  const client = await turn.client('udp', {
+    username,
+    password,
+    server: { address: CLIENT_IP, port: server.address().port },
+  });
+  expect(await client.refresh()).toBe(600);
+  server.close();
+});
+
 test('the client prepares what a user types, and says what cannot be prepared', async () => {
   const client = await turn.client('udp', { username: '', password: 'x' });
   await expect(client.allocate()).rejects.toThrow('the username is empty');
