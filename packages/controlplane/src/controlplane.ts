@@ -174,7 +174,7 @@ export class Controlplane implements Runnable {
               () => this.#register(store),
             ),
           ],
-          turn: new TurnTenantsTask(context, onDetached),
+          turn: new TurnTenantsTask(context, this.#held, onDetached),
           sfu: new SfuServicesTask(context, backoff),
           late: [new StateFilesTask(context), this.#dns, new RoomsTask(context), new OperationsTask(context), usage],
         };

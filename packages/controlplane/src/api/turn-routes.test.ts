@@ -66,6 +66,12 @@ test(
       (reason) => reason === 'drained; it serves again with "orama turn resume --node node-2"',
     );
     expect(turnPid()).toBeUndefined();
+    await waitUntil(
+      'the namespace to say why',
+      () => cluster.client.webrtcStatus('demo'),
+      ({ problems }) =>
+        problems.some((problem) => problem.includes('turn on node-2 is not healthy: drained; it serves')),
+    );
     await cluster.client.resumeTurn('node-2');
     await waitTurn('it to run again', ({ server, held }) => server !== null && !held);
     await waitHealthy();

@@ -17,3 +17,8 @@ export class HeldUnits {
     return this.#units.has(unit);
   }
 }
+
+/** Why a drained TURN server does not run, with the next step. */
+export function drainedReason(node: string): string {
+  return `drained; it serves again with "orama turn resume --node ${node}"`;
+}

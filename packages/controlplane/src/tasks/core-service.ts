@@ -6,7 +6,7 @@ import { callHttp } from '../http-call.ts';
 import { localAddressOf, type NodeContext, nodePaths } from '../node-context.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
-import type { HeldUnits } from '../services/held-units.ts';
+import { drainedReason, type HeldUnits } from '../services/held-units.ts';
 import { GATEWAY_UNIT, TURN_UNIT } from '../services/service-manager.ts';
 import { planUnits } from '../services/unit-plan.ts';
 
@@ -114,9 +114,7 @@ export class CoreServiceTask implements Task<CoreAction> {
   }
 
   #whyAbsent(): string {
-    if (this.#held.has(this.#core.unit)) {
-      return `drained; it serves again with "orama ${this.#core.name} resume --node ${this.#config.node}"`;
-    }
+    if (this.#held.has(this.#core.unit)) return drainedReason(this.#config.node);
     return this.#backoff.reason(this.#core.unit, this.#clock.now()) ?? 'not running';
   }
 

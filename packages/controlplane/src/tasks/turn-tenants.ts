@@ -13,6 +13,7 @@ import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import { type Desired, loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
+import { drainedReason, type HeldUnits } from '../services/held-units.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
 import { callTurn, unlessUnknown } from '../turn-control.ts';
 import { certificateFor } from './turn-certificate.ts';
@@ -46,12 +47,14 @@ export function planTurnTenants(wanted: readonly TurnTenant[], observed: Observe
 export class TurnTenantsTask implements Task<TurnAction> {
   readonly name = 'turn-tenants';
   readonly #context: NodeContext;
+  readonly #held: HeldUnits;
   readonly #onDetached: () => void;
   readonly #reporter: Reporter;
 
   /** @param onDetached told when a tenant has ended, whose last bytes are to be counted */
-  constructor(context: NodeContext, onDetached: () => void) {
+  constructor(context: NodeContext, held: HeldUnits, onDetached: () => void) {
     this.#context = context;
+    this.#held = held;
     this.#onDetached = onDetached;
     this.#reporter = new Reporter(context.store);
   }
@@ -103,7 +106,8 @@ export class TurnTenantsTask implements Task<TurnAction> {
   }> {
     const { config, services } = this.#context;
     if (config.coreServices.includes('turn') && !(await services.list()).some(({ unit }) => unit === TURN_UNIT)) {
-      return { tenants: 'down', failure: 'the TURN server is not running', certificates: [] };
+      const failure = this.#held.has(TURN_UNIT) ? drainedReason(config.node) : 'the TURN server is not running';
+      return { tenants: 'down', failure, certificates: [] };
     }
     const socket = turnSocketOf(config);
     try {
