@@ -14,7 +14,7 @@ export interface Server {
   readonly address: string;
   readonly port: number;
   readonly tlsPort: number;
-  /** Addresses of its relay block, for a look at which ports are taken. */
+  /** Where its relay addresses are. */
   readonly relayPorts: { readonly first: number; readonly last: number };
   readonly addresses: Addresses;
   /** REST credentials of one of several users. */

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:tls';
 import { type Rule, rule } from '../rule.ts';
 import { ATTR, channelData, message, TYPE, UDP } from '../wire/stun.ts';
 import { expect, expectCode, expectData } from './expect.ts';
@@ -162,6 +164,25 @@ export const streamRules: Rule[] = [
     async (bench) => {
       const { socket } = await bench.client({ transport: 'tls' });
       expect(socket.alpn === 'stun.turn', `it agrees on ${socket.alpn ?? 'nothing'}`);
+    },
+    { needs: ['tls'] },
+  ),
+  rule(
+    'tls-version',
+    'RFC 8996 §5',
+    'MUST',
+    'TLS 1.1 is refused',
+    async (bench) => {
+      const { address: host, tlsPort: port } = bench.server;
+      // OpenSSL itself says no to such old versions unless the level of security is 0.
+      const old = { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+      const socket = connect({ host, port, rejectUnauthorized: false, ...old });
+      const refused = await once(socket, 'secureConnect').then(
+        () => false,
+        () => true,
+      );
+      socket.destroy();
+      expect(refused, 'it is accepted');
     },
     { needs: ['tls'] },
   ),
