@@ -246,7 +246,7 @@ describe('two workers', () => {
   });
 });
 
-test('whatever clients and the operator do, the ledger is empty when all are gone', async () => {
+test('whatever clients and the operator do, usage only grows, and the ledger is empty when all are gone', async () => {
   const step = fc.constantFrom(
     'udp',
     'tcp',
@@ -256,8 +256,15 @@ test('whatever clients and the operator do, the ledger is empty when all are gon
     'detach',
     'other block',
     'fewer allowed',
+    'usage',
   );
   let generation = 10;
+  let counted = 0;
+  const readUsage = async () => {
+    const { tenants } = await turn.service.usage();
+    expect(tenants[0]?.allocations).toBeGreaterThanOrEqual(counted);
+    counted = tenants[0]?.allocations ?? 0;
+  };
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
       await turn.attach({ generation: ++generation });
@@ -272,6 +279,8 @@ test('whatever clients and the operator do, the ledger is empty when all are gon
         } else if (one === 'refresh to zero') {
           const client = clients.shift();
           if (client) start(client.refresh(0));
+        } else if (one === 'usage') {
+          running.push(readUsage());
         } else if (one === 'kill') {
           await clients.pop()?.close();
         } else if (one === 'detach') {
@@ -292,6 +301,7 @@ test('whatever clients and the operator do, the ledger is empty when all are gon
       for (const client of late) start(client.allocate());
       await immediate();
       await turn.service.tenants.detach('demo');
+      await readUsage();
       expect([ledger.leaseCount, ledger.portCount]).toEqual([0, 0]);
       const reports = await turn.service.reports();
       expect(reports.map(({ relayPortsBound }) => relayPortsBound)).toEqual([0, 0]);
