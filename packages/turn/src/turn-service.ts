@@ -64,6 +64,7 @@ export class TurnService implements Runnable {
       workers: this.workers,
       ownAddresses: [...config.listen, ...config.ownAddresses],
       external: config.external,
+      maxAllocationsPerSource: config.maxAllocationsPerSource,
       nowMs: () => clock.monotonic(),
       onAllocationEnded: () => this.#drain.check(),
       logger,

@@ -38,6 +38,7 @@ async function start(workers: number, placed: readonly string[], directory: stri
     internal: { address: ADDRESSES.relay },
     // All clients of the benchmark have one address.
     unauthenticatedRate: { burst: 100_000, perSec: 100_000 },
+    maxAllocationsPerSource: MAX_ALLOCATIONS,
   };
   const file = join(directory, 'turn.json');
   writeFileSync(file, JSON.stringify(config));

@@ -43,6 +43,11 @@ export const turnConfigSchema = z.strictObject({
   nonceLifetimeSec: z.int().positive().default(3600),
   maxTcpConnections: z.int().positive().default(10_000),
   maxTcpConnectionsPerSource: z.int().positive().default(100),
+  /**
+   * Allocations that one source address (IPv6: one /64) may have in each namespace. A browser makes up to six while it
+   * gathers and keeps one or two: enough for an office of a hundred behind one address, a quarter of a relay block.
+   */
+  maxAllocationsPerSource: z.int().positive().default(200),
   /** Unauthenticated requests one source address may send. */
   unauthenticatedRate: z
     .strictObject({ burst: z.int().positive(), perSec: z.number().positive() })

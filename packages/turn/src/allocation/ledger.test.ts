@@ -3,8 +3,14 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type PortWish, TenantLedger } from './ledger.ts';
 
+const SOURCE = '192.0.2.1';
+
 /** A ledger over a block of ports, with a clock that is moved by hand. */
-function ledgerOf(portStart: number, portEnd: number, limits: { maxAllocations?: number } = {}) {
+function ledgerOf(
+  portStart: number,
+  portEnd: number,
+  { maxAllocationsPerSource = 800, ...limits }: { maxAllocations?: number; maxAllocationsPerSource?: number } = {},
+) {
   const time = { nowMs: 0, ended: 0 };
   let lastId = 0;
   const tenant = turnTenantSchema.parse({
@@ -17,6 +23,7 @@ function ledgerOf(portStart: number, portEnd: number, limits: { maxAllocations?:
     ...limits,
   });
   const ledger = new TenantLedger(tenant, {
+    maxAllocationsPerSource,
     nextId: () => ++lastId,
     nowMs: () => time.nowMs,
     leaseEnded: () => {
@@ -27,14 +34,14 @@ function ledgerOf(portStart: number, portEnd: number, limits: { maxAllocations?:
 }
 
 function lease(ledger: TenantLedger, wish: PortWish = { kind: 'any' }, username = 'user') {
-  const answer = ledger.open({ username, wish, family: 4 });
+  const answer = ledger.open({ username, source: SOURCE, wish, family: 4 });
   if (!answer.ok) throw new Error(`refused with ${answer.code}`);
   return answer.lease;
 }
 
 test('a lease counts towards the quota of its username and of the tenant until it is given back', () => {
   const { ledger, time } = ledgerOf(50_000, 50_009, { maxAllocations: 3 });
-  const open = (username: string) => ledger.open({ username, wish: { kind: 'any' }, family: 4 });
+  const open = (username: string) => ledger.open({ username, source: SOURCE, wish: { kind: 'any' }, family: 4 });
   const first = lease(ledger, undefined, 'one');
   lease(ledger, undefined, 'one');
   expect(open('one')).toEqual({ ok: false, code: 486 });
@@ -48,13 +55,13 @@ test('a lease counts towards the quota of its username and of the tenant until i
 
 test('a promised port is had once, by its token, with the family it was promised for, for thirty seconds', () => {
   const { ledger, time } = ledgerOf(50_000, 50_003, { maxAllocations: 10 });
-  const answer = ledger.open({ username: 'a', wish: { kind: 'even', reserveNext: true }, family: 6 });
+  const answer = ledger.open({ username: 'a', source: SOURCE, wish: { kind: 'even', reserveNext: true }, family: 6 });
   if (!answer.ok) throw new Error('refused');
   const { port, token } = answer.lease;
   if (token === undefined) throw new Error('nothing was promised');
   const promised = lease(ledger, { kind: 'reserved', token }, 'b');
   expect(promised).toMatchObject({ port: port + 1, family: 6, token: undefined });
-  expect(ledger.open({ username: 'c', wish: { kind: 'reserved', token }, family: 4 })).toEqual({
+  expect(ledger.open({ username: 'c', source: SOURCE, wish: { kind: 'reserved', token }, family: 4 })).toEqual({
     ok: false,
     code: 508,
   });
@@ -67,9 +74,47 @@ test('a promised port is had once, by its token, with the family it was promised
   expect(ledger.portCount).toBe(3);
   time.nowMs += 1;
   const wish: PortWish = { kind: 'reserved', token: late.token ?? '' };
-  expect(ledger.open({ username: 'd', wish, family: 4 })).toEqual({ ok: false, code: 508 });
+  expect(ledger.open({ username: 'd', source: SOURCE, wish, family: 4 })).toEqual({ ok: false, code: 508 });
   ledger.sweep();
   expect(ledger.portCount).toBe(2);
+});
+
+test('a promised port counts for whoever had it promised, until it is redeemed or too old', () => {
+  const { ledger, time } = ledgerOf(50_000, 50_099);
+  const pair: PortWish = { kind: 'even', reserveNext: true };
+  const first = lease(ledger, pair, 'a');
+  ledger.close(first.id);
+  // One place is free again, and a pair takes two.
+  expect(ledger.open({ username: 'a', source: SOURCE, wish: pair, family: 4 })).toEqual({ ok: false, code: 486 });
+  expect(ledger.portCount).toBe(1);
+  lease(ledger, undefined, 'a');
+  expect(lease(ledger, { kind: 'reserved', token: first.token ?? '' }, 'a').port).toBe(first.port + 1);
+  expect(ledger.open({ username: 'a', source: SOURCE, wish: { kind: 'any' }, family: 4 }).ok).toBe(false);
+
+  const late = lease(ledger, pair, 'b');
+  ledger.close(late.id);
+  time.nowMs += 30_000;
+  ledger.sweep();
+  lease(ledger, pair, 'b');
+});
+
+test('a token does not lead past the quota of whoever shows it, and stays good for another', () => {
+  const { ledger } = ledgerOf(50_000, 50_099);
+  const { token = '' } = lease(ledger, { kind: 'even', reserveNext: true }, 'a');
+  const redeem = (username: string) =>
+    ledger.open({ username, source: SOURCE, wish: { kind: 'reserved', token }, family: 4 });
+  lease(ledger, undefined, 'b');
+  lease(ledger, undefined, 'b');
+  expect(redeem('b')).toEqual({ ok: false, code: 486 });
+  expect(redeem('c').ok).toBe(true);
+});
+
+test('a source has its share of a tenant, whatever its usernames', () => {
+  const { ledger } = ledgerOf(50_000, 50_099, { maxAllocationsPerSource: 3 });
+  for (const username of ['a', 'b', 'c']) lease(ledger, undefined, username);
+  const open = (source: string) => ledger.open({ username: 'd', source, wish: { kind: 'any' }, family: 4 });
+  expect(open(SOURCE)).toEqual({ ok: false, code: 486 });
+  expect(open('2001:db8:1:2::/64').ok).toBe(true);
 });
 
 test('replacePort goes round ports that cannot be bound, which others may have as soon as they can be', () => {
@@ -114,7 +159,7 @@ test('whatever is opened, replaced and closed: no port twice, and all free in th
       const held = new Map<number, number>();
       const tokens: string[] = [];
       const take = (username: string, wish: PortWish) => {
-        const answer = ledger.open({ username, wish, family: 4 });
+        const answer = ledger.open({ username, source: SOURCE, wish, family: 4 });
         if (!answer.ok) return;
         const { id, port, token } = answer.lease;
         expect([...held.values()]).not.toContain(port);
@@ -149,6 +194,8 @@ test('whatever is opened, replaced and closed: no port twice, and all free in th
       time.nowMs += 30_000;
       ledger.sweep();
       expect([ledger.leaseCount, ledger.portCount]).toEqual([0, 0]);
+      // Every place in the quota is free again too.
+      for (const username of ['a', 'b', 'c', 'd']) lease(ledger, { kind: 'even', reserveNext: true }, username);
     }),
   );
 });

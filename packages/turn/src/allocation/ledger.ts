@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { TurnTenant } from '@orama/protocol';
 import type { AddressFamily } from '../stun/index.ts';
-import { Quota } from './quota.ts';
+import { type Owner, Quota, type QuotaLimits } from './quota.ts';
 import { RelayPorts } from './relay-ports.ts';
 
 /** How long a port promised by a RESERVATION-TOKEN is kept (RFC 8656 section 7.2: at least 30 seconds). */
@@ -16,8 +16,7 @@ export type PortWish =
   | { readonly kind: 'reserved'; readonly token: string };
 
 /** What an Allocate needs before it can bind a socket. */
-export interface LeaseRequest {
-  readonly username: string;
+export interface LeaseRequest extends Owner {
   readonly wish: PortWish;
   /** Of the relay address that must be had; a redeemed reservation brings its own. */
   readonly family: AddressFamily;
@@ -52,14 +51,17 @@ export interface Ledger {
   close(id: number): void;
 }
 
-interface OpenLease extends Pick<LeaseRequest, 'username' | 'wish' | 'family'> {
+interface OpenLease extends Pick<LeaseRequest, 'wish' | 'family'> {
+  readonly owner: Owner;
   port: number | undefined;
   readonly token: string | undefined;
   /** Ports that could not be bound. */
   readonly tried: Set<number>;
 }
 
+/** A promised port. It counts towards its owner's quota, or reservations alone could empty a block. */
 interface Reservation {
+  readonly owner: Owner;
   readonly port: number;
   readonly family: AddressFamily;
   readonly expiresAtMs: number;
@@ -67,6 +69,8 @@ interface Reservation {
 
 /** What the ledgers of a node have in common. */
 export interface LedgerHost {
+  /** Allocations of one source that a tenant may have. */
+  readonly maxAllocationsPerSource: number;
   /** A number that no allocation of the node has had. */
   nextId(): number;
   /** A time that only rises, milliseconds. */
@@ -85,7 +89,7 @@ export class TenantLedger implements Ledger {
   readonly #host: LedgerHost;
 
   constructor(config: TurnTenant, host: LedgerHost) {
-    this.#quota = new Quota(config.maxAllocations, config.maxAllocationsPerUsername);
+    this.#quota = new Quota(limitsOf(config, host));
     this.#ports = new RelayPorts(config.relay.portStart, config.relay.portEnd);
     this.#host = host;
   }
@@ -101,36 +105,43 @@ export class TenantLedger implements Ledger {
   }
 
   /** Takes other limits and another block. Ports taken stay taken until they are given back. */
-  update({ maxAllocations, maxAllocationsPerUsername, relay }: TurnTenant): void {
-    this.#quota.maxTotal = maxAllocations;
-    this.#quota.maxPerUsername = maxAllocationsPerUsername;
-    this.#ports.setBlock(relay.portStart, relay.portEnd);
+  update(config: TurnTenant): void {
+    this.#quota.limits = limitsOf(config, this.#host);
+    this.#ports.setBlock(config.relay.portStart, config.relay.portEnd);
   }
 
-  open({ username, wish, family }: LeaseRequest): LeaseAnswer {
-    if (!this.#quota.take(username)) return { ok: false, code: 486 };
-    const place = wish.kind === 'reserved' ? this.#redeem(wish.token) : { port: this.#take(wish), family };
-    if (place?.port === undefined) {
-      this.#quota.release(username);
+  open({ username, source, wish, family }: LeaseRequest): LeaseAnswer {
+    const owner = { username, source };
+    if (wish.kind === 'reserved') return this.#redeem(wish, owner);
+    if (!this.#quota.take(owner)) return { ok: false, code: 486 };
+    const reserves = reservesNext(wish);
+    if (reserves && !this.#quota.take(owner)) {
+      this.#quota.release(owner);
+      return { ok: false, code: 486 };
+    }
+    const port = this.#take(wish);
+    if (port === undefined) {
+      this.#quota.release(owner);
+      if (reserves) this.#quota.release(owner);
       return { ok: false, code: 508 };
     }
-    const token = reservesNext(wish) ? randomBytes(8).toString('hex') : undefined;
-    const lease = { id: this.#host.nextId(), port: place.port, family: place.family, token };
-    this.#leases.set(lease.id, { username, wish, tried: new Set(), ...lease });
-    if (token !== undefined) this.#promise(token, place.port + 1, place.family);
-    return { ok: true, lease };
+    const token = reserves ? randomBytes(8).toString('hex') : undefined;
+    if (token !== undefined) this.#promise(token, { port: port + 1, family, owner });
+    return this.#lease({ port, family, token, wish, owner });
   }
 
   replacePort(id: number): number | undefined {
     const lease = this.#leases.get(id);
     if (lease?.port === undefined || lease.wish.kind === 'reserved') return undefined;
-    lease.tried.add(lease.port);
+    const { token, wish, family, owner, tried } = lease;
+    tried.add(lease.port);
     this.#ports.release(lease.port);
-    if (lease.token !== undefined && this.#reservations.delete(lease.token)) this.#ports.release(lease.port + 1);
-    lease.port = lease.tried.size < BIND_ATTEMPTS ? this.#take(lease.wish, lease.tried) : undefined;
-    if (lease.token !== undefined && lease.port !== undefined) {
-      this.#promise(lease.token, lease.port + 1, lease.family);
-    }
+    const promised = token !== undefined && this.#reservations.delete(token);
+    if (promised) this.#ports.release(lease.port + 1);
+    lease.port = tried.size < BIND_ATTEMPTS ? this.#take(wish, tried) : undefined;
+    // Its place in the quota goes over to the new promise, or is given back with the old one.
+    if (promised && lease.port !== undefined) this.#promise(token, { port: lease.port + 1, family, owner });
+    else if (promised) this.#quota.release(owner);
     return lease.port;
   }
 
@@ -138,7 +149,7 @@ export class TenantLedger implements Ledger {
     const lease = this.#leases.get(id);
     if (lease === undefined) return;
     this.#leases.delete(id);
-    this.#quota.release(lease.username);
+    this.#quota.release(lease.owner);
     if (lease.port !== undefined) this.#ports.release(lease.port);
     this.#host.leaseEnded();
   }
@@ -146,23 +157,37 @@ export class TenantLedger implements Ledger {
   /** Gives promised ports back that nobody came for; called about once a second. */
   sweep(): void {
     const nowMs = this.#host.nowMs();
-    for (const [token, { port, expiresAtMs }] of this.#reservations) {
+    for (const [token, { port, owner, expiresAtMs }] of this.#reservations) {
       if (expiresAtMs > nowMs) return;
       this.#reservations.delete(token);
       this.#ports.release(port);
+      this.#quota.release(owner);
     }
   }
 
-  #promise(token: string, port: number, family: AddressFamily): void {
-    this.#reservations.set(token, { port, family, expiresAtMs: this.#host.nowMs() + RESERVATION_MS });
+  #promise(token: string, reservation: Omit<Reservation, 'expiresAtMs'>): void {
+    this.#reservations.set(token, { ...reservation, expiresAtMs: this.#host.nowMs() + RESERVATION_MS });
   }
 
-  /** What was promised, once; undefined when the token is unknown or too old. */
-  #redeem(token: string): Reservation | undefined {
-    const reservation = this.#reservations.get(token);
-    if (reservation === undefined || reservation.expiresAtMs <= this.#host.nowMs()) return undefined;
-    this.#reservations.delete(token);
-    return reservation;
+  /** Leases what was promised, once; its place in the quota goes over to whoever shows the token. */
+  #redeem(wish: PortWish & { kind: 'reserved' }, owner: Owner): LeaseAnswer {
+    const reservation = this.#reservations.get(wish.token);
+    if (reservation === undefined || reservation.expiresAtMs <= this.#host.nowMs()) return { ok: false, code: 508 };
+    this.#quota.release(reservation.owner);
+    if (!this.#quota.take(owner)) {
+      this.#quota.take(reservation.owner);
+      return { ok: false, code: 486 };
+    }
+    this.#reservations.delete(wish.token);
+    const { port, family } = reservation;
+    return this.#lease({ port, family, token: undefined, wish, owner });
+  }
+
+  #lease(lease: Omit<OpenLease, 'tried'> & { readonly port: number }): LeaseAnswer {
+    const { port, family, token } = lease;
+    const id = this.#host.nextId();
+    this.#leases.set(id, { ...lease, tried: new Set() });
+    return { ok: true, lease: { id, port, family, token } };
   }
 
   #take(wish: PortWish, except?: ReadonlySet<number>): number | undefined {
@@ -173,4 +198,12 @@ export class TenantLedger implements Ledger {
 
 function reservesNext(wish: PortWish): boolean {
   return wish.kind === 'even' && wish.reserveNext;
+}
+
+function limitsOf(config: TurnTenant, host: LedgerHost): QuotaLimits {
+  return {
+    total: config.maxAllocations,
+    perUsername: config.maxAllocationsPerUsername,
+    perSource: host.maxAllocationsPerSource,
+  };
 }

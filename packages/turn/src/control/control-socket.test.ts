@@ -205,6 +205,7 @@ test('a second server refuses a socket that is answered, and takes over one that
     workers: [],
     ownAddresses: [],
     external: {},
+    maxAllocationsPerSource: 1,
     nowMs: () => 0,
     onAllocationEnded: () => undefined,
     logger: silentLogger,

@@ -22,6 +22,8 @@ export interface TenantDirectoryOptions {
   ownAddresses: readonly string[];
   /** Public address by local address, behind 1:1 NAT. */
   external: ExternalAddresses;
+  /** Allocations of one source (an IPv4 address or an IPv6 /64) that each tenant may have. */
+  maxAllocationsPerSource: number;
   /** A time that only rises, milliseconds. */
   nowMs: () => number;
   /** Called after an allocation has ended. */
@@ -44,6 +46,7 @@ export class TenantDirectory {
     this.#ownAddresses = new AddressSet([...options.ownAddresses, ...Object.entries(options.external).flat()]);
     let lastId = 0;
     this.#ledgerHost = {
+      maxAllocationsPerSource: options.maxAllocationsPerSource,
       nextId: () => ++lastId,
       nowMs: options.nowMs,
       leaseEnded: options.onAllocationEnded,

@@ -1,3 +1,4 @@
+import { sourceKey } from '@orama/core';
 import { Allocation } from '../../allocation/allocation.ts';
 import type { LeaseAnswer, PortWish } from '../../allocation/ledger.ts';
 import { type OpenedRelay, openRelay, relayAddressOf } from '../../allocation/open-relay.ts';
@@ -43,12 +44,12 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
   if (message.has(ATTRIBUTE.lifetime) && requestedSec === undefined) return fail(400);
   // A draining server takes nobody new, and says who does.
   if (context.draining) return fail(508, nameAlternate(request, context));
-  // 10. Quota of the tenant and of the username, and a relay port.
+  // 10. Quota of the tenant, of the username and of the source, and a relay port.
   client.allocating = true;
   let answer: LeaseAnswer;
   let opened: OpenedRelay | undefined;
   try {
-    answer = await tenant.lease({ username, wish, family: families[0] ?? 4 });
+    answer = await tenant.lease({ username, source: sourceKey(client.remoteAddress), wish, family: families[0] ?? 4 });
     if (answer.ok) {
       const { lease } = answer;
       opened = await openRelay(
