@@ -77,6 +77,7 @@ describe('sourceKey', () => {
   it('counts IPv4 by address and IPv6 by /64', () => {
     expect(sourceKey('198.51.100.7')).toBe('198.51.100.7');
     expect(sourceKey('2001:db8:1:2:3::4')).toBe(sourceKey('2001:db8:1:2:ffff::9'));
+    expect(sourceKey('::ffff:198.51.100.7')).toBe('198.51.100.7');
     expect(sourceKey('2001:db8:1:2::1')).not.toBe(sourceKey('2001:db8:1:3::1'));
   });
 });

@@ -91,8 +91,9 @@ export function specialRangeOf(address: string): string | null {
 
 /** What limits per source count by: an IPv4 address, or the /64 that one IPv6 customer has. */
 export function sourceKey(address: string): string {
-  if (isIP(address) !== 6) return address;
-  return `${expandIpv6(address)
+  const plain = unmapIpv4(address);
+  if (isIP(plain) !== 6) return plain;
+  return `${expandIpv6(plain)
     .slice(0, 4)
     .map((group) => group.toString(16))
     .join(':')}::/64`;
