@@ -29,7 +29,7 @@ export function realPace(): Pace {
     clock: systemClock,
     nextSecond: async () => {
       endsAtMs = Math.max(endsAtMs + 1000, performance.now());
-      await setTimeout(endsAtMs - performance.now());
+      await setTimeout(Math.max(0, endsAtMs - performance.now()));
     },
     pendingTimers: undefined,
   };
