@@ -9,6 +9,8 @@ import { Permissions } from './permissions.ts';
 
 /** Permissions one allocation may hold; more are refused with 508. */
 const MAX_PERMISSIONS = 256;
+/** Channels one allocation may hold; more are refused with 508. */
+const MAX_CHANNELS = 256;
 
 /** Why an allocation ended; a metric label and a log field. */
 export type EndReason =
@@ -83,7 +85,7 @@ export class Allocation {
     this.client = options.client;
     this.port = options.port;
     this.permissions = new Permissions(options.port, MAX_PERMISSIONS);
-    this.channels = new Channels(options.port);
+    this.channels = new Channels(options.port, MAX_CHANNELS);
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#onClosed = options.onClosed;

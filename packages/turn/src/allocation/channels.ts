@@ -16,9 +16,11 @@ export class Channels {
   readonly #byNumber = new Map<number, Binding>();
   readonly #byPeer = new Map<number | string, Binding>();
   readonly #port: RelayPort;
+  readonly #max: number;
 
-  constructor(port: RelayPort) {
+  constructor(port: RelayPort, max: number) {
     this.#port = port;
+    this.#max = max;
   }
 
   get size(): number {
@@ -30,6 +32,11 @@ export class Channels {
     const byNumber = this.#byNumber.get(channel);
     const byPeer = this.#byPeer.get(endpointKey(hostKey(address), port));
     return byNumber !== byPeer;
+  }
+
+  /** Whether `channel` is bound already or can be without passing the limit. */
+  hasRoomFor(channel: number): boolean {
+    return this.#byNumber.size < this.#max || this.#byNumber.has(channel);
   }
 
   /** Binds or refreshes; ten minutes from now. The caller has asked `conflicts` first. */

@@ -64,15 +64,17 @@ export class Authenticator {
     // 3. The password algorithm is one of those we offered, and nobody has changed the offer on the way.
     const algorithm = chosenAlgorithm(message);
     if (algorithm === undefined) return { ok: false, code: 400, reason: 'password-algorithm' };
-    // 4. The username names the tenant, whose secrets make the password; then the integrity is compared.
+    // 4. A nonce that was never given to this client is nothing that we have to work out keys for: whoever forges
+    // addresses has no other.
+    const nonceState = this.#nonces.judge(nonce, client.id, this.#clock.now());
+    if (nonceState === 'foreign') return { ok: false, code: 438, reason: 'foreign-nonce' };
+    // 5. The username names the tenant, whose secrets make the password; then the integrity is compared.
     const identity = username && this.#identify(message, username, algorithm, client);
     if (identity === undefined) {
       return { ok: false, code: 401, reason: hashed ? 'hashed-username' : 'wrong-credentials' };
     }
-    // 5. The key is right; the nonce may be too old.
-    if (!this.#nonces.isValid(nonce, client.id, this.#clock.now())) {
-      return { ok: false, code: 438, reason: 'stale-nonce' };
-    }
+    // 6. The key is right; the nonce may be too old.
+    if (nonceState === 'stale') return { ok: false, code: 438, reason: 'stale-nonce' };
     return { ok: true, identity };
   }
 

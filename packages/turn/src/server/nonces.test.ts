@@ -13,10 +13,10 @@ test.each([
   const nonce = Buffer.from(nonces.issue('udp 127.81.3.1 40000', NOW, announce));
   expect(nonce).toHaveLength(size);
   const sibling = new Nonces(600, Buffer.alloc(32, 1));
-  expect(sibling.isValid(nonce, 'udp 127.81.3.1 40000', NOW + 599_000)).toBe(true);
-  expect(sibling.isValid(nonce, 'udp 127.81.3.1 40000', NOW + 600_000)).toBe(false);
-  expect(sibling.isValid(nonce, 'udp 127.81.3.1 40001', NOW)).toBe(false);
-  expect(new Nonces(600, randomBytes(32)).isValid(nonce, 'udp 127.81.3.1 40000', NOW)).toBe(false);
+  expect(sibling.judge(nonce, 'udp 127.81.3.1 40000', NOW + 599_000)).toBe('valid');
+  expect(sibling.judge(nonce, 'udp 127.81.3.1 40000', NOW + 600_000)).toBe('stale');
+  expect(sibling.judge(nonce, 'udp 127.81.3.1 40001', NOW)).toBe('foreign');
+  expect(new Nonces(600, randomBytes(32)).judge(nonce, 'udp 127.81.3.1 40000', NOW)).toBe('foreign');
 });
 
 test.each([false, true])('a changed, cut or foreign nonce is not valid (announcing: %s)', (announce) => {
@@ -25,11 +25,11 @@ test.each([false, true])('a changed, cut or foreign nonce is not valid (announci
   for (let i = 0; i < nonce.length; i++) {
     const changed = Buffer.from(nonce);
     changed[i] = changed[i] === 65 ? 66 : 65;
-    expect(nonces.isValid(changed, 'udp 127.81.3.1 40000', NOW)).toBe(false);
+    expect(nonces.judge(changed, 'udp 127.81.3.1 40000', NOW)).toBe('foreign');
   }
-  expect(nonces.isValid(nonce.subarray(0, -1), 'udp 127.81.3.1 40000', NOW)).toBe(false);
-  expect(nonces.isValid(Buffer.alloc(0), 'udp 127.81.3.1 40000', NOW)).toBe(false);
-  expect(nonces.isValid(Buffer.alloc(20, 0xff), 'udp 127.81.3.1 40000', NOW)).toBe(false);
+  expect(nonces.judge(nonce.subarray(0, -1), 'udp 127.81.3.1 40000', NOW)).toBe('foreign');
+  expect(nonces.judge(Buffer.alloc(0), 'udp 127.81.3.1 40000', NOW)).toBe('foreign');
+  expect(nonces.judge(Buffer.alloc(20, 0xff), 'udp 127.81.3.1 40000', NOW)).toBe('foreign');
 });
 
 test('the announcement of password algorithms can neither be taken off a nonce nor put before one', () => {
@@ -40,6 +40,6 @@ test('the announcement of password algorithms can neither be taken off a nonce n
   expect(announcesPasswordAlgorithms(Buffer.from(announcing))).toBe(true);
   expect(announcesPasswordAlgorithms(Buffer.from(plain))).toBe(false);
   for (const forged of [announcing.slice(NONCE_WITH_ALGORITHMS.length), NONCE_WITH_ALGORITHMS + plain]) {
-    expect(nonces.isValid(Buffer.from(forged), 'udp 127.81.3.1 40000', NOW)).toBe(false);
+    expect(nonces.judge(Buffer.from(forged), 'udp 127.81.3.1 40000', NOW)).toBe('foreign');
   }
 });

@@ -33,15 +33,16 @@ export class Nonces {
     return prefix + Buffer.concat([expiry, this.#mac(prefix, expiry, client)]).toString('base64url');
   }
 
-  /** Whether we issued it to this client and its time has not come. */
-  isValid(nonce: Buffer, client: string, nowMs: number): boolean {
+  /** Whether we issued it to this client (`foreign` when not), and whether its time has come (`stale`). */
+  judge(nonce: Buffer, client: string, nowMs: number): 'valid' | 'stale' | 'foreign' {
     const text = nonce.toString('latin1');
     const prefix = text.startsWith(NONCE_WITH_ALGORITHMS) ? NONCE_WITH_ALGORITHMS : '';
     const bytes = Buffer.from(text.slice(prefix.length), 'base64url');
-    if (text.length !== prefix.length + NONCE_CHARS || bytes.length !== EXPIRY_BYTES + MAC_BYTES) return false;
+    if (text.length !== prefix.length + NONCE_CHARS || bytes.length !== EXPIRY_BYTES + MAC_BYTES) return 'foreign';
     const expiry = bytes.subarray(0, EXPIRY_BYTES);
     const mac = this.#mac(prefix, expiry, client);
-    return timingSafeEqual(bytes.subarray(EXPIRY_BYTES), mac) && expiry.readUInt32BE() > nowMs / 1000;
+    if (!timingSafeEqual(bytes.subarray(EXPIRY_BYTES), mac)) return 'foreign';
+    return expiry.readUInt32BE() > nowMs / 1000 ? 'valid' : 'stale';
   }
 
   #mac(prefix: string, expiry: Buffer, client: string): Buffer {

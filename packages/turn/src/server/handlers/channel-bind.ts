@@ -35,12 +35,11 @@ export async function handleChannelBind(request: TurnRequest, context: ServerCon
   }
   const { host } = verdict;
   if (familyOf(host.address) !== peer.family) return fail(443);
-  // 5. There is room, and a socket to reach it from.
-  if (!allocation.permissions.hasRoomFor([host.address])) return fail(508);
+  // 5. There is a socket to reach it from, and room. Other requests may have been faster while the socket was opened.
   const unreached = await reachAll(request, [host], context);
   if (unreached !== undefined) return fail(unreached);
-  // Another ChannelBind may have been faster while the socket was opened.
   if (allocation.channels.conflicts(channel, host.address, peer.port)) return fail(400);
+  if (!allocation.permissions.hasRoomFor([host.address]) || !allocation.channels.hasRoomFor(channel)) return fail(508);
 
   const nowMs = context.clock.monotonic();
   allocation.permissions.install(host, nowMs);

@@ -37,10 +37,10 @@ export async function handleCreatePermission(request: TurnRequest, context: Serv
     if (familyOf(verdict.host.address) !== peer.family) return fail(443);
     hosts.push(verdict.host);
   }
-  // 4. There is room, and a socket to reach each from.
-  if (!allocation.permissions.hasRoomFor(hosts.map((host) => host.address))) return fail(508);
+  // 4. There is a socket to reach each from, and room. Other requests may have been faster while a socket was opened.
   const unreached = await reachAll(request, hosts, context);
   if (unreached !== undefined) return fail(unreached);
+  if (!allocation.permissions.hasRoomFor(hosts.map((host) => host.address))) return fail(508);
 
   const nowMs = context.clock.monotonic();
   for (const host of hosts) allocation.permissions.install(host, nowMs);
