@@ -1,4 +1,3 @@
-import type { Socket as UdpSocket } from 'node:dgram';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -9,6 +8,7 @@ import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { readMetrics } from '@orama/testkit';
 import { TurnService } from '@orama/turn';
 import { freePort } from '../support/free-port.ts';
+import { type OnSent, type TappedSocket, TappedSockets } from './tapped-sockets.ts';
 
 const RELAY_IP = '127.96.0.1';
 /** Few enough that a port or a place of the quota lost in each round is soon missed. */
@@ -37,24 +37,20 @@ export interface Taps {
 
 /**
  * The whole TURN server with its listeners, on a virtual clock. Datagrams and chunks are handed to the server's own
- * sockets as the system would hand them over; node:diagnostics_channel tells of each socket it makes.
+ * sockets as the system would hand them over; node:diagnostics_channel tells of each connection.
  */
 export class ServerUnderTest {
   readonly clock = new VirtualClock();
   readonly port: number;
   readonly service: TurnService;
-  readonly #taps: Taps;
   readonly #dir = mkdtempSync(join(tmpdir(), 'turn-fuzz-'));
   readonly #internalPort: number;
   readonly #streams = new Map<number, Socket>();
-  readonly #relaySockets: UdpSocket[] = [];
-  #listener: UdpSocket | undefined;
+  #sockets: TappedSockets | undefined;
 
   private constructor(taps: Taps, ports: { turn: number; internal: number }) {
-    this.#taps = taps;
     this.port = ports.turn;
     this.#internalPort = ports.internal;
-    subscribe('udp.socket', this.#onUdpSocket);
     subscribe('net.server.socket', this.#onStream);
     this.service = new TurnService(
       turnConfigSchema.parse({
@@ -70,6 +66,12 @@ export class ServerUnderTest {
       }),
       errorLogger((line) => taps.error(line)),
       this.clock,
+      (drops) => {
+        const onSent: OnSent = ({ address: own }, packet, address, port) =>
+          taps[own === PUBLIC_IP ? 'toClient' : 'toPeer'](packet, address, port);
+        this.#sockets = new TappedSockets(onSent, drops);
+        return this.#sockets;
+      },
     );
   }
 
@@ -92,13 +94,13 @@ export class ServerUnderTest {
 
   /** A datagram reaches the TURN port. */
   receive(packet: Buffer, address: string, port: number): void {
-    this.#listener?.emit('message', packet, { address, port, family: 'IPv4', size: packet.length });
+    this.#socketsOf(PUBLIC_IP)[0]?.receive(packet, address, port);
   }
 
   /** A datagram reaches a relay port; `index` picks one. */
   receiveFromPeer(packet: Buffer, address: string, port: number, index: number): void {
-    const socket = this.#relaySockets[index % this.#relaySockets.length];
-    socket?.emit('message', packet, { address, port, family: 'IPv4', size: packet.length });
+    const relays = this.#socketsOf(RELAY_IP);
+    relays[index % relays.length]?.receive(packet, address, port);
   }
 
   /** The server's end of the connection that has this port at the client's. */
@@ -113,7 +115,7 @@ export class ServerUnderTest {
 
   /** Relay sockets and accepted connections that are open. */
   get openSockets(): number {
-    return this.#relaySockets.length + this.#streams.size;
+    return this.#socketsOf(RELAY_IP).length + this.#streams.size;
   }
 
   /** Every series of /metrics with its value. */
@@ -123,25 +125,13 @@ export class ServerUnderTest {
 
   async close(): Promise<void> {
     await this.service.close();
-    unsubscribe('udp.socket', this.#onUdpSocket);
     unsubscribe('net.server.socket', this.#onStream);
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  readonly #onUdpSocket = (event: unknown): void => {
-    const { socket } = event as { socket: UdpSocket };
-    socket.once('listening', () => {
-      const { address } = socket.address();
-      if (address === PUBLIC_IP) this.#listener = socket;
-      else if (address === RELAY_IP) this.#relaySockets.push(socket);
-      else return;
-      this.#tap(socket, address === PUBLIC_IP ? 'toClient' : 'toPeer');
-    });
-    socket.once('close', () => {
-      const index = this.#relaySockets.indexOf(socket);
-      if (index >= 0) this.#relaySockets.splice(index, 1);
-    });
-  };
+  #socketsOf(address: string): TappedSocket[] {
+    return this.#sockets?.sockets.filter((socket) => socket.address === address) ?? [];
+  }
 
   readonly #onStream = (event: unknown): void => {
     const { socket } = event as { socket: Socket };
@@ -150,23 +140,6 @@ export class ServerUnderTest {
     this.#streams.set(remotePort, socket);
     socket.once('close', () => this.#streams.delete(remotePort));
   };
-
-  /** Shows what a socket sends before it does. */
-  #tap(socket: UdpSocket, direction: 'toClient' | 'toPeer'): void {
-    const send = socket.send.bind(socket) as (...args: unknown[]) => void;
-    const tapped = (message: Buffer, ...args: unknown[]) => {
-      // Either (offset, length, port, address) or (port, address); neither port nor address on a connected socket.
-      const numbers = args.filter((arg) => typeof arg === 'number');
-      const sliced = numbers.length >= 2;
-      const [start = 0, length = message.length] = sliced ? numbers : [];
-      const address = args.find((arg) => typeof arg === 'string') ?? socket.remoteAddress().address;
-      const port = (sliced ? numbers[2] : numbers[0]) ?? socket.remoteAddress().port;
-      // The server may write into the same buffer again.
-      const packet = Buffer.from(message.subarray(start, start + length));
-      if (!this.#taps[direction](packet, address, port)) send(message, ...args);
-    };
-    socket.send = tapped as typeof socket.send;
-  }
 }
 
 /** A logger that passes on errors, each in one line, and nothing else. */

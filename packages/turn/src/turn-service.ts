@@ -23,6 +23,8 @@ import { sourceLimitMemory } from './listener/source-limits.ts';
 import { type NodeReport, registerTurnMetrics } from './metrics.ts';
 import { checkServerAddresses, interfaceAddresses } from './server/node-addresses.ts';
 import { TenantDirectory } from './tenant/directory.ts';
+import { preferredSockets } from './udp/preferred-sockets.ts';
+import type { MakeSockets } from './udp/udp-socket.ts';
 import { ThreadWorker } from './workers/thread-worker.ts';
 import { TurnWorker } from './workers/turn-worker.ts';
 import type { WorkerHandle } from './workers/worker-handle.ts';
@@ -54,11 +56,17 @@ export class TurnService implements Runnable {
   /** What metrics are written from; taken anew at each scrape. */
   #report: NodeReport = { workers: [], usage: [] };
 
-  constructor(config: TurnConfig, logger: Logger, clock: Clock = systemClock) {
+  /** @param makeSockets the UDP sockets of a single worker; workers on threads have the fastest there are */
+  constructor(
+    config: TurnConfig,
+    logger: Logger,
+    clock: Clock = systemClock,
+    makeSockets: MakeSockets = preferredSockets,
+  ) {
     this.#config = config;
     this.#logger = logger;
     this.#clock = clock;
-    this.workers = this.#makeWorkers();
+    this.workers = this.#makeWorkers(makeSockets);
     this.#drain = new Drain({ clock, logger, left: () => this.tenants.allocationCount });
     this.tenants = new TenantDirectory({
       workers: this.workers,
@@ -236,7 +244,7 @@ export class TurnService implements Runnable {
     return this.#listening ? null : 'not listening';
   }
 
-  #makeWorkers(): WorkerHandle[] {
+  #makeWorkers(makeSockets: MakeSockets): WorkerHandle[] {
     const settings = {
       config: this.#config,
       nonceKey: randomBytes(32),
@@ -250,7 +258,8 @@ export class TurnService implements Runnable {
     const { workers } = this.#config;
     const count = workers === 'auto' ? availableParallelism() : workers;
     if (count === 1) {
-      return [new TurnWorker({ ...settings, id: 0, reusePort: false }, ledgerOf, this.#logger, this.#clock)];
+      const own = { ...settings, id: 0, reusePort: false };
+      return [new TurnWorker(own, ledgerOf, this.#logger, this.#clock, makeSockets)];
     }
     const logLevel = this.#logger.level;
     return Array.from(

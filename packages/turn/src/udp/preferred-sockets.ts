@@ -1,10 +1,10 @@
 import { describeError, type Logger } from '@orama/core';
 import type { DropCounters } from '../relay/relay.ts';
 import { DgramSockets } from './dgram-sockets.ts';
-import type { UdpSocket, UdpSocketOptions, UdpSockets } from './udp-socket.ts';
+import type { MakeSockets, UdpSocket, UdpSocketOptions, UdpSockets } from './udp-socket.ts';
 
 /** The fastest UDP sockets this machine has: batched where they pass their self-test, Node's own otherwise. */
-export class PreferredSockets implements UdpSockets {
+class PreferredSockets implements UdpSockets {
   readonly #drops: DropCounters;
   readonly #logger: Logger;
   #chosen: Promise<UdpSockets> | undefined;
@@ -43,3 +43,6 @@ export class PreferredSockets implements UdpSockets {
     }
   }
 }
+
+/** Makes the fastest UDP sockets this machine has. */
+export const preferredSockets: MakeSockets = (drops, logger) => new PreferredSockets(drops, logger);

@@ -1,3 +1,5 @@
+import type { Logger } from '@orama/core';
+import type { DropCounters } from '../relay/relay.ts';
 import { hostKey, ipv6ToBytes } from '../stun/index.ts';
 
 /** Somebody's address in every form that a packet path needs. Made once for a host, not for a packet. */
@@ -53,6 +55,9 @@ export interface UdpSocket {
   /** Resolves when the port is free. No datagram is handed over any more from this call on. */
   close(): Promise<void>;
 }
+
+/** Makes the UDP sockets of one worker. */
+export type MakeSockets = (drops: DropCounters, logger: Logger) => UdpSockets;
 
 /** A way of having UDP sockets. */
 export interface UdpSockets {

@@ -11,7 +11,8 @@ import { UdpRelay } from '../relay/udp-relay.ts';
 import { TurnServer } from '../server/turn-server.ts';
 import { TenantRegistry } from '../tenant/registry.ts';
 import { type ByteBudgetMemory, SharedByteBudget } from '../tenant/shared-byte-budget.ts';
-import { PreferredSockets } from '../udp/preferred-sockets.ts';
+import { preferredSockets } from '../udp/preferred-sockets.ts';
+import type { MakeSockets, UdpSockets } from '../udp/udp-socket.ts';
 import { EventLoopMeter } from './event-loop-meter.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 import { sumCounts, type WorkerReport } from './worker-report.ts';
@@ -42,19 +43,25 @@ export class TurnWorker implements WorkerHandle {
   readonly #contexts = new SecureContexts();
   readonly #listeners: Listener[] = [];
   readonly #streams: StreamListener[] = [];
-  readonly #sockets: PreferredSockets;
+  readonly #sockets: UdpSockets;
   readonly #eventLoop: EventLoopMeter;
   #sweeper: Timer | undefined;
   #sweeps = 0;
 
   /** @param ledgerOf the ledger of an attached tenant, wherever that is kept */
-  constructor(settings: WorkerSettings, ledgerOf: (namespace: string) => Ledger, logger: Logger, clock: Clock) {
+  constructor(
+    settings: WorkerSettings,
+    ledgerOf: (namespace: string) => Ledger,
+    logger: Logger,
+    clock: Clock,
+    makeSockets: MakeSockets = preferredSockets,
+  ) {
     const { config, reusePort } = settings;
     this.id = settings.id;
     this.#ledgerOf = ledgerOf;
     this.#clock = clock;
     this.#tenants = new TenantRegistry([...config.listen, ...config.ownAddresses], config.external);
-    this.#sockets = new PreferredSockets(this.drops, logger);
+    this.#sockets = makeSockets(this.drops, logger);
     this.#eventLoop = new EventLoopMeter(() => this.#sockets.sleptMs);
     const sourceLimits = new SourceLimits(config, settings.sourceLimits);
     this.server = new TurnServer({
