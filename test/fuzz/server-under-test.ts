@@ -8,9 +8,10 @@ import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { readMetrics } from '@orama/testkit';
 import { TurnService } from '@orama/turn';
 import { freePort } from '../support/free-port.ts';
+import { ownAddress } from '../support/own-address.ts';
 import { type OnSent, type TappedSocket, TappedSockets } from './tapped-sockets.ts';
 
-const RELAY_IP = '127.96.0.1';
+const RELAY_IP = ownAddress(2);
 /** Few enough that a port or a place of the quota lost in each round is soon missed. */
 const RELAY_BLOCK = { portStart: 52_000, portEnd: 52_099 };
 const MAX_ALLOCATIONS = 60;

@@ -9,13 +9,14 @@ import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { readMetrics } from '@orama/testkit';
 import { TurnService } from '@orama/turn';
 import { freePort } from '../support/free-port.ts';
+import { ownAddress } from '../support/own-address.ts';
 import { Random } from '../support/random.ts';
 import { SoakClient, type Tally } from './client.ts';
 import { type Footprint, growth, measure } from './footprint.ts';
 import type { Pace } from './pace.ts';
 
 const PUBLIC_IP = '127.96.1.3';
-const RELAY_IP = '127.96.0.4';
+const RELAY_IP = ownAddress(1);
 const PEER_IP = '127.96.0.5';
 /** Clients come from so many addresses, 127.96.4.1 and up. */
 const SOURCES = 20;
