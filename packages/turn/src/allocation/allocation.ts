@@ -113,7 +113,10 @@ export class Allocation {
 
   /** Opens the socket that a peer is reached from, unless it is open. Rejects with the system's error. */
   async reach(host: PermittedHost): Promise<void> {
-    if (!this.port.isBound(host.source)) await this.port.bind(host.source);
+    if (this.port.isBound(host.source)) return;
+    await this.port.bind(host.source);
+    // The half it is for may have ended meanwhile.
+    if (!this.closed && !this.has(familyOf(host.source))) await this.port.unbind(host.source);
   }
 
   /** Gives it, or its half of one family, `lifetimeSec` from now. */

@@ -78,6 +78,29 @@ describe('relay.innerAddress', () => {
     expect(turn.ledger.portCount).toBe(0);
   });
 
+  test('is given up with the half whose family it is of, also while it is being opened', async () => {
+    const relay = { ...BLOCK, address: RELAY_IP, address6: '::1', innerAddress: INNER_IP };
+    await turn.attach({ relay, generation: 3 });
+    for (let n = 0; n < 20; n++) {
+      const client = await turn.client();
+      const { relayed } = await client.allocate({ additionalIpv6: true });
+      client.sendRaw(
+        client.buildRequest(METHOD.createPermission, (writer) => writer.address(ATTRIBUTE.xorPeerAddress, SFU_IP, 0)),
+      );
+      await client.refresh(0, 4);
+      const dropped = turn.drops.noPermission;
+      client.send(SFU_IP, 20_000, Buffer.from('x'));
+      await client.binding();
+      expect(turn.drops.noPermission).toBe(dropped + 1);
+      const isFree = () =>
+        Peer.open(INNER_IP, relayed.port).then(
+          (peer) => peer.close().then(() => true),
+          () => false,
+        );
+      await expect.poll(isFree, { interval: 5 }).toBe(true);
+    }
+  });
+
   test('ends the allocations that were made without it', async () => {
     await turn.attach({ generation: 3 });
     const client = await turn.client();

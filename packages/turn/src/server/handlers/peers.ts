@@ -1,5 +1,6 @@
 import { describeError } from '@orama/core';
 import type { PermittedHost } from '../../relay/relay.ts';
+import { familyOf } from '../../stun/index.ts';
 import type { ServerContext, TurnRequest } from '../context.ts';
 
 /**
@@ -10,7 +11,7 @@ export async function reachAll(
   { client, identity: { tenant } }: TurnRequest,
   hosts: readonly PermittedHost[],
   context: ServerContext,
-): Promise<437 | 508 | undefined> {
+): Promise<437 | 443 | 508 | undefined> {
   const { allocation } = client;
   const { policy } = tenant;
   if (allocation === undefined) return 437;
@@ -30,5 +31,6 @@ export async function reachAll(
     return allocation.closed ? 437 : 508;
   }
   if (allocation.closed) return 437;
+  if (hosts.some((host) => !allocation.has(familyOf(host.address)))) return 443;
   return tenant.policy === policy ? undefined : 508;
 }
