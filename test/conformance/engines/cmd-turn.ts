@@ -52,8 +52,6 @@ async function start(name: string, size: Size, differences: Differences): Promis
     ...config,
   };
   writeFileSync(path, JSON.stringify(whole));
-  const running = await EngineProcess.start(place, process.execPath, ['--conditions=source', MAIN, '--config', path]);
-  await running.said('"started"');
   const { peer, otherPeer } = place.addresses;
   const tenant: TurnTenantInput = {
     namespace: NAMESPACE,
@@ -63,7 +61,11 @@ async function start(name: string, size: Size, differences: Differences): Promis
     maxAllocationsPerUsername: size === 'tight' ? 2 : 800,
     generation: 1,
   };
-  await attach(controlSocket, tenant);
+  const args = ['--conditions=source', MAIN, '--config', path];
+  const running = await EngineProcess.start(place, process.execPath, args, async (started) => {
+    await started.said('"started"');
+    await attach(controlSocket, tenant);
+  });
   const nowMs = Date.now();
   return {
     ...place,

@@ -78,15 +78,25 @@ export class EngineProcess {
     }
   }
 
-  /** Starts a program and waits until it answers a Binding request. Throws when it is not installed or ends. */
-  static async start(place: Place, program: string, args: string[]): Promise<EngineProcess> {
+  /**
+   * Starts a program, waits until it answers a Binding request and prepares it. Throws when it is not installed or ends;
+   * nothing of it is left then.
+   */
+  static async start(
+    place: Place,
+    program: string,
+    args: string[],
+    prepare: (running: EngineProcess) => Promise<void> = async () => undefined,
+  ): Promise<EngineProcess> {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: place.dir });
-    await once(child, 'spawn');
     const running = new EngineProcess(child, place.dir);
     try {
+      await once(child, 'spawn');
       await running.#answers(place);
+      await prepare(running);
     } catch (thrown) {
-      await running.stop();
+      // What went wrong first is the one to tell.
+      await running.stop().catch(() => undefined);
       throw thrown;
     }
     return running;
@@ -103,7 +113,7 @@ export class EngineProcess {
     const server = { address: listen, port };
     const credentials = { username: '', password: '' };
     for (const deadline = performance.now() + START_MS; performance.now() < deadline; ) {
-      if (this.#child.exitCode !== null) break;
+      if (this.#ended !== null) break;
       const options = {
         server,
         credentials,
@@ -120,15 +130,20 @@ export class EngineProcess {
     throw new Error(`the server does not answer:\n${this.#output}`);
   }
 
+  /** Exit code or signal of a program that has ended. */
+  get #ended(): number | string | null {
+    return this.#child.exitCode ?? this.#child.signalCode;
+  }
+
   /** Kills it and takes its files away. Throws when it has ended by itself before. */
   async stop(): Promise<void> {
-    const { exitCode } = this.#child;
-    if (exitCode === null) {
+    const ended = this.#ended;
+    if (ended === null && this.#child.pid !== undefined) {
       const gone = once(this.#child, 'exit');
       this.#child.kill('SIGKILL');
       await gone;
     }
     rmSync(this.#dir, { recursive: true, force: true });
-    if (exitCode !== null) throw new Error(`the server ended with ${exitCode}:\n${this.#output.slice(-2000)}`);
+    if (ended !== null) throw new Error(`the server ended with ${ended}:\n${this.#output.slice(-2000)}`);
   }
 }
