@@ -1,47 +1,56 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { isIP, isIPv4 } from 'node:net';
-import { expandIpv6 } from '@orama/core';
-import type { CertificatePair } from './certificate.ts';
+import { isIP } from 'node:net';
+import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import {
-  bitString,
-  element,
-  explicitTag,
-  generalizedTime,
-  implicitTag,
-  integer,
-  objectIdentifier,
-  octetString,
-  sequence,
-  set,
-  utf8String,
-} from './der.ts';
+  AlgorithmIdentifier,
+  AttributeTypeAndValue,
+  AttributeValue,
+  BasicConstraints,
+  Certificate,
+  ExtendedKeyUsage,
+  Extension,
+  Extensions,
+  GeneralName,
+  id_ce_basicConstraints,
+  id_ce_extKeyUsage,
+  id_ce_keyUsage,
+  id_ce_subjectAltName,
+  id_kp_serverAuth,
+  KeyUsage,
+  KeyUsageFlags,
+  Name,
+  RelativeDistinguishedName,
+  SubjectAlternativeName,
+  SubjectPublicKeyInfo,
+  TBSCertificate,
+  Validity,
+  Version,
+} from '@peculiar/asn1-x509';
+import type { CertificatePair } from './certificate.ts';
 
 const DAY_MS = 86_400_000;
 /** How long a certificate of ours is good for. */
 export const SELF_SIGNED_DAYS = 90;
-const COMMON_NAME = 'Orama TURN self-signed';
+const ID_COMMON_NAME = '2.5.4.3';
+const ECDSA_WITH_SHA256 = new AlgorithmIdentifier({ algorithm: '1.2.840.10045.4.3.2' });
+const NAME = new Name([
+  new RelativeDistinguishedName([
+    new AttributeTypeAndValue({
+      type: ID_COMMON_NAME,
+      value: new AttributeValue({ utf8String: 'Orama TURN self-signed' }),
+    }),
+  ]),
+]);
 
-/** Object identifiers of RFC 5280 and RFC 5758. */
-const ECDSA_WITH_SHA256 = sequence(objectIdentifier('1.2.840.10045.4.3.2'));
-const ID_COMMON_NAME = objectIdentifier('2.5.4.3');
-const ID_KEY_USAGE = objectIdentifier('2.5.29.15');
-const ID_SUBJECT_ALT_NAME = objectIdentifier('2.5.29.17');
-const ID_BASIC_CONSTRAINTS = objectIdentifier('2.5.29.19');
-const ID_EXTENDED_KEY_USAGE = objectIdentifier('2.5.29.37');
-const ID_SERVER_AUTH = objectIdentifier('1.3.6.1.5.5.7.3.1');
-const TRUE = Buffer.from([0x01, 0x01, 0xff]);
-/** Bit 0, digitalSignature: all that an ECDSA key does in TLS. */
-const DIGITAL_SIGNATURE = bitString(Buffer.from([0x80]), 7);
-
-/** Signs certificates for itself with one ECDSA P-256 key. Takes well under a millisecond each. */
+/** Signs certificates for itself with one ECDSA P-256 key. */
 export class SelfSigner {
-  readonly #publicKey: Buffer;
+  readonly #publicKey: SubjectPublicKeyInfo;
   readonly #privateKey: KeyObject;
   readonly #privatePem: string;
 
   constructor() {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    this.#publicKey = publicKey.export({ type: 'spki', format: 'der' });
+    this.#publicKey = AsnConvert.parse(publicKey.export({ type: 'spki', format: 'der' }), SubjectPublicKeyInfo);
     this.#privateKey = privateKey;
     this.#privatePem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   }
@@ -51,44 +60,53 @@ export class SelfSigner {
    * @param names host names and IP addresses it is for
    */
   sign(names: readonly string[], nowMs: number): CertificatePair {
-    const name = sequence(set(sequence(ID_COMMON_NAME, utf8String(COMMON_NAME))));
-    const content = sequence(
-      element(explicitTag(0), integer(Buffer.from([2]))),
-      // 16 random bytes; the two in front keep the number positive and free of leading zeros.
-      integer(Buffer.concat([Buffer.from([0x40]), randomBytes(15)])),
-      ECDSA_WITH_SHA256,
-      name,
-      sequence(generalizedTime(nowMs - DAY_MS), generalizedTime(nowMs + SELF_SIGNED_DAYS * DAY_MS)),
-      name,
-      this.#publicKey,
-      element(explicitTag(3), extensions(names)),
-    );
-    const signature = sign('sha256', content, this.#privateKey);
-    const certificate = sequence(content, ECDSA_WITH_SHA256, bitString(signature));
-    return { cert: pem(certificate), key: this.#privatePem };
+    const tbsCertificate = new TBSCertificate({
+      version: Version.v3,
+      // The byte in front keeps the number positive and free of leading zeros.
+      serialNumber: arrayBuffer(Buffer.concat([Buffer.from([0x40]), randomBytes(15)])),
+      signature: ECDSA_WITH_SHA256,
+      issuer: NAME,
+      validity: new Validity({
+        notBefore: new Date(nowMs - DAY_MS),
+        notAfter: new Date(nowMs + SELF_SIGNED_DAYS * DAY_MS),
+      }),
+      subject: NAME,
+      subjectPublicKeyInfo: this.#publicKey,
+      extensions: extensions(names),
+    });
+    const signature = sign('sha256', Buffer.from(AsnConvert.serialize(tbsCertificate)), this.#privateKey);
+    const certificate = new Certificate({
+      tbsCertificate,
+      signatureAlgorithm: ECDSA_WITH_SHA256,
+      signatureValue: arrayBuffer(signature),
+    });
+    return { cert: pem(AsnConvert.serialize(certificate)), key: this.#privatePem };
   }
 }
 
-function extensions(names: readonly string[]): Buffer {
-  return sequence(
-    sequence(ID_BASIC_CONSTRAINTS, TRUE, octetString(sequence())),
-    sequence(ID_KEY_USAGE, TRUE, octetString(DIGITAL_SIGNATURE)),
-    sequence(ID_EXTENDED_KEY_USAGE, octetString(sequence(ID_SERVER_AUTH))),
-    sequence(ID_SUBJECT_ALT_NAME, octetString(sequence(...names.map(generalName)))),
-  );
+function extensions(names: readonly string[]): Extensions {
+  const alternatives = names.map((name) => new GeneralName(isIP(name) === 0 ? { dNSName: name } : { iPAddress: name }));
+  return new Extensions([
+    extension(id_ce_basicConstraints, true, new BasicConstraints()),
+    extension(id_ce_keyUsage, true, new KeyUsage(KeyUsageFlags.digitalSignature)),
+    extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage([id_kp_serverAuth])),
+    extension(id_ce_subjectAltName, false, new SubjectAlternativeName(alternatives)),
+  ]);
 }
 
-/** iPAddress [7] or dNSName [2] (RFC 5280 section 4.2.1.6). */
-function generalName(name: string): Buffer {
-  return isIP(name) === 0 ? element(implicitTag(2), Buffer.from(name)) : element(implicitTag(7), addressBytes(name));
+function extension(extnID: string, critical: boolean, value: unknown): Extension {
+  return new Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
 }
 
-function addressBytes(address: string): Buffer {
-  if (isIPv4(address)) return Buffer.from(address.split('.').map(Number));
-  return Buffer.from(expandIpv6(address).flatMap((group) => [group >> 8, group & 0xff]));
+/** The bytes in a buffer of their own; Node's may lie in a larger one. */
+function arrayBuffer(bytes: Uint8Array): ArrayBuffer {
+  return Uint8Array.from(bytes).buffer;
 }
 
-function pem(der: Buffer): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
+function pem(der: ArrayBuffer): string {
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
 }
