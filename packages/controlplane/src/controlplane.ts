@@ -38,6 +38,9 @@ import { StateFilesTask } from './tasks/state-files.ts';
 import { TurnTenantsTask } from './tasks/turn-tenants.ts';
 import { UsageTask } from './tasks/usage.ts';
 
+/** Less than a caller waits for us, so that a node that does not answer is told by its name. */
+const PEER_TIMEOUT_MS = 5_000;
+
 export interface ControlplaneOptions {
   config: ControlplaneConfig;
   clusterKey: string;
@@ -99,7 +102,8 @@ export class Controlplane implements Runnable {
         onChange: () => this.#engine.wake(),
         turn: {
           held: this.#held,
-          peer: (wireguardIp) => new ControlplaneClient({ endpoints: [httpUrl(wireguardIp, port)], clusterKey }),
+          peer: (wireguardIp) =>
+            new ControlplaneClient({ endpoints: [httpUrl(wireguardIp, port)], clusterKey, timeoutMs: PEER_TIMEOUT_MS }),
           onRelease: () => this.#engine.wake('core:turn'),
         },
       }),
