@@ -74,6 +74,12 @@ export function registerTurnMetrics(registry: Registry, sources: MetricSources):
   gauge('turn_stream_connections', 'TCP and TLS connections', [], () =>
     sum(({ streamConnections }) => streamConnections),
   );
+  gauge(
+    'turn_table_entries',
+    'Entries of the tables that clients fill; near zero when nobody is there',
+    ['table'],
+    () => [...sums('table', ({ tables }) => tables), ...by('table', [['relayPorts', tenants.portCount]])],
+  );
   gauge('turn_draining', '1 while no new allocation is made', [], () => one(draining() ? 1 : 0));
   gauge('turn_workers', 'Workers that share the ports', [], () => one(report().workers.length));
   gauge('turn_worker_allocations', 'Allocations alive, by worker', ['worker'], () =>

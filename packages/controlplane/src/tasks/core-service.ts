@@ -174,6 +174,7 @@ export function turnConfig(config: NodeContext['config']): TurnConfig {
     nonceLifetimeSec: turn.nonceLifetimeSec,
     maxTcpConnections: turn.maxTcpConnections,
     maxTcpConnectionsPerSource: turn.maxTcpConnectionsPerSource,
+    maxAllocationsPerSource: turn.maxAllocationsPerSource,
     unauthenticatedRate: turn.unauthenticatedRate,
     drainTimeoutMs: turn.drainTimeoutMs,
     logLevel: config.logLevel,

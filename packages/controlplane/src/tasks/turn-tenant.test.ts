@@ -77,13 +77,13 @@ test('turnTenantOf gives nothing once the namespace is being disabled', () => {
 });
 
 test('turnConfig hands on what operators set for the TURN server', () => {
-  const turn = { workers: 2, tlsPort: 5350, maxTcpConnections: 7, maxTcpConnectionsPerSource: 3, drainTimeoutMs: 500 };
+  const limits = { maxTcpConnections: 7, maxTcpConnectionsPerSource: 3, maxAllocationsPerSource: 5 };
+  const turn = { workers: 2, tlsPort: 5350, drainTimeoutMs: 500, ...limits };
   expect(turnConfig(testConfig('/data', { publicIp6: '2001:db8::1', turn }))).toMatchObject({
     listen: ['127.83.1.1', '2001:db8::1'],
     workers: 2,
     tls: { port: 5350 },
-    maxTcpConnections: 7,
-    maxTcpConnectionsPerSource: 3,
     drainTimeoutMs: 500,
+    ...limits,
   });
 });

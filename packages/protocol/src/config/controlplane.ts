@@ -51,6 +51,8 @@ export const controlplaneConfigSchema = z.strictObject({
       external: z.record(ipSchema, ipSchema).default({}),
       maxTcpConnections: z.int().positive().default(10_000),
       maxTcpConnectionsPerSource: z.int().positive().default(100),
+      /** Allocations that one source address may have in each namespace. */
+      maxAllocationsPerSource: z.int().positive().default(200),
       /** Unauthenticated requests one source address may send. */
       unauthenticatedRate: z
         .strictObject({ burst: z.int().positive(), perSec: z.number().positive() })

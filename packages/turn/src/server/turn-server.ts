@@ -80,6 +80,11 @@ export class TurnServer implements PacketHandler {
     this.#draining = true;
   }
 
+  /** Answers that are kept for retransmissions. */
+  get keptAnswers(): number {
+    return this.#responses.size;
+  }
+
   /** Lets lifetimes end and forgets what is too old; called about once a second. */
   sweep(): void {
     const nowMs = this.#options.clock.monotonic();

@@ -64,6 +64,13 @@ export class TenantDirectory {
     return count;
   }
 
+  /** Relay ports of all tenants that are leased or promised. */
+  get portCount(): number {
+    let count = 0;
+    for (const { ledger } of this.#entries.values()) count += ledger.portCount;
+    return count;
+  }
+
   list(): TurnTenantStatus[] {
     return Array.from(this.#entries.values(), statusOf);
   }

@@ -42,6 +42,7 @@ export class TurnWorker implements WorkerHandle {
   readonly drops = new DropCounters();
   readonly #contexts = new SecureContexts();
   readonly #listeners: Listener[] = [];
+  readonly #udp: UdpListener[] = [];
   readonly #streams: StreamListener[] = [];
   readonly #sockets: UdpSockets;
   readonly #eventLoop: EventLoopMeter;
@@ -85,9 +86,9 @@ export class TurnWorker implements WorkerHandle {
       if (config.tls !== false) {
         this.#streams.push(new StreamListener({ ...stream, port: config.tls.port, tls: { contexts: this.#contexts } }));
       }
-      this.#listeners.push(new UdpListener({ ...common, sockets: this.#sockets }));
+      this.#udp.push(new UdpListener({ ...common, sockets: this.#sockets }));
     }
-    this.#listeners.push(...this.#streams);
+    this.#listeners.push(...this.#udp, ...this.#streams);
   }
 
   async start(): Promise<void> {
@@ -146,6 +147,10 @@ export class TurnWorker implements WorkerHandle {
       drops: { ...this.drops },
       streamConnections: this.#streams.reduce((sum, { connectionCount }) => sum + connectionCount, 0),
       streamsClosed: sumCounts(this.#streams.map(({ closed }) => Object.fromEntries(closed))),
+      tables: {
+        answers: this.server.keptAnswers,
+        udpClients: this.#udp.reduce((sum, { clientCount }) => sum + clientCount, 0),
+      },
       tenants,
       eventLoop: this.#eventLoop.load,
     };

@@ -22,6 +22,8 @@ export interface WorkerReport {
   readonly drops: Counts;
   readonly streamConnections: number;
   readonly streamsClosed: Counts;
+  /** Entries of the tables that clients fill. */
+  readonly tables: Counts;
   readonly tenants: readonly WorkerTenant[];
   readonly eventLoop: EventLoopLoad;
 }
