@@ -133,6 +133,16 @@ test('replacePort goes round ports that cannot be bound, which others may have a
   expect(lease(ledger, { kind: 'reserved', token: moved.token ?? '' }).port).toBe(to + 1);
 });
 
+test('replacePort after the promise was redeemed takes one port, which comes back', () => {
+  const { ledger } = ledgerOf(50_000, 50_005);
+  const pair = lease(ledger, { kind: 'even', reserveNext: true });
+  const redeemed = lease(ledger, { kind: 'reserved', token: pair.token ?? '' });
+  expect(ledger.replacePort(pair.id)).toBeDefined();
+  expect(ledger.portCount).toBe(2);
+  for (const { id } of [pair, redeemed]) ledger.close(id);
+  expect(ledger.portCount).toBe(0);
+});
+
 test('a new block keeps what is leased outside of it', () => {
   const { ledger, tenant } = ledgerOf(50_000, 50_000);
   const old = lease(ledger);

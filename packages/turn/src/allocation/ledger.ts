@@ -138,7 +138,9 @@ export class TenantLedger implements Ledger {
     this.#ports.release(lease.port);
     const promised = token !== undefined && this.#reservations.delete(token);
     if (promised) this.#ports.release(lease.port + 1);
-    lease.port = tried.size < BIND_ATTEMPTS ? this.#take(wish, tried) : undefined;
+    // A promise that was redeemed or is too old is not made again.
+    const wanted: PortWish = promised || wish.kind !== 'even' ? wish : { kind: 'even', reserveNext: false };
+    lease.port = tried.size < BIND_ATTEMPTS ? this.#take(wanted, tried) : undefined;
     // Its place in the quota goes over to the new promise, or is given back with the old one.
     if (promised && lease.port !== undefined) this.#promise(token, { port: lease.port + 1, family, owner });
     else if (promised) this.#quota.release(owner);
