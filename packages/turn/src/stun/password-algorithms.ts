@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { opaqueString } from './opaque-string.ts';
 
 /** How the long-term key is made of a password (RFC 8489 section 18.5). */
@@ -37,7 +37,7 @@ export function longTermKey(
   algorithm: PasswordAlgorithm = 'md5',
 ): Buffer {
   const parts = [opaqueString(username, 'username'), opaqueString(realm, 'realm'), opaqueString(password, 'password')];
-  return createHash(algorithm).update(parts.join(':')).digest();
+  return hash(algorithm, parts.join(':'), 'buffer');
 }
 
 /** What every nonce of a server with security features begins with (RFC 8489 section 9.2.1). */
