@@ -36,11 +36,14 @@ export abstract class FuzzClient {
    */
   async setUp(patience = 200): Promise<void> {
     const transport = { type: ATTRIBUTE.requestedTransport, value: Buffer.of(17, 0, 0, 0) };
+    // An IPv6 relay address beside the IPv4 one, for every second.
+    const more = { type: ATTRIBUTE.additionalAddressFamily, value: Buffer.of(2, 0, 0, 0) };
+    const wanted = this.random.chance(50) ? [transport, more] : [transport];
     const number = { type: ATTRIBUTE.channelNumber, value: Buffer.of(SOUND_CHANNEL >> 8, 0, 0, 0) };
     const request = (method: number, ...attributes: Attribute[]) =>
       requestOf(method, this.random.bytes(12), ...attributes);
     await this.#ask(putTogether(request(METHOD.allocate, transport)), patience);
-    await this.#ask(putTogether(request(METHOD.allocate, transport), this.credentials), patience);
+    await this.#ask(putTogether(request(METHOD.allocate, ...wanted), this.credentials), patience);
     await this.#ask(putTogether(request(METHOD.channelBind, number, PEER), this.credentials), patience);
     this.send(encodeChannelData(SOUND_CHANNEL, Buffer.from('sound'), true));
   }

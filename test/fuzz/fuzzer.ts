@@ -8,7 +8,7 @@ import { DatagramClient, type FuzzClient, StreamClient } from './clients.ts';
 import { FORBIDDEN_DATA, Judge } from './judge.ts';
 import { putTogether, takeApart, unseal } from './message.ts';
 import { mutateAttributes, mutateBytes } from './mutate.ts';
-import { PEER_IP, PEER_PORTS, PUBLIC_IP, ServerUnderTest } from './server-under-test.ts';
+import { PEER_IP, PEER_IP6, PEER_PORTS, PUBLIC_IP, ServerUnderTest } from './server-under-test.ts';
 
 /** Packets of one round: it begins with new clients and ends with an empty server. */
 const ROUND_PACKETS = 1000;
@@ -189,7 +189,8 @@ class Fuzzer {
       if (!known && data.length > 0) data[0] = FORBIDDEN_DATA;
       else if (data.length > 0) data[0] = 0;
       const port = known ? PEER_PORTS.start + random.below(10) : 20_000;
-      this.#server.receiveFromPeer(this.#note(data), known ? PEER_IP : '127.96.0.9', port, random.below(1000));
+      const peer = random.pick(known ? [PEER_IP, PEER_IP6] : ['127.96.0.9', '2001:db8::9']);
+      this.#server.receiveFromPeer(this.#note(data), peer, port, random.below(1000));
     } else {
       this.#real.send(this.#note(this.#mutant(random, undefined)), this.#server.port, PUBLIC_IP);
     }

@@ -1,6 +1,6 @@
 import { ATTRIBUTE, CLASS, channelDataLength, isChannelData, METHOD, StunMessage } from '@orama/turn/stun';
 import type { Questions } from './questions.ts';
-import { PEER_IP, PEER_PORTS } from './server-under-test.ts';
+import { PEER_IP, PEER_IP6, PEER_PORTS } from './server-under-test.ts';
 
 /** First byte of data from a peer that no permission lets through. */
 export const FORBIDDEN_DATA = 0xee;
@@ -59,7 +59,7 @@ export class Judge {
   /** A packet out of a relay port. */
   toPeer(address: string, port: number): void {
     this.relayedToPeer++;
-    if (address === PEER_IP && port >= PEER_PORTS.start && port <= PEER_PORTS.end) return;
+    if ((address === PEER_IP || address === PEER_IP6) && port >= PEER_PORTS.start && port <= PEER_PORTS.end) return;
     this.accuse(`a packet to ${address}:${port}, which the policy does not allow`);
   }
 

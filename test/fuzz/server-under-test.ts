@@ -12,6 +12,7 @@ import { ownAddress } from '../support/own-address.ts';
 import { type OnSent, type TappedSocket, TappedSockets } from './tapped-sockets.ts';
 
 const RELAY_IP = ownAddress(2);
+const RELAY_IP6 = '::1';
 /** Few enough that a port or a place of the quota lost in each round is soon missed. */
 const RELAY_BLOCK = { portStart: 52_000, portEnd: 52_099 };
 const MAX_ALLOCATIONS = 60;
@@ -24,6 +25,7 @@ export const REALM = 'orama.localhost';
 export const PUBLIC_IP = '127.96.1.1';
 /** Where the only peers of the tenant are; the messages of the corpus name the same. */
 export const PEER_IP = '127.96.0.3';
+export const PEER_IP6 = '2001:db8::1';
 export const PEER_PORTS = { start: 20_000, end: 20_009 };
 
 /** What the server does, told to whoever judges it. */
@@ -84,8 +86,8 @@ export class ServerUnderTest {
       turnTenantSchema.parse({
         namespace: NAMESPACE,
         secrets: [SECRET],
-        relay: { address: RELAY_IP, ...RELAY_BLOCK },
-        peers: [{ ip: PEER_IP, portStart: PEER_PORTS.start, portEnd: PEER_PORTS.end }],
+        relay: { address: RELAY_IP, address6: RELAY_IP6, ...RELAY_BLOCK },
+        peers: [PEER_IP, PEER_IP6].map((ip) => ({ ip, portStart: PEER_PORTS.start, portEnd: PEER_PORTS.end })),
         maxAllocations: MAX_ALLOCATIONS,
         generation: 1,
       }),
@@ -100,7 +102,7 @@ export class ServerUnderTest {
 
   /** A datagram reaches a relay port; `index` picks one. */
   receiveFromPeer(packet: Buffer, address: string, port: number, index: number): void {
-    const relays = this.#socketsOf(RELAY_IP);
+    const relays = this.#socketsOf(address.includes(':') ? RELAY_IP6 : RELAY_IP);
     relays[index % relays.length]?.receive(packet, address, port);
   }
 
@@ -116,7 +118,7 @@ export class ServerUnderTest {
 
   /** Relay sockets and accepted connections that are open. */
   get openSockets(): number {
-    return this.#socketsOf(RELAY_IP).length + this.#streams.size;
+    return this.#socketsOf(RELAY_IP).length + this.#socketsOf(RELAY_IP6).length + this.#streams.size;
   }
 
   /** Every series of /metrics with its value. */
