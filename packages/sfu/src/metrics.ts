@@ -2,9 +2,16 @@ import { Gauge, type Registry } from '@orama/core';
 import type { MediaCounters } from './media/counters.ts';
 import type { Rooms } from './room/rooms.ts';
 import type { PortBudget } from './rtc/port-budget.ts';
+import type { StunFront } from './rtc/stun-front.ts';
 
 /** Registers what one SFU process shows. Values are read when asked for, so that packets pay nothing. */
-export function registerMetrics(registry: Registry, rooms: Rooms, counters: MediaCounters, ports: PortBudget): void {
+export function registerMetrics(
+  registry: Registry,
+  rooms: Rooms,
+  counters: MediaCounters,
+  ports: PortBudget,
+  front: StunFront,
+): void {
   const gauge = (name: string, help: string, read: () => number) => {
     new Gauge({
       name: `orama_sfu_${name}`,
@@ -20,6 +27,7 @@ export function registerMetrics(registry: Registry, rooms: Rooms, counters: Medi
   gauge('published_tracks', 'Tracks published in all rooms', () => rooms.trackCount);
   gauge('media_ports_used', 'Media ports in use', () => ports.used);
   gauge('media_ports_capacity', 'Media ports that may be used', () => ports.capacity);
+  gauge('front_peers', 'Peers whose media comes through the STUN front', () => front.servedCount);
   gauge('packets_in_total', 'RTP packets received', () => counters.packetsIn);
   gauge('bytes_in_total', 'RTP bytes received', () => counters.bytesIn);
   gauge('packets_out_total', 'RTP packets sent', () => counters.packetsOut);

@@ -19,6 +19,7 @@ import { registerMetrics } from './metrics.ts';
 import type { SfuContext } from './room/context.ts';
 import { Rooms } from './room/rooms.ts';
 import { PortBudget } from './rtc/port-budget.ts';
+import { StunFront } from './rtc/stun-front.ts';
 import { adminHandler } from './signalling/admin.ts';
 import { SignallingServer } from './signalling/server.ts';
 
@@ -42,6 +43,7 @@ export class Sfu implements Runnable {
   readonly #config: SfuConfig;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #front: StunFront;
   readonly #rooms: Rooms;
   readonly #server: SignallingServer;
   readonly #timers: Timer[] = [];
@@ -59,12 +61,15 @@ export class Sfu implements Runnable {
     this.#logger = logger;
     const counters = new MediaCounters();
     const ports = new PortBudget(config.mediaPortStart, config.mediaPortEnd, clock);
+    const { address, mediaPortStart: portStart, mediaPortEnd: portEnd } = config;
+    this.#front = new StunFront({ address, portStart, portEnd, clock });
     const context: SfuContext = {
       config,
       clock,
       logger,
       counters,
       ports,
+      front: this.#front,
       issueCredentials: () =>
         config.turn.uris.length === 0
           ? null
@@ -78,7 +83,7 @@ export class Sfu implements Runnable {
     };
     this.#rooms = new Rooms(context);
     const registry = createMetrics('sfu');
-    registerMetrics(registry, this.#rooms, counters, ports);
+    registerMetrics(registry, this.#rooms, counters, ports, this.#front);
     const controlKey = sfuControlKey(secret);
     const health = healthHandler(
       registry,
@@ -100,7 +105,13 @@ export class Sfu implements Runnable {
   }
 
   async start(): Promise<void> {
-    await this.#server.start();
+    await this.#front.start();
+    try {
+      await this.#server.start();
+    } catch (thrown) {
+      this.#front.close();
+      throw thrown;
+    }
     this.#running = true;
     let ticks = 0;
     this.#timers.push(
@@ -128,6 +139,7 @@ export class Sfu implements Runnable {
     this.#rooms.closeAll();
     for (const timer of this.#timers) timer.cancel();
     await this.#server.stop();
+    this.#front.close();
   }
 
   #readiness(): string | null {

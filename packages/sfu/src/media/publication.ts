@@ -74,6 +74,7 @@ export class Publication {
   #lastReportMs = 0;
   #lastRembMs = 0;
   #lastPacketMs = Number.NEGATIVE_INFINITY;
+  #lastReportHeardMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: PublicationOptions) {
     this.trackId = options.trackId;
@@ -103,6 +104,11 @@ export class Publication {
   /** The publisher's last sender report, for subscribers that come later. */
   get senderReport(): SenderReport | null {
     return this.#senderReport;
+  }
+
+  /** When the publisher last sent a packet of it, media or control; minus infinity before the first. */
+  get heardMs(): number {
+    return Math.max(this.#lastPacketMs, this.#lastReportHeardMs);
   }
 
   get subscriptions(): readonly Subscription[] {
@@ -259,6 +265,7 @@ export class Publication {
 
   #receiveRtcp(datagram: Buffer): void {
     const nowMs = performance.now();
+    this.#lastReportHeardMs = nowMs;
     for (const packet of parseRtcp(datagram)) {
       if (packet.type !== 'sr' || packet.ssrc !== this.#ssrc) continue;
       this.#senderReport = packet;

@@ -49,6 +49,8 @@ export class Subscription {
   #timestampFollows = true;
   readonly #reportsSent: { middle: number; atMs: number }[] = [];
   quality: ReceptionQuality = { fractionLost: 0, rttMs: null };
+  /** When the subscriber last reported; minus infinity before the first time. */
+  heardMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: {
     publication: Publication;
@@ -192,6 +194,7 @@ export class Subscription {
   #receive(datagram: Buffer): void {
     if (!isRtcp(datagram)) return;
     const nowMs = performance.now();
+    this.heardMs = nowMs;
     for (const packet of parseRtcp(datagram)) {
       if (packet.type === 'nack' && packet.mediaSsrc === this.ssrc) this.#retransmit(packet.sequences, nowMs);
       else if (packet.type === 'pli' && packet.mediaSsrc === this.ssrc) this.#keyFrameWanted(nowMs);

@@ -2,6 +2,7 @@ import type { Clock, Logger } from '@orama/core';
 import type { SfuConfig, TurnCredentials } from '@orama/protocol';
 import type { MediaCounters } from '../media/counters.ts';
 import type { PortBudget } from '../rtc/port-budget.ts';
+import type { StunFront } from '../rtc/stun-front.ts';
 
 /** What every room and peer of one SFU process shares. */
 export interface SfuContext {
@@ -10,6 +11,7 @@ export interface SfuContext {
   logger: Logger;
   counters: MediaCounters;
   ports: PortBudget;
+  front: StunFront;
   /** New TURN credentials; null where the namespace has no TURN server. */
   issueCredentials: () => TurnCredentials | null;
 }

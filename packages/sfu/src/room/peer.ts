@@ -23,6 +23,10 @@ import type { SfuContext } from './context.ts';
 /** A relayed candidate may be told a moment after the connection through it stands. */
 const RELAY_GRACE_MS = 2_000;
 
+/** So long a client may send nothing, not even reports, before we look for another path to it; its SDK is quicker. */
+const SILENCE_MS = 10_000;
+const PATH_CHECK_MS = 1_000;
+
 /** What a peer tells its room. */
 export interface PeerHost {
   published(peer: Peer, publication: Publication): void;
@@ -68,6 +72,9 @@ export class Peer {
   #resumeTimer: Timer | null = null;
   #credentialTimer: Timer | null = null;
   #relayTimer: Timer | null = null;
+  #nextPathCheckMs = 0;
+  /** The silence that was answered with an ICE restart began here. */
+  #restartedSinceMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(options: PeerOptions) {
@@ -91,12 +98,14 @@ export class Peer {
         forceRelay: config.forceRelay,
         maxUplinks: options.ticket.permissions.publish ? MAX_TRACKS_PER_PEER : 0,
         takePort: () => options.context.ports.take(),
+        front: options.context.front,
       },
       {
         sendOffer: (sdp) => this.send({ type: 'offer', sdp }),
         sendCandidate: (candidate, sdpMid) => this.send({ type: 'ice-candidate', candidate, sdpMid }),
         onUplinkTrack: (track) => this.#published.get(track.mid)?.attach(track),
         onState: (state) => this.#mediaState(state),
+        onPath: () => this.#expectRelay(),
         onFault: (thrown) => this.#fault(thrown),
       },
     );
@@ -239,6 +248,7 @@ export class Peer {
   /** Receiver reports, NACKs, key frame requests. Called every 50 ms. */
   tick(nowMs: number, withTransportFeedback: boolean): void {
     for (const publication of this.#published.values()) publication.tick(nowMs);
+    if (nowMs >= this.#nextPathCheckMs) this.#checkPath(nowMs);
     if (!withTransportFeedback) return;
     for (const publication of this.#published.values()) if (publication.sendTransportFeedback()) return;
   }
@@ -354,11 +364,37 @@ export class Peer {
     this.#credentialTimer = this.#context.clock.after(refreshMs, () => this.#pushCredentials('refresh-credentials'));
   }
 
+  // A path that died takes half a minute to be noticed by libjuice, and then the connection is lost.
+  #checkPath(nowMs: number): void {
+    this.#nextPathCheckMs = nowMs + PATH_CHECK_MS;
+    let heardMs = Number.NEGATIVE_INFINITY;
+    for (const publication of this.#published.values()) heardMs = Math.max(heardMs, publication.heardMs);
+    for (const { heardMs: reportedMs } of this.#received.values()) heardMs = Math.max(heardMs, reportedMs);
+    const isSilent = heardMs > 0 && nowMs - heardMs >= SILENCE_MS;
+    if (!isSilent || !this.#outlet || heardMs === this.#restartedSinceMs || !this.#isSpokenTo(nowMs)) return;
+    this.#restartedSinceMs = heardMs;
+    this.#logger.info({ reason: 'silent' }, 'restarting ICE');
+    this.#negotiation.restartIce();
+  }
+
+  /** Whether something should come from the peer: tracks of its own, or reports on what it receives. */
+  #isSpokenTo(nowMs: number): boolean {
+    for (const { muted } of this.#published.values()) if (!muted) return true;
+    for (const { active, publication } of this.#received.values())
+      if (active && nowMs - publication.heardMs < PATH_CHECK_MS) return true;
+    return false;
+  }
+
   #mediaState(state: RtcState): void {
     this.#logger.debug({ state }, 'media state');
-    if (state === 'connected' && this.#context.config.forceRelay)
-      this.#relayTimer = this.#context.clock.after(RELAY_GRACE_MS, () => this.#requireRelay());
+    if (state === 'connected') this.#expectRelay();
     if (state === 'failed' || state === 'disconnected' || state === 'closed') this.#host.leave(this, 'media-failed');
+  }
+
+  #expectRelay(): void {
+    if (!this.#context.config.forceRelay || this.#closed) return;
+    this.#relayTimer?.cancel();
+    this.#relayTimer = this.#context.clock.after(RELAY_GRACE_MS, () => this.#requireRelay());
   }
 
   #requireRelay(): void {

@@ -98,13 +98,20 @@ export class RtcConnection {
     if (this.#native.signalingState() !== expected)
       throw new Error(`no ${type} is possible in state ${this.#native.signalingState()}`);
     this.#native.setLocalDescription(type);
-    const sdp = this.#localSdp();
+    const sdp = this.localDescription;
     return this.#remoteKnown ? sdp : sdp.replaceAll(/^a=(?:candidate:.*|end-of-candidates)\r?\n/gm, '');
+  }
+
+  /** As libdatachannel has it, candidates included. @throws Error before there is one */
+  get localDescription(): string {
+    const description = this.#native.localDescription();
+    if (!description) throw new Error('there is no local description yet');
+    return description.sdp;
   }
 
   /** Our candidates so far, to be trickled after a first offer was answered. */
   localCandidates(): { candidate: string; mid: string }[] {
-    const sdp = this.#localSdp();
+    const sdp = this.localDescription;
     const mid = /^a=mid:(\S+)/m.exec(sdp)?.[1] ?? '';
     return [...sdp.matchAll(/^a=(candidate:.*?)\r?$/gm)].map(([, candidate = '']) => ({ candidate, mid }));
   }
@@ -159,12 +166,6 @@ export class RtcConnection {
     this.#closed = true;
     for (const track of this.#tracks.values()) track.close();
     this.#native.close();
-  }
-
-  #localSdp(): string {
-    const description = this.#native.localDescription();
-    if (!description) throw new Error('there is no local description yet');
-    return description.sdp;
   }
 
   #requireOpen(): void {

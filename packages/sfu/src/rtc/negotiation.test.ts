@@ -1,7 +1,7 @@
 import { PeerError, VirtualClock } from '@orama/core';
 import fc from 'fast-check';
 import { parse } from 'sdp-transform';
-import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { browserOffer, type OfferedLine } from '../testing/browser-offer.ts';
 import { until } from '../testing/test-peer.ts';
 import type { Codec } from './codecs.ts';
@@ -9,11 +9,16 @@ import { RtcConnection } from './connection.ts';
 import { LifetimeBudget } from './lifetime-budget.ts';
 import { Negotiation } from './negotiation.ts';
 import { readDescription } from './sdp.ts';
+import { StunFront } from './stun-front.ts';
 
 const VP8: Codec = {
   ...{ name: 'VP8', clockRate: 90_000, channels: 1, payloadType: 96, fmtp: '' },
   ...{ rtxPayloadType: undefined, feedback: [], key: 'vp8/90000/1;' },
 };
+const ADDRESS = '127.82.254.1';
+const front = new StunFront({ address: ADDRESS, portStart: 40_000, portEnd: 40_099, clock: new VirtualClock() });
+beforeAll(() => front.start());
+afterAll(() => front.close());
 const open: Negotiation[] = [];
 afterEach(() => {
   for (const negotiation of open.splice(0)) negotiation.close();
@@ -25,12 +30,13 @@ function create(maxUplinks = 16, hasSparePort = true) {
   const faults: unknown[] = [];
   const takePort = () => (hasSparePort ? () => {} : null);
   const negotiation = new Negotiation(
-    { connection: { name: 'n', address: '127.82.254.1' }, clock, forceRelay: true, maxUplinks, takePort },
+    { connection: { name: 'n', address: ADDRESS }, clock, forceRelay: true, maxUplinks, takePort, front },
     {
       sendOffer: (sdp) => offers.push(sdp),
       sendCandidate: () => {},
       onUplinkTrack: () => {},
       onState: () => {},
+      onPath: () => {},
       onFault: (thrown) => faults.push(thrown),
     },
   );
@@ -369,4 +375,52 @@ test('a peer that names new SSRCs without end is refused', () => {
   expect(() => {
     for (let i = 0; i < 5_000; i++) spend(2_000 + i);
   }).toThrow('SSRCs in its life');
+});
+
+const credentialsOf = (sdp: string) => new Set(parse(sdp).media.map(({ iceUfrag }) => String(iceUfrag)));
+const portsOf = (sdp: string) =>
+  parse(sdp).media.flatMap(({ candidates }) => (candidates ?? []).map(({ port }) => port));
+
+test('an offer that restarts ICE is answered with credentials of our own and the front alone; so are all that follow', () => {
+  const { negotiation } = create();
+  const first = browserOffer([{ kind: 'video', mid: '0', ssrc: 5 }]);
+  const before = negotiation.handleOffer(first).answer;
+  expect(portsOf(before)).toHaveLength(2);
+  const restart = first.replaceAll('browser1', 'browser2');
+  const outcome = negotiation.handleOffer(restart);
+  expect(outcome).toMatchObject({ added: [], removed: [] });
+  expect(credentialsOf(outcome.answer)).not.toEqual(credentialsOf(before));
+  expect(portsOf(outcome.answer)).toEqual([front.endpoint.port]);
+  const again = negotiation.handleOffer(restart).answer;
+  expect(credentialsOf(again)).toEqual(credentialsOf(outcome.answer));
+});
+
+test('restartIce() offers other credentials until the peer restarts as well, and no longer', async () => {
+  const { negotiation, offers, settle, add } = create();
+  negotiation.handleOffer(browserOffer([{ kind: 'video', mid: '0', ssrc: 5 }]));
+  add('t1');
+  await settle();
+  negotiation.handleAnswer(answerTo(offers[0] as string));
+  negotiation.restartIce();
+  await settle();
+  const restart = offers[1] as string;
+  expect(credentialsOf(restart)).not.toEqual(credentialsOf(offers[0] as string));
+  expect(portsOf(restart)).toEqual([front.endpoint.port]);
+  negotiation.handleAnswer(answerTo(restart).replaceAll('browser1', 'browser2'));
+  negotiation.requestOffer();
+  await settle();
+  expect(credentialsOf(offers[2] as string)).toEqual(credentialsOf(restart));
+});
+
+test('an offer of ours that restarts ICE and is crossed gives way, and is made again with other credentials', async () => {
+  const { negotiation, offers, settle } = create();
+  const first = browserOffer([{ kind: 'video', mid: '0', ssrc: 5 }]);
+  const before = negotiation.handleOffer(first).answer;
+  negotiation.restartIce();
+  await settle();
+  const { answer } = negotiation.handleOffer(first);
+  expect(credentialsOf(answer)).toEqual(credentialsOf(before));
+  await settle();
+  expect(credentialsOf(offers[1] as string)).not.toEqual(credentialsOf(offers[0] as string));
+  expect(credentialsOf(offers[1] as string)).not.toEqual(credentialsOf(before));
 });

@@ -2,10 +2,21 @@ import { type Clock, PeerError, type Timer } from '@orama/core';
 import type { SdpCandidate } from 'sdp-transform';
 import type { Codec } from './codecs.ts';
 import { RtcConnection, type RtcConnectionOptions, type RtcState } from './connection.ts';
+import { IceSession } from './ice-session.ts';
 import { LifetimeBudget } from './lifetime-budget.ts';
 import { type DownlinkPlace, type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
-import { parseCandidate, type RemoteDescription, readDescription, writeForNative, writeForPeer } from './sdp.ts';
+import {
+  candidateLine,
+  parseCandidate,
+  type RemoteDescription,
+  readDescription,
+  readIce,
+  writeForNative,
+  writeForPeer,
+} from './sdp.ts';
 import type { DownlinkMedia } from './sections.ts';
+import type { StunFront } from './stun-front.ts';
+import type { IceCredential } from './stun-message.ts';
 import type { RtcTrack } from './track.ts';
 
 /** How long our first offer waits for the client's, so that the two do not cross on every join. */
@@ -30,6 +41,8 @@ export interface NegotiationEvents {
   sendCandidate: (candidate: string, mid: string) => void;
   onUplinkTrack: (track: RtcTrack) => void;
   onState: (state: RtcState) => void;
+  /** The peer's media comes from another address, because it restarted ICE or by way of the StunFront. */
+  onPath: () => void;
   onFault: (thrown: unknown) => void;
 }
 
@@ -41,6 +54,7 @@ export interface NegotiationOptions {
   maxUplinks: number;
   /** Counts one more media port (see PortBudget), for a connection that takes the place of one being closed. */
   takePort: () => (() => void) | null;
+  front: StunFront;
 }
 
 /**
@@ -63,6 +77,7 @@ export class Negotiation {
   /** Relayed candidates of the peer, `address port`. */
   readonly #relays = new Set<string>();
   readonly #budget = new LifetimeBudget();
+  readonly #ice: IceSession;
   /** Our m-lines that libdatachannel knows. */
   readonly #known = new Set<string>();
   /** What our unanswered offer said about each downlink. */
@@ -73,6 +88,7 @@ export class Negotiation {
   #mayOfferAtMs: number;
   #offerTimer: Timer | null = null;
   #answerTimer: Timer | null = null;
+  #restartWanted = false;
   #remoteKnown = false;
   #startedOver = false;
   #closed = false;
@@ -83,6 +99,8 @@ export class Negotiation {
     this.#mayOfferAtMs = options.clock.monotonic() + FIRST_OFFER_WAIT_MS;
     this.#connection = this.#connect();
     this.#lines = new MediaLines(options.maxUplinks, (mid) => this.#connection.track(mid));
+    const selected = () => this.#connection.selectedPair()?.remote ?? null;
+    this.#ice = new IceSession(options.front, selected, events.onPath);
   }
 
   /** True while an offer of ours is out. */
@@ -102,17 +120,24 @@ export class Negotiation {
     const remote = readDescription(sdp);
     this.#budget.spend(remote);
     const plan = this.#lines.plan(remote);
+    const ice = readIce(remote);
     const refused = new Set([...plan].filter(([, line]) => line.refused).map(([mid]) => mid));
     if (!this.#remoteKnown && remote.sections[0]?.media.setup === 'active') this.#setup = 'passive';
     if (!this.#remoteKnown && this.#pending && !this.#startedOver) this.#startOver();
-    this.#setRemote('offer', writeForNative(remote, refused));
+    this.#setRemote('offer', writeForNative(remote, refused, this.#ice.pinned));
     this.#noteCandidates(remote);
     if (this.#pending) this.#offerWanted = true;
     this.#endPending();
     const outcome = this.#lines.apply(remote, plan);
     const offered = new Map(remote.sections.map((section) => [section.mid, section]));
     const native = this.#connection.createLocal('answer');
-    const answer = writeForPeer(native, this.#setup, (mid) => this.#lines.section(mid, offered.get(mid)));
+    if (!this.#ice.isAgreed) this.#ice.begin(native, ice);
+    else if (ice && this.#ice.isRestart(ice)) {
+      this.#restartWanted = false;
+      this.#ice.restart(ice);
+    }
+    const sectionOf = (mid: string) => this.#lines.section(mid, offered.get(mid));
+    const answer = writeForPeer(native, this.#setup, this.#ice.local, sectionOf);
     this.#mayOfferAtMs = 0;
     this.#offerTimer?.cancel();
     this.#offerTimer = null;
@@ -132,12 +157,10 @@ export class Negotiation {
         throw new PeerError('CONFLICT', `the answer leaves out the m-line ${mid} of the offer`);
     }
     this.#budget.spend(remote);
-    const isFirst = !this.#remoteKnown;
-    this.#setRemote('answer', writeForNative(remote));
+    this.#setRemote('answer', writeForNative(remote, new Set(), this.#ice.pinned));
     this.#noteCandidates(remote);
+    this.#concludeIce(readIce(remote));
     this.#endPending();
-    if (isFirst)
-      for (const { candidate, mid } of this.#connection.localCandidates()) this.#events.sendCandidate(candidate, mid);
     for (const section of remote.sections) this.#lines.conclude(section, pending.get(section.mid) ?? null);
     this.#scheduleOffer();
   }
@@ -159,8 +182,8 @@ export class Negotiation {
    * Dropping other candidates is not enough where relaying is forced: ICE also learns addresses from incoming checks.
    */
   isRelayed(): boolean | null {
-    const pair = this.#connection.selectedPair();
-    return pair && this.#relays.has(endpoint(pair.remote.address, pair.remote.port));
+    const { remote } = this.#ice;
+    return remote && this.#relays.has(endpoint(remote.address, remote.port));
   }
 
   /** Adds a track for the peer and offers it. */
@@ -189,6 +212,12 @@ export class Negotiation {
     queueMicrotask(() => this.#scheduleOffer());
   }
 
+  /** Offers with new ICE credentials: the peer finds itself a new way, and nothing else changes. */
+  restartIce(): void {
+    this.#restartWanted = true;
+    this.requestOffer();
+  }
+
   /** The peer may have missed our offer (its socket dropped): take it back and make it again. */
   repeatOffer(): void {
     if (!this.#pending) return;
@@ -201,6 +230,7 @@ export class Negotiation {
     this.#closed = true;
     this.#offerTimer?.cancel();
     this.#answerTimer?.cancel();
+    this.#ice.close();
     this.#connection.close();
   }
 
@@ -252,10 +282,11 @@ export class Negotiation {
     try {
       for (const [mid, media] of wanted) if (media) this.#sendTrack(mid, media);
       const native = this.#connection.createLocal('offer');
+      if (this.#restartWanted && this.#ice.isAgreed) this.#ice.offerRestart();
       this.#pending = wanted;
       this.#answerTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => this.repeatOffer());
       this.#mayOfferAtMs = this.#options.clock.monotonic() + OFFER_GAP_MS + wanted.size * OFFER_GAP_PER_LINE_MS;
-      this.#events.sendOffer(writeForPeer(native, this.#setup, (mid) => this.#lines.section(mid)));
+      this.#events.sendOffer(writeForPeer(native, this.#setup, this.#ice.local, (mid) => this.#lines.section(mid)));
     } catch (thrown) {
       this.#events.onFault(thrown);
     }
@@ -282,7 +313,20 @@ export class Negotiation {
     }
   }
 
+  #concludeIce(remote: IceCredential | null): void {
+    if (!this.#ice.isAgreed) {
+      this.#ice.begin(this.#connection.localDescription, remote);
+      const candidates = this.#connection.localCandidates();
+      for (const { candidate, mid } of candidates) this.#events.sendCandidate(candidate, mid);
+      this.#events.sendCandidate(candidateLine(this.#ice.local.candidate), candidates[0]?.mid ?? '');
+      return;
+    }
+    if (remote && this.#ice.isRestart(remote)) this.#ice.restart(remote);
+    this.#restartWanted = false;
+  }
+
   #endPending(): void {
+    this.#ice.withdrawOffer();
     this.#pending = null;
     this.#answerTimer?.cancel();
     this.#answerTimer = null;

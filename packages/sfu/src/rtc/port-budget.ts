@@ -5,7 +5,7 @@ const RELEASE_MS = 2_000;
 
 /**
  * Counts media ports: every connection binds one, and libdatachannel ends the process when its range is used up.
- * So the last few are never given out.
+ * So the last few are never given out. One is the StunFront's.
  */
 export class PortBudget {
   readonly capacity: number;
@@ -14,7 +14,7 @@ export class PortBudget {
 
   constructor(portStart: number, portEnd: number, clock: Clock) {
     const ports = portEnd - portStart + 1;
-    this.capacity = Math.max(1, ports - Math.max(2, Math.ceil(ports / 20)));
+    this.capacity = Math.max(1, ports - 1 - Math.max(2, Math.ceil(ports / 20)));
     this.#clock = clock;
   }
 

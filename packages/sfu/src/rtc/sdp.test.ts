@@ -88,13 +88,17 @@ test('writeForNative hands over transport and SSRCs, every m-line open, and no c
   expect(session.media[0]?.iceUfrag).toBe('browser1');
 });
 
+const DOOR = {
+  ...{ foundation: 2, component: 1, transport: 'udp', priority: 9, ip: '10.0.0.2', port: 20_499, type: 'host' },
+};
+
 test('writeForPeer keeps ICE and DTLS and says nothing about media but what it is given', () => {
   const native = browserOffer([
     { kind: 'audio', mid: '0' },
     { kind: 'video', mid: '1', ssrc: 5 },
     { kind: 'application', mid: '2' },
   ]);
-  const written = writeForPeer(native, 'active', (mid) => {
+  const written = writeForPeer(native, 'active', { credential: null, candidate: DOOR }, (mid) => {
     if (mid === '2') return undefined;
     return mid === '1'
       ? null

@@ -1,5 +1,6 @@
 import { PeerError } from '@orama/core';
 import { parse, type SdpCandidate, type SdpMedia, type SdpSession, write } from 'sdp-transform';
+import type { IceCredential } from './stun-message.ts';
 
 const MAX_SECTIONS = 1_024;
 const MAX_CANDIDATES = 64;
@@ -64,13 +65,33 @@ export function readDescription(sdp: string): RemoteDescription {
   return { session, sections };
 }
 
+/** The ICE credential of a description, one for its whole bundle; null when it has none. */
+export function readIce(description: string | RemoteDescription): IceCredential | null {
+  const session = typeof description === 'string' ? parse(description) : description.session;
+  const holder = [...session.media, session].find(
+    ({ iceUfrag, icePwd }) => iceUfrag !== undefined && icePwd !== undefined,
+  );
+  return holder ? { ufrag: String(holder.iceUfrag), password: String(holder.icePwd) } : null;
+}
+
+/** The candidates that a description of libdatachannel holds. */
+export function readCandidates(sdp: string): SdpCandidate[] {
+  return parse(sdp).media.flatMap(({ candidates }) => (candidates ?? []).map(candidateWithTypes));
+}
+
 /**
  * The description for libdatachannel: transport and SSRCs only and no candidates (see Negotiation), every m-line open in both directions, because it keeps
  * the direction and codecs of the first offer forever; what is really agreed is ours to track and to write.
  * @param refused mids to hand over as refused
+ * @param ice the peer's credential as libdatachannel knows it, which refuses any other later; null the first time
  */
-export function writeForNative(remote: RemoteDescription, refused: ReadonlySet<string> = new Set()): string {
+export function writeForNative(
+  remote: RemoteDescription,
+  refused: ReadonlySet<string> = new Set(),
+  ice: IceCredential | null = null,
+): string {
   const { session } = remote;
+  const known = ice ? { iceUfrag: ice.ufrag, icePwd: ice.password } : {};
   const media = remote.sections.map(({ media, mid, kind, rejected }): SdpMedia => {
     const off = rejected || refused.has(mid);
     const setup = media.setup ?? session.setup;
@@ -81,6 +102,7 @@ export function writeForNative(remote: RemoteDescription, refused: ReadonlySet<s
       connection: { version: 4, ip: '0.0.0.0' },
       mid,
       ...pick(media, ['iceUfrag', 'icePwd', 'fingerprint']),
+      ...known,
       ...(setup === undefined ? {} : { setup }),
     };
     if (kind === 'application')
@@ -116,6 +138,7 @@ export function writeForNative(remote: RemoteDescription, refused: ReadonlySet<s
       },
     ],
     ...pick(session, ['iceUfrag', 'icePwd', 'fingerprint', 'iceOptions']),
+    ...(session.iceUfrag === undefined ? {} : known),
     media,
   });
 }
@@ -123,14 +146,24 @@ export function writeForNative(remote: RemoteDescription, refused: ReadonlySet<s
 /** What to write for one m-section of ours: media lines with a direction, or null to refuse it (port 0). */
 export type LocalSection = (Partial<SdpMedia> & { direction: NonNullable<SdpMedia['direction']> }) | null;
 
+/** What a description for the peer says of ICE besides or instead of what libdatachannel does. */
+export interface LocalIce {
+  /** Ours since the last ICE restart, which libdatachannel knows nothing of; null before the first. */
+  credential: IceCredential | null;
+  /** The StunFront's: one more, or after a restart the only one. */
+  candidate: SdpCandidate;
+}
+
 /**
  * Our description for the peer, without `a=end-of-candidates` (see RtcConnection.setRemote): ICE, DTLS and candidates from libdatachannel's, everything about media from ours.
  * @param setup our DTLS role
+ * @param ice what else there is to say of ICE
  * @param sectionOf by mid; undefined keeps libdatachannel's section (data channels)
  */
 export function writeForPeer(
   nativeSdp: string,
   setup: 'active' | 'passive',
+  ice: LocalIce,
   sectionOf: (mid: string) => LocalSection | undefined,
 ): string {
   const session = parse(nativeSdp);
@@ -140,7 +173,7 @@ export function writeForPeer(
     const section = sectionOf(mid);
     if (section === null) return { ...refusedSection(native), mid };
     if (native.port !== 0) bundled.push(mid);
-    const transport = { ...native, setup };
+    const transport = { ...native, ...withIce(native, ice), setup };
     if (section === undefined) return transport;
     return {
       type: native.type,
@@ -158,6 +191,13 @@ export function writeForPeer(
   return write(session);
 }
 
+function withIce({ candidates }: SdpMedia, { credential, candidate }: LocalIce): Partial<SdpMedia> {
+  return {
+    ...(credential ? { iceUfrag: credential.ufrag, icePwd: credential.password } : {}),
+    ...(candidates ? { candidates: credential ? [candidate] : [...candidates, candidate] } : {}),
+  };
+}
+
 // RFC 3264 section 6: a refused stream keeps at least one format.
 function refusedSection(native: SdpMedia): SdpMedia {
   const rtp = native.rtp.slice(0, 1);
@@ -171,6 +211,11 @@ function refusedSection(native: SdpMedia): SdpMedia {
     rtp,
     fmtp: [],
   };
+}
+
+/** A candidate as it is trickled. */
+export function candidateLine({ foundation, component, transport, priority, ip, port, type }: SdpCandidate): string {
+  return `candidate:${foundation} ${component} ${transport} ${priority} ${ip} ${port} typ ${type}`;
 }
 
 /** Parses a trickled candidate line (RFC 8839 section 5.1, with or without `candidate:`). Null when malformed. */
