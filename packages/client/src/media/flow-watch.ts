@@ -24,8 +24,12 @@ export class FlowWatch {
     }
     this.#receivedBytes = receivedBytes;
     this.#sentBytes = sentBytes;
-    // The first reading always differs; two more make a flow.
-    return this.#flowed > 2 && this.#silent >= SILENT_POLLS;
+    return this.isFlowing && this.#silent >= SILENT_POLLS;
+  }
+
+  /** Whether something was heard: the first reading always differs, two more make a flow. */
+  get isFlowing(): boolean {
+    return this.#flowed > 2;
   }
 }
 

@@ -1,9 +1,8 @@
 import { type IceServer, iceServerOf, type TurnCredentials } from '@orama/protocol';
 
 /**
- * What an attempt at media may use of TURN. UDP goes first, alone: with all transports at once a browser whose TCP
- * allocation is ready before its UDP one starts on TCP, which the server's ICE does not get on with in Chromium
- * (libjuice issue 355), and the set-up stalls for seconds or fails.
+ * What an attempt at media may use of TURN. UDP goes first, alone: media over TCP waits for every lost packet, and with
+ * all transports at once a browser whose TCP allocation is ready first starts there, and makes twice as many allocations.
  */
 export type IcePath = 'udp' | 'any';
 

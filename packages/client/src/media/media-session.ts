@@ -17,7 +17,11 @@ const PHASES = {
   /** From a path to media keys (DTLS). */
   handshake: { limitMs: 5_000, problem: 'the media encryption was not set up within 5 s' },
   disconnected: { limitMs: 2_000, problem: 'the media path broke' },
+  /** From an ICE restart to a path that carries something. */
+  restarting: { limitMs: 8_000, problem: 'no new media path within 8 s' },
 } as const;
+/** ICE restarts in a row before the session is given up: one for a broken path, one more with all of TURN. */
+const MAX_RESTARTS = 2;
 const FLOW_POLL_MS = 1_000;
 /** Errors that explain why an answer left tracks out. */
 const EXPLANATIONS: Record<string, ClientErrorCode> = {
@@ -44,15 +48,21 @@ export class MediaSession {
   readonly #handlers: MediaHandlers;
   readonly #clock: Platform['clock'];
   readonly #forceRelay: boolean;
-  readonly #path: IcePath;
+  #path: IcePath;
+  #credentials: TurnCredentials | undefined;
   readonly #senders: Senders;
-  readonly #flow = new FlowWatch();
+  #flow = new FlowWatch();
   #flowTimer: Timer | undefined;
   #watch: Timer | undefined;
   #phase: 'new' | keyof typeof PHASES | 'connected' = 'new';
   #iceError: string | undefined;
   #hasFallback = false;
   #wasConnected = false;
+  /** ICE restarts since media last flowed. */
+  #restarts = 0;
+  /** While there is no socket: what broke meanwhile waits for it. */
+  #suspended = false;
+  #broken = false;
   #closed = false;
 
   constructor(
@@ -129,9 +139,19 @@ export class MediaSession {
     this.pc.setConfiguration(this.#configuration(credentials));
   }
 
+  /** The socket is gone: no ICE restart can be negotiated until it comes back. */
+  suspend(): void {
+    this.#suspended = true;
+    this.#broken = this.#phase === 'restarting' || this.#phase === 'disconnected';
+    this.#watch?.cancel();
+  }
+
   /** The socket came back for the same peer. */
   resume(): void {
+    this.#suspended = false;
+    this.#restarts = 0;
     this.#negotiator.resume();
+    if (this.#broken) this.#recover(this.#mediaError('the media path broke with the socket'));
   }
 
   close(): void {
@@ -150,6 +170,7 @@ export class MediaSession {
   }
 
   #configuration(credentials: TurnCredentials | undefined): RTCConfiguration {
+    this.#credentials = credentials;
     this.#hasFallback = hasFallback(credentials, this.#path);
     return {
       iceServers: iceServersOf(credentials, this.#path),
@@ -177,11 +198,14 @@ export class MediaSession {
 
   #onStateChange(): void {
     const { iceConnectionState, connectionState } = this.pc;
-    if (iceConnectionState === 'failed') this.#fail(this.#mediaError('no working media path to the server'));
+    const isWorking = iceConnectionState === 'connected' || iceConnectionState === 'completed';
+    // Of the path before a restart.
+    if (this.#phase === 'restarting' && !isWorking) return;
+    if (iceConnectionState === 'failed') this.#recover(this.#mediaError('no working media path to the server'));
     else if (connectionState === 'failed') this.#fail(this.#mediaError('the media encryption could not be set up'));
     else if (iceConnectionState === 'disconnected') this.#enter('disconnected');
     else if (connectionState === 'connected') this.#enter('connected');
-    else if (iceConnectionState === 'connected' || iceConnectionState === 'completed') this.#enter('handshake');
+    else if (isWorking) this.#enter('handshake');
   }
 
   #enter(phase: keyof typeof PHASES | 'connected'): void {
@@ -190,19 +214,51 @@ export class MediaSession {
     this.#watch?.cancel();
     if (phase === 'connected') {
       this.#wasConnected = true;
+      this.#restarts = 0;
+      this.#broken = false;
       this.#flowTimer ??= this.#clock.every(FLOW_POLL_MS, () => void this.#pollFlow());
       this.#handlers.onConnected();
     } else {
       const { limitMs, problem } = PHASES[phase];
-      this.#watch = this.#clock.after(limitMs, () => this.#fail(this.#mediaError(problem)));
+      this.#watch = this.#clock.after(limitMs, () => this.#recover(this.#mediaError(problem)));
     }
+  }
+
+  /**
+   * Looks for another path in the same session (RFC 9429 section 4.1.18): the others in the room see nobody leave.
+   * UDP alone that did not do is followed by everything there is.
+   */
+  #recover(error: ClientError): void {
+    if (this.#closed) return;
+    this.#broken = true;
+    if (this.#suspended) return;
+    const isHopeless = !this.#wasConnected && !this.#hasFallback;
+    if (isHopeless || this.#phase === 'handshake' || ++this.#restarts > MAX_RESTARTS) {
+      this.#fail(error);
+      return;
+    }
+    if (this.#hasFallback && (!this.#wasConnected || this.#restarts > 1)) {
+      this.#path = 'any';
+      this.pc.setConfiguration(this.#configuration(this.#credentials));
+    }
+    this.#flow = new FlowWatch();
+    this.#phase = 'new';
+    this.#enter('restarting');
+    this.pc.restartIce();
+    this.#negotiator.request();
   }
 
   async #pollFlow(): Promise<void> {
     const report = await this.pc.getStats().catch(() => undefined);
-    if (!report || this.#closed) return;
+    if (!report || this.#closed || this.#suspended) return;
     const { receivedBytes, sentBytes } = pairTotals(report as unknown as Iterable<[string, unknown]>);
-    if (this.#flow.isDead(receivedBytes, sentBytes)) this.#fail(this.#mediaError('the media path went silent'));
+    const isDead = this.#flow.isDead(receivedBytes, sentBytes);
+    // A browser that had not noticed the loss of the path does not tell of the next one either.
+    if (this.#phase === 'restarting') {
+      if (this.#flow.isFlowing && this.pc.connectionState === 'connected') this.#enter('connected');
+    } else if (isDead) {
+      this.#recover(this.#mediaError('the media path went silent'));
+    }
   }
 
   #mediaError(what: string): ClientError {

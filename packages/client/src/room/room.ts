@@ -308,6 +308,7 @@ export class Room extends Emitter<RoomEvents> {
 
   #onLost(reason: ClientError, attempt: number): void {
     if (this.#state === 'connecting') return;
+    this.#media?.suspend();
     this.#state = 'reconnecting';
     this.emit('reconnecting', { reason, attempt });
   }

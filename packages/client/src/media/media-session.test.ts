@@ -1,0 +1,179 @@
+import { VirtualClock } from '@orama/core';
+import type { ClientFrame } from '@orama/protocol';
+import { expect, test } from 'vitest';
+import type { ClientError } from '../errors.ts';
+import type { Platform } from '../room/options.ts';
+import { MediaSession } from './media-session.ts';
+
+const UDP = 'turn:203.0.113.1:3478?transport=udp';
+const TCP = 'turn:203.0.113.1:3478?transport=tcp';
+
+/** What an RTCPeerConnection shows of its path, set by the test; its descriptions always fit. */
+class PathOnlyConnection {
+  static last: PathOnlyConnection;
+  signalingState = 'stable';
+  iceConnectionState = 'new';
+  connectionState = 'new';
+  remoteDescription: unknown = null;
+  localDescription: { sdp: string } | null = null;
+  oniceconnectionstatechange: (() => void) | null = null;
+  restarts = 0;
+  bytesReceived = 0;
+  #bytesSent = 0;
+  servers: string[][] = [];
+  closed = false;
+
+  constructor(configuration: RTCConfiguration) {
+    PathOnlyConnection.last = this;
+    this.setConfiguration(configuration);
+  }
+
+  setConfiguration({ iceServers = [] }: RTCConfiguration): void {
+    this.servers.push(iceServers.flatMap(({ urls }) => urls));
+  }
+
+  async setLocalDescription(): Promise<void> {
+    this.signalingState = this.signalingState === 'stable' ? 'have-local-offer' : 'stable';
+    this.localDescription = { sdp: `generation ${this.restarts}` };
+  }
+
+  async setRemoteDescription(description: { type: string }): Promise<void> {
+    this.remoteDescription = description;
+    this.signalingState = description.type === 'offer' ? 'have-remote-offer' : 'stable';
+  }
+
+  restartIce(): void {
+    this.restarts += 1;
+  }
+
+  async getStats(): Promise<Map<string, unknown>> {
+    this.#bytesSent += 100;
+    const { bytesReceived } = this;
+    return new Map([['pair', { type: 'candidate-pair', bytesReceived, bytesSent: this.#bytesSent }]]);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  go(iceConnectionState: string, connectionState = iceConnectionState): void {
+    Object.assign(this, { iceConnectionState, connectionState });
+    this.oniceconnectionstatechange?.();
+  }
+}
+
+async function setUp(uris = [UDP, TCP]) {
+  const clock = new VirtualClock();
+  const sent: ClientFrame[] = [];
+  const failures: [ClientError, boolean][] = [];
+  const platform = { clock, RTCPeerConnection: PathOnlyConnection } as unknown as Platform;
+  const credentials = { uris, username: 'u', password: 'p', ttl: 600 };
+  const session = new MediaSession(
+    platform,
+    credentials,
+    { forceRelay: true, path: 'udp' },
+    {
+      ...{ send: (frame: ClientFrame) => void sent.push(frame), onConnected: () => {}, onReceiversChanged: () => {} },
+      ...{ onUnrelatedError: () => {}, onPublished: () => {}, onRefused: () => {} },
+      onFailed: (error: ClientError, wasConnected: boolean) => failures.push([error, wasConnected]),
+    },
+  );
+  const settle = async () => {
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const pc = PathOnlyConnection.last;
+  const pass = async (seconds: number, receiving = 0) => {
+    for (let second = 0; second < seconds; second += 1) {
+      pc.bytesReceived += receiving;
+      clock.advance(1_000);
+      await settle();
+    }
+  };
+  session.receive({ type: 'offer', sdp: 'v=0' });
+  await settle();
+  /** What the session offered; the server answers it. */
+  const offers = () => sent.filter((frame) => frame.type === 'offer').map(({ sdp }) => sdp);
+  const answer = async () => {
+    session.receive({ type: 'answer', sdp: 'v=0' });
+    await settle();
+  };
+  return { session, pc, pass, settle, offers, answer, failures };
+}
+
+test('UDP that brings no path within 3 s is followed by all of TURN in the same session, then by its end', async () => {
+  const { pc, pass, offers, answer, failures } = await setUp();
+  await pass(3);
+  expect(pc.servers).toEqual([[UDP], [UDP, TCP]]);
+  expect(offers()).toEqual(['generation 1']);
+  await answer();
+  await pass(8);
+  expect(failures).toMatchObject([[{ code: 'media_failed' }, false]]);
+  expect(pc.closed).toBe(true);
+});
+
+test('a path that breaks is sought anew, on UDP first; when that is back, the next break is treated alike', async () => {
+  const { pc, pass, settle, offers, answer, failures } = await setUp();
+  pc.go('connected');
+  for (const generation of [1, 2]) {
+    pc.go('disconnected');
+    await pass(2, 100);
+    expect(offers().at(-1)).toBe(`generation ${generation}`);
+    await answer();
+    pc.go('connected');
+    await settle();
+  }
+  expect(pc.servers).toEqual([[UDP]]);
+  expect(failures).toEqual([]);
+});
+
+test('a path that goes silent unnoticed by the browser is replaced, and flow says that the new one works', async () => {
+  const { pc, pass, offers, answer, failures } = await setUp();
+  pc.go('connected');
+  await pass(4, 100);
+  await pass(3);
+  expect(offers()).toEqual(['generation 1']);
+  await answer();
+  await pass(20, 100);
+  expect(offers()).toHaveLength(1);
+  expect(failures).toEqual([]);
+});
+
+test('two restarts in vain, the second with all of TURN, and the session is given up', async () => {
+  const { pc, pass, offers, answer, failures } = await setUp();
+  pc.go('connected');
+  pc.go('failed');
+  await pass(1);
+  await answer();
+  await pass(8);
+  await answer();
+  expect(offers()).toEqual(['generation 1', 'generation 2']);
+  expect(pc.servers.at(-1)).toEqual([UDP, TCP]);
+  await pass(8);
+  expect(failures).toMatchObject([[{ code: 'media_failed' }, true]]);
+});
+
+test('while the socket is gone nothing is given up; what broke meanwhile is restarted when it is back', async () => {
+  const { session, pc, pass, settle, offers, failures } = await setUp();
+  pc.go('connected');
+  session.suspend();
+  pc.go('disconnected');
+  pc.go('failed');
+  await pass(14);
+  expect(offers()).toEqual([]);
+  expect(failures).toEqual([]);
+  session.resume();
+  await settle();
+  expect(offers()).toEqual(['generation 1']);
+});
+
+test('a socket that comes back while the path holds negotiates nothing', async () => {
+  const { session, pc, pass, settle, offers } = await setUp();
+  pc.go('connected');
+  session.suspend();
+  await pass(10, 100);
+  session.resume();
+  await settle();
+  await pass(10, 100);
+  expect(offers()).toEqual([]);
+  expect(pc.restarts).toBe(0);
+});
