@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type Clock, systemClock, VirtualClock } from '@orama/core';
 
 /** How the seconds of a run pass. */
@@ -15,7 +15,11 @@ export function virtualPace(): Pace {
   const clock = new VirtualClock();
   return {
     clock,
-    nextSecond: async () => clock.advance(1000),
+    nextSecond: async () => {
+      // What was sent in this second is received in it.
+      await setImmediate();
+      clock.advance(1000);
+    },
     get pendingTimers() {
       return clock.pending;
     },

@@ -29,9 +29,11 @@ const RAMP_SEC = 20;
 /** A population that comes and goes before the run, so that code is compiled and tables have their size. */
 const WARM_UP_SEC = 60;
 const MEMORY_GROWTH_MAX_BYTES = 10 * 1024 * 1024;
-/** Sockets end some turns of the event loop after they are closed; whatever has grown is looked at again. */
+/** Sockets end some turns of the event loop after they are closed. */
 const SETTLE_TURNS = 200;
-const LOOKS = 20;
+/** Whatever has grown is looked at again after so many seconds: answers are kept for forty. */
+const SETTLE_SEC = 60;
+const LOOKS = 5;
 
 export interface SoakOptions {
   clients: number;
@@ -98,6 +100,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     let after = await footprint();
     let faults = growth(before, after, MEMORY_GROWTH_MAX_BYTES);
     for (let look = 1; look < LOOKS && faults.length > 0; look++) {
+      for (let second = 0; second < SETTLE_SEC; second++) await pace.nextSecond();
       after = await footprint();
       faults = growth(before, after, MEMORY_GROWTH_MAX_BYTES);
     }
