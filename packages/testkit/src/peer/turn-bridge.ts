@@ -32,7 +32,7 @@ export class TurnBridge {
   readonly relayed: { address: string; port: number };
   readonly #socket: Socket;
   #peerPort: number | undefined;
-  #sfu: { address: string; port: number } | undefined;
+  #isOpening = false;
   #bound = false;
   /** What the peer sent before the way was open: its first check, which it would repeat only half a second later. */
   #early: Buffer[] = [];
@@ -80,10 +80,10 @@ export class TurnBridge {
     this.#peerPort ??= port;
   }
 
-  /** Opens the way to the SFU's candidate; the same one again is no news. */
+  /** Opens the way to the SFU's candidate. Of several the first is taken: the others are for whom that one fails. */
   async connect(sfu: { address: string; port: number }): Promise<void> {
-    if (this.#sfu?.address === sfu.address && this.#sfu.port === sfu.port) return;
-    this.#sfu = sfu;
+    if (this.#isOpening) return;
+    this.#isOpening = true;
     await this.turn.createPermission(sfu.address);
     await this.turn.channelBind(CHANNEL, sfu.address, sfu.port);
     this.#bound = true;
