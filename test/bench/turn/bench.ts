@@ -7,7 +7,7 @@ import type { Engine } from './engine.ts';
 import { compileLoadGenerator } from './load-generator.ts';
 import { describeMachine } from './machine.ts';
 import { FULL, measureOnBothCores, measureOnOneCore, QUICK, type Round } from './measure.ts';
-import { orama } from './orama.ts';
+import { nodeTurn, orama } from './orama.ts';
 import { renderReport } from './report.ts';
 import { type Sample, spreadOf } from './samples.ts';
 
@@ -20,7 +20,11 @@ const ENGINES: Record<string, () => Engine> = {
   coturn,
   orama: () => orama(1),
   'orama-2': () => orama(2),
+  'node-turn': nodeTurn,
 };
+
+/** Who is measured on two cores as well: coturn’s one thread, and two of our workers. */
+const ON_BOTH_CORES = ['coturn', orama(2).name];
 
 /** Measures TURN servers against each other and writes the report; see `--help`. */
 export async function benchTurn(args: string[]): Promise<void> {
@@ -83,7 +87,7 @@ export async function benchTurn(args: string[]): Promise<void> {
 
   async function measure(round: Round): Promise<void> {
     await measureOnOneCore(round, () => halfOfCoturn(samples));
-    if (round.engine.name !== 'orama') await measureOnBothCores(round);
+    if (ON_BOTH_CORES.includes(round.engine.name)) await measureOnBothCores(round);
   }
 }
 

@@ -17,7 +17,7 @@ export const LOSS_MAX = 0.005;
 const FIRST_ALLOCATIONS = 100;
 const SETTLE_MS = 1500;
 export const ALLOCATIONS = 3000;
-const SEARCH = { from: 60_000, step: 20_000, to: 400_000 };
+const SEARCH = { step: 50_000, precision: 10_000, to: 400_000 };
 
 /** How long each thing is measured. */
 export interface Durations {
@@ -142,13 +142,17 @@ async function mostPackets(load: LoadGenerator, flow: Flow, stepMs: number): Pro
     }
     return false;
   };
-  let best = 0;
-  for (let rate = SEARCH.from; rate <= SEARCH.to; rate += SEARCH.step) {
-    if (!(await carried(rate))) break;
-    best = rate;
+  let [best, failed] = [0, SEARCH.step];
+  while (failed <= SEARCH.to && (await carried(failed))) {
+    best = failed;
+    failed += SEARCH.step;
   }
-  const between = best + SEARCH.step / 2;
-  return best > 0 && (await carried(between)) ? between : best;
+  while (failed - best > SEARCH.precision) {
+    const middle = Math.ceil((best + failed) / 2 / SEARCH.precision) * SEARCH.precision;
+    if (await carried(middle)) best = middle;
+    else failed = middle;
+  }
+  return best;
 }
 
 function lossOf({ sent, received }: TrafficResult): number {
