@@ -96,10 +96,15 @@ async function measureAllocations(server: RunningEngine, load: LoadGenerator, re
   await load.open(FIRST_ALLOCATIONS, false);
   await endAll(load);
   const before = residentKb(server.pid);
+  record('base kB', before);
   await load.open(ALLOCATIONS, false);
   await wait(SETTLE_MS);
-  record('kB/allocation', (residentKb(server.pid) - before) / ALLOCATIONS);
-  record('base kB', before);
+  const between = residentKb(server.pid);
+  record('kB/allocation', (between - before) / ALLOCATIONS);
+  // A heap that grows in steps has grown by now: these show what one more allocation takes.
+  await load.open(ALLOCATIONS, false);
+  await wait(SETTLE_MS);
+  record('kB/next allocation', (residentKb(server.pid) - between) / ALLOCATIONS);
   await endAll(load);
   const { count, serverCpuUs, wallMs } = await load.open(ALLOCATIONS, false);
   record('cpuUs/allocation', serverCpuUs / count);

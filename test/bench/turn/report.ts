@@ -69,8 +69,8 @@ export function renderReport(input: ReportInput): string {
         ]),
       ]),
     ),
-    `## Allocations (${ALLOCATIONS} held at once)`,
-    'Allocate, 401, Allocate, ChannelBind.',
+    '## Allocations',
+    'Allocate, 401, Allocate, ChannelBind. Memory is the resident size of the process on a server that has just started.',
     table(
       ['', ...names],
       [
@@ -78,7 +78,8 @@ export function renderReport(input: ReportInput): string {
         ['each second and core', ...names.map((name) => perSecond(samples, name))],
         ...rows([
           ['seen each second', 'allocations/s seen', whole],
-          ['memory each, kB', 'kB/allocation', micros],
+          [`memory each of the first ${ALLOCATIONS}, kB`, 'kB/allocation', micros],
+          [`memory each of the next ${ALLOCATIONS}, kB`, 'kB/next allocation', micros],
           ['memory without any, kB', 'base kB', whole],
         ]),
       ],

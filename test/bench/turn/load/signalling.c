@@ -64,6 +64,11 @@ static bool receive(bench_t *bench, client_t *client) {
     enter(bench, client, ALLOCATING);
     return false;
   }
+  if (client->state != CHALLENGED && error == 438) {
+    take_nonce(bench, client, packet, bytes);
+    enter(bench, client, client->state);
+    return false;
+  }
   if (client->state == ALLOCATING && type == (TYPE_ALLOCATE | SUCCESS)) {
     size_t length;
     const uint8_t *value = stun_find(packet, bytes, ATTRIBUTE_XOR_RELAYED_ADDRESS, &length);

@@ -23,7 +23,7 @@ const EVENTS = 64;
  * How long a turn waits for datagrams. Whatever wakes the event loop ends it at once, but for timers: they may be so
  * much late while nothing comes in.
  */
-const WAIT_MS = 4;
+const WAIT_MS = 10;
 
 /**
  * UDP sockets of this thread, all of them received from and sent to in batches: one epoll_wait tells which have
