@@ -1,5 +1,5 @@
 import { sourceKey } from '@orama/core';
-import { Allocation } from '../../allocation/allocation.ts';
+import { Allocation, type AllocationOptions } from '../../allocation/allocation.ts';
 import type { LeaseAnswer, PortWish } from '../../allocation/ledger.ts';
 import { type OpenedRelay, openRelay, relayAddressOf } from '../../allocation/open-relay.ts';
 import {
@@ -12,6 +12,7 @@ import {
   readRequestedTransport,
   type StunMessage,
 } from '../../stun/index.ts';
+import type { Tenant } from '../../tenant/tenant.ts';
 import { grantedLifetimeSec, type ServerContext, type TurnRequest } from '../context.ts';
 import { type Fill, failure, success } from '../replies.ts';
 
@@ -89,10 +90,7 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
     lifetimeSec,
     clock: context.clock,
     logger: context.logger,
-    onClosed: (ended, reason) => {
-      tenant.closed(ended);
-      context.allocationClosed(reason);
-    },
+    onClosed: onClosedOf(tenant, context),
   });
   tenant.opened(allocation);
   client.attach(allocation);
@@ -110,6 +108,14 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
     writer.address(ATTRIBUTE.xorMappedAddress, client.remoteAddress, client.remotePort);
     writer.text(ATTRIBUTE.software, SOFTWARE);
   });
+}
+
+/** Made apart from the request, whose bytes the allocation would otherwise keep alive for as long as it lives. */
+function onClosedOf(tenant: Tenant, context: ServerContext): AllocationOptions['onClosed'] {
+  return (ended, reason) => {
+    tenant.closed(ended);
+    context.allocationClosed(reason);
+  };
 }
 
 /** Undefined when the attributes are malformed or exclude each other. */
