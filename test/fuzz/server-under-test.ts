@@ -69,10 +69,10 @@ export class ServerUnderTest {
       }),
       errorLogger((line) => taps.error(line)),
       this.clock,
-      (drops) => {
+      (drops, bugs) => {
         const onSent: OnSent = ({ address: own }, packet, address, port) =>
           taps[own === PUBLIC_IP ? 'toClient' : 'toPeer'](packet, address, port);
-        this.#sockets = new TappedSockets(onSent, drops);
+        this.#sockets = new TappedSockets(onSent, drops, bugs);
         return this.#sockets;
       },
     );

@@ -74,8 +74,8 @@ export class TappedSockets implements UdpSockets {
   readonly #inner: UdpSockets;
   readonly #onSent: OnSent;
 
-  constructor(onSent: OnSent, drops: Parameters<MakeSockets>[0]) {
-    this.#inner = new DgramSockets(drops);
+  constructor(onSent: OnSent, drops: Parameters<MakeSockets>[0], bugs: Parameters<MakeSockets>[1]) {
+    this.#inner = new DgramSockets(drops, bugs);
     this.#onSent = onSent;
   }
 

@@ -7,7 +7,7 @@ const RUN_BYTES = 16 * 1024;
 
 /**
  * Gathers frames for streams. Packets from a peer come in bursts, so what goes to one client in a row leaves in one
- * write (on TLS: one record) at the end of the turn of the event loop, and not one system call a packet. Frames are
+ * write (on TLS: one record) as soon as the burst has been handled, and not one system call a packet. Frames are
  * written into the block they are sent from; a block is never written to twice.
  */
 export class StreamOutbox {
@@ -45,7 +45,8 @@ export class StreamOutbox {
     this.#end += bytes;
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(this.#flushLater);
+    // Not setImmediate: batched sockets may sleep before it has its turn.
+    process.nextTick(this.#flushLater);
   }
 
   /** Writes what waits. */

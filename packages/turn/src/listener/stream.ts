@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock, Logger } from '@orama/core';
+import type { BugLog } from '../bug-log.ts';
 import type { SecureContexts } from '../certificates/secure-contexts.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import type { Listener, PacketHandler } from './client-transport.ts';
@@ -15,6 +16,7 @@ export interface StreamListenerOptions {
   drops: DropCounters;
   clock: Clock;
   logger: Logger;
+  bugs: BugLog;
   /** Whether other workers listen on the same port (SO_REUSEPORT). */
   reusePort: boolean;
   /** Counts connections, and handshakes as unauthenticated requests, over the whole node. */
@@ -84,14 +86,20 @@ export class StreamListener implements Listener {
       connection.destroy();
       return;
     }
-    const { tls } = this.#options;
+    const { tls, bugs } = this.#options;
     const socket = tls === undefined ? connection : secureServerSocket(connection, tls.contexts);
     const client = new StreamClient(this.protocol, socket, { ...this.#options, outbox: this.#outbox });
     this.#clients.add(client);
     socket.on('error', () => undefined);
     socket.on('secure', () => client.opened());
     socket.on('data', (chunk) => {
-      if (!client.read(chunk)) this.#drop(client, 'malformed');
+      try {
+        if (!client.read(chunk)) this.#drop(client, 'malformed');
+      } catch (thrown) {
+        // The frame reader may stand in the middle of a frame.
+        bugs.report(thrown);
+        this.#drop(client, 'malformed');
+      }
     });
     socket.on('end', () => client.ended());
     socket.on('close', () => this.#gone(client, source));

@@ -57,6 +57,7 @@ export function addTraffic(total: TrafficCounters, more: Readonly<TrafficCounter
 /** Why packets were not passed on, over the whole server. */
 export class DropCounters {
   malformed = 0;
+  tooLarge = 0;
   unknownClient = 0;
   unboundChannel = 0;
   noPermission = 0;

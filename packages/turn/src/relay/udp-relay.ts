@@ -18,6 +18,12 @@ const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 /** Bytes that may wait in a relay socket before packets to peers are dropped. */
 const SEND_QUEUE_MAX_BYTES = 1024 * 1024;
 
+/**
+ * Largest datagram of an IPv6 peer that fits into a Data indication, whose attributes come to 65,532 bytes at most, 28 of
+ * them for the address and the two headers. UDP over IPv4 carries nothing that would not fit.
+ */
+const DATA_MAX_BYTES = 65_504;
+
 /** A peer host: permitted or not, with the flows bound to its ports. */
 interface Host {
   readonly address: HostAddress;
@@ -245,13 +251,17 @@ class UdpRelayPort implements RelayPort {
       this.#drops.peerPortRefused++;
       return;
     }
+    const channel = host.channels.get(port);
+    if (channel === undefined && data.length > DATA_MAX_BYTES && typeof peer === 'string') {
+      this.#drops.tooLarge++;
+      return;
+    }
     if (this.budget !== undefined && !this.budget.take(data.length, this.#clock.monotonic())) {
       this.#drops.overByteRate++;
       return;
     }
     this.counters.toClientPackets++;
     this.counters.toClientBytes += data.length;
-    const channel = host.channels.get(port);
     if (channel === undefined) this.#client.sendDataIndication(host.address.text, port, data);
     else this.#client.sendChannelData(channel, data);
   }

@@ -50,6 +50,22 @@ describe('an IPv6 relay address', () => {
     expect(await onChannel).toMatchObject({ data: Buffer.from('back'), channel: 0x4000 });
   });
 
+  test.each(['udp', 'tcp'] as const)(
+    'takes what fits no Data indication from no peer, for a client over %s',
+    async (transport) => {
+      const client = await turn.client(transport, overIpv6());
+      const { relayed } = await client.allocate({ family: 6 });
+      const peer = await turn.peer(LOOPBACK6);
+      await client.createPermission(LOOPBACK6);
+      peer.send(Buffer.alloc(65_505), relayed.port, LOOPBACK6);
+      peer.send(Buffer.alloc(65_527), relayed.port, LOOPBACK6);
+      const next = client.nextData();
+      peer.send(Buffer.from('small'), relayed.port, LOOPBACK6);
+      expect((await next).data.toString()).toBe('small');
+      expect(turn.drops.tooLarge).toBe(2);
+    },
+  );
+
   test('is given to a client over IPv4 too, and an IPv4 one to a client over IPv6', async () => {
     expect((await (await turn.client()).allocate({ family: 6 })).relayed.family).toBe(6);
     expect((await (await turn.client('udp', overIpv6())).allocate()).relayed.family).toBe(4);

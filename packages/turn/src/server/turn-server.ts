@@ -1,5 +1,6 @@
-import { type Clock, describeError, type Logger } from '@orama/core';
+import type { Clock, Logger } from '@orama/core';
 import type { Allocation, EndReason } from '../allocation/allocation.ts';
+import type { BugLog } from '../bug-log.ts';
 import type { ClientTransport, PacketHandler } from '../listener/client-transport.ts';
 import type { SourceLimits } from '../listener/source-limits.ts';
 import type { DropCounters, Relay } from '../relay/relay.ts';
@@ -26,6 +27,7 @@ export interface TurnServerOptions {
   realm: string;
   clock: Clock;
   logger: Logger;
+  bugs: BugLog;
   tenants: TenantRegistry;
   relay: Relay;
   /** Public address by local address, behind 1:1 NAT. */
@@ -100,7 +102,7 @@ export class TurnServer implements PacketHandler {
     try {
       this.#receive(client, packet);
     } catch (thrown) {
-      this.#bug(thrown);
+      this.#options.bugs.report(thrown);
     }
   }
 
@@ -177,7 +179,7 @@ export class TurnServer implements PacketHandler {
     if (answer instanceof Promise) {
       if (cached) this.#responses.begin(client.id, message.transactionId, clock.monotonic());
       answer.then(deliver).catch((thrown: unknown) => {
-        this.#bug(thrown);
+        this.#options.bugs.report(thrown);
         deliver(failure(message, 500, identity.key));
       });
     } else {
@@ -246,9 +248,5 @@ export class TurnServer implements PacketHandler {
   #allocationClosed(reason: EndReason): void {
     this.counters.ended.add(reason);
     this.counters.relayPortsBound--;
-  }
-
-  #bug(thrown: unknown): void {
-    this.#options.logger.error({ err: thrown, reason: describeError(thrown) }, 'a packet could not be handled');
   }
 }

@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
+import type { BugLog } from '../bug-log.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import { hostKey } from '../stun/index.ts';
 import type { HostAddress, UdpSocket, UdpSocketOptions, UdpSockets } from './udp-socket.ts';
@@ -11,9 +12,11 @@ export class DgramSockets implements UdpSockets {
   /** The event loop itself waits for these. */
   readonly sleptMs = 0;
   readonly #drops: DropCounters;
+  readonly #bugs: BugLog;
 
-  constructor(drops: DropCounters) {
+  constructor(drops: DropCounters, bugs: BugLog) {
     this.#drops = drops;
+    this.#bugs = bugs;
   }
 
   async close(): Promise<void> {
@@ -38,7 +41,7 @@ export class DgramSockets implements UdpSockets {
         socket.removeAllListeners('error');
         // An ICMP answer or a full queue is the loss UDP promises; the socket itself goes on.
         socket.on('error', () => undefined);
-        resolve(new DgramSocket(socket, options, this.#drops));
+        resolve(new DgramSocket(socket, options, this.#drops, this.#bugs));
       });
     });
   }
@@ -61,12 +64,18 @@ class DgramSocket implements UdpSocket {
   #scratch = Buffer.alloc(0);
   #closed: Promise<void> | undefined;
 
-  constructor(socket: Socket, { onDatagram, sendQueueMaxBytes }: UdpSocketOptions, drops: DropCounters) {
+  constructor(socket: Socket, { onDatagram, sendQueueMaxBytes }: UdpSocketOptions, drops: DropCounters, bugs: BugLog) {
     this.#socket = socket;
     this.port = socket.address().port;
     this.#sendQueueMaxBytes = sendQueueMaxBytes;
     this.#drops = drops;
-    socket.on('message', (datagram, from) => onDatagram(datagram, hostKey(from.address), from.port));
+    socket.on('message', (datagram, from) => {
+      try {
+        onDatagram(datagram, hostKey(from.address), from.port);
+      } catch (thrown) {
+        bugs.report(thrown);
+      }
+    });
   }
 
   send(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {

@@ -1,4 +1,5 @@
 import { describeError, type Logger } from '@orama/core';
+import type { BugLog } from '../bug-log.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import { DgramSockets } from './dgram-sockets.ts';
 import type { MakeSockets, UdpSocket, UdpSocketOptions, UdpSockets } from './udp-socket.ts';
@@ -6,12 +7,14 @@ import type { MakeSockets, UdpSocket, UdpSocketOptions, UdpSockets } from './udp
 /** The fastest UDP sockets this machine has: batched where they pass their self-test, Node's own otherwise. */
 class PreferredSockets implements UdpSockets {
   readonly #drops: DropCounters;
+  readonly #bugs: BugLog;
   readonly #logger: Logger;
   #chosen: Promise<UdpSockets> | undefined;
   #sockets: UdpSockets | undefined;
 
-  constructor(drops: DropCounters, logger: Logger) {
+  constructor(drops: DropCounters, bugs: BugLog, logger: Logger) {
     this.#drops = drops;
+    this.#bugs = bugs;
     this.#logger = logger;
   }
 
@@ -34,15 +37,15 @@ class PreferredSockets implements UdpSockets {
     try {
       // Only here: the native library behind it may be missing or not be made for this machine.
       const { openBatchedSockets } = await import('./batched/open-batched.ts');
-      this.#sockets = await openBatchedSockets(this.#drops);
+      this.#sockets = await openBatchedSockets(this.#drops, this.#bugs);
       this.#logger.info({ sockets: 'batched' }, 'udp sockets chosen');
       return this.#sockets;
     } catch (thrown) {
       this.#logger.info({ sockets: 'dgram', reason: describeError(thrown) }, 'udp sockets chosen');
-      return new DgramSockets(this.#drops);
+      return new DgramSockets(this.#drops, this.#bugs);
     }
   }
 }
 
 /** Makes the fastest UDP sockets this machine has. */
-export const preferredSockets: MakeSockets = (drops, logger) => new PreferredSockets(drops, logger);
+export const preferredSockets: MakeSockets = (drops, bugs, logger) => new PreferredSockets(drops, bugs, logger);

@@ -1,4 +1,5 @@
 import type { Logger } from '@orama/core';
+import type { BugLog } from '../bug-log.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import { hostKey, ipv6ToBytes } from '../stun/index.ts';
 
@@ -20,7 +21,7 @@ export class HostAddress {
 
 /**
  * Takes one datagram and who sent it; `host` as `hostKey` names it. The bytes are the receiver's until it returns, and
- * the next datagram's afterwards.
+ * the next datagram's afterwards. An error it throws costs that datagram and is reported.
  */
 export type OnDatagram = (datagram: Buffer, host: number | string, port: number) => void;
 
@@ -57,7 +58,7 @@ export interface UdpSocket {
 }
 
 /** Makes the UDP sockets of one worker. */
-export type MakeSockets = (drops: DropCounters, logger: Logger) => UdpSockets;
+export type MakeSockets = (drops: DropCounters, bugs: BugLog, logger: Logger) => UdpSockets;
 
 /** A way of having UDP sockets. */
 export interface UdpSockets {

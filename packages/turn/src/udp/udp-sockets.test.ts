@@ -1,8 +1,10 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { silentLogger, systemClock } from '@orama/core';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { BugLog } from '../bug-log.ts';
 import { DropCounters } from '../relay/relay.ts';
 import { openBatchedSockets } from './batched/open-batched.ts';
 import { DgramSockets } from './dgram-sockets.ts';
@@ -44,18 +46,22 @@ class Inbox {
   }
 }
 
-const BACK_ENDS: [string, (drops: DropCounters) => Promise<UdpSockets>][] = [
-  ['DgramSockets', async (drops) => new DgramSockets(drops)],
+const BACK_ENDS: [string, (drops: DropCounters, bugs: BugLog) => Promise<UdpSockets>][] = [
+  ['DgramSockets', async (drops, bugs) => new DgramSockets(drops, bugs)],
   ['BatchedSockets', openBatchedSockets],
 ];
 
 describe.each(BACK_ENDS)('%s', (_name, make) => {
   let drops: DropCounters;
+  let reported: unknown[];
   let sockets: UdpSockets;
   let inboxes: Inbox[];
   beforeEach(async () => {
     drops = new DropCounters();
-    sockets = await make(drops);
+    reported = [];
+    const bugs = new BugLog(silentLogger, systemClock);
+    vi.spyOn(bugs, 'report').mockImplementation((thrown) => reported.push(thrown));
+    sockets = await make(drops, bugs);
     inboxes = [];
   });
   afterEach(async () => {
@@ -158,6 +164,19 @@ describe.each(BACK_ENDS)('%s', (_name, make) => {
     await late.wait(2);
     expect(seen).toBe(1);
     expect(late.received.length).toBe(2);
+  });
+
+  test('an error that a receiver throws costs that datagram, and is reported', async () => {
+    const [from, to] = [await open(), await open()];
+    const failing = await open({
+      onDatagram: (data) => {
+        if (data[0] === 1) throw new Error('a bug');
+        to.received.push({ data: Buffer.from(data), host: 0, port: 0 });
+      },
+    });
+    for (const first of [0, 1, 2]) from.send(Buffer.from([first]), failing);
+    expect((await to.wait(2)).map(({ data }) => data[0])).toEqual([0, 2]);
+    expect(reported).toEqual([new Error('a bug')]);
   });
 
   test('open says EADDRINUSE for a port that somebody has, and close gives it back', async () => {

@@ -1,6 +1,7 @@
 import type { Clock, Logger, Timer } from '@orama/core';
 import type { TurnConfig, TurnTenant, TurnTenantUsage } from '@orama/protocol';
 import type { Ledger } from '../allocation/ledger.ts';
+import { BugLog } from '../bug-log.ts';
 import { SecureContexts, type ServedCertificates } from '../certificates/secure-contexts.ts';
 import type { Listener } from '../listener/client-transport.ts';
 import { type SourceLimitMemory, SourceLimits } from '../listener/source-limits.ts';
@@ -62,13 +63,15 @@ export class TurnWorker implements WorkerHandle {
     this.#ledgerOf = ledgerOf;
     this.#clock = clock;
     this.#tenants = new TenantRegistry([...config.listen, ...config.ownAddresses], config.external);
-    this.#sockets = makeSockets(this.drops, logger);
+    const bugs = new BugLog(logger, clock);
+    this.#sockets = makeSockets(this.drops, bugs, logger);
     this.#eventLoop = new EventLoopMeter(() => this.#sockets.sleptMs);
     const sourceLimits = new SourceLimits(config, settings.sourceLimits);
     this.server = new TurnServer({
       realm: config.realm,
       clock,
       logger,
+      bugs,
       tenants: this.#tenants,
       relay: new UdpRelay(this.#sockets, this.drops, clock),
       external: config.external,
@@ -81,7 +84,7 @@ export class TurnWorker implements WorkerHandle {
     });
     for (const address of config.listen) {
       const common = { address, port: config.port, handler: this.server, drops: this.drops, reusePort };
-      const stream = { ...common, clock, logger, sourceLimits };
+      const stream = { ...common, clock, logger, bugs, sourceLimits };
       this.#streams.push(new StreamListener(stream));
       if (config.tls !== false) {
         this.#streams.push(new StreamListener({ ...stream, port: config.tls.port, tls: { contexts: this.#contexts } }));

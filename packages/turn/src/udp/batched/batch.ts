@@ -1,3 +1,4 @@
+import type { BugLog } from '../../bug-log.ts';
 import type { DropCounters } from '../../relay/relay.ts';
 import { ipv4ToNumber, ipv6ToBytes, ipv6ToText } from '../../stun/index.ts';
 import type { HostAddress, OnDatagram } from '../udp-socket.ts';
@@ -24,6 +25,7 @@ interface Receiver {
 export class Batch {
   readonly #libc: Libc;
   readonly #drops: DropCounters;
+  readonly #bugs: BugLog;
   readonly #received = new MessageVector(BATCH);
   readonly #outgoing = new MessageVector(BATCH);
   /** Sends of what does not lie in the ring. */
@@ -46,9 +48,10 @@ export class Batch {
   readonly #lastIpv6 = Buffer.alloc(16);
   #lastIpv6Text = ipv6ToText(this.#lastIpv6);
 
-  constructor(libc: Libc, drops: DropCounters) {
+  constructor(libc: Libc, drops: DropCounters, bugs: BugLog) {
     this.#libc = libc;
     this.#drops = drops;
+    this.#bugs = bugs;
     for (let i = 0; i < BATCH; i++) {
       this.#slots.push(Buffer.from(this.#ring.buffer, i * SLOT_BYTES, SLOT_BYTES));
       this.#received.setPart(i, 0, this.#ring.address + i * SLOT_BYTES, DATAGRAM_MAX_BYTES);
@@ -75,18 +78,19 @@ export class Batch {
     if (count <= 0) return;
     this.#filled = first + count;
     this.#receiving = true;
-    try {
-      for (let i = first; i < first + count; i++) {
-        received.expectName(i);
-        // An earlier datagram of the batch may have closed it.
-        if (!socket.open) continue;
-        const host = received.isIpv4(i) ? received.ipv4(i) : this.#ipv6Text(i);
-        const datagram = (this.#slots[i] as Buffer).subarray(0, received.receivedBytes(i));
+    for (let i = first; i < first + count; i++) {
+      received.expectName(i);
+      // An earlier datagram of the batch may have closed it.
+      if (!socket.open) continue;
+      const host = received.isIpv4(i) ? received.ipv4(i) : this.#ipv6Text(i);
+      const datagram = (this.#slots[i] as Buffer).subarray(0, received.receivedBytes(i));
+      try {
         socket.onDatagram(datagram, host, received.port(i));
+      } catch (thrown) {
+        this.#bugs.report(thrown);
       }
-    } finally {
-      this.#receiving = false;
     }
+    this.#receiving = false;
   }
 
   send(descriptor: number, buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {

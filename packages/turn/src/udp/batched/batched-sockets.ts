@@ -1,3 +1,4 @@
+import type { BugLog } from '../../bug-log.ts';
 import type { DropCounters } from '../../relay/relay.ts';
 import { ipv4ToNumber } from '../../stun/index.ts';
 import type { HostAddress, OnDatagram, UdpSocket, UdpSocketOptions, UdpSockets } from '../udp-socket.ts';
@@ -44,11 +45,11 @@ export class BatchedSockets implements UdpSockets {
   #sleptMs = 0;
 
   /** @param loopDescriptor what this thread's event loop waits on */
-  constructor(libc: Libc, loopDescriptor: number, drops: DropCounters) {
+  constructor(libc: Libc, loopDescriptor: number, drops: DropCounters, bugs: BugLog) {
     this.#libc = libc;
     this.#epoll = libc.epollCreate();
     libc.epollAdd(this.#epoll, loopDescriptor);
-    this.#batch = new Batch(libc, drops);
+    this.#batch = new Batch(libc, drops, bugs);
   }
 
   async open(options: UdpSocketOptions): Promise<UdpSocket> {

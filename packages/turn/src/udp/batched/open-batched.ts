@@ -1,3 +1,4 @@
+import type { BugLog } from '../../bug-log.ts';
 import type { DropCounters } from '../../relay/relay.ts';
 import { HostAddress } from '../udp-socket.ts';
 import { BatchedSockets } from './batched-sockets.ts';
@@ -9,11 +10,11 @@ const TEST_TIMEOUT_MS = 2_000;
 const TEST_SIZES = [0, 1, 1200, 9000];
 
 /** Batched sockets for this thread, proven by datagrams to itself. Rejects where they cannot be had. */
-export async function openBatchedSockets(drops: DropCounters): Promise<BatchedSockets> {
+export async function openBatchedSockets(drops: DropCounters, bugs: BugLog): Promise<BatchedSockets> {
   const libc = new Libc();
   const loopDescriptor = await findLoopDescriptor(libc);
   if (loopDescriptor === undefined) throw new Error('the event loop’s descriptor was not found');
-  const sockets = new BatchedSockets(libc, loopDescriptor, drops);
+  const sockets = new BatchedSockets(libc, loopDescriptor, drops, bugs);
   try {
     await selfTest(sockets);
     return sockets;
