@@ -4,18 +4,29 @@ import type { DropCounters } from '../relay/relay.ts';
 import { DgramSockets } from './dgram-sockets.ts';
 import type { MakeSockets, UdpSocket, UdpSocketOptions, UdpSockets } from './udp-socket.ts';
 
+type OpenSockets = (drops: DropCounters, bugs: BugLog) => Promise<UdpSockets>;
+
+/** Loaded only here: the native library behind it may be missing or not be made for this machine. */
+const openBatched: OpenSockets = async (drops, bugs) => {
+  const { openBatchedSockets } = await import('./batched/open-batched.ts');
+  return openBatchedSockets(drops, bugs);
+};
+
 /** The fastest UDP sockets this machine has: batched where they pass their self-test, Node's own otherwise. */
-class PreferredSockets implements UdpSockets {
+export class PreferredSockets implements UdpSockets {
   readonly #drops: DropCounters;
   readonly #bugs: BugLog;
   readonly #logger: Logger;
+  readonly #openFastest: OpenSockets;
   #chosen: Promise<UdpSockets> | undefined;
   #sockets: UdpSockets | undefined;
 
-  constructor(drops: DropCounters, bugs: BugLog, logger: Logger) {
+  /** @param openFastest rejects where this machine does not have them */
+  constructor(drops: DropCounters, bugs: BugLog, logger: Logger, openFastest = openBatched) {
     this.#drops = drops;
     this.#bugs = bugs;
     this.#logger = logger;
+    this.#openFastest = openFastest;
   }
 
   /** Milliseconds that this thread has slept in these sockets, outside of its event loop. */
@@ -35,9 +46,7 @@ class PreferredSockets implements UdpSockets {
 
   async #choose(): Promise<UdpSockets> {
     try {
-      // Only here: the native library behind it may be missing or not be made for this machine.
-      const { openBatchedSockets } = await import('./batched/open-batched.ts');
-      this.#sockets = await openBatchedSockets(this.#drops, this.#bugs);
+      this.#sockets = await this.#openFastest(this.#drops, this.#bugs);
       this.#logger.info({ sockets: 'batched' }, 'udp sockets chosen');
       return this.#sockets;
     } catch (thrown) {
