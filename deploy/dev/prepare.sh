@@ -23,13 +23,27 @@ quietly() {
   fi
 }
 
+# When the last preparation began that was finished.
+PREPARED=node_modules/.prepared
+
+# Whether something that is installed or built changed since, or is missing. dist/ and node_modules/ are results.
+is_stale() {
+  if [ ! -e "$PREPARED" ] || [ ! -e cmd/orama/dist/main.js ]; then return 0; fi
+  changed=$(find cmd packages test/package.json patches package.json pnpm-*.yaml tsconfig*.json \
+    -name node_modules -prune -o -name dist -prune -o -type f -newer "$PREPARED" -print | head -n 1)
+  [ -n "$changed" ]
+}
+
 prepare() {
+  if ! is_stale; then return; fi
   quietly 'installing packages' run_pnpm install --frozen-lockfile --prefer-offline
   if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 24 ? 0 : 1)'; then
     echo "error: Node 24 or newer is needed, this is $(node --version). On Linux x64 and arm64 it is installed with the packages; elsewhere install it from https://nodejs.org" >&2
     exit 1
   fi
+  touch "$PREPARED.begun"
   quietly 'building' run_pnpm run build
+  mv "$PREPARED.begun" "$PREPARED"
 }
 
 # NEEDED: <program>:<Debian package that has it>, ...

@@ -1,20 +1,18 @@
 // `pnpm fuzz turn [--packets N] [--seed S]`
-import { parseArgs } from 'node:util';
+import { readCommandLine, refuse } from '../support/command-line.ts';
 import { readCorpus } from './corpus.ts';
 import { fuzz } from './fuzzer.ts';
 
 const USAGE = 'usage: pnpm fuzz turn [--packets 1000000] [--seed <number>]';
 
-const { values, positionals } = parseArgs({
-  options: { packets: { type: 'string', default: '1000000' }, seed: { type: 'string' } },
-  allowPositionals: true,
+const { values, positionals } = readCommandLine(USAGE, {
+  packets: { type: 'string', default: '1000000' },
+  seed: { type: 'string' },
 });
 const packets = Number(values.packets);
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
-if (positionals.join() !== 'turn' || !Number.isSafeInteger(packets) || packets < 1 || !Number.isSafeInteger(seed)) {
-  console.error(USAGE);
-  process.exit(2);
-}
+if (positionals.join() !== 'turn') refuse(USAGE, 'say what to fuzz: turn');
+if (!(packets >= 1) || ![packets, seed].every(Number.isSafeInteger)) refuse(USAGE, 'an option is no usable number');
 
 console.log(`seed ${seed}, ${packets} packets`);
 const startedAt = performance.now();

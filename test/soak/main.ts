@@ -1,5 +1,5 @@
 // `pnpm soak turn [--real] [--clients 500] [--minutes N] [--seed S]`
-import { parseArgs } from 'node:util';
+import { readCommandLine, refuse } from '../support/command-line.ts';
 import type { Footprint } from './footprint.ts';
 import { realPace, virtualPace } from './pace.ts';
 import { soak } from './soak.ts';
@@ -7,22 +7,17 @@ import { soak } from './soak.ts';
 const USAGE = 'usage: pnpm soak turn [--real] [--clients 500] [--minutes <60, with --real 30>] [--seed <number>]';
 const REPORT_EVERY_SEC = 300;
 
-const { values, positionals } = parseArgs({
-  options: {
-    real: { type: 'boolean', default: false },
-    clients: { type: 'string', default: '500' },
-    minutes: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-  },
-  allowPositionals: true,
+const { values, positionals } = readCommandLine(USAGE, {
+  real: { type: 'boolean', default: false },
+  clients: { type: 'string', default: '500' },
+  minutes: { type: 'string' },
+  seed: { type: 'string', default: '1' },
 });
 const clients = Number(values.clients);
 const minutes = Number(values.minutes ?? (values.real ? 30 : 60));
 const seed = Number(values.seed);
-if (positionals.join() !== 'turn' || !(clients >= 1) || !(minutes > 0) || !Number.isSafeInteger(seed)) {
-  console.error(USAGE);
-  process.exit(2);
-}
+if (positionals.join() !== 'turn') refuse(USAGE, 'say what to soak: turn');
+if (!(clients >= 1) || !(minutes > 0) || !Number.isSafeInteger(seed)) refuse(USAGE, 'an option is no usable number');
 
 console.log(`${clients} clients, ${minutes} minutes of ${values.real ? 'real' : 'virtual'} time, seed ${seed}`);
 const startedAt = performance.now();
