@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { coturn } from './coturn.ts';
-import type { Engine } from './engine.ts';
+import { type Engine, requireShortSlices } from './engine.ts';
 import { compileLoadGenerator } from './load-generator.ts';
 import { describeMachine } from './machine.ts';
 import { FULL, measureOnBothCores, measureOnOneCore, QUICK, type Round } from './measure.ts';
@@ -34,7 +34,7 @@ export async function benchTurn(args: string[]): Promise<void> {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       engines: { type: 'string', default: Object.keys(ENGINES).join(',') },
-      realtime: { type: 'boolean', default: false },
+      priority: { type: 'boolean', default: false },
       append: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -45,6 +45,7 @@ export async function benchTurn(args: string[]): Promise<void> {
   }
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be a whole number above 0');
+  if (values.priority) requireShortSlices();
   const engines = values.engines.split(',').map((name) => {
     const make = ENGINES[name];
     if (make === undefined) throw new Error(`--engines knows ${Object.keys(ENGINES).join(', ')}, not ${name}`);
@@ -64,7 +65,7 @@ export async function benchTurn(args: string[]): Promise<void> {
           engine,
           program,
           directory,
-          realtime: values.realtime,
+          priority: values.priority,
           durations: values.quick ? QUICK : FULL,
           record: (sample) => samples.push(sample),
         });
@@ -79,7 +80,7 @@ export async function benchTurn(args: string[]): Promise<void> {
     samples,
     engines: new Map(engines.map(({ name, description }) => [name, description])),
     machine: describeMachine(),
-    realtime: values.realtime,
+    priority: values.priority,
     date: new Date().toISOString().slice(0, 10),
   });
   console.log(report);
@@ -96,9 +97,9 @@ function halfOfCoturn(samples: readonly Sample[]): number {
   return Math.round((spreadOf(samples, 'coturn', 'most packets/s channel-up')?.median ?? 0) / 2);
 }
 
-const HELP = `pnpm bench turn [--quick] [--rounds 5] [--engines ${Object.keys(ENGINES).join(',')}] [--append] [--realtime]
+const HELP = `pnpm bench turn [--quick] [--rounds 5] [--engines ${Object.keys(ENGINES).join(',')}] [--append] [--priority]
 
 Runs each server on core 0 and the same clients against it from core 1, by turns, prints tables and writes
 test/bench/turn/report.md. --quick takes short looks in one round and writes no report. --append adds rounds to
 those of the last run. Nothing else should use the machine meanwhile; the last table shows whether something did.
---realtime (as root) puts server and load before everything else that runs.`;
+--priority (as root) runs server and load under SCHED_RR, before everything else; for a machine that is not quiet.`;

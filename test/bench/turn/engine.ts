@@ -31,9 +31,22 @@ export interface Engine {
   start(placed: readonly string[], directory: string): Promise<RunningEngine>;
 }
 
-/** The words before a command that keep it to its processors, and before everybody else on them when `realtime`. */
-export function placement(cores: string, realtime: boolean): readonly string[] {
-  return [...(realtime ? ['chrt', '--rr', '10'] : []), 'taskset', '-c', cores];
+const ROUND_ROBIN_SLICE = '/proc/sys/kernel/sched_rr_timeslice_ms';
+
+/**
+ * Throws where a thread of real-time priority may wait a tenth of a second for another of the same process, as the
+ * system has it by default: servers with several threads would be measured wrong.
+ */
+export function requireShortSlices(): void {
+  if (Number(readFileSync(ROUND_ROBIN_SLICE, 'utf8')) <= 1) return;
+  throw new Error(
+    '--priority needs short turns of real-time threads: sysctl -w kernel.sched_rr_timeslice_ms=1 (and 100 afterwards)',
+  );
+}
+
+/** The words before a command that keep it to its processors, and with `priority` others away from them. */
+export function placement(cores: string, priority: boolean): readonly string[] {
+  return [...(priority ? ['chrt', '--rr', '10'] : []), 'taskset', '-c', cores];
 }
 
 export interface RunningEngine {

@@ -34,7 +34,7 @@ export interface Round {
   program: string;
   directory: string;
   /** Runs server and load generator before every other process of their cores (SCHED_RR); needs root. */
-  realtime: boolean;
+  priority: boolean;
   durations: Durations;
   record: (sample: Sample) => void;
 }
@@ -76,13 +76,13 @@ export async function measureOnBothCores(round: Round): Promise<void> {
 type Record = (metric: string, value: number) => void;
 
 async function withServer(
-  { engine, program, directory, realtime, record }: Round,
+  { engine, program, directory, priority, record }: Round,
   serverCores: string,
   loadCores: string,
   measure: (server: RunningEngine, load: LoadGenerator, record: Record) => Promise<void>,
 ): Promise<void> {
-  const server = await engine.start(placement(serverCores, realtime), directory);
-  const load = new LoadGenerator(placement(loadCores, realtime), program, server.pid);
+  const server = await engine.start(placement(serverCores, priority), directory);
+  const load = new LoadGenerator(placement(loadCores, priority), program, server.pid);
   try {
     await measure(server, load, (metric, value) => record({ engine: engine.name, metric, value }));
   } finally {

@@ -9,8 +9,8 @@ export interface ReportInput {
   /** What each engine is, by name, in the order of the columns. */
   engines: ReadonlyMap<string, string>;
   machine: string;
-  /** Server and load generator ran before every other process. */
-  realtime: boolean;
+  /** Server and load generator had the highest priority. */
+  priority: boolean;
   /** ISO date. */
   date: string;
 }
@@ -23,7 +23,7 @@ const whole: Format = (value) => value.toFixed(0);
 
 /** The whole report as Markdown, readable on a terminal as it is. */
 export function renderReport(input: ReportInput): string {
-  const { samples, engines, machine, realtime, date } = input;
+  const { samples, engines, machine, priority, date } = input;
   const names = [...engines.keys()];
   const rows = (metrics: [label: string, metric: string, format: Format][]) =>
     metrics.map(([label, metric, format]) => [label, ...names.map((name) => cell(samples, name, metric, format))]);
@@ -38,7 +38,7 @@ export function renderReport(input: ReportInput): string {
   return [
     '# TURN benchmark',
     `Made by \`pnpm bench turn\` on ${date}: ${rounds} alternated rounds, median (least–greatest).`,
-    `Machine: ${machine}. The server has core 0 to itself as far as others let it, the load generator core 1.${realtime ? ' Both ran under SCHED_RR, before every other process.' : ''}`,
+    `Machine: ${machine}. The server has core 0 to itself as far as others let it, the load generator core 1.${priority ? ' Both ran under SCHED_RR with turns of 1 ms, before every other process (--priority).' : ''}`,
     [...engines].map(([name, description]) => `- **${name}**: ${description}`).join('\n'),
     `"up" is client to peer, "down" peer to client; "channel" is ChannelData, "send"/"data" are indications. ${CLIENTS} allocations, each with a peer of its own, packets one by one in turn.`,
     '## Processor time for a relayed packet, µs',
