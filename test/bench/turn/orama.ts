@@ -15,6 +15,8 @@ import {
   ServerProcess,
 } from './engine.ts';
 
+/** As the controlplane starts it. */
+const NODE_OPTIONS = ['--max-semi-space-size=4'];
 const MAIN = join(import.meta.dirname, '../../../cmd/turn/dist/main.js');
 
 /** Limits that are asked on every packet, and too high ever to be met. */
@@ -59,7 +61,14 @@ async function start(
   };
   const file = join(directory, 'turn.json');
   writeFileSync(file, JSON.stringify(config));
-  const server = await ServerProcess.start(directory, [...placed, process.execPath, MAIN, '--config', file]);
+  const server = await ServerProcess.start(directory, [
+    ...placed,
+    process.execPath,
+    ...NODE_OPTIONS,
+    MAIN,
+    '--config',
+    file,
+  ]);
   try {
     await server.until((log) => log.includes('"started"'));
     await attach(controlSocket, limits);
