@@ -31,6 +31,8 @@ import type { WorkerHandle } from './workers/worker-handle.ts';
 import type { WorkerReport } from './workers/worker-report.ts';
 
 const SWEEP_MS = 1_000;
+/** Addresses come and go (floating IPs, bridges); to read them takes a quarter of a millisecond. */
+const READ_INTERFACES_MS = 5_000;
 /** How long the end waits for whoever reads the usage, which is every second, to read it once more. */
 const LAST_READING_MS = 1_500;
 
@@ -48,7 +50,9 @@ export class TurnService implements Runnable {
   readonly #control: ControlSocket;
   readonly #internal: Server;
   readonly #ended = Promise.withResolvers<void>();
+  readonly #interfaces: () => readonly string[];
   #sweeper: Timer | undefined;
+  #interfaceReader: Timer | undefined;
   #listening = false;
   #closing: Promise<void> | undefined;
   /** Resolved by readings of the usage that begin from now on; undefined while nobody has read any. */
@@ -56,21 +60,27 @@ export class TurnService implements Runnable {
   /** What metrics are written from; taken anew at each scrape. */
   #report: NodeReport = { workers: [], usage: [] };
 
-  /** @param makeSockets the UDP sockets of a single worker; workers on threads have the fastest there are */
+  /**
+   * @param makeSockets the UDP sockets of a single worker; workers on threads have the fastest there are
+   * @param interfaces reads the addresses of the machine's interfaces
+   */
   constructor(
     config: TurnConfig,
     logger: Logger,
     clock: Clock = systemClock,
     makeSockets: MakeSockets = preferredSockets,
+    interfaces: () => readonly string[] = interfaceAddresses,
   ) {
     this.#config = config;
     this.#logger = logger;
     this.#clock = clock;
+    this.#interfaces = interfaces;
     this.workers = this.#makeWorkers(makeSockets);
     this.#drain = new Drain({ clock, logger, left: () => this.tenants.allocationCount });
     this.tenants = new TenantDirectory({
       workers: this.workers,
       ownAddresses: [...config.listen, ...config.ownAddresses],
+      interfaces,
       external: config.external,
       maxAllocationsPerSource: config.maxAllocationsPerSource,
       nowMs: () => clock.monotonic(),
@@ -133,7 +143,7 @@ export class TurnService implements Runnable {
 
   /** Opens every listener; closes again what it opened when one of them fails. */
   async start(): Promise<void> {
-    checkServerAddresses(this.#config, interfaceAddresses());
+    checkServerAddresses(this.#config, this.#interfaces());
     try {
       await this.#open();
     } catch (thrown) {
@@ -198,6 +208,7 @@ export class TurnService implements Runnable {
     if (this.workers.length > 1) await this.#requireFreePorts();
     await Promise.all(this.workers.map((worker) => worker.start()));
     this.#sweeper = this.#clock.every(SWEEP_MS, () => this.tenants.sweep());
+    this.#interfaceReader = this.#clock.every(READ_INTERFACES_MS, () => this.tenants.refreshOwnAddresses());
     await this.#control.start();
     this.#listening = true;
     const { listen: addresses, port } = this.#config;
@@ -232,6 +243,7 @@ export class TurnService implements Runnable {
   async #close(): Promise<void> {
     this.#listening = false;
     this.#sweeper?.cancel();
+    this.#interfaceReader?.cancel();
     this.#certificates?.close();
     await this.#control.close();
     // Whoever asks them for a report asks before they are gone.

@@ -149,13 +149,18 @@ export class Allocation {
 
   /** Applies a tenant's changed settings to what is installed already. */
   apply(settings: AllocationSettings): void {
+    this.rejudge(settings.policy);
+    this.#limit(settings);
+  }
+
+  /** Ends the permissions and channels that a policy does not allow. */
+  rejudge(policy: PeerPolicy): void {
     const own = this.relayed;
     this.permissions.rejudge((address) => {
-      const verdict = settings.policy.judge(address, own);
+      const verdict = policy.judge(address, own);
       return verdict.allowed && this.port.isBound(verdict.host.source) ? verdict.host : undefined;
     });
-    this.channels.endWhere((address, port) => !settings.policy.judgeEndpoint(address, port, own).allowed);
-    this.#limit(settings);
+    this.channels.endWhere((address, port) => !policy.judgeEndpoint(address, port, own).allowed);
   }
 
   /** Stops relaying at once; resolves when the relay port is free again. Idempotent. */

@@ -204,6 +204,7 @@ test('a second server refuses a socket that is answered, and takes over one that
   const tenants = new TenantDirectory({
     workers: [],
     ownAddresses: [],
+    interfaces: () => [],
     external: {},
     maxAllocationsPerSource: 1,
     nowMs: () => 0,

@@ -1,9 +1,10 @@
-import { AddressSet, type Logger, turnTenantDigest, UserError } from '@orama/core';
+import { type Logger, turnTenantDigest, UserError } from '@orama/core';
 import type { TurnPeerVerdict, TurnTenant, TurnTenantStatus, TurnTenantUsage } from '@orama/protocol';
 import { type LedgerHost, TenantLedger } from '../allocation/ledger.ts';
 import { hostKey } from '../stun/index.ts';
 import type { WorkerHandle } from '../workers/worker-handle.ts';
 import type { WorkerReport } from '../workers/worker-report.ts';
+import { OwnAddresses } from './own-addresses.ts';
 import { type ExternalAddresses, PeerPolicy } from './peer-policy.ts';
 import { type ByteBudgetMemory, byteBudgetMemory } from './shared-byte-budget.ts';
 import { UsageBook } from './usage-book.ts';
@@ -20,6 +21,8 @@ export interface TenantDirectoryOptions {
   workers: readonly WorkerHandle[];
   /** Addresses of this node, refused as peers unless a tenant's `peers` names them. */
   ownAddresses: readonly string[];
+  /** Reads the addresses of the machine's interfaces, which are the node's own as well. */
+  interfaces: () => readonly string[];
   /** Public address by local address, behind 1:1 NAT. */
   external: ExternalAddresses;
   /** Allocations of one source (an IPv4 address or an IPv6 /64) that each tenant may have. */
@@ -34,7 +37,7 @@ export interface TenantDirectoryOptions {
 /** The tenants of a node: attached to all of its workers together, with a ledger and a count of usage each. */
 export class TenantDirectory {
   readonly #options: TenantDirectoryOptions;
-  readonly #ownAddresses: AddressSet;
+  readonly #ownAddresses: OwnAddresses;
   readonly #entries = new Map<string, Entry>();
   readonly #usage = new UsageBook();
   /** By namespace: the end of what was asked for last, which the next waits for. */
@@ -43,7 +46,11 @@ export class TenantDirectory {
 
   constructor(options: TenantDirectoryOptions) {
     this.#options = options;
-    this.#ownAddresses = new AddressSet([...options.ownAddresses, ...Object.entries(options.external).flat()]);
+    this.#ownAddresses = new OwnAddresses(
+      [...options.ownAddresses, ...Object.entries(options.external).flat()],
+      options.interfaces,
+      options.logger,
+    );
     let lastId = 0;
     this.#ledgerHost = {
       maxAllocationsPerSource: options.maxAllocationsPerSource,
@@ -102,7 +109,7 @@ export class TenantDirectory {
   explainPeer(namespace: string, address: string, port?: number): TurnPeerVerdict | undefined {
     const config = this.#entries.get(namespace)?.config;
     if (config === undefined) return undefined;
-    const policy = new PeerPolicy(config, this.#ownAddresses, this.#options.external);
+    const policy = new PeerPolicy(config, this.#ownAddresses.set, this.#options.external);
     const { allowed, rule } = port === undefined ? policy.judge(address) : policy.judgeEndpoint(address, port);
     return { allowed, rule };
   }
@@ -122,11 +129,19 @@ export class TenantDirectory {
     for (const { ledger } of this.#entries.values()) ledger.sweep();
   }
 
+  /** Reads the interfaces again, and tells every worker when the node's addresses are not what they were. */
+  refreshOwnAddresses(added: readonly string[] = []): void {
+    if (!this.#ownAddresses.refresh(added)) return;
+    const { all } = this.#ownAddresses;
+    this.#options.logger.info({ addresses: all.length }, 'addresses of this node changed');
+    for (const worker of this.#options.workers) worker.own(all);
+  }
+
   async #attach(config: TurnTenant): Promise<TurnTenantStatus> {
     this.#refuseOverlap(config);
     const { workers, logger, nowMs } = this.#options;
     const { namespace, relay, bytesPerSec, generation } = config;
-    for (const own of relayAddresses(relay)) if (!this.#ownAddresses.has(own)) this.#ownAddresses.add(own);
+    this.refreshOwnAddresses(relayAddresses(relay));
     const digest = turnTenantDigest(config);
     let entry = this.#entries.get(namespace);
     if (entry?.digest === digest) return statusOf(entry);

@@ -1,4 +1,4 @@
-import { AddressSet } from '@orama/core';
+import { AddressSet, specialRangeOf } from '@orama/core';
 import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
 import type { ExternalAddresses } from './peer-policy.ts';
 import { type SharedTenant, Tenant } from './tenant.ts';
@@ -6,15 +6,11 @@ import { type SharedTenant, Tenant } from './tenant.ts';
 /** The tenants of one worker, attached and detached at run time. */
 export class TenantRegistry {
   readonly #tenants = new Map<string, Tenant>();
-  readonly #ownAddresses: AddressSet;
+  #ownAddresses = new AddressSet();
   readonly #external: ExternalAddresses;
 
-  /**
-   * @param ownAddresses addresses of this node, refused as peers unless a tenant's `peers` names them
-   * @param external public address by local address, behind 1:1 NAT; both are the node's own as well
-   */
-  constructor(ownAddresses: readonly string[], external: ExternalAddresses = {}) {
-    this.#ownAddresses = new AddressSet([...ownAddresses, ...Object.entries(external).flat()]);
+  /** @param external public address by local address, behind 1:1 NAT */
+  constructor(external: ExternalAddresses = {}) {
     this.#external = external;
   }
 
@@ -30,12 +26,17 @@ export class TenantRegistry {
     return this.#tenants.values();
   }
 
+  /** Takes all addresses of this node: refused as peers, unless a tenant's `peers` names them, from now on. */
+  own(addresses: readonly string[]): void {
+    const before = this.#ownAddresses;
+    this.#ownAddresses = new AddressSet(addresses);
+    // Only what was public is taken from anybody: the special ranges are refused whoever has them.
+    const taken = addresses.some((address) => !before.has(address) && specialRangeOf(address) === null);
+    for (const tenant of this.#tenants.values()) tenant.own(this.#ownAddresses, taken);
+  }
+
   /** Attaches a tenant, or gives an attached one its new settings; resolves when what these end is closed. */
   async attach(config: TurnTenant, shared: SharedTenant): Promise<void> {
-    const { address, address6, innerAddress } = config.relay;
-    for (const own of [address, address6, innerAddress]) {
-      if (own !== undefined && !this.#ownAddresses.has(own)) this.#ownAddresses.add(own);
-    }
     const known = this.#tenants.get(config.namespace);
     if (known !== undefined) await known.update(config, shared.byteBudget);
     else this.#tenants.set(config.namespace, new Tenant(config, shared, this.#ownAddresses, this.#external));

@@ -17,7 +17,7 @@ export class Tenant implements AllocationSettings {
   readonly namespace: string;
   readonly allocations = new Set<Allocation>();
   readonly #ledger: Ledger;
-  readonly #ownAddresses: AddressSet;
+  #ownAddresses: AddressSet;
   readonly #external: ExternalAddresses;
   /** Traffic of the allocations that have ended. */
   readonly #finished: TrafficCounters = noTraffic();
@@ -141,6 +141,13 @@ export class Tenant implements AllocationSettings {
     );
     for (const allocation of this.allocations) allocation.apply(this);
     await Promise.all(stray.map((allocation) => allocation.close('relay-block-changed')));
+  }
+
+  /** Takes the node's addresses. `rejudge`: permissions and channels that have one of them for a peer end. */
+  own(addresses: AddressSet, rejudge: boolean): void {
+    this.#ownAddresses = addresses;
+    this.#policy = new PeerPolicy(this.#config, addresses, this.#external);
+    if (rejudge) for (const allocation of this.allocations) allocation.rejudge(this.#policy);
   }
 
   /** Ends every allocation; resolves when all sockets are closed, those of an Allocate under way included. */

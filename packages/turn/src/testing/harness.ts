@@ -51,7 +51,12 @@ export class TurnHarness {
     this.#clock = clock;
   }
 
-  static async start(config: Partial<TurnConfigInput> = {}, clock: Clock = systemClock): Promise<TurnHarness> {
+  /** @param interfaces addresses of the machine's interfaces; without it, those that it has */
+  static async start(
+    config: Partial<TurnConfigInput> = {},
+    clock: Clock = systemClock,
+    interfaces?: () => readonly string[],
+  ): Promise<TurnHarness> {
     const dir = mkdtempSync(join(tmpdir(), 'turn-test-'));
     const ports = [await freePort(PUBLIC_IP), await freePort(RELAY_IP), await freePort(PUBLIC_IP)] as const;
     const service = new TurnService(
@@ -68,6 +73,8 @@ export class TurnHarness {
       }),
       silentLogger,
       clock,
+      undefined,
+      interfaces,
     );
     await service.start();
     const harness = new TurnHarness(service, ports, dir, clock);

@@ -86,6 +86,10 @@ export class ThreadWorker implements WorkerHandle {
     this.#watch = this.#clock.every(ASK_MS, () => this.#ask(rpc));
   }
 
+  own(addresses: readonly string[]): void {
+    this.#thread?.rpc.tell('own', addresses);
+  }
+
   attach(config: TurnTenant, budget: ByteBudgetMemory | undefined): Promise<void> {
     return this.#rpc.call('attach', config, budget);
   }

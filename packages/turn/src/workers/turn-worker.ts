@@ -62,7 +62,7 @@ export class TurnWorker implements WorkerHandle {
     this.id = settings.id;
     this.#ledgerOf = ledgerOf;
     this.#clock = clock;
-    this.#tenants = new TenantRegistry([...config.listen, ...config.ownAddresses], config.external);
+    this.#tenants = new TenantRegistry(config.external);
     const bugs = new BugLog(logger, clock);
     this.#sockets = makeSockets(this.drops, bugs, logger);
     this.#eventLoop = new EventLoopMeter(() => this.#sockets.sleptMs);
@@ -102,6 +102,10 @@ export class TurnWorker implements WorkerHandle {
       throw thrown;
     }
     this.#sweeper = this.#clock.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  own(addresses: readonly string[]): void {
+    this.#tenants.own(addresses);
   }
 
   attach(config: TurnTenant, budget: ByteBudgetMemory | undefined): Promise<void> {

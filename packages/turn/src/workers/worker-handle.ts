@@ -8,6 +8,8 @@ export interface WorkerHandle {
   readonly id: number;
   /** Opens its listeners; rejects with the system's error, and then everything is closed again. */
   start(): Promise<void>;
+  /** All addresses of this node, refused as peers from now on unless a tenant's `peers` names them. */
+  own(addresses: readonly string[]): void;
   /** Attaches a tenant or updates it; resolves when allocations that its new settings end are closed. */
   attach(config: TurnTenant, budget: ByteBudgetMemory | undefined): Promise<void>;
   /** Detaches a tenant; resolves, when its sockets are closed, with what it has done; undefined when it was not there. */
