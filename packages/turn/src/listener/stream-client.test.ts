@@ -11,8 +11,9 @@ const BINDING = Buffer.from('000100002112a442000102030405060708090a0b', 'hex');
 function clientOf(clock: VirtualClock, protocol: 'tcp' | 'tls' = 'tcp', socket = new Socket()) {
   const received: Buffer[] = [];
   const handler = { receive: (_: unknown, packet: Buffer) => void received.push(packet), clientGone: () => undefined };
-  const options = { handler, drops: new DropCounters(), clock, outbox: new StreamOutbox() };
-  return { client: new StreamClient(protocol, socket, options), received };
+  const drops = new DropCounters();
+  const options = { handler, drops, clock, outbox: new StreamOutbox() };
+  return { client: new StreamClient(protocol, socket, options), received, drops };
 }
 
 /** Sends a byte each second until the client is overdue; after how many seconds, and why. */
@@ -83,5 +84,35 @@ test('what was sent before we end a connection arrives', async () => {
   const remote = connect((server.address() as AddressInfo).port, '127.93.1.9');
   const chunks = await remote.toArray();
   expect(Buffer.concat(chunks).toString()).toBe('first last');
+  server.close();
+});
+
+test('a client that takes nothing for thirty seconds is a slow reader, though nothing had to be dropped', async () => {
+  const clock = new VirtualClock();
+  const server = createServer().listen(0, '127.86.1.9');
+  await once(server, 'listening');
+  const remote = connect((server.address() as AddressInfo).port, '127.86.1.9');
+  remote.pause();
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const { client, drops } = clientOf(clock, 'tcp', socket);
+  client.allocating = true;
+  while (socket.writableLength === 0) {
+    client.send(Buffer.alloc(1_200));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  client.send(Buffer.from('the last'));
+  clock.advance(29_999);
+  expect(client.overdue(clock.monotonic())).toBeUndefined();
+  clock.advance(1);
+  expect(client.overdue(clock.monotonic())).toBe('slow-reader');
+  expect(drops.slowReader).toBe(0);
+  // It gets what waited when it reads again, and then is none.
+  let tail = Buffer.alloc(0);
+  for await (const chunk of remote) {
+    tail = Buffer.concat([tail, chunk as Buffer]).subarray(-8);
+    if (tail.toString() === 'the last') break;
+  }
+  expect(client.overdue(clock.monotonic())).toBeUndefined();
+  socket.destroy();
   server.close();
 });

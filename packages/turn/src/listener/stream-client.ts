@@ -13,15 +13,18 @@ import {
 import type { ClientTransport, PacketHandler } from './client-transport.ts';
 import { dataIndicationSize, writeDataIndication } from './data-indication.ts';
 import type { StreamOutbox } from './stream-outbox.ts';
+import { StreamQueue } from './stream-queue.ts';
 
 /** Largest frame of a client without an allocation: a request with credentials is far below it. */
 const STRANGER_FRAME_MAX_BYTES = 2048;
-/** Bytes that may wait for a client before data to it is dropped, as UDP would. */
+/** Memory that may be held for a client before data to it is dropped, as UDP would. */
 const QUEUE_HIGH_BYTES = 256 * 1024;
 /** A reader that has got so far down again has caught up. */
-const QUEUE_LOW_BYTES = 64 * 1024;
+const QUEUE_LOW_BYTES = QUEUE_HIGH_BYTES / 2;
 /** A connection that lost data and has not caught up for so long is closed. */
 const SLOW_READER_MS = 10_000;
+/** A connection that has taken nothing of what waits for so long is closed: its call is over by then (RFC 7675). */
+const STALLED_MS = 30_000;
 /** A connection without an allocation is closed after this. */
 const IDLE_MS = 30_000;
 /** A frame that has begun must end within this. */
@@ -67,6 +70,7 @@ export class StreamClient implements ClientTransport {
   readonly #clock: Clock;
   readonly #frames: FrameReader;
   readonly #outbox: StreamOutbox;
+  readonly #queue: StreamQueue;
   #allocation: Allocation | undefined;
   #handshaking: boolean;
   /** Since when it has no allocation. */
@@ -86,6 +90,7 @@ export class StreamClient implements ClientTransport {
     this.#drops = options.drops;
     this.#clock = options.clock;
     this.#outbox = options.outbox;
+    this.#queue = new StreamQueue(socket, options.clock);
     this.#handshaking = protocol === 'tls';
     this.#idleSinceMs = options.clock.monotonic();
     this.#frames = new FrameReader((frame) => this.#onFrame(frame), STRANGER_FRAME_MAX_BYTES);
@@ -127,6 +132,8 @@ export class StreamClient implements ClientTransport {
 
   /** The client sends no more; the connection closes when it has read what waits for it. */
   ended(): void {
+    this.#outbox.flush();
+    this.#queue.flush();
     this.#endedSinceMs = this.#clock.monotonic();
   }
 
@@ -143,7 +150,8 @@ export class StreamClient implements ClientTransport {
     if (isOver(this.#endedSinceMs, LINGER_MS, nowMs)) return 'linger';
     if (isOver(this.#halfReadSinceMs, HALF_READ_MS, nowMs)) return 'half-read';
     if (this.#allocation === undefined && !this.allocating && isOver(this.#idleSinceMs, IDLE_MS, nowMs)) return 'idle';
-    if (this.#socket.writableLength <= QUEUE_LOW_BYTES) this.#slowSinceMs = undefined;
+    if (isOver(this.#queue.stalledSinceMs, STALLED_MS, nowMs)) return 'slow-reader';
+    if (this.#queue.heldBytes <= QUEUE_LOW_BYTES) this.#slowSinceMs = undefined;
     return isOver(this.#slowSinceMs, SLOW_READER_MS, nowMs) ? 'slow-reader' : undefined;
   }
 
@@ -155,27 +163,27 @@ export class StreamClient implements ClientTransport {
 
   send(message: Buffer): void {
     if (!this.#mayQueue(message.length)) return;
-    message.copy(this.#outbox.reserve(this.#socket, message.length));
+    message.copy(this.#outbox.reserve(this.#queue, message.length));
     this.#outbox.commit(message.length);
   }
 
   sendChannelData(channel: number, data: Buffer): void {
     const bytes = padded(CHANNEL_HEADER_BYTES + data.length);
     if (!this.#mayQueue(bytes)) return;
-    this.#outbox.commit(writeChannelData(this.#outbox.reserve(this.#socket, bytes), channel, data, true));
+    this.#outbox.commit(writeChannelData(this.#outbox.reserve(this.#queue, bytes), channel, data, true));
   }
 
   sendDataIndication(peerAddress: string, peerPort: number, data: Buffer): void {
     const bytes = dataIndicationSize(data.length);
     if (!this.#mayQueue(bytes)) return;
-    const frame = this.#outbox.reserve(this.#socket, bytes);
+    const frame = this.#outbox.reserve(this.#queue, bytes);
     this.#outbox.commit(writeDataIndication(frame, peerAddress, peerPort, data));
   }
 
   #mayQueue(bytes: number): boolean {
     if (!this.open) return false;
-    const waiting = this.#socket.writableLength + this.#outbox.waiting(this.#socket);
-    if (waiting + bytes <= QUEUE_HIGH_BYTES) return true;
+    const held = this.#queue.heldBytes + this.#outbox.waiting(this.#queue);
+    if (held + bytes <= QUEUE_HIGH_BYTES) return true;
     this.#drops.slowReader++;
     this.#slowSinceMs ??= this.#clock.monotonic();
     return false;

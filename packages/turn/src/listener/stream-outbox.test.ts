@@ -1,6 +1,8 @@
 import { Writable } from 'node:stream';
+import { VirtualClock } from '@orama/core';
 import { expect, test } from 'vitest';
 import { StreamOutbox } from './stream-outbox.ts';
+import { StreamQueue } from './stream-queue.ts';
 
 function sink() {
   const writes: Buffer[] = [];
@@ -10,11 +12,11 @@ function sink() {
       done();
     },
   });
-  return { stream, writes };
+  return { stream, queue: new StreamQueue(stream, new VirtualClock()), writes };
 }
 
-function send(outbox: StreamOutbox, stream: Writable, frame: Buffer): void {
-  frame.copy(outbox.reserve(stream, frame.length));
+function send(outbox: StreamOutbox, queue: StreamQueue, frame: Buffer): void {
+  frame.copy(outbox.reserve(queue, frame.length));
   outbox.commit(frame.length);
 }
 
@@ -23,21 +25,21 @@ const burstHandled = () => new Promise<void>((resolve) => process.nextTick(resol
 
 test('frames for one stream in a row leave in one write when the burst has been handled', async () => {
   const outbox = new StreamOutbox();
-  const { stream, writes } = sink();
-  for (const text of ['one ', 'two ', 'three']) send(outbox, stream, Buffer.from(text));
-  expect(outbox.waiting(stream)).toBe(13);
+  const { queue, writes } = sink();
+  for (const text of ['one ', 'two ', 'three']) send(outbox, queue, Buffer.from(text));
+  expect(outbox.waiting(queue)).toBe(13);
   expect(writes).toHaveLength(0);
   await burstHandled();
   expect(writes.map(String)).toEqual(['one two three']);
-  expect(outbox.waiting(stream)).toBe(0);
+  expect(outbox.waiting(queue)).toBe(0);
 });
 
 test('a frame for another stream sends what waited, and nothing is mixed', async () => {
   const outbox = new StreamOutbox();
   const [a, b] = [sink(), sink()];
-  send(outbox, a.stream, Buffer.from('a1'));
-  send(outbox, b.stream, Buffer.from('b1'));
-  send(outbox, a.stream, Buffer.from('a2'));
+  send(outbox, a.queue, Buffer.from('a1'));
+  send(outbox, b.queue, Buffer.from('b1'));
+  send(outbox, a.queue, Buffer.from('a2'));
   await burstHandled();
   expect(a.writes.map(String)).toEqual(['a1', 'a2']);
   expect(b.writes.map(String)).toEqual(['b1']);
@@ -45,9 +47,9 @@ test('a frame for another stream sends what waited, and nothing is mixed', async
 
 test('what was written is not written over, however much follows and however large a frame is', async () => {
   const outbox = new StreamOutbox();
-  const { stream, writes } = sink();
+  const { queue, writes } = sink();
   const frames = Array.from({ length: 300 }, (_, n) => Buffer.alloc(n % 7 === 0 ? 70_000 : 1_200, n));
-  for (const frame of frames) send(outbox, stream, frame);
+  for (const frame of frames) send(outbox, queue, frame);
   await burstHandled();
   expect(Buffer.concat(writes).equals(Buffer.concat(frames))).toBe(true);
   expect(writes.length).toBeLessThan(frames.length / 2);
@@ -56,9 +58,9 @@ test('what was written is not written over, however much follows and however lar
 test('less than what was reserved may be sent, and a closed stream loses only its own', async () => {
   const outbox = new StreamOutbox();
   const [gone, here] = [sink(), sink()];
-  send(outbox, gone.stream, Buffer.from('lost'));
+  send(outbox, gone.queue, Buffer.from('lost'));
   gone.stream.destroy();
-  outbox.reserve(here.stream, 100).write('kept and cut');
+  outbox.reserve(here.queue, 100).write('kept and cut');
   outbox.commit(4);
   await burstHandled();
   expect(gone.writes).toHaveLength(0);

@@ -1,10 +1,15 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { VirtualClock } from '@orama/core';
+import { silentLogger, VirtualClock } from '@orama/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { encodeChannelData, METHOD } from '../stun/index.ts';
-import { PUBLIC_IP, TurnHarness } from '../testing/harness.ts';
+import { BugLog } from '../bug-log.ts';
+import { DropCounters } from '../relay/relay.ts';
+import { CLASS, encodeChannelData, METHOD, StunWriter } from '../stun/index.ts';
+import { freePort, PUBLIC_IP, TurnHarness } from '../testing/harness.ts';
+import type { ClientTransport } from './client-transport.ts';
+import { SourceLimits, sourceLimitMemory } from './source-limits.ts';
+import { StreamListener } from './stream.ts';
 
 let turn: TurnHarness;
 let clock: VirtualClock;
@@ -54,6 +59,35 @@ test('a source has its share of connections, and the server its limit', async ()
   await expect.poll(connections).toBe(7);
   await dial();
   await expect.poll(connections).toBe(8);
+});
+
+test('a client that has said its last word gets all that waits for it', async () => {
+  const drops = new DropCounters();
+  let sent = 0;
+  const handler = {
+    receive: (from: ClientTransport) => {
+      for (; drops.slowReader === 0; sent++) from.send(Buffer.alloc(1_200));
+    },
+    clientGone: () => undefined,
+  };
+  const limits = { unauthenticatedRate: { burst: 1, perSec: 1 }, maxTcpConnections: 1, maxTcpConnectionsPerSource: 1 };
+  const port = await freePort('127.86.1.8');
+  const listener = new StreamListener({
+    address: '127.86.1.8',
+    port,
+    reusePort: false,
+    handler,
+    drops,
+    clock,
+    logger: silentLogger,
+    bugs: new BugLog(silentLogger, clock),
+    sourceLimits: new SourceLimits(limits, sourceLimitMemory(1)),
+  });
+  await listener.start();
+  const remote = connect(port, '127.86.1.8');
+  remote.end(new StunWriter(METHOD.binding, CLASS.request, Buffer.alloc(12)).finish());
+  expect(Buffer.concat(await remote.toArray())).toHaveLength((sent - 1) * 1_200);
+  await listener.close();
 });
 
 describe.each(['tcp', 'tls'] as const)('over %s', (transport) => {
