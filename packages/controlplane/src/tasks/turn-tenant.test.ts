@@ -59,13 +59,13 @@ test('turnTenantOf names the namespace, its limits, and no limit where there is 
 
 test('turnTenantOf names as alternates only the other nodes whose TURN server takes allocations', () => {
   expect(tenantWith()?.alternates).toEqual([
-    { address: '127.83.1.2', port: 3478 },
-    { address: '127.83.1.3', port: 3478 },
+    { address: '127.83.1.2', port: 3478, tlsPort: 5349 },
+    { address: '127.83.1.3', port: 3478, tlsPort: 5349 },
   ]);
   const dual = { ...nodeRow(2, NOW), publicIp6: '2001:db8::2' };
   expect(tenantWith({}, testConfig('/data'), [nodeRow(1, NOW), dual])?.alternates).toEqual([
-    { address: '127.83.1.2', port: 3478 },
-    { address: '2001:db8::2', port: 3478 },
+    { address: '127.83.1.2', port: 3478, tlsPort: 5349 },
+    { address: '2001:db8::2', port: 3478, tlsPort: 5349 },
   ]);
   const drained = { ...nodeRow(2, NOW), core: [{ service: 'turn', healthy: false, reason: 'draining' }] };
   const silent = nodeRow(3, NOW - 60_000);

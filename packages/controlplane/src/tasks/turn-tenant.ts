@@ -42,7 +42,8 @@ export function turnTenantOf(
       const node = nodes.find(({ id }) => id === row.nodeId);
       const serves = node && row.nodeId !== own.node && isServing(node, nowMs);
       const addresses = serves ? [node.publicIp, node.publicIp6] : [];
-      return addresses.flatMap((address) => (address === null ? [] : [{ address, port: row.listenPort }]));
+      const { listenPort: port, tlsPort } = row;
+      return addresses.flatMap((address) => (address === null ? [] : [{ address, port, tlsPort }]));
     }),
     generation: config.generation,
   });

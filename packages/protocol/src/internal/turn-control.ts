@@ -38,8 +38,8 @@ export const turnTenantSchema = z.strictObject({
   /** Bytes of application data a second, both directions together; absent: no limit. */
   bytesPerSec: z.int().positive().optional(),
   allocationBytesPerSec: z.int().positive().optional(),
-  /** Other TURN servers of the namespace, named to clients while this one drains. */
-  alternates: z.array(z.object({ address: ipSchema, port: portSchema })).default([]),
+  /** Other TURN servers of the namespace, named to clients while this one drains; without `tlsPort`, not to those over TLS. */
+  alternates: z.array(z.object({ address: ipSchema, port: portSchema, tlsPort: portSchema.optional() })).default([]),
   /** Generation of the namespace's configuration. */
   generation: z.int().nonnegative(),
 });

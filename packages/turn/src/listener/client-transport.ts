@@ -37,8 +37,6 @@ export interface PacketHandler {
 export interface Listener {
   readonly protocol: TransportProtocol;
   start(): Promise<void>;
-  /** Refuses newcomers; those that are here stay. */
-  stopAccepting(): void;
   /** Ends what has been idle or half-read for too long. */
   sweep(): void;
   close(): Promise<void>;

@@ -57,10 +57,6 @@ export class StreamListener implements Listener {
     });
   }
 
-  stopAccepting(): void {
-    this.#server.close();
-  }
-
   sweep(): void {
     const nowMs = this.#options.clock.monotonic();
     for (const client of this.#clients) {

@@ -57,10 +57,6 @@ export class UdpListener implements Listener {
     });
   }
 
-  stopAccepting(): void {
-    // A datagram of a newcomer is answered with 508 by the server.
-  }
-
   sweep(): void {
     // Clients go with their allocations.
   }

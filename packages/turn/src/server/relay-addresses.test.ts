@@ -180,18 +180,36 @@ describe('behind 1:1 NAT', () => {
 describe('a draining server', () => {
   const alternates = [
     { address: '2001:db8::5', port: 3478 },
-    { address: '198.51.100.7', port: 3479 },
+    { address: '198.51.100.7', port: 3479, tlsPort: 5350 },
   ];
 
-  test('answers Allocate with 508 and an alternate of the client’s family, and keeps what it has', async () => {
-    await turn.attach({ alternates, domain: 'turn.ns-demo.orama.localhost', generation: 2 });
-    const old = await turn.client();
-    await old.allocate();
+  test.each([
+    ['udp', 3479],
+    ['tcp', 3479],
+    ['tls', 5350],
+  ] as const)(
+    'answers newcomers over %s with 508 and an alternate of their family, and keeps what it has',
+    async (transport, port) => {
+      await turn.attach({ alternates, domain: 'turn.ns-demo.orama.localhost', generation: 2 });
+      const old = await turn.client(transport);
+      await old.allocate();
+      const stopped = turn.service.stop();
+      const reply = await (await turn.client(transport)).allocate().catch((error: unknown) => error);
+      expect(reply).toMatchObject({ code: 508, alternate: { family: 4, address: '198.51.100.7', port } });
+      expect(await old.refresh()).toBe(600);
+      expect(turn.ledger.leaseCount).toBe(1);
+      // At the end nobody is listened to, nor kept.
+      await old.refresh(0);
+      await stopped;
+      if (transport !== 'udp') await expect(turn.client(transport)).rejects.toThrow('ECONNREFUSED');
+    },
+  );
+
+  test('names no alternate to a client over TLS that has no TLS port', async () => {
+    await turn.attach({ alternates: [{ address: '198.51.100.7', port: 3479 }], generation: 2 });
+    const client = await turn.client('tls');
     void turn.server.drain();
-    const reply = await (await turn.client()).allocate().catch((error: unknown) => error);
-    expect(reply).toMatchObject({ code: 508, alternate: { family: 4, address: '198.51.100.7', port: 3479 } });
-    expect(await old.refresh()).toBe(600);
-    expect(turn.ledger.leaseCount).toBe(1);
+    await expect(client.allocate()).rejects.toMatchObject({ code: 508, alternate: undefined });
   });
 
   test('names the domain with the alternate, and neither where none is known', async () => {

@@ -125,7 +125,6 @@ export class TurnWorker implements WorkerHandle {
 
   drain(): void {
     this.server.drain();
-    for (const listener of this.#listeners) listener.stopAccepting();
   }
 
   endAllocations(): Promise<void> {

@@ -16,7 +16,7 @@ export interface WorkerHandle {
   detach(namespace: string): Promise<TurnTenantUsage | undefined>;
   /** Certificates for TLS connections from now on. */
   serve(certificates: ServedCertificates): void;
-  /** Makes no allocation from now on and accepts no connection. */
+  /** Makes no allocation from now on. Newcomers are still listened to, over every transport, to be told who does. */
   drain(): void;
   /** Ends every allocation; what they have done is still in the reports. */
   endAllocations(): Promise<void>;

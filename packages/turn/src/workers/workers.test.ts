@@ -211,7 +211,8 @@ describe('two workers', () => {
   test('drain together: 508 from each, and the end when the last allocation of either has gone', async () => {
     const clients = await allocated(8);
     const stopped = turn.service.stop();
-    const newcomers = await Promise.all(Array.from({ length: 8 }, () => turn.client()));
+    const transports = ['udp', 'tcp', 'tls'] as const;
+    const newcomers = await Promise.all(Array.from({ length: 12 }, (_, n) => turn.client(transports[n % 3])));
     const { made, codes } = await outcomes(newcomers.map((client) => client.allocate()));
     expect([made, codes]).toEqual([0, new Set([508])]);
     const status = await turn.control('GET', '/status');

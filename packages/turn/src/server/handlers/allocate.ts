@@ -146,10 +146,13 @@ function readFamilies(message: StunMessage): AddressFamily[] | 400 | 440 {
   return readAddressFamily(additional) === 6 ? [4, 6] : 400;
 }
 
-/** ALTERNATE-SERVER of the client's family, and the tenant's domain as its name (RFC 8489 sections 14.15 and 14.16). */
+/** ALTERNATE-SERVER of the client's family and for its transport, and the tenant's domain as its name (RFC 8489 sections 14.15 and 14.16). */
 function nameAlternate({ client, identity: { tenant } }: TurnRequest, context: ServerContext): Fill {
   const family = familyOf(client.remoteAddress);
-  const alternates = tenant.alternates.filter(({ address }) => familyOf(address) === family);
+  const alternates = tenant.alternates.flatMap(({ address, port, tlsPort }) => {
+    const suited = client.protocol === 'tls' ? tlsPort : port;
+    return familyOf(address) === family && suited !== undefined ? [{ address, port: suited }] : [];
+  });
   // Clients spread over the alternates by their ports.
   const alternate = alternates[client.remotePort % alternates.length];
   return (writer) => {
