@@ -1,6 +1,7 @@
 import {
   type BrowserDriver,
   CallPage,
+  type ConnectionStats,
   killNow,
   LocalCluster,
   launchChromium,
@@ -9,11 +10,14 @@ import {
   timed,
   UNITS,
   waitFor,
+  waitUntil,
 } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 /** Processes die; they are back within five seconds and two browsers talk on without anybody touching them. */
 const BACK_MS = 5_000;
+/** Generous to a busy machine, and well before ICE's own consent expires (RFC 7675: 30 s). */
+const AGAIN_MS = 20_000;
 const NAME = 'crashy';
 const ROOM = 'survivors';
 let cluster: LocalCluster;
@@ -24,16 +28,20 @@ let pages: [CallPage, CallPage];
 beforeAll(async () => {
   [cluster, chromium] = await Promise.all([LocalCluster.start({ prefix: 91 }), launchChromium()]);
   access = await cluster.createEnabled(NAME);
-  pages = [
-    await CallPage.join(chromium, access, { room: ROOM, name: 'ann', node: 1 }),
-    await CallPage.join(chromium, access, { room: ROOM, name: 'bob', node: 2 }),
-  ];
+  await meet();
   await callGoesOn();
 });
 afterAll(async () => {
   await chromium?.close();
   await cluster?.stop();
 });
+
+async function meet(): Promise<void> {
+  pages = [
+    await CallPage.join(chromium, access, { room: ROOM, name: 'ann', node: 1 }),
+    await CallPage.join(chromium, access, { room: ROOM, name: 'bob', node: 2 }),
+  ];
+}
 
 /** Both pages see and hear each other, again or still. */
 async function callGoesOn(): Promise<void> {
@@ -53,6 +61,8 @@ async function turnNode(page: CallPage): Promise<number> {
   return cluster.state.nodes.findIndex((node) => node.wireguardIp === local?.address) + 1;
 }
 
+const isConnected = ({ state, local }: ConnectionStats) => state === 'connected' && local !== null;
+
 const connections = () => Promise.all(pages.map(async (page) => (await page.stats()).connections));
 
 test('kill -9 of the SFU that holds the room: it is back, the pages rejoin by themselves', async () => {
@@ -67,10 +77,22 @@ test('kill -9 of the SFU that holds the room: it is back, the pages rejoin by th
 
 test('kill -9 of the TURN server that relays: it is back with its tenant, the pages rejoin by themselves', async () => {
   const node = await turnNode(pages[0]);
+  const killedAtMs = performance.now();
   const killed = await cluster.killService(node, UNITS.turn);
   const { ms } = await timed(() => cluster.waitRestarted(node, UNITS.turn, killed, BACK_MS));
   await waitFor('the tenant to be attached again', () => cluster.turnServes(node, NAME), { timeoutMs: BACK_MS - ms });
   await callGoesOn();
+  expect(performance.now() - killedAtMs).toBeLessThan(AGAIN_MS);
+});
+
+test('kill -9 of the TURN server that relays, as soon as two have met: they meet again by another one', async () => {
+  await Promise.all(pages.map((page) => page.close()));
+  await meet();
+  for (const page of pages) await waitUntil('a path', () => page.stats(), isConnected);
+  const killedAtMs = performance.now();
+  await cluster.killService(await turnNode(pages[0]), UNITS.turn);
+  await callGoesOn();
+  expect(performance.now() - killedAtMs).toBeLessThan(AGAIN_MS);
 });
 
 test('kill -9 of a controlplane: it is back, its services never stopped and no call noticed', async () => {

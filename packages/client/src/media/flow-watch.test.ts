@@ -1,39 +1,57 @@
 import { describe, expect, test } from 'vitest';
-import { FlowWatch, pairTotals } from './flow-watch.ts';
+import { FlowWatch, readFlow } from './flow-watch.ts';
 
-/** What each reading said, as a row of + and letters: `x` where the path counts as dead. */
-function judge(readings: [received: number, sent: number][]): string {
+/** Feeds one reading per total of received bytes, each with more sent than before unless told otherwise. */
+function watched(received: number[], { hasMedia = true, isSending = true } = {}) {
   const watch = new FlowWatch();
-  return readings.map(([received, sent]) => (watch.isDead(received, sent) ? 'x' : '+')).join('');
+  /** What each reading said: `x` where the path counts as dead. */
+  const judged = received.map((receivedBytes, index) =>
+    watch.isDead({ receivedBytes, sentBytes: isSending ? index : 7, hasMedia }) ? 'x' : '+',
+  );
+  return { verdicts: judged.join(''), isFlowing: watch.isFlowing };
 }
 
 describe('FlowWatch', () => {
   test('calls a path dead at the third poll that hears nothing although we send', () => {
-    const readings: [number, number][] = [1, 2, 3, 3, 3, 3].map((received, index) => [received, index]);
-    expect(judge(readings)).toBe('+++++x');
+    expect(watched([1, 2, 3, 3, 3, 3]).verdicts).toBe('+++++x');
+  });
+
+  test('does so on a path that died as soon as it was there', () => {
+    expect(watched([900, 900, 900, 900]).verdicts).toBe('+++x');
+    expect(watched([900, 950, 950, 950, 950]).verdicts).toBe('++++x');
   });
 
   test('asks nothing of a path on which we do not send either', () => {
-    const readings: [number, number][] = [1, 2, 3, 3, 3, 3, 3, 3].map((received) => [received, 7]);
-    expect(judge(readings)).toBe('++++++++');
+    expect(watched([1, 2, 3, 3, 3, 3, 3, 3], { isSending: false }).verdicts).toBe('++++++++');
   });
 
-  test('asks nothing of a path that never spoke', () => {
-    const readings: [number, number][] = [0, 0, 0, 0, 0, 0].map((received, index) => [received, index]);
-    expect(judge(readings)).toBe('++++++');
+  test('asks nothing of a path that never had media', () => {
+    expect(watched([900, 900, 900, 900, 900, 900], { hasMedia: false }).verdicts).toBe('++++++');
   });
 
   test('one word is enough to start over', () => {
-    const readings: [number, number][] = [1, 2, 3, 3, 3, 4, 4, 4].map((received, index) => [received, index]);
-    expect(judge(readings)).toBe('++++++++');
+    expect(watched([1, 2, 3, 3, 3, 4, 4, 4]).verdicts).toBe('++++++++');
+  });
+
+  test('says that a path carries when two polls heard something; a pair that took its count along is none', () => {
+    expect(watched([5, 6, 7]).isFlowing).toBe(true);
+    expect(watched([5, 6, 6]).isFlowing).toBe(false);
+    expect(watched([500, 5, 0, 1, 1]).isFlowing).toBe(false);
   });
 });
 
-test('pairTotals() adds up all pairs and nothing else', () => {
-  const report: [string, unknown][] = [
+test('readFlow() adds up all pairs and nothing else, and finds media in either direction', () => {
+  const pairs: [string, unknown][] = [
     ['a', { type: 'candidate-pair', bytesReceived: 1, bytesSent: 2 }],
     ['b', { type: 'candidate-pair', bytesReceived: 10 }],
-    ['c', { type: 'transport', bytesReceived: 100, bytesSent: 100 }],
+    ['c', { type: 'transport', bytesReceived: 100, bytesSent: 100, packetsSent: 100 }],
+    ['d', { type: 'outbound-rtp', bytesSent: 100, packetsSent: 0 }],
   ];
-  expect(pairTotals(report)).toEqual({ receivedBytes: 11, sentBytes: 2 });
+  expect(readFlow(pairs)).toEqual({ receivedBytes: 11, sentBytes: 2, hasMedia: false });
+  for (const entry of [
+    { type: 'outbound-rtp', packetsSent: 1 },
+    { type: 'inbound-rtp', packetsReceived: 1 },
+  ]) {
+    expect(readFlow([...pairs, ['e', entry]]).hasMedia).toBe(true);
+  }
 });

@@ -1,46 +1,71 @@
 /** Polls in a row without hearing anything after which the path counts as dead. */
 const SILENT_POLLS = 3;
+/** Polls that heard something after which a path is known to carry. */
+const FLOWING_POLLS = 2;
+
+/** What an RTCStatsReport says of the flow. */
+export interface FlowReading {
+  /** Over every candidate pair. */
+  receivedBytes: number;
+  sentBytes: number;
+  /** Whether RTP was sent or received at all: before that nobody owes us a word. */
+  hasMedia: boolean;
+}
 
 /**
- * Notices a path that died without a word: a relay that restarted knows nothing of us and drops what we send, and the
- * browser's own ICE checks take many seconds to say so. While we send, a server that is there reports back all the
- * time; so sending on and hearing nothing any more, where something was heard before, means nobody is there.
+ * Notices a path that died without a word: a relay that restarted knows nothing of us and drops what we send. The
+ * browser's own ICE checks take many seconds to say so, and do not when it has another relay at hand: they succeed there,
+ * while the server goes on sending to the one that is gone. While we send, a server that is there reports back all the
+ * time; so sending on and hearing nothing, once there was media, means that what it sends does not reach us.
  *
  * It counts polls, not time, so that a computer that slept does not look like a dead path.
  */
 export class FlowWatch {
-  #receivedBytes = -1;
-  #sentBytes = 0;
-  #flowed = 0;
+  #last: FlowReading | undefined;
+  #heard = 0;
   #silent = 0;
 
-  /** Takes one reading of the totals; true when the path is dead. */
-  isDead(receivedBytes: number, sentBytes: number): boolean {
-    if (receivedBytes !== this.#receivedBytes) {
-      this.#flowed += 1;
+  /** Takes one reading; true when the path is dead. */
+  isDead(reading: FlowReading): boolean {
+    const last = this.#last;
+    this.#last = reading;
+    if (!last) return false;
+    // Less than before: a pair that is no more took its count along.
+    if (reading.receivedBytes > last.receivedBytes) {
+      this.#heard += 1;
       this.#silent = 0;
-    } else if (sentBytes > this.#sentBytes) {
+    } else if (reading.sentBytes > last.sentBytes && reading.hasMedia) {
       this.#silent += 1;
     }
-    this.#receivedBytes = receivedBytes;
-    this.#sentBytes = sentBytes;
-    return this.isFlowing && this.#silent >= SILENT_POLLS;
+    return this.#silent >= SILENT_POLLS;
   }
 
-  /** Whether something was heard: the first reading always differs, two more make a flow. */
+  /** Whether it heard enough to say that the path carries. */
   get isFlowing(): boolean {
-    return this.#flowed > 2;
+    return this.#heard >= FLOWING_POLLS;
   }
 }
 
-/** Totals over every candidate pair of an RTCStatsReport. */
-export function pairTotals(report: Iterable<[string, unknown]>): { receivedBytes: number; sentBytes: number } {
-  const totals = { receivedBytes: 0, sentBytes: 0 };
+/** The members of RTCStats dictionaries that are read here; a browser may leave out any of them. */
+interface Counts {
+  type: string;
+  bytesReceived?: number;
+  bytesSent?: number;
+  packetsReceived?: number;
+  packetsSent?: number;
+}
+
+/** Reads an RTCStatsReport. */
+export function readFlow(report: Iterable<[string, unknown]>): FlowReading {
+  const reading = { receivedBytes: 0, sentBytes: 0, hasMedia: false };
   for (const [, entry] of report) {
-    const { type, bytesReceived, bytesSent } = entry as { type: string; bytesReceived?: number; bytesSent?: number };
-    if (type !== 'candidate-pair') continue;
-    totals.receivedBytes += bytesReceived ?? 0;
-    totals.sentBytes += bytesSent ?? 0;
+    const { type, bytesReceived = 0, bytesSent = 0, packetsReceived = 0, packetsSent = 0 } = entry as Counts;
+    if (type === 'candidate-pair') {
+      reading.receivedBytes += bytesReceived;
+      reading.sentBytes += bytesSent;
+    } else if (type === 'inbound-rtp' || type === 'outbound-rtp') {
+      reading.hasMedia ||= packetsReceived + packetsSent > 0;
+    }
   }
-  return totals;
+  return reading;
 }

@@ -49,7 +49,10 @@ class PathOnlyConnection {
   async getStats(): Promise<Map<string, unknown>> {
     this.#bytesSent += 100;
     const { bytesReceived } = this;
-    return new Map([['pair', { type: 'candidate-pair', bytesReceived, bytesSent: this.#bytesSent }]]);
+    return new Map<string, unknown>([
+      ['pair', { type: 'candidate-pair', bytesReceived, bytesSent: this.#bytesSent }],
+      ['camera', { type: 'outbound-rtp', packetsSent: this.#bytesSent / 100 }],
+    ]);
   }
 
   close(): void {
@@ -136,6 +139,14 @@ test('a path that goes silent unnoticed by the browser is replaced, and flow say
   await pass(20, 100);
   expect(offers()).toHaveLength(1);
   expect(failures).toEqual([]);
+});
+
+test('a path that goes silent as soon as it is there is replaced too', async () => {
+  const { pc, pass, offers } = await setUp();
+  pc.bytesReceived = 900;
+  pc.go('connected');
+  await pass(4);
+  expect(offers()).toEqual(['generation 1']);
 });
 
 test('two restarts in vain, the second with all of TURN, and the session is given up', async () => {

@@ -2,7 +2,7 @@ import type { ClientFrame, ServerFrame, ServerFrameOf, TurnCredentials } from '@
 import type { Timer } from '../clock.ts';
 import { ClientError, type ClientErrorCode } from '../errors.ts';
 import type { Platform } from '../room/options.ts';
-import { FlowWatch, pairTotals } from './flow-watch.ts';
+import { FlowWatch, readFlow } from './flow-watch.ts';
 import { hasFallback, type IcePath, iceServersOf } from './ice-path.ts';
 import type { LocalTrack } from './local-track.ts';
 import { Negotiator } from './negotiator.ts';
@@ -216,6 +216,7 @@ export class MediaSession {
       this.#wasConnected = true;
       this.#restarts = 0;
       this.#broken = false;
+      this.#flow = new FlowWatch();
       this.#flowTimer ??= this.#clock.every(FLOW_POLL_MS, () => void this.#pollFlow());
       this.#handlers.onConnected();
     } else {
@@ -251,8 +252,7 @@ export class MediaSession {
   async #pollFlow(): Promise<void> {
     const report = await this.pc.getStats().catch(() => undefined);
     if (!report || this.#closed || this.#suspended) return;
-    const { receivedBytes, sentBytes } = pairTotals(report as unknown as Iterable<[string, unknown]>);
-    const isDead = this.#flow.isDead(receivedBytes, sentBytes);
+    const isDead = this.#flow.isDead(readFlow(report as unknown as Iterable<[string, unknown]>));
     // A browser that had not noticed the loss of the path does not tell of the next one either.
     if (this.#phase === 'restarting') {
       if (this.#flow.isFlowing && this.pc.connectionState === 'connected') this.#enter('connected');
