@@ -48,6 +48,11 @@ export class TappedSocket implements UdpSocket {
     this.#inner.send(buffer, start, end, to, port);
   }
 
+  sendWithDf(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
+    if (this.#onSent(this, Buffer.from(buffer.subarray(start, end)), to.text, port)) return;
+    this.#inner.sendWithDf(buffer, start, end, to, port);
+  }
+
   sendFramed(
     header: Buffer,
     headerBytes: number,
@@ -77,6 +82,10 @@ export class TappedSockets implements UdpSockets {
   constructor(onSent: OnSent, drops: Parameters<MakeSockets>[0], bugs: Parameters<MakeSockets>[1]) {
     this.#inner = new DgramSockets(drops, bugs);
     this.#onSent = onSent;
+  }
+
+  get canSetDf(): boolean {
+    return this.#inner.canSetDf;
   }
 
   get sleptMs(): number {

@@ -72,6 +72,8 @@ export interface AllocateOptions {
   family?: AddressFamily;
   /** ADDITIONAL-ADDRESS-FAMILY: an IPv6 relay address beside the IPv4 one. */
   additionalIpv6?: boolean;
+  /** DONT-FRAGMENT: whether the server can honour it in Send indications. */
+  dontFragment?: boolean;
   /** EVEN-PORT; `reserve` asks for the next port too. */
   evenPort?: 'only' | 'reserve';
   /** RESERVATION-TOKEN of an earlier answer. */
@@ -158,6 +160,7 @@ export class TurnClient {
       if (options.lifetimeSec !== undefined) writer.uint32(ATTRIBUTE.lifetime, options.lifetimeSec);
       if (options.family !== undefined) writer.bytes(ATTRIBUTE.requestedAddressFamily, addressFamily(options.family));
       if (options.additionalIpv6) writer.bytes(ATTRIBUTE.additionalAddressFamily, addressFamily(6));
+      if (options.dontFragment) writer.flag(ATTRIBUTE.dontFragment);
       if (options.evenPort) writer.bytes(ATTRIBUTE.evenPort, evenPort(options.evenPort === 'reserve'));
       if (options.reservationToken) writer.bytes(ATTRIBUTE.reservationToken, options.reservationToken);
       options.fill?.(writer);
@@ -197,9 +200,10 @@ export class TurnClient {
     this.#peerByChannel.set(channel, { family: familyOf(address), address, port });
   }
 
-  /** Send indication: never answered. */
-  send(address: string, port: number, data: Uint8Array): void {
+  /** Send indication, with DONT-FRAGMENT where asked for: never answered. */
+  send(address: string, port: number, data: Uint8Array, options: { dontFragment?: boolean } = {}): void {
     const writer = new StunWriter(METHOD.send, CLASS.indication, randomBytes(12), 64 + data.length);
+    if (options.dontFragment) writer.flag(ATTRIBUTE.dontFragment);
     this.sendRaw(writer.address(ATTRIBUTE.xorPeerAddress, address, port).bytes(ATTRIBUTE.data, data).finish());
   }
 

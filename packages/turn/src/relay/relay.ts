@@ -97,14 +97,19 @@ export interface RelayPort {
   unbindFlow(channel: number): void;
   /** Passes a ChannelData message of the client (header first, padding allowed) to the channel's peer. */
   relayChannelData(packet: Buffer): void;
-  /** Passes the data of a Send indication to a peer, named by `hostKey`: a number for IPv4, text for IPv6. */
-  relaySend(peer: number | string, peerPort: number, data: Buffer): void;
+  /**
+   * Passes the data of a Send indication to a peer, named by `hostKey`: a number for IPv4, text for IPv6. With
+   * `dontFragment` it goes out with the DF bit set, or not at all.
+   */
+  relaySend(peer: number | string, peerPort: number, data: Buffer, dontFragment: boolean): void;
   /** Closes every socket; resolves when the port number is free again. Idempotent. */
   close(): Promise<void>;
 }
 
 /** Opens relay ports. The only thing a faster packet path has to replace. */
 export interface Relay {
+  /** Whether datagrams can go out with the DF bit set. */
+  readonly canSetDf: boolean;
   /** Binds `address:port`. Rejects with the system's error (`code` EADDRINUSE when another process has it). */
   open(options: { address: string; port: number; client: ClientSink }): Promise<RelayPort>;
 }

@@ -55,6 +55,10 @@ export class UdpRelay implements Relay {
     this.#clock = clock;
   }
 
+  get canSetDf(): boolean {
+    return this.#sockets.canSetDf;
+  }
+
   async open(options: { address: string; port: number; client: ClientSink }): Promise<RelayPort> {
     const port = new UdpRelayPort(options.port, options.client, this.#sockets, this.#drops, this.#clock);
     await port.bind(options.address);
@@ -179,13 +183,17 @@ class UdpRelayPort implements RelayPort {
       this.#drops.unboundChannel++;
       return;
     }
-    this.#toPeer(flow.host, flow.port, packet, CHANNEL_HEADER_BYTES, CHANNEL_HEADER_BYTES + length);
+    const { host, port } = flow;
+    if (!this.#admits(host, port, length)) return;
+    host.socket.send(packet, CHANNEL_HEADER_BYTES, CHANNEL_HEADER_BYTES + length, host.reach, port);
   }
 
-  relaySend(peer: number | string, peerPort: number, data: Buffer): void {
+  relaySend(peer: number | string, peerPort: number, data: Buffer, dontFragment: boolean): void {
     const host = this.#hosts.get(peer);
     if (host === undefined) this.#drops.noPermission++;
-    else this.#toPeer(host, peerPort, data, 0, data.length);
+    else if (!this.#admits(host, peerPort, data.length)) return;
+    else if (dontFragment) host.socket.sendWithDf(data, 0, data.length, host.reach, peerPort);
+    else host.socket.send(data, 0, data.length, host.reach, peerPort);
   }
 
   close(): Promise<void> {
@@ -218,19 +226,20 @@ class UdpRelayPort implements RelayPort {
     }
   }
 
-  /** Sends `buffer` from `start` to `end`. */
-  #toPeer(host: Host, port: number, buffer: Buffer, start: number, end: number): void {
+  /** Whether so many bytes may go to a peer now; counts them, or why not. */
+  #admits(host: Host, port: number, bytes: number): boolean {
     if (!host.permitted) {
       this.#drops.noPermission++;
     } else if (port === 0 || !portAllowed(host.ports, port)) {
       this.#drops.peerPortRefused++;
-    } else if (this.budget !== undefined && !this.budget.take(end - start, this.#clock.monotonic())) {
+    } else if (this.budget !== undefined && !this.budget.take(bytes, this.#clock.monotonic())) {
       this.#drops.overByteRate++;
     } else {
-      host.socket.send(buffer, start, end, host.reach, port);
       this.counters.toPeerPackets++;
-      this.counters.toPeerBytes += end - start;
+      this.counters.toPeerBytes += bytes;
+      return true;
     }
+    return false;
   }
 
   /** `source` is the relay address of ours that it came to. */

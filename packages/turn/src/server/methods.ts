@@ -37,6 +37,7 @@ export const METHODS: ReadonlyMap<number, Method> = new Map([
       handleAllocate,
       ATTRIBUTE.requestedTransport,
       ATTRIBUTE.lifetime,
+      ATTRIBUTE.dontFragment,
       ATTRIBUTE.evenPort,
       ATTRIBUTE.reservationToken,
       ATTRIBUTE.requestedAddressFamily,

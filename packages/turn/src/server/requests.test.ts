@@ -38,7 +38,6 @@ describe('Allocate', () => {
     ['REQUESTED-TRANSPORT of two bytes', 400, (writer) => writer.bytes(ATTRIBUTE.requestedTransport, Buffer.alloc(2))],
     ['no REQUESTED-TRANSPORT', 400, () => undefined],
     ['TCP as relay transport', 442, transport(6)],
-    ['DONT-FRAGMENT', 420, (writer) => transport(17)(writer.flag(ATTRIBUTE.dontFragment))],
     ['IPv6 as relay family', 440, withBytes(ATTRIBUTE.requestedAddressFamily, 2, 0, 0, 0)],
     ['an unknown relay family', 440, withBytes(ATTRIBUTE.requestedAddressFamily, 9, 0, 0, 0)],
     ['a family of the wrong size', 400, withBytes(ATTRIBUTE.requestedAddressFamily, 1)],

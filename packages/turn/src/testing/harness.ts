@@ -11,6 +11,7 @@ import { TurnClient, type TurnClientOptions } from '../client/turn-client.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import type { TurnServer } from '../server/turn-server.ts';
 import { TurnService } from '../turn-service.ts';
+import type { MakeSockets } from '../udp/udp-socket.ts';
 import { TurnWorker } from '../workers/turn-worker.ts';
 
 export const SECRET = 'a-secret-of-the-demo-tenant';
@@ -56,6 +57,7 @@ export class TurnHarness {
     config: Partial<TurnConfigInput> = {},
     clock: Clock = systemClock,
     interfaces?: () => readonly string[],
+    makeSockets?: MakeSockets,
   ): Promise<TurnHarness> {
     const dir = mkdtempSync(join(tmpdir(), 'turn-test-'));
     const ports = [await freePort(PUBLIC_IP), await freePort(RELAY_IP), await freePort(PUBLIC_IP)] as const;
@@ -73,7 +75,7 @@ export class TurnHarness {
       }),
       silentLogger,
       clock,
-      undefined,
+      makeSockets,
       interfaces,
     );
     await service.start();

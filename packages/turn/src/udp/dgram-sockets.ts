@@ -9,6 +9,7 @@ const SCRATCH_BYTES = 2048;
 
 /** Node's own sockets: they work everywhere, at one system call and one event a datagram. */
 export class DgramSockets implements UdpSockets {
+  readonly canSetDf = false;
   /** The event loop itself waits for these. */
   readonly sleptMs = 0;
   readonly #drops: DropCounters;
@@ -81,6 +82,10 @@ class DgramSocket implements UdpSocket {
   send(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
     if (!this.#mayQueue()) return;
     this.#socket.send(buffer, start, end - start, port, to.text);
+  }
+
+  sendWithDf(): void {
+    this.#drops.sendFailed++;
   }
 
   sendFramed(

@@ -29,6 +29,11 @@ export class PreferredSockets implements UdpSockets {
     this.#openFastest = openFastest;
   }
 
+  /** Known once a socket is open. */
+  get canSetDf(): boolean {
+    return this.#sockets?.canSetDf ?? false;
+  }
+
   /** Milliseconds that this thread has slept in these sockets, outside of its event loop. */
   get sleptMs(): number {
     return this.#sockets?.sleptMs ?? 0;

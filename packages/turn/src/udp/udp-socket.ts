@@ -44,6 +44,8 @@ export interface UdpSocket {
   readonly port: number;
   /** Sends `buffer` from `start` to `end`. The caller has its bytes back when this returns. */
   send(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void;
+  /** Sends as `send` does, with the DF bit set: what does not fit the path MTU is dropped, never fragmented. */
+  sendWithDf(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void;
   /** Sends the first `headerBytes` (at most 64) of `header`, then `data`, then 0 to 3 zero bytes, as one datagram. */
   sendFramed(
     header: Buffer,
@@ -64,6 +66,8 @@ export type MakeSockets = (drops: DropCounters, bugs: BugLog, logger: Logger) =>
 export interface UdpSockets {
   /** Binds a socket. Rejects with the system's error (`code` EADDRINUSE when somebody else has the port). */
   open(options: UdpSocketOptions): Promise<UdpSocket>;
+  /** Whether `sendWithDf` sends anything: it needs a socket option that Node does not offer. */
+  readonly canSetDf: boolean;
   /** Milliseconds that this thread has slept in these sockets, outside of its event loop. */
   readonly sleptMs: number;
   /** Gives back what the sockets share. They are closed before. */

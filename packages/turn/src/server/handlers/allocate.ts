@@ -31,7 +31,10 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
   const protocol = transport === undefined ? 'malformed' : readRequestedTransport(transport);
   if (protocol === 'malformed') return fail(400);
   if (protocol === 'other') return fail(442);
-  // 4. Node's sockets cannot set the DF bit for one packet: DONT-FRAGMENT is not understood, and was answered with 420.
+  // 4. DONT-FRAGMENT is not understood where the relay's sockets cannot set the DF bit.
+  if (message.has(ATTRIBUTE.dontFragment) && !context.relay.canSetDf) {
+    return fail(420, (writer) => writer.unknownAttributes([ATTRIBUTE.dontFragment]));
+  }
   // 5.-9. RESERVATION-TOKEN, the address families, EVEN-PORT, and what excludes what.
   const wish = readPortWish(message);
   const families = readFamilies(message);

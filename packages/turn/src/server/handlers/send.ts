@@ -13,8 +13,8 @@ export const SEND_INDICATION_TYPE = 0x0016;
 
 /**
  * Send indication (RFC 8656 section 11.2). Many clients send media this way until their channel is bound, so it is
- * read in place, without building a message. Anything malformed or not understood (DONT-FRAGMENT too) is dropped and
- * counted.
+ * read in place, without building a message. Anything malformed or not understood is dropped and counted, and so is
+ * DONT-FRAGMENT where the relay's sockets cannot set the DF bit.
  */
 export function handleSend(packet: Buffer, port: RelayPort, drops: DropCounters): void {
   const end = STUN_HEADER_BYTES + packet.readUInt16BE(2);
@@ -26,6 +26,7 @@ export function handleSend(packet: Buffer, port: RelayPort, drops: DropCounters)
   let peerPort = 0;
   let dataStart = -1;
   let dataEnd = 0;
+  let dontFragment = false;
   let sound = true;
   let position = STUN_HEADER_BYTES;
   while (sound && position + 4 <= end) {
@@ -48,10 +49,12 @@ export function handleSend(packet: Buffer, port: RelayPort, drops: DropCounters)
     } else if (type === ATTRIBUTE.data && dataStart < 0) {
       dataStart = value;
       dataEnd = value + length;
+    } else if (type === ATTRIBUTE.dontFragment) {
+      dontFragment = true;
     } else if (isComprehensionRequired(type) && type !== ATTRIBUTE.xorPeerAddress && type !== ATTRIBUTE.data) {
       sound = false;
     }
   }
   if (!sound || position !== end || peer === undefined || dataStart < 0) drops.malformed++;
-  else port.relaySend(peer, peerPort, packet.subarray(dataStart, dataEnd));
+  else port.relaySend(peer, peerPort, packet.subarray(dataStart, dataEnd), dontFragment);
 }

@@ -2,7 +2,19 @@ import type { BugLog } from '../../bug-log.ts';
 import type { DropCounters } from '../../relay/relay.ts';
 import { ipv4ToNumber, ipv6ToBytes, ipv6ToText } from '../../stun/index.ts';
 import type { HostAddress, OnDatagram } from '../udp-socket.ts';
-import { EAGAIN, ENOBUFS, type Libc, MSG_DONTWAIT, NativeMemory } from './libc.ts';
+import {
+  AF_INET,
+  EAGAIN,
+  ENOBUFS,
+  IP_MTU_DISCOVER,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_MTU_DISCOVER,
+  type Libc,
+  MSG_DONTWAIT,
+  NativeMemory,
+  PMTUDISC_DO,
+} from './libc.ts';
 import { MessageVector } from './message-vector.ts';
 
 /** Datagrams that are received before any is sent on. */
@@ -95,17 +107,32 @@ export class Batch {
 
   send(descriptor: number, buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
     if (!this.#receiving || buffer.buffer !== this.#ring.buffer) {
-      if (end - start > this.#scratchBytes.length) {
-        this.#drops.sendFailed++;
-        return;
-      }
-      buffer.copy(this.#scratchBytes, 0, start, end);
-      this.#sendScratch(descriptor, end - start, to, port);
+      this.#sendCopy(descriptor, buffer, start, end, to, port);
       return;
     }
     const i = this.#queue(descriptor, to, port);
     this.#outgoing.setPart(i, 0, this.#ring.address + buffer.byteOffset + start, end - start);
     this.#outgoing.setPartCount(i, 1);
+  }
+
+  /** Sends at once, with the DF bit set. Linux has no such flag for one message: the socket has it meanwhile. */
+  sendWithDf(
+    descriptor: number,
+    family: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    to: HostAddress,
+    port: number,
+  ): void {
+    const level = family === AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+    const option = family === AF_INET ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
+    // What waits for this socket may be fragmented.
+    this.sendWaiting();
+    const usual = this.#libc.option(descriptor, level, option);
+    this.#libc.setOption(descriptor, level, option, PMTUDISC_DO);
+    this.#sendCopy(descriptor, buffer, start, end, to, port);
+    this.#libc.setOption(descriptor, level, option, usual);
   }
 
   sendFramed(
@@ -176,6 +203,15 @@ export class Batch {
     this.#targets[i] = descriptor;
     setName(this.#outgoing, i, to, port);
     return i;
+  }
+
+  #sendCopy(descriptor: number, buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
+    if (end - start > this.#scratchBytes.length) {
+      this.#drops.sendFailed++;
+      return;
+    }
+    buffer.copy(this.#scratchBytes, 0, start, end);
+    this.#sendScratch(descriptor, end - start, to, port);
   }
 
   #sendScratch(descriptor: number, bytes: number, to: HostAddress, port: number): void {

@@ -34,6 +34,7 @@ const WAIT_MS = 10;
  * sleeps on.
  */
 export class BatchedSockets implements UdpSockets {
+  readonly canSetDf = true;
   readonly #libc: Libc;
   readonly #epoll: number;
   readonly #events = new NativeMemory(EVENTS * EPOLL_EVENT_BYTES);
@@ -55,7 +56,8 @@ export class BatchedSockets implements UdpSockets {
   async open(options: UdpSocketOptions): Promise<UdpSocket> {
     const libc = this.#libc;
     const ipv4 = ipv4ToNumber(options.address);
-    const descriptor = libc.socket(ipv4 < 0 ? AF_INET6 : AF_INET);
+    const family = ipv4 < 0 ? AF_INET6 : AF_INET;
+    const descriptor = libc.socket(family);
     try {
       if (ipv4 < 0) libc.setOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
       if (options.reusePort === true) libc.setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
@@ -70,7 +72,7 @@ export class BatchedSockets implements UdpSockets {
       throw thrown;
     }
     const port = options.port === 0 ? libc.boundPort(descriptor) : options.port;
-    const socket = new BatchedSocket(descriptor, port, options.onDatagram, this.#batch, this.#close);
+    const socket = new BatchedSocket(descriptor, family, port, options.onDatagram, this.#batch, this.#close);
     this.#sockets.set(descriptor, socket);
     if (!this.#running) {
       this.#running = true;
@@ -121,18 +123,21 @@ class BatchedSocket implements UdpSocket {
   readonly port: number;
   readonly onDatagram: OnDatagram;
   readonly #descriptor: number;
+  readonly #family: number;
   readonly #batch: Batch;
   readonly #onClose: (descriptor: number) => void;
   #open = true;
 
   constructor(
     descriptor: number,
+    family: number,
     port: number,
     onDatagram: OnDatagram,
     batch: Batch,
     onClose: (descriptor: number) => void,
   ) {
     this.#descriptor = descriptor;
+    this.#family = family;
     this.port = port;
     this.onDatagram = onDatagram;
     this.#batch = batch;
@@ -145,6 +150,10 @@ class BatchedSocket implements UdpSocket {
 
   send(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
     if (this.#open) this.#batch.send(this.#descriptor, buffer, start, end, to, port);
+  }
+
+  sendWithDf(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
+    if (this.#open) this.#batch.sendWithDf(this.#descriptor, this.#family, buffer, start, end, to, port);
   }
 
   sendFramed(

@@ -9,8 +9,13 @@ export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
+export const IPPROTO_IP = 0;
+export const IP_MTU_DISCOVER = 10;
 export const IPPROTO_IPV6 = 41;
+export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_V6ONLY = 26;
+/** Value of IP_MTU_DISCOVER and IPV6_MTU_DISCOVER: every datagram with DF, EMSGSIZE for what the path does not take. */
+export const PMTUDISC_DO = 2;
 const SOCK_DGRAM = 2;
 const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
@@ -50,6 +55,7 @@ export class Libc {
   readonly #bind: (socket: number, name: number, nameBytes: number) => number;
   readonly #getsockname: (socket: number, name: number, nameBytes: number) => number;
   readonly #setsockopt: (socket: number, level: number, option: number, value: number, bytes: number) => number;
+  readonly #getsockopt: (socket: number, level: number, option: number, value: number, bytes: number) => number;
   readonly #close: (descriptor: number) => number;
   readonly #epollCreate: (flags: number) => number;
   readonly #epollCtl: (epoll: number, operation: number, descriptor: number, event: number) => number;
@@ -71,6 +77,7 @@ export class Libc {
     this.#bind = program.func('int bind(int, uintptr_t, uint)');
     this.#getsockname = program.func('int getsockname(int, uintptr_t, uintptr_t)');
     this.#setsockopt = program.func('int setsockopt(int, int, int, uintptr_t, uint)');
+    this.#getsockopt = program.func('int getsockopt(int, int, int, uintptr_t, uintptr_t)');
     this.#close = program.func('int close(int)');
     this.#epollCreate = program.func('int epoll_create1(int)');
     this.#epollCtl = program.func('int epoll_ctl(int, int, int, uintptr_t)');
@@ -102,6 +109,13 @@ export class Libc {
   setOption(socket: number, level: number, option: number, value: number): void {
     this.#small.view.setInt32(0, value, true);
     this.#check('setsockopt', this.#setsockopt(socket, level, option, this.#small.address, 4));
+  }
+
+  option(socket: number, level: number, option: number): number {
+    this.#small.view.setUint32(32, 4, true);
+    const { address } = this.#small;
+    this.#check('getsockopt', this.#getsockopt(socket, level, option, address, address + 32));
+    return this.#small.view.getInt32(0, true);
   }
 
   close(descriptor: number): void {
