@@ -1,10 +1,12 @@
 import { type Rule, rule } from '../rule.ts';
-import { ATTR, additionalFamily, FAMILY, lifetime, message, requestedFamily, TYPE } from '../wire/stun.ts';
+import { ATTR, additionalFamily, bytes, FAMILY, lifetime, message, requestedFamily, TYPE, UDP } from '../wire/stun.ts';
 import { expect, expectCode, expectData } from './expect.ts';
 
 const OPTIONS = { needs: ['ipv6' as const] };
 const PING = Buffer.from('ping');
 const PONG = Buffer.from('pong');
+/** A packet of the loopback interface has 65,536 bytes at most, 48 of them headers. */
+const LARGER_THAN_THE_PATH = Buffer.alloc(65_489);
 
 /** IPv6 clients, relay addresses and dual allocations. */
 export const ipv6Rules: Rule[] = [
@@ -96,6 +98,29 @@ export const ipv6Rules: Rule[] = [
       expectCode(await client.request(TYPE.refresh, requestedFamily(FAMILY.ipv6)), 200);
     },
     OPTIONS,
+  ),
+  rule(
+    'ipv6-dont-fragment',
+    'RFC 8656 §11.2, §14',
+    'MUST',
+    'Send with DONT-FRAGMENT of more than the path takes is discarded, and not fragmented',
+    async (bench) => {
+      const client = await bench.client({ transport: 'tcp' });
+      const ipv6 = requestedFamily(FAMILY.ipv6);
+      const { isSuccess } = await client.request(TYPE.allocate, UDP, ipv6, bytes(ATTR.dontFragment));
+      if (!isSuccess) await client.allocate(ipv6);
+      const peer = await bench.peer('::1');
+      await client.permit(peer);
+      client.send(peer, LARGER_THAN_THE_PATH);
+      // A server whose streams take no such message has nothing to discard.
+      const taken = await peer.next().catch(() => undefined);
+      if (taken === undefined) return;
+      expectData(taken.data, LARGER_THAN_THE_PATH);
+      client.send(peer, LARGER_THAN_THE_PATH, bytes(ATTR.dontFragment));
+      client.send(peer, PING);
+      expectData((await peer.next()).data, PING);
+    },
+    { needs: ['ipv6', 'tcp'] },
   ),
   rule(
     'dual',
