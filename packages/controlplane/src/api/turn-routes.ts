@@ -21,6 +21,7 @@ import { TURN_UNIT } from '../services/service-manager.ts';
 import { turnTenantOf } from '../tasks/turn-tenant.ts';
 import { callTurn, TurnDownError } from '../turn-control.ts';
 import { type Call, parseBody, parseInput, type Route } from './route.ts';
+import { toTurnServerView } from './views.ts';
 
 export interface TurnRouteOptions {
   held: HeldUnits;
@@ -88,7 +89,7 @@ async function turnOf({ config }: OperationContext, held: HeldUnits): Promise<No
     const { tenants } = await callTurn(turnSocketOf(config), turnTenantListSchema, 'GET', '/tenants');
     return {
       ...base,
-      server,
+      server: toTurnServerView(server),
       tenants: tenants.map(({ namespace, generation, allocations }) => ({ namespace, generation, allocations })),
     };
   } catch (thrown) {

@@ -1,4 +1,11 @@
-import type { ClusterStatus, ControlplaneConfig, Namespace, Operation } from '@orama/protocol';
+import type {
+  ClusterStatus,
+  ControlplaneConfig,
+  Namespace,
+  Operation,
+  TurnServerStatus,
+  TurnServerView,
+} from '@orama/protocol';
 import type { NamespaceRow, NodeRow, OperationRow, WebrtcConfigRow } from '@orama/store';
 import { ALIVE_MS } from '../node-context.ts';
 
@@ -25,6 +32,14 @@ export function toOperation(row: OperationRow): Operation {
     requestedBy: row.requestedBy,
     createdAt: iso(row.createdAtMs),
     ...(row.finishedAtMs !== null && { finishedAt: iso(row.finishedAtMs) }),
+  };
+}
+
+export function toTurnServerView({ drainEndsAt, certificates, ...status }: TurnServerStatus): TurnServerView {
+  return {
+    ...status,
+    ...(drainEndsAt !== undefined && { drainEndsAt: iso(drainEndsAt) }),
+    certificates: certificates.map((certificate) => ({ ...certificate, notAfter: iso(certificate.notAfter) })),
   };
 }
 

@@ -27,9 +27,9 @@ import {
   type OperationStarted,
   operationSchema,
   operationStartedSchema,
+  type SomeTurnSettings,
   type TurnCredentials,
   type TurnPeerVerdict,
-  type TurnSettings,
   type TurnSettingsChanged,
   turnCredentialsSchema,
   turnPeerVerdictSchema,
@@ -111,7 +111,7 @@ export class ControlplaneClient {
   }
 
   /** Changes the settings that are given. Throws as operations/turn-settings.ts says. */
-  changeTurnSettings(name: string, change: Partial<TurnSettings>): Promise<TurnSettingsChanged> {
+  changeTurnSettings(name: string, change: SomeTurnSettings): Promise<TurnSettingsChanged> {
     return this.#call('PATCH', webrtcPath(name), turnSettingsChangedSchema, change);
   }
 

@@ -14,12 +14,18 @@ import { ALIVE_MS } from '../node-context.ts';
 import { placeNamespace } from '../placement/place.ts';
 import { type OperationContext, requireNamespace, retryOnConflict } from './context.ts';
 import { stepTargets } from './progress.ts';
-import { defaultTurnSettings, mergeTurnSettings } from './turn-settings.ts';
+import {
+  changedSettings,
+  defaultTurnSettings,
+  mergeTurnSettings,
+  relayPortsOf,
+  turnSettingsOf,
+} from './turn-settings.ts';
 
 /**
  * Begins to enable WebRTC: settings, secret, placement, port blocks and the operation's row in one atomic batch. The
  * nodes do the rest. Nothing is changed when it is enabled already; an enable that runs is handed back.
- * Throws NAMESPACE_NOT_FOUND, NAMESPACE_BUSY, INVALID_REQUEST, NOT_ENOUGH_NODES, PORTS_EXHAUSTED, CORE_NOT_READY.
+ * Throws CONFLICT when it is enabled with other TURN settings than the given ones, NAMESPACE_NOT_FOUND, NAMESPACE_BUSY, INVALID_REQUEST, NOT_ENOUGH_NODES, PORTS_EXHAUSTED, CORE_NOT_READY.
  */
 export function enableWebrtc(
   context: OperationContext,
@@ -44,6 +50,7 @@ async function attemptEnable(
       hint: 'wait until the disable is done, then enable it again',
     });
   }
+  if (settings) await requireTurnSettings(store, settings, request);
   if (settings && running) {
     return {
       operation: toOperation(running),
@@ -129,6 +136,27 @@ async function attemptEnable(
 function describe(settings: WebrtcConfigRow): string {
   const { sfuNodeCount, turnNodeCount, turnCredentialTtlSec } = settings;
   return `${sfuNodeCount} SFU nodes, ${turnNodeCount} TURN nodes, credentials live ${turnCredentialTtlSec} s`;
+}
+
+/** Throws CONFLICT naming what differs: whoever asks for a peer policy must not believe to have it. */
+async function requireTurnSettings(
+  store: OperationContext['store'],
+  row: WebrtcConfigRow,
+  { turn }: EnableWebrtc,
+): Promise<void> {
+  const name = row.namespace;
+  const before = turnSettingsOf(row);
+  const asked = mergeTurnSettings(before, turn, await relayPortsOf(store, name));
+  const differences = changedSettings(before, asked);
+  if (differences.length === 0) return;
+  const words = differences.map((each) => `${each} is ${before[each] ?? 'none'}, not ${asked[each] ?? 'none'}`);
+  throw new OramaError(
+    'CONFLICT',
+    `WebRTC is enabled for "${name}" with other settings: ${words.join(', ')}; nothing was changed`,
+    {
+      hint: `change them while calls go on with "orama namespace set webrtc --namespace ${name}", which takes the same options`,
+    },
+  );
 }
 
 /** Throws CORE_NOT_READY naming every service that is missing on a chosen node. */

@@ -59,7 +59,7 @@ test('changeTurnSettings changes what is given, raises the generation, and leave
   const [line] = await context.store.db.query<{ result: string }>(
     `SELECT result FROM audit WHERE action = 'set-webrtc'`,
   );
-  expect(line?.result).toBe('maxAllocations=20 bytesPerSec=none');
+  expect(line?.result).toBe('maxAllocations=20 maxAllocationsPerUsername=10 bytesPerSec=none');
 });
 
 test('changeTurnSettings writes nothing when the settings are so already', async () => {
@@ -91,6 +91,39 @@ test('more allocations than relay ports are refused by name, at enable and later
   expect(await context.store.webrtc.list()).toEqual([]);
   await enable();
   await expect(change({ maxAllocations: 801 })).rejects.toMatchObject(refusal);
+});
+
+test('what one username may have goes with maxAllocations until it is said, and null brings both back', async () => {
+  await enable({ maxAllocations: 100 });
+  expect(await context.store.webrtc.get('demo')).toMatchObject({ maxAllocationsPerUsername: 50 });
+  expect(await change({ maxAllocations: 7 })).toMatchObject({ settings: { maxAllocationsPerUsername: 4 } });
+  await change({ maxAllocationsPerUsername: 6 });
+  expect(await change({ maxAllocations: 20 })).toMatchObject({ settings: { maxAllocationsPerUsername: 6 } });
+  expect(await change({ maxAllocations: null })).toMatchObject({
+    settings: { maxAllocations: 800, maxAllocationsPerUsername: 6 },
+  });
+  expect(await change({ maxAllocationsPerUsername: null })).toMatchObject({
+    settings: { maxAllocationsPerUsername: 400 },
+  });
+});
+
+test('more allocations for one username than for all are refused by name', async () => {
+  await enable({ maxAllocations: 2, maxAllocationsPerUsername: 2 });
+  const message = expect.stringMatching(/maxAllocationsPerUsername is \d+, but maxAllocations.* is [12];/);
+  for (const senseless of [{ maxAllocationsPerUsername: 3 }, { maxAllocations: 1 }])
+    await expect(change(senseless)).rejects.toMatchObject({ code: 'INVALID_REQUEST', message });
+});
+
+test('enableWebrtc refuses other TURN settings than those in force, and repeats itself with the same', async () => {
+  await enable({ peerPolicy: 'public', bytesPerSec: 500_000 });
+  const again = (turn: object) => enableWebrtc(context, 'demo', enableWebrtcSchema.parse({ turn }));
+  await expect(again({ peerPolicy: 'sfu', bytesPerSec: null })).rejects.toMatchObject({
+    code: 'CONFLICT',
+    message: expect.stringContaining('peerPolicy is public, not sfu, bytesPerSec is 500000, not none;'),
+    hint: expect.stringContaining('orama namespace set webrtc --namespace demo'),
+  });
+  expect(await again({ peerPolicy: 'public' })).toMatchObject({ outcome: 'unchanged' });
+  expect(await again({})).toMatchObject({ outcome: 'unchanged' });
 });
 
 test('changeTurnSettings refuses while WebRTC is off, being enabled or being disabled', async () => {

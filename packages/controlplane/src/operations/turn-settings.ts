@@ -1,5 +1,5 @@
 import { OramaError } from '@orama/core';
-import type { TurnSettings, TurnSettingsChange, TurnSettingsChanged } from '@orama/protocol';
+import type { SomeTurnSettings, TurnSettings, TurnSettingsChange, TurnSettingsChanged } from '@orama/protocol';
 import { auditStatement, guard, raiseChangeCounter, type WebrtcConfigRow } from '@orama/store';
 import { type OperationContext, requireNamespace, retryOnConflict } from './context.ts';
 
@@ -14,20 +14,30 @@ export function defaultTurnSettings(relayPorts: number): TurnSettings {
   return {
     peerPolicy: 'sfu',
     maxAllocations: relayPorts,
-    maxAllocationsPerUsername: Math.ceil(relayPorts / 2),
+    maxAllocationsPerUsername: shareOfUsername(relayPorts),
     bytesPerSec: null,
     allocationBytesPerSec: null,
   };
 }
 
-/** `settings` with the changes that are given. Throws INVALID_REQUEST naming the field that cannot be. */
-export function mergeTurnSettings(
-  settings: TurnSettings,
-  change: { [name in keyof TurnSettings]?: TurnSettings[name] | undefined },
-  relayPorts: number,
-): TurnSettings {
+/** What one username may have unless it was said. */
+function shareOfUsername(maxAllocations: number): number {
+  return Math.ceil(maxAllocations / 2);
+}
+
+/**
+ * `settings` with the changes that are given, null being the default. A username's share that is the default goes with
+ * `maxAllocations`. Throws INVALID_REQUEST naming the field that cannot be.
+ */
+export function mergeTurnSettings(settings: TurnSettings, change: SomeTurnSettings, relayPorts: number): TurnSettings {
+  const defaults: TurnSettings = defaultTurnSettings(relayPorts);
   const given = Object.entries(change).filter(([name, value]) => name in settings && value !== undefined);
-  const merged = { ...settings, ...Object.fromEntries(given) };
+  const changes = given.map(([name, value]) => [name, value ?? defaults[name as keyof TurnSettings]]);
+  const merged: TurnSettings = { ...settings, ...Object.fromEntries(changes) };
+  const { maxAllocationsPerUsername: asked } = change;
+  const isDefault = settings.maxAllocationsPerUsername === shareOfUsername(settings.maxAllocations);
+  if (asked === null || (asked === undefined && isDefault))
+    merged.maxAllocationsPerUsername = shareOfUsername(merged.maxAllocations);
   if (merged.maxAllocations > relayPorts) {
     throw new OramaError(
       'INVALID_REQUEST',
@@ -35,7 +45,19 @@ export function mergeTurnSettings(
       { hint: `use at most ${relayPorts}, or raise ports.turnRelayBlock of the controlplanes before enabling WebRTC` },
     );
   }
+  if (merged.maxAllocationsPerUsername > merged.maxAllocations) {
+    throw new OramaError(
+      'INVALID_REQUEST',
+      `maxAllocationsPerUsername is ${merged.maxAllocationsPerUsername}, but maxAllocations, which it is a part of, is ${merged.maxAllocations}; nothing was changed`,
+      { hint: 'give both, the first one not above the second' },
+    );
+  }
   return merged;
+}
+
+/** Names of the settings in which two differ. */
+export function changedSettings(before: TurnSettings, after: TurnSettings): (keyof TurnSettings)[] {
+  return (Object.keys(after) as (keyof TurnSettings)[]).filter((name) => after[name] !== before[name]);
 }
 
 /**
@@ -72,8 +94,7 @@ async function attempt(
   }
   const before = turnSettingsOf(row);
   const settings = mergeTurnSettings(before, change, await relayPortsOf(store, name));
-  const names = Object.keys(settings) as (keyof TurnSettings)[];
-  const changed = names.filter((setting) => settings[setting] !== before[setting]);
+  const changed = changedSettings(before, settings);
   if (changed.length === 0) {
     const message = `"${name}" has these settings already; nothing was changed`;
     return { outcome: 'unchanged', message, settings, generation: row.generation };
@@ -100,7 +121,7 @@ async function attempt(
 }
 
 /** Relay ports that the namespace has on each of its TURN nodes. */
-async function relayPortsOf(store: OperationContext['store'], name: string): Promise<number> {
+export async function relayPortsOf(store: OperationContext['store'], name: string): Promise<number> {
   const blocks = (await store.ports.listOf(name)).flatMap((block) =>
     block.service === 'turn' ? [block.relayPortEnd - block.relayPortStart + 1] : [],
   );

@@ -1,7 +1,13 @@
 import { z } from 'zod';
 import { DEFAULT_TURN_CREDENTIAL_TTL_SEC } from '../limits.ts';
 import { ipSchema, namespaceNameSchema, nodeIdSchema, portSchema } from '../names.ts';
-import { turnDrainSchema, turnServerStatusSchema, turnTenantSchema, turnTenantStatusSchema } from './turn-control.ts';
+import {
+  turnCertificateStatusSchema,
+  turnDrainSchema,
+  turnServerStatusSchema,
+  turnTenantSchema,
+  turnTenantStatusSchema,
+} from './turn-control.ts';
 
 /**
  * API of the controlplane, below `/v1/internal`, every request signed with the cluster key:
@@ -62,10 +68,19 @@ export const turnSettingsSchema = z.strictObject({
 });
 export type TurnSettings = z.infer<typeof turnSettingsSchema>;
 
+/** Some of the settings; null is the default of each. */
+const someTurnSettingsSchema = turnSettingsSchema
+  .extend({
+    maxAllocations: turnSettingsSchema.shape.maxAllocations.nullable(),
+    maxAllocationsPerUsername: turnSettingsSchema.shape.maxAllocationsPerUsername.nullable(),
+  })
+  .partial();
+export type SomeTurnSettings = z.infer<typeof someTurnSettingsSchema>;
+
 /** Settings that are not given stay as they are. */
-export const turnSettingsChangeSchema = turnSettingsSchema
-  .partial()
-  .extend({ requestedBy: z.string().max(128).default('operator') });
+export const turnSettingsChangeSchema = someTurnSettingsSchema.extend({
+  requestedBy: z.string().max(128).default('operator'),
+});
 export type TurnSettingsChange = z.infer<typeof turnSettingsChangeSchema>;
 
 export const turnSettingsChangedSchema = z.object({
@@ -81,8 +96,8 @@ export const enableWebrtcSchema = z.strictObject({
   sfuNodeCount: z.int().min(1).max(9).default(3),
   turnNodeCount: z.int().min(1).max(9).default(2),
   turnCredentialTtlSec: z.int().min(5).max(86_400).default(DEFAULT_TURN_CREDENTIAL_TTL_SEC),
-  /** Those not given are `sfu`, all relay ports of a node, half of them for one username, and no limit of bytes. */
-  turn: turnSettingsSchema.partial().default({}),
+  /** Those not given are `sfu`, all relay ports of a node, half of the allocations for one username, and no limit of bytes. */
+  turn: someTurnSettingsSchema.default({}),
   requestedBy: z.string().max(128).default('operator'),
 });
 export type EnableWebrtc = z.infer<typeof enableWebrtcSchema>;
@@ -185,13 +200,20 @@ export const clusterStatusSchema = z.object({
 });
 export type ClusterStatus = z.infer<typeof clusterStatusSchema>;
 
+/** The state of a TURN server as the control socket tells it, with times in ISO 8601. */
+const turnServerViewSchema = turnServerStatusSchema.extend({
+  drainEndsAt: z.string().optional(),
+  certificates: z.array(turnCertificateStatusSchema.extend({ notAfter: z.string() })),
+});
+export type TurnServerView = z.infer<typeof turnServerViewSchema>;
+
 /** The TURN server of a node. */
 export const nodeTurnSchema = z.object({
   node: nodeIdSchema,
   /** Drained and not to be started again until it is resumed. */
   held: z.boolean(),
   /** Null while no server runs. */
-  server: turnServerStatusSchema.nullable(),
+  server: turnServerViewSchema.nullable(),
   tenants: z.array(turnTenantStatusSchema.omit({ digest: true })),
 });
 export type NodeTurn = z.infer<typeof nodeTurnSchema>;

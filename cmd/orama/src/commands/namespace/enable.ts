@@ -52,11 +52,6 @@ async function enableWebrtc(context: Context, _feature: string, options: EnableO
     describe: ({ message, status, outcome }) =>
       [
         outcome === 'unchanged' ? message : `WebRTC is enabled for namespace ${namespace}`,
-        ...(outcome === 'unchanged' && Object.keys(turn).length > 0
-          ? [
-              `TURN settings of an enabled namespace are changed with "orama namespace set webrtc --namespace ${namespace}"`,
-            ]
-          : []),
         describeStatus(context.output, status),
       ].join('\n\n'),
   });

@@ -40,20 +40,15 @@ async function drain(context: Context, { node, deadline, restart = false }: Drai
   try {
     const ended = await withInterrupt(async (signal) => {
       const begun = await client.drainTurn(node, { deadlineMs: deadline * 1000, restart });
-      return watchDrain({
-        client,
-        begun,
-        restart,
-        untilMs: performance.now() + (deadline + MARGIN_SEC) * 1000,
-        progress,
-        signal,
-      });
+      return watchDrain({ client, begun, restart, deadlineMs: deadline * 1000, progress, signal });
     });
     progress.stop();
+    const { turn, endedThemselves, cut } = ended;
+    const counts = `${plural(endedThemselves, 'allocation')} ended by ${endedThemselves === 1 ? 'itself' : 'themselves'}, ${cut} cut at the deadline`;
     const message = restart
-      ? `the TURN server of ${node} was drained, and another one serves`
-      : `the TURN server of ${node} is drained; it serves again with "orama turn resume --node ${node}", or when the node starts again`;
-    context.output.result({ outcome: 'drained', message, turn: ended }, () => message);
+      ? `the TURN server of ${node} was drained (${counts}), and another one serves`
+      : `the TURN server of ${node} is drained (${counts}); it serves again with "orama turn resume --node ${node}", or when its controlplane starts again`;
+    context.output.result({ outcome: 'drained', message, endedThemselves, cut, turn }, () => message);
   } catch (thrown) {
     progress.stop();
     if (!(thrown instanceof Interrupted)) throw thrown;
@@ -63,21 +58,38 @@ async function drain(context: Context, { node, deadline, restart = false }: Drai
   }
 }
 
+/** What became of a drain and of the allocations that were there when it began. */
+interface Drained {
+  turn: NodeTurn;
+  endedThemselves: number;
+  /** Those that were last seen before the deadline ended them. */
+  cut: number;
+}
+
 /** Shows what is left until the drained server is gone and, with `restart`, another one serves. Throws TIMEOUT. */
 async function watchDrain(watch: {
   client: ControlplaneClient;
   begun: NodeTurn;
   restart: boolean;
-  untilMs: number;
+  deadlineMs: number;
   progress: Progress;
   signal: AbortSignal;
-}): Promise<NodeTurn> {
-  const { client, restart, progress, signal } = watch;
-  let seen = watch.begun;
+}): Promise<Drained> {
+  const { client, begun, restart, deadlineMs, progress, signal } = watch;
+  const beganMs = performance.now();
+  const all = begun.server?.allocations ?? 0;
+  // A drain that was going on may end sooner than this one was to.
+  const endsAt = begun.server?.drainEndsAt;
+  const cutMs = beganMs + Math.min(deadlineMs, endsAt === undefined ? deadlineMs : Date.parse(endsAt) - Date.now());
+  const untilMs = beganMs + deadlineMs + MARGIN_SEC * 1000;
+  let left = all;
+  let seen = begun;
   for (;;) {
     const { server } = seen;
-    if (restart ? server && !server.draining : !server) return seen;
-    if (performance.now() >= watch.untilMs) {
+    if (server?.draining) left = server.allocations;
+    else if (performance.now() < cutMs) left = 0;
+    if (restart ? server && !server.draining : !server) return { turn: seen, endedThemselves: all - left, cut: left };
+    if (performance.now() >= untilMs) {
       throw new OramaError('TIMEOUT', `the TURN server of ${seen.node} is not drained yet`, {
         hint: `it goes on; see "orama turn status --node ${seen.node}"`,
         details: { turn: seen },
@@ -94,6 +106,10 @@ async function watchDrain(watch: {
 }
 
 function describeLeft({ allocations, drainEndsAt }: NonNullable<NodeTurn['server']>): string {
-  const end = drainEndsAt === undefined ? '' : `, ended at ${new Date(drainEndsAt).toISOString()} at the latest`;
-  return `${allocations} allocation${allocations === 1 ? '' : 's'} left${end}`;
+  const end = drainEndsAt === undefined ? '' : `, ended at ${drainEndsAt} at the latest`;
+  return `${plural(allocations, 'allocation')} left${end}`;
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

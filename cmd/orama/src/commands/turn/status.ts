@@ -52,7 +52,7 @@ function describe(output: Output, nodes: readonly Seen[]): string {
 
 function describeState(output: Output, { node, server, held }: NodeTurn): string {
   if (server?.draining) {
-    const end = server.drainEndsAt === undefined ? '' : ` until ${new Date(server.drainEndsAt).toISOString()}`;
+    const end = server.drainEndsAt === undefined ? '' : ` until ${server.drainEndsAt}`;
     return output.style('yellow', `draining${end}`);
   }
   if (server) return output.style('green', 'serving');
@@ -60,6 +60,6 @@ function describeState(output: Output, { node, server, held }: NodeTurn): string
 }
 
 function describeCertificate(certificate: NonNullable<NodeTurn['server']>['certificates'][number]): string {
-  const days = Math.floor((certificate.notAfter - Date.now()) / 86_400_000);
+  const days = Math.floor((Date.parse(certificate.notAfter) - Date.now()) / 86_400_000);
   return `${certificate.name ?? 'any name'}: ${certificate.selfSigned ? 'self-signed' : certificate.issuer}, ${days} days left`;
 }
