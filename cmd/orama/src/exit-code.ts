@@ -1,9 +1,6 @@
-import { DaemonUnreachableError } from '@orama/controlplane';
 import { type OramaError, toOramaError } from '@orama/core';
 import { EXIT, exitCodeOf } from '@orama/protocol';
 import { CommanderError } from 'commander';
-import { NoClusterError } from './settings.ts';
-import { ChecksFailed } from './turn-check/failure.ts';
 
 /** A failure as the command line tells it: code, message, next step and exit code. */
 export interface Failure {
@@ -40,10 +37,6 @@ export function describeFailure(thrown: unknown, usageHint: string): Failure {
 }
 
 // Not reached is told apart from "reached, and it cannot now": both travel as 503.
-function exitCodeOfError(error: OramaError): number {
-  const isUnreachable =
-    error instanceof DaemonUnreachableError ||
-    error instanceof NoClusterError ||
-    (error instanceof ChecksFailed && error.unreached);
-  return isUnreachable ? EXIT.unreachable : exitCodeOf(error.status);
+function exitCodeOfError({ code, status }: OramaError): number {
+  return code === 'UNAVAILABLE' ? EXIT.unreachable : exitCodeOf(status);
 }

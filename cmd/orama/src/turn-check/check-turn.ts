@@ -3,13 +3,12 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { StunUri } from '@orama/protocol';
 import { type TlsFacts, TurnClient } from '@orama/turn/client';
-import { CheckFailure } from './failure.ts';
+import { CheckFailure, type Login } from './failure.ts';
 import type { CheckResult, Ms } from './result.ts';
 
-export interface CheckOptions {
+export interface CheckOptions extends Login {
   uri: string;
   server: StunUri;
-  username?: string;
   password?: string;
   /** Goes on with a certificate that is not to be trusted. */
   insecure: boolean;
@@ -39,7 +38,7 @@ export async function checkTurn(options: CheckOptions): Promise<CheckResult> {
     try {
       return { value: await work(), ms: since(startedMs) };
     } catch (thrown) {
-      throw new CheckFailure(name, result, thrown);
+      throw new CheckFailure(name, result, options, thrown);
     }
   };
 
@@ -80,7 +79,8 @@ export async function checkTurn(options: CheckOptions): Promise<CheckResult> {
       const bound = await step('bind', () => client.channelBind(CHANNEL, relayed.address, relayed.port));
       result.bind = { ms: bound.ms };
       result.relay = (await step('relay', () => relayPackets(client, options))).value;
-      if (result.relay.received === 0) throw new CheckFailure('relay', result, new Error('no packet came back'));
+      if (result.relay.received === 0)
+        throw new CheckFailure('relay', result, options, new Error('no packet came back'));
       return result;
     } finally {
       await client.refresh(0).catch(() => undefined);

@@ -1,8 +1,10 @@
 import { renderFields } from '../output/table.ts';
+import { CheckFailure } from './failure.ts';
 import type { CheckResult } from './result.ts';
 
-/** What was measured of a server as people read it, one step a line. */
-export function describeCheck(result: CheckResult): string {
+/** What was measured of a server as people read it, one step a line, and with `failed` what ended it. */
+export function describeCheck(check: CheckResult | CheckFailure, failed: boolean): string {
+  const result = check instanceof CheckFailure ? check.result : check;
   const { resolve, connect, tls, binding, allocate, bind, relay, server } = result;
   const lines: [string, string][] = [['server', `${result.uri} (${server.transport}, port ${server.port})`]];
   if (resolve) lines.push(['resolve', `${resolve.address}, ${resolve.ms} ms`]);
@@ -25,6 +27,10 @@ export function describeCheck(result: CheckResult): string {
     lines.push(['relay', `${relay.received} of ${relay.sent} packets of ${relay.bytes} bytes came back`]);
     if (relay.received > 0)
       lines.push(['', `round trip min ${relay.minMs}, median ${relay.medianMs}, max ${relay.maxMs} ms`]);
+  }
+  if (failed && check instanceof CheckFailure) {
+    lines.push(['failed', check.message]);
+    if (check.hint !== undefined) lines.push(['next', check.hint]);
   }
   return renderFields(lines);
 }

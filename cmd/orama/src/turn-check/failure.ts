@@ -11,20 +11,25 @@ interface Explanation {
   hint: string;
 }
 
+/** Whose credentials a check has. */
+export interface Login {
+  username?: string;
+  /** The namespace that they were fetched for, just now. */
+  namespace?: string;
+}
+
 /** A check that did not get to its end: at which step and why, with what was measured before and the next step to take. */
 export class CheckFailure extends OramaError {
   readonly step: Step;
   /** What was measured before. */
   readonly result: CheckResult;
-  /** Whether the server was never reached. */
-  readonly unreached: boolean;
 
-  constructor(step: Step, result: CheckResult, cause: unknown) {
-    const { code, message, hint } = explain(step, result, cause);
-    super(code, `${result.uri}: ${message}`, { hint, cause });
+  constructor(step: Step, result: CheckResult, login: Login, cause: unknown) {
+    const { code, message, hint } =
+      cause instanceof TurnError ? explainRefusal(step, result, login, cause) : explain(step, result, cause);
+    super(code, message, { hint, cause });
     this.step = step;
     this.result = result;
-    this.unreached = step === 'resolve' || step === 'connect' || (isFirstAnswer(step) && !(cause instanceof TurnError));
   }
 
   /** Where it ended and why, for a machine. */
@@ -34,12 +39,11 @@ export class CheckFailure extends OramaError {
   }
 }
 
-/** Some of several servers did not pass: the first one's failure, with what was measured of all. */
+/** Some servers did not pass: the first one's failure, with what was measured of all. */
 export class ChecksFailed extends OramaError {
-  readonly unreached: boolean;
-
-  constructor(first: CheckFailure, checks: (CheckResult | CheckFailure)[]) {
-    super(first.code, first.message, {
+  constructor(checks: (CheckResult | CheckFailure)[], [first, ...others]: [CheckFailure, ...CheckFailure[]]) {
+    const rest = others.length === 0 ? '' : ` (and ${others.length} more of ${checks.length} failed, see above)`;
+    super(first.code, `${first.result.uri}: ${first.message}${rest}`, {
       cause: first.cause,
       ...(first.hint !== undefined && { hint: first.hint }),
       details: {
@@ -48,14 +52,10 @@ export class ChecksFailed extends OramaError {
         ),
       },
     });
-    this.unreached = first.unreached;
   }
 }
 
-const isFirstAnswer = (step: Step) => step === 'binding' || step === 'allocate';
-
 function explain(step: Step, result: CheckResult, cause: unknown): Explanation {
-  if (cause instanceof TurnError) return explainRefusal(step, result, cause);
   const why = describeError(cause);
   const { server } = result;
   switch (step) {
@@ -97,15 +97,16 @@ function explain(step: Step, result: CheckResult, cause: unknown): Explanation {
   }
 }
 
-function explainRefusal(step: Step, result: CheckResult, { code: number, message, alternate }: TurnError): Explanation {
+function explainRefusal(
+  step: Step,
+  result: CheckResult,
+  login: Login,
+  { code: number, message, alternate }: TurnError,
+): Explanation {
   const other = alternate ? `; it names ${alternate.address}:${alternate.port} instead` : '';
   const base = { message: message + other };
   if (number === 401 || number === 441) {
-    return {
-      ...base,
-      code: 'UNAUTHORIZED',
-      hint: 'the username or password is wrong, or its time (the number in front of the username) is over; --namespace gets fresh ones',
-    };
+    return { ...base, code: 'UNAUTHORIZED', hint: whyUnauthorized(login) };
   }
   if (number === 403 && step === 'bind') {
     return {
@@ -118,18 +119,34 @@ function explainRefusal(step: Step, result: CheckResult, { code: number, message
     return {
       ...base,
       code: 'RATE_LIMITED',
-      hint: 'the namespace has as many allocations as it may: raise --max-allocations with "orama namespace set webrtc"',
+      hint: 'the namespace, the username or this address has as many allocations as it may: raise --max-allocations or --max-allocations-per-username with "orama namespace set webrtc", or turn.maxAllocationsPerSource of the controlplanes',
     };
   }
   if (number === 300 || number === 508) {
     return {
       ...base,
-      code: 'UNAVAILABLE',
-      hint: 'the server is full or drains: see "orama turn status", or check another server of the namespace',
+      code: alternate ? 'DRAINING' : 'RATE_LIMITED',
+      hint: `the server ${alternate ? 'drains' : 'is full or drains'}: see "orama turn status", or check another server of the namespace`,
     };
   }
   if (number === 403) return { ...base, code: 'FORBIDDEN', hint: 'the log of the TURN server names the rule' };
   return { ...base, code: 'INTERNAL', hint: 'the log of the TURN server says more' };
+}
+
+/** What speaks most likely against credentials: servers do not tell. */
+function whyUnauthorized({ username = '', namespace }: Login): string {
+  if (namespace !== undefined) {
+    return `the credentials are fresh, so this server does not serve namespace ${namespace}, or not yet with its present secret: "orama namespace webrtc-status --namespace ${namespace}" shows which servers do`;
+  }
+  const [, expiresSec, of] = /^(\d+):(.+)$/.exec(username) ?? [];
+  if (of === undefined) {
+    return 'the username or password is wrong; a server of ours knows usernames <Unix seconds>:<namespace> only, and --namespace gets one';
+  }
+  const expiresMs = Number(expiresSec) * 1000;
+  if (expiresMs <= Date.now()) {
+    return `the username expired at ${new Date(expiresMs).toISOString()}; "--namespace ${of}" gets a fresh one`;
+  }
+  return `the password is wrong, or this server does not serve namespace ${of}; "--namespace ${of}" gets fresh credentials`;
 }
 
 function whereOf({ server, resolve }: CheckResult): string {

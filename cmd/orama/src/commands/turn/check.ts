@@ -59,7 +59,7 @@ async function check(context: Context, uri: string | undefined, options: CheckCo
           await checkTurn({
             uri: each.uri,
             server: each.server,
-            ...plan.credentials,
+            ...plan.login,
             insecure: options.insecure ?? false,
             relay: options.relay,
             packets: options.packets,
@@ -75,12 +75,12 @@ async function check(context: Context, uri: string | undefined, options: CheckCo
   } finally {
     progress.stop();
   }
-  const text = () =>
-    checks.map((each) => describeCheck(each instanceof CheckFailure ? each.result : each)).join('\n\n');
-  const failure = checks.find((each) => each instanceof CheckFailure);
-  if (failure) {
-    context.output.note(text());
-    throw new ChecksFailed(failure, checks);
+  // Of a single server it is said below what failed.
+  const text = () => checks.map((each) => describeCheck(each, checks.length > 1)).join('\n\n');
+  const [first, ...others] = checks.filter((each) => each instanceof CheckFailure);
+  if (first) {
+    context.output.note(`${text()}\n`);
+    throw new ChecksFailed(checks, [first, ...others]);
   }
   context.output.result({ checks }, text);
 }
@@ -94,21 +94,23 @@ async function planOf(context: Context, uri: string | undefined, options: CheckC
   if ((username === undefined) !== (password === undefined)) {
     throw usage(`--${username === undefined ? 'username' : 'password'} is missing`, 'give both, or --namespace');
   }
+  if (username === '' || password === '')
+    throw usage(`--${username === '' ? 'username' : 'password'} is empty`, 'give both, or --namespace');
   const fetched = namespace === undefined ? undefined : await connect(context).turnCredentials(namespace);
   const given = uri === undefined ? (fetched?.uris ?? []) : [uri];
   if (given.length === 0) {
     throw usage('no server was named', 'give a URI such as turn:192.0.2.1:3478, or --namespace');
   }
   const uris = given.map((each) => ({ uri: each, server: parseUri(each) }));
-  const credentials = fetched
-    ? { username: fetched.username, password: fetched.password }
+  const login = fetched
+    ? { username: fetched.username, password: fetched.password, ...(namespace !== undefined && { namespace }) }
     : username !== undefined && password !== undefined
       ? { username, password }
       : {};
-  if (uris.some(({ server }) => server.relays) && Object.keys(credentials).length === 0) {
+  if (uris.some(({ server }) => server.relays) && Object.keys(login).length === 0) {
     throw usage('a TURN server wants credentials', 'give --username and --password, or --namespace');
   }
-  return { uris, credentials };
+  return { uris, login };
 }
 
 function parseUri(text: string) {
