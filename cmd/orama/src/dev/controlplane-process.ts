@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, statSync } from 'node:fs';
 import { backoffMs, type Clock, systemClock, type Timer } from '@orama/core';
 import { identify, isRunning, signalProcess, waitUntilGone } from '../process-identity.ts';
+import { fatalReason } from './logs.ts';
 import type { DevNode, ProcessIdentity } from './state.ts';
 
 const LOG_MAX_BYTES = 20 * 1024 * 1024;
@@ -12,7 +13,7 @@ const MAX_BACKOFF_MS = 3_000;
 export interface ControlplaneEvents {
   /** A process was started, for the first time or again. */
   started(node: DevNode, process: ProcessIdentity): void;
-  /** A process ended without being told to. */
+  /** A process ended without being told to: with which code or signal, and why if it said so in its log. */
   died(node: DevNode, how: string): void;
 }
 
@@ -26,7 +27,9 @@ export class ControlplaneProcess {
   #identity: ProcessIdentity | undefined;
   #restart: Timer | undefined;
   #startedAt = 0;
+  #startedWallMs = 0;
   #failures = 0;
+  #lastEnd = '';
   #stopping = false;
 
   constructor(node: DevNode, command: readonly string[], events: ControlplaneEvents, clock: Clock = systemClock) {
@@ -41,6 +44,11 @@ export class ControlplaneProcess {
     return this.#failures;
   }
 
+  /** How it last ended, and why. */
+  get lastEnd(): string {
+    return this.#lastEnd;
+  }
+
   start(): void {
     if (this.#stopping) return;
     const [program = '', ...args] = this.#command;
@@ -50,6 +58,7 @@ export class ControlplaneProcess {
     closeSync(log);
     this.#child = child;
     this.#startedAt = this.#clock.monotonic();
+    this.#startedWallMs = this.#clock.now();
     let ended = false;
     const onEnd = (how: string) => {
       if (ended) return;
@@ -84,7 +93,9 @@ export class ControlplaneProcess {
     if (this.#stopping) return;
     const steady = this.#clock.monotonic() - this.#startedAt >= STEADY_MS;
     this.#failures = steady ? 0 : this.#failures + 1;
-    this.#events.died(this.#node, how);
+    const reason = fatalReason(this.#node.logFile, this.#startedWallMs);
+    this.#lastEnd = reason === undefined ? how : `${how}: ${reason}`;
+    this.#events.died(this.#node, this.#lastEnd);
     const pauseMs = this.#failures <= 1 ? 0 : backoffMs(this.#failures - 2, 200, MAX_BACKOFF_MS);
     this.#restart = this.#clock.after(pauseMs, () => this.start());
   }

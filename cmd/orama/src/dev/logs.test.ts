@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LogFollower, tail } from './logs.ts';
+import { fatalReason, LogFollower, tail } from './logs.ts';
 
 let folder: string;
 let file: string;
@@ -11,6 +11,22 @@ beforeEach(() => {
   file = join(folder, 'unit.log');
 });
 afterEach(() => rmSync(folder, { recursive: true }));
+
+describe('fatalReason', () => {
+  const at = (time: string, level: number, message: string) =>
+    `${JSON.stringify({ level, time, msg: 'start failed', err: { message } })}\n`;
+
+  it('answers what the last fatal line says, and nothing older than the process', () => {
+    const start = '2026-01-01T00:00:10.000Z';
+    writeFileSync(file, at('2026-01-01T00:00:09.000Z', 60, 'an old one'));
+    expect(fatalReason(file, Date.parse(start))).toBeUndefined();
+    appendFileSync(file, at(start, 60, 'listening failed'));
+    appendFileSync(file, at(start, 30, 'a later line'));
+    appendFileSync(file, '{"level": 60, "ti');
+    expect(fatalReason(file, Date.parse(start))).toBe('listening failed');
+    expect(fatalReason(join(folder, 'absent.log'), 0)).toBeUndefined();
+  });
+});
 
 describe('tail', () => {
   it('answers the last lines and where the file ended', () => {

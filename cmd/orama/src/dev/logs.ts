@@ -1,5 +1,6 @@
 import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
 import { supervisorLogFile } from './detach.ts';
 import type { DevState } from './state.ts';
 
@@ -39,6 +40,31 @@ export function tail(file: string, count: number): { lines: string[]; end: numbe
     .slice(start > 0 ? 1 : 0)
     .filter((line) => line !== '');
   return { lines: count === 0 ? [] : lines.slice(-count), end };
+}
+
+const fatalLineSchema = z.object({
+  level: z.literal(60),
+  time: z.string(),
+  msg: z.string(),
+  err: z.object({ message: z.string() }).optional(),
+});
+
+/** Why a process ended, in the words of the last fatal line of its log since `sinceMs`; undefined when there is none. */
+export function fatalReason(file: string, sinceMs: number): string | undefined {
+  for (const line of tail(file, 20).lines.reverse()) {
+    const { data } = fatalLineSchema.safeParse(parseLine(line));
+    if (data && Date.parse(data.time) >= sinceMs) return data.err?.message ?? data.msg;
+  }
+  return undefined;
+}
+
+/** A log line as a value; a process that was killed may have left half of one. */
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Follows one file: every call answers the whole lines that came since the last one. */

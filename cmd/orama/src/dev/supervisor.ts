@@ -112,10 +112,15 @@ export class Supervisor {
 
   #throwIfHopeless(): void {
     for (const node of this.#nodes) {
-      if ((this.#processes.get(node.id)?.failures ?? 0) < HOPELESS_FAILURES) continue;
-      throw new OramaError('INTERNAL', `the controlplane of ${node.id} ends as soon as it is started`, {
-        hint: `read ${node.logFile}`,
-      });
+      const process = this.#processes.get(node.id);
+      if (!process || process.failures < HOPELESS_FAILURES) continue;
+      throw new OramaError(
+        'INTERNAL',
+        `the controlplane of ${node.id} ends as soon as it is started (${process.lastEnd})`,
+        {
+          hint: `read ${node.logFile}`,
+        },
+      );
     }
   }
 
