@@ -66,6 +66,10 @@ export const controlplaneConfigSchema = z.strictObject({
     .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
       error: 'certFile and keyFile go together',
     })
+    .refine(({ port, tlsPort }) => port !== tlsPort, {
+      error: 'TLS needs a port of its own: not that of `port`',
+      path: ['tlsPort'],
+    })
     .prefault({}),
   ports: z
     .strictObject({
