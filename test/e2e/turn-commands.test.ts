@@ -97,6 +97,7 @@ describe('orama turn check', () => {
     [[], EXIT.usage, 'no server was named'],
     [['turn:127.97.1.1'], EXIT.usage, 'wants credentials'],
     [['turn:127.97.1.1', '--username', 'x'], EXIT.usage, '--password is missing'],
+    [['turn:127.97.1.1', '--username', '', '--password', 'x'], EXIT.usage, '--username is empty'],
     [['turn:127.97.1.1', '--username', 'x', '--password', 'y', ...NS], EXIT.usage, 'leave out --username'],
     [['turn:127.97.1.1', '--namespace', 'nobody'], EXIT.notFound, 'nobody'],
     [['turn:nowhere.invalid', ...NS], EXIT.unreachable, 'cannot be resolved'],
@@ -109,11 +110,20 @@ describe('orama turn check', () => {
     expect(stderr).toMatch(/^next: /m);
   });
 
-  test('explains wrong credentials and a full namespace', async () => {
+  test.each([
+    [1, ['--username', '1:relayed', '--password', 'x'], 'expired at 1970-01-01T00:00:01.000Z; "--namespace relayed"'],
+    [1, ['--username', '9999999999:relayed', '--password', 'x'], 'the password is wrong, or this server does not'],
+    [1, ['--username', 'anna', '--password', 'x'], 'usernames <Unix seconds>:<namespace> only'],
+    [3, NS, 'this server does not serve namespace relayed'],
+  ])('says of node %i, which refuses %j, what it can know', async (node, login, says) => {
+    const { code, stderr } = await cluster.run('turn', 'check', `turn:${publicIp(node)}`, ...login);
+    expect(code).toBe(EXIT.refused);
+    expect(stderr).toMatch(/^error UNAUTHORIZED: .*401.*\nnext: /m);
+    expect(stderr).toContain(says);
+  });
+
+  test('explains a full namespace', async () => {
     const uri = `turn:${publicIp(1)}`;
-    const wrong = await cluster.run('turn', 'check', uri, '--username', '1:relayed', '--password', 'wrong');
-    expect(wrong.code).toBe(EXIT.refused);
-    expect(wrong.stderr).toMatch(/401.*\nnext: the username or password is wrong/);
     await cluster.orama('namespace', 'set', 'webrtc', ...NS, '--max-allocations', '1');
     const held = await allocate(1);
     const full = await cluster.run('turn', 'check', uri, ...NS, '--json');
@@ -127,7 +137,10 @@ describe('orama turn check', () => {
     });
     await held.refresh(0);
     await held.close();
-    await cluster.orama('namespace', 'set', 'webrtc', ...NS, '--max-allocations', '800');
+    await cluster.orama('namespace', 'set', 'webrtc', ...NS, '--max-allocations', 'default');
+    expect(await cluster.status(NAME)).toMatchObject({
+      turn: { maxAllocations: 800, maxAllocationsPerUsername: 400 },
+    });
   });
 
   test('says of coturn that it refuses an allocation its own address, and passes with --no-relay', async () => {
@@ -219,10 +232,17 @@ describe('orama namespace set webrtc', () => {
     expect(cluster.pidOf(1, UNITS.sfu(NAME))).toBe(sfu);
   });
 
+  test('enabling with other settings than those in force is a conflict', async () => {
+    const run = await cluster.run('namespace', 'enable', 'webrtc', ...NS, '--peer-policy', 'public');
+    expect(run.code).toBe(EXIT.conflict);
+    expect(run.stderr).toMatch(/peerPolicy is sfu, not public.*\nnext: .*orama namespace set webrtc/);
+  });
+
   test.each([
     [[], 'no setting was given'],
     [['--peer-policy', 'all'], '--peer-policy'],
-    [['--max-allocations', '0'], '--max-allocations'],
+    [['--max-allocations', '0'], '65535, or default'],
+    [['--max-allocations-per-username', '801'], 'maxAllocationsPerUsername is 801'],
     [['--max-allocations', '801'], '800 relay ports'],
     [['--bytes-per-sec', '9'], '--bytes-per-sec'],
     [['--allocation-bytes-per-sec', 'much'], '--allocation-bytes-per-sec'],
@@ -251,11 +271,14 @@ describe('orama turn explain-peer', () => {
     expect(await explain('169.254.169.254', '--node', 'node-1')).toEqual(['node-1 refuses by metadata']);
     expect(await explain('::1', '--node', 'node-1')).toEqual(['node-1 refuses by loopback']);
     const { stdout } = await cluster.orama('turn', 'explain-peer', NAME, '8.8.8.8');
-    expect(stdout).toContain('the peer policy is sfu');
+    expect(stdout).toMatch(/^node-1 +refused +none +not-a-peer +.*the peer policy is sfu/m);
+    const sfu = await cluster.orama('turn', 'explain-peer', NAME, sfuIp);
+    expect(sfu.stdout).toMatch(/^node-1 +allowed +20000-20499 +peers /m);
   });
 
   test.each([
-    [[NAME, 'nonsense'], EXIT.usage, 'ip'],
+    [[NAME, 'nonsense'], EXIT.usage, 'use an IPv4 or IPv6 address'],
+    [[NAME, '8.8.8.8:3478'], EXIT.usage, 'without brackets and port'],
     [[NAME, '8.8.8.8', '--port', '0'], EXIT.usage, '--port'],
     [['nobody', '8.8.8.8'], EXIT.notFound, 'nobody'],
     [[NAME, '8.8.8.8', '--node', 'node-3'], EXIT.notFound, 'node-1, node-2'],
@@ -279,20 +302,45 @@ describe('orama turn drain', () => {
     expect(draining.problems.join()).toMatch(/turn on node-1 is not healthy: .*drain/);
     await held.refresh(0);
     await held.close();
-    expect((await drain.finished).code).toBe(EXIT.done);
+    expect(await drain.finished).toMatchObject({
+      code: EXIT.done,
+      stdout: expect.stringContaining('1 allocation ended by itself, 0 cut at the deadline'),
+    });
     expect(await turnOf(1)).toMatchObject({ server: null, held: true });
     expect((await cluster.orama('turn', 'status')).stdout).toContain('orama turn resume --node node-1');
     const again = await cluster.run('turn', 'drain', '--node', 'node-1');
     expect(again.code).toBe(EXIT.done);
-    await cluster.orama('turn', 'resume', '--node', 'node-1');
-    await cluster.waitHealthy(NAME);
+    const checked = await cluster.run('turn', 'check', ...NS, '--timeout', '1');
+    expect(checked.code).toBe(EXIT.unreachable);
+    for (const [transport, says] of [
+      ['udp', 'no answer from'],
+      ['tcp', 'no TCP connection to'],
+    ]) {
+      const server = new RegExp(`^server +turn:${publicIp(1)}:3478\\?transport=${transport} `, 'm');
+      const block = checked.stderr.split('\n\n').find((each) => server.test(each));
+      expect(block).toMatch(new RegExp(`^failed +${says} ${publicIp(1)} port 3478.*\nnext +check that .*`, 'm'));
+    }
+    expect(checked.stderr).toMatch(/^error UNAVAILABLE: turn:.* \(and 1 more of 4 failed, see above\)\nnext: /m);
+    const resumed = await cluster.run('turn', 'resume', '--node', 'node-1');
+    expect(resumed).toMatchObject({ code: EXIT.done, stdout: 'the TURN server of node-1 serves\n' });
+    expect(resumed.stderr).toContain('waiting for the server to start');
+    const served = await cluster.run('turn', 'check', `turn:${publicIp(1)}`, ...NS);
+    expect(served.code, 'it serves as soon as resume says so').toBe(EXIT.done);
   });
 
   test('--restart puts another server in its place, and the deadline ends what is left', async () => {
     const former = cluster.pidOf(2, UNITS.turn);
     const held = await allocate(2);
-    const { code, stdout } = await cluster.run('turn', 'drain', '--node', 'node-2', '--deadline', '1', '--restart');
-    expect({ code, stdout }).toEqual({ code: EXIT.done, stdout: expect.stringContaining('another one serves') });
+    const args = ['turn', 'drain', '--node', 'node-2', '--deadline', '1', '--restart', '--json'];
+    const { code, stdout } = await cluster.run(...args);
+    expect(code).toBe(EXIT.done);
+    expect(JSON.parse(stdout)).toMatchObject({
+      outcome: 'drained',
+      message: expect.stringContaining('another one serves'),
+      endedThemselves: 0,
+      cut: 1,
+      turn: { server: { draining: false, certificates: [{ notAfter: expect.stringMatching(/^20.*Z$/) }] } },
+    });
     expect(cluster.pidOf(2, UNITS.turn)).not.toBe(former);
     await held.close();
     await cluster.waitHealthy(NAME);

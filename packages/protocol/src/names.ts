@@ -20,7 +20,9 @@ export const nodeIdSchema = z
 
 export const portSchema = z.int().min(1).max(65535);
 /** An IPv4 or IPv6 address in text form. */
-export const ipSchema = z.union([z.ipv4(), z.ipv6()]);
+export const ipSchema = z.union([z.ipv4(), z.ipv6()], {
+  error: 'use an IPv4 or IPv6 address without brackets and port',
+});
 
 /** `ns-<namespace>.<baseDomain>`: the host of a namespace's gateway. */
 export function namespaceHost(namespace: string, baseDomain: string): string {

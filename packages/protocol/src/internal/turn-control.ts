@@ -103,5 +103,10 @@ export type TurnServerStatus = z.infer<typeof turnServerStatusSchema>;
 export const turnDrainSchema = z.strictObject({ deadlineMs: z.int().positive().optional() });
 
 /** Answer to "may this tenant's clients reach that peer, and which rule says so". */
-export const turnPeerVerdictSchema = z.object({ allowed: z.boolean(), rule: z.string() });
+export const turnPeerVerdictSchema = z.object({
+  allowed: z.boolean(),
+  rule: z.string(),
+  /** UDP ports that are allowed at the address, whichever was asked about; absent when all or none are. */
+  ports: z.array(z.object({ start: portSchema, end: portSchema })).optional(),
+});
 export type TurnPeerVerdict = z.infer<typeof turnPeerVerdictSchema>;

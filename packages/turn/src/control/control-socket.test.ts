@@ -155,9 +155,10 @@ test('PUT with ports of another tenant on the same address is refused, and names
 
 test('GET peers names the rule of the peer policy', async () => {
   const verdict = async (peer: string) => (await turn.control('GET', `/tenants/demo/peers/${peer}`)).body;
-  expect(await verdict(SFU_IP)).toEqual({ allowed: true, rule: 'peers' });
-  expect(await verdict(`${SFU_IP}?port=20000`)).toEqual({ allowed: true, rule: 'peers' });
-  expect(await verdict(`${SFU_IP}?port=19999`)).toEqual({ allowed: false, rule: 'peer-port' });
+  const ports = [{ start: 20_000, end: 65_535 }];
+  expect(await verdict(SFU_IP)).toEqual({ allowed: true, rule: 'peers', ports });
+  expect(await verdict(`${SFU_IP}?port=20000`)).toEqual({ allowed: true, rule: 'peers', ports });
+  expect(await verdict(`${SFU_IP}?port=19999`)).toEqual({ allowed: false, rule: 'peer-port', ports });
   expect(await verdict('169.254.169.254')).toEqual({ allowed: false, rule: 'metadata' });
   expect(await verdict('2001%3Adb8%3A%3A1')).toMatchObject({ allowed: false });
   expect(turnPeerVerdictSchema.parse(await verdict('8.8.8.8')).allowed).toBe(false);

@@ -110,8 +110,10 @@ export class TenantDirectory {
     const config = this.#entries.get(namespace)?.config;
     if (config === undefined) return undefined;
     const policy = new PeerPolicy(config, this.#ownAddresses.set, this.#options.external);
-    const { allowed, rule } = port === undefined ? policy.judge(address) : policy.judgeEndpoint(address, port);
-    return { allowed, rule };
+    const host = policy.judge(address);
+    const { allowed, rule } = port === undefined ? host : policy.judgeEndpoint(address, port);
+    const ports = host.allowed ? host.host.ports : undefined;
+    return { allowed, rule, ...(ports && { ports: ports.map(({ start, end }) => ({ start, end })) }) };
   }
 
   /** Takes what a worker tells of its tenants' usage. */

@@ -33,17 +33,19 @@ async function explainPeer(
   if (nodes.length === 0) throw notServed(namespace, node, serving);
   const verdicts = await Promise.all(
     nodes.map(async (each) => {
-      const { allowed, rule } = await client.explainPeer(each, namespace, ip, port);
-      return { node: each, allowed, rule, meaning: meaningOf(rule) };
+      const { allowed, rule, ports } = await client.explainPeer(each, namespace, ip, port);
+      return { node: each, allowed, rule, meaning: meaningOf(rule), ...(ports && { ports }) };
     }),
   );
   context.output.result({ namespace, ip, port: port ?? null, nodes: verdicts }, () =>
     renderTable(
       context.output,
-      ['node', ip, 'rule', 'which means'],
-      verdicts.map(({ node, allowed, rule, meaning }) => [
+      ['node', ip, 'allowed ports', 'rule', 'which means'],
+      verdicts.map(({ node, allowed, rule, meaning, ports }) => [
         node,
         allowed ? context.output.style('green', 'allowed') : context.output.style('red', 'refused'),
+        ports?.map(({ start, end }) => (start === end ? String(start) : `${start}-${end}`)).join(', ') ??
+          (allowed ? 'all' : 'none'),
         rule,
         meaning,
       ]),
