@@ -39,8 +39,9 @@ async function drain(context: Context, { node, deadline, restart = false }: Drai
   const progress = context.output.progress(`draining the TURN server of ${node}`);
   try {
     const ended = await withInterrupt(async (signal) => {
+      const beganMs = performance.now();
       const begun = await client.drainTurn(node, { deadlineMs: deadline * 1000, restart });
-      return watchDrain({ client, begun, restart, deadlineMs: deadline * 1000, progress, signal });
+      return watchDrain({ client, begun, beganMs, restart, deadlineMs: deadline * 1000, progress, signal });
     });
     progress.stop();
     const { turn, endedThemselves, cut } = ended;
@@ -70,13 +71,14 @@ interface Drained {
 async function watchDrain(watch: {
   client: ControlplaneClient;
   begun: NodeTurn;
+  /** Monotonic, not after the server's deadline began to run. */
+  beganMs: number;
   restart: boolean;
   deadlineMs: number;
   progress: Progress;
   signal: AbortSignal;
 }): Promise<Drained> {
-  const { client, begun, restart, deadlineMs, progress, signal } = watch;
-  const beganMs = performance.now();
+  const { client, begun, beganMs, restart, deadlineMs, progress, signal } = watch;
   const all = begun.server?.allocations ?? 0;
   // A drain that was going on may end sooner than this one was to.
   const endsAt = begun.server?.drainEndsAt;
@@ -86,8 +88,8 @@ async function watchDrain(watch: {
   let seen = begun;
   for (;;) {
     const { server } = seen;
-    if (server?.draining) left = server.allocations;
-    else if (performance.now() < cutMs) left = 0;
+    // From the deadline on none is left, and it is too late to see whose doing that was.
+    if (performance.now() < cutMs) left = server?.draining ? server.allocations : 0;
     if (restart ? server && !server.draining : !server) return { turn: seen, endedThemselves: all - left, cut: left };
     if (performance.now() >= untilMs) {
       throw new OramaError('TIMEOUT', `the TURN server of ${seen.node} is not drained yet`, {
