@@ -84,6 +84,26 @@ test('an old nonce is answered with 438 and a new one, which then works', async 
   expect(await client.refresh()).toBe(600);
 });
 
+test.each([
+  ['its credential has expired', 10, 0],
+  ['its nonce has grown old', 10_000, 3_590_000],
+])('a retransmitted Allocate gets the very same answer when %s meanwhile', async (_what, ttlSec, ageMs) => {
+  const client = await turn.client('udp', turn.credentials('demo', ttlSec));
+  await expect(client.request(METHOD.refresh)).rejects.toMatchObject({ code: 437 });
+  clock.advance(ageMs);
+  const allocate = () =>
+    client.buildRequest(METHOD.allocate, (writer) => writer.bytes(ATTRIBUTE.requestedTransport, TRANSPORT));
+  const request = allocate();
+  const first = await client.exchange(request);
+  expect(first.address(ATTRIBUTE.xorRelayedAddress)).toBeDefined();
+  clock.advance(20_000);
+  expect((await client.exchange(request)).buffer).toEqual(first.buffer);
+  // Another seal makes it a request of its own, which is judged as what it is.
+  const forged = Buffer.from(request);
+  forged.writeUInt8(forged.readUInt8(forged.length - 1) ^ 1, forged.length - 1);
+  expect((await client.exchange(forged)).errorCode).toBe(401);
+});
+
 test('a nonce given to another address is answered with 438', async () => {
   const first = await turn.client();
   await first.allocate();

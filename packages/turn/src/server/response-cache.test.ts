@@ -1,41 +1,87 @@
-import { expect, test } from 'vitest';
-import { ResponseCache } from './response-cache.ts';
+import { randomBytes } from 'node:crypto';
+import { beforeEach, expect, test } from 'vitest';
+import { CLASS, METHOD, StunMessage, StunWriter } from '../stun/index.ts';
+import { ResponseCache, requestKey } from './response-cache.ts';
 
-const id = (n: number) => {
-  const bytes = Buffer.alloc(12);
-  bytes.writeUInt32BE(n);
-  return bytes;
-};
+const client = (port: number, address = '192.0.2.1') => ({ id: `udp ${address} ${port}`, remoteAddress: address });
+const answer = Buffer.from('answer');
+const me = client(1);
 
-test('ResponseCache answers a client’s transaction for forty seconds', () => {
-  const cache = new ResponseCache();
-  cache.keep('a', id(1), Buffer.from('answer'), 0);
-  expect(cache.find('a', id(1), 39_999)).toEqual(Buffer.from('answer'));
-  expect(cache.find('b', id(1), 0)).toBeUndefined();
-  expect(cache.find('a', id(2), 0)).toBeUndefined();
-  expect(cache.find('a', id(1), 40_000)).toBeUndefined();
+let cache: ResponseCache;
+beforeEach(() => {
+  cache = new ResponseCache(200);
+});
+
+test('ResponseCache answers a request for forty seconds', () => {
+  cache.keep('one', me, 'demo', answer, 0);
+  expect(cache.find('one', 39_999)).toEqual(answer);
+  expect(cache.find('two', 0)).toBeUndefined();
+  expect(cache.find('one', 40_000)).toBeUndefined();
   cache.sweep(40_000);
   expect(cache.size).toBe(0);
 });
 
 test('ResponseCache knows a request whose answer is being made, and then its answer', () => {
-  const cache = new ResponseCache();
-  cache.begin('a', id(1), 0);
-  expect(cache.find('a', id(1), 10)).toBe('pending');
-  cache.keep('a', id(1), Buffer.from('answer'), 20);
-  expect(cache.find('a', id(1), 30)).toEqual(Buffer.from('answer'));
+  cache.keep('one', me, 'demo', undefined, 0);
+  expect(cache.find('one', 10)).toBe('pending');
+  cache.keep('one', me, 'demo', answer, 20);
+  expect(cache.find('one', 30)).toEqual(answer);
   expect(cache.size).toBe(1);
   // The older of the two ends first, so that a sweep may stop at the first that lives.
-  cache.keep('a', id(2), Buffer.from('other'), 10);
-  cache.begin('a', id(2), 30);
+  cache.keep('two', me, 'demo', answer, 10);
+  cache.keep('two', me, 'demo', undefined, 30);
   cache.sweep(40_020);
-  expect(cache.find('a', id(2), 40_021)).toBe('pending');
+  expect(cache.find('two', 40_021)).toBe('pending');
 });
 
-test('ResponseCache is bounded: the oldest answer goes first', () => {
-  const cache = new ResponseCache();
-  for (let n = 0; n <= 10_000; n++) cache.keep('a', id(n), Buffer.alloc(0), 0);
-  expect(cache.size).toBe(10_000);
-  expect(cache.find('a', id(0), 0)).toBeUndefined();
-  expect(cache.find('a', id(1), 0)).toBeDefined();
+test('a client that asks thousands of times pushes out its own answers and nobody else’s', () => {
+  const neighbour = client(2);
+  cache.keep('neighbour', neighbour, 'demo', undefined, 0);
+  for (let n = 0; n < 50_000; n++) cache.keep(`mine ${n}`, me, 'demo', answer, 0);
+  expect(cache.find('neighbour', 0)).toBe('pending');
+  expect(cache.find('mine 49984', 0)).toEqual(answer);
+  expect(cache.find('mine 49983', 0)).toBeUndefined();
+  expect(cache.size).toBe(17);
+});
+
+test.each([
+  ['IPv4 address', '192.0.2.9', (n: number) => client(n)],
+  ['IPv6 /64', '2001:db8:0:1::1', (n: number) => client(1, `2001:db8::${n.toString(16)}`)],
+])('an %s with however many clients has five answers for each allocation it may have', (_what, address, ownClient) => {
+  cache.keep('other source', client(1, address), 'demo', answer, 0);
+  cache.keep('other namespace', ownClient(1), 'other', answer, 0);
+  for (let n = 1; n <= 20_000; n++) cache.keep(`mine ${n}`, ownClient(n), 'demo', answer, 0);
+  expect(cache.find('other source', 0)).toEqual(answer);
+  expect(cache.find('other namespace', 0)).toEqual(answer);
+  expect(cache.find('mine 19500', 0)).toEqual(answer);
+  expect(cache.size).toBeLessThanOrEqual(1002);
+});
+
+test('a namespace with however many sources leaves the others their answers, and itself its latest', () => {
+  cache.keep('other namespace', me, 'other', answer, 0);
+  const source = (n: number) => client(1, `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
+  for (let n = 0; n < 100_000; n++) cache.keep(`mine ${n}`, source(n), 'demo', answer, 0);
+  expect(cache.find('other namespace', 0)).toEqual(answer);
+  expect(cache.find('mine 75000', 0)).toEqual(answer);
+  expect(cache.size).toBeLessThanOrEqual(30_001);
+  cache.sweep(40_000);
+  expect(cache.size).toBe(0);
+});
+
+test('requestKey is the same for the same bytes from the same client only, and there is none without a seal', () => {
+  const id = randomBytes(12);
+  const key = randomBytes(16);
+  const build = (transactionId: Buffer, lifetimeSec: number, seal = true) => {
+    const writer = new StunWriter(METHOD.refresh, CLASS.request, transactionId).uint32(0x000d, lifetimeSec);
+    const message = StunMessage.parse(seal ? writer.finish({ key }) : writer.finish());
+    if (message === undefined) throw new Error('not a message');
+    return message;
+  };
+  const first = requestKey('a', build(id, 600));
+  expect(requestKey('a', build(id, 600))).toBe(first);
+  for (const other of [requestKey('b', build(id, 600)), requestKey('a', build(randomBytes(12), 600))]) {
+    expect(other).not.toBe(first);
+  }
+  expect(requestKey('a', build(id, 0))).not.toBe(first);
+  expect(requestKey('a', build(id, 600, false))).toBeUndefined();
 });

@@ -1,63 +1,112 @@
+import { sourceKey } from '@orama/core';
+import type { ClientTransport } from '../listener/client-transport.ts';
+import type { StunMessage } from '../stun/index.ts';
+
 /** How long an answer is kept for retransmissions of its request (RFC 8489 section 6.2.1: 39.5 s of them). */
 const KEEP_MS = 40_000;
-/** Answers kept at most; the oldest go first. */
-const MAX_ANSWERS = 10_000;
+/** Answers of one 5-tuple. Whoever has more requests under way than this has had answers to the older ones. */
+const MAX_OF_CLIENT = 16;
+/** Answers of one source for each allocation it may have in a namespace. */
+const MAX_OF_ALLOCATION = 5;
+/** Answers of one namespace, some ten megabytes: five seconds of 6,000 requests each, four copies of a request. */
+const MAX_OF_NAMESPACE = 30_000;
 
 /** A request that has come: its answer, or `undefined` while that is being made. */
 interface Entry {
   readonly answer: Buffer | undefined;
   readonly expiresAtMs: number;
+  readonly shares: readonly string[];
 }
 
 /**
  * Answers to authenticated requests over UDP, so that a retransmitted request gets the same answer and is not done
  * twice (RFC 8489 section 6.3.1), not while the first copy is being done either. Firefox and lossy networks repeat
- * Allocate.
+ * Allocate. A client, a source and a namespace have a share each, and push nobody's answers out but their own.
  */
 export class ResponseCache {
   /** In the order of their age. */
   readonly #entries = new Map<string, Entry>();
+  /** Keys of the answers that a client, a source in a namespace or a namespace has, in the order of their age. */
+  readonly #shares = new Map<string, Set<string>>();
+  readonly #maxOfSource: number;
+
+  /** @param maxAllocationsPerSource allocations that one source may have in each namespace */
+  constructor(maxAllocationsPerSource: number) {
+    this.#maxOfSource = MAX_OF_ALLOCATION * maxAllocationsPerSource;
+  }
 
   get size(): number {
     return this.#entries.size;
   }
 
   /** The answer to an earlier copy of the request, `pending` while it is being made, undefined when there was none. */
-  find(clientId: string, transactionId: Buffer, nowMs: number): Buffer | 'pending' | undefined {
-    const found = this.#entries.get(keyOf(clientId, transactionId));
+  find(key: string, nowMs: number): Buffer | 'pending' | undefined {
+    const found = this.#entries.get(key);
     return found !== undefined && found.expiresAtMs > nowMs ? (found.answer ?? 'pending') : undefined;
   }
 
-  /** Remembers that a request is being done. `keep` must follow. */
-  begin(clientId: string, transactionId: Buffer, nowMs: number): void {
-    this.#put(keyOf(clientId, transactionId), { answer: undefined, expiresAtMs: nowMs + KEEP_MS });
-  }
-
-  keep(clientId: string, transactionId: Buffer, answer: Buffer, nowMs: number): void {
-    this.#put(keyOf(clientId, transactionId), { answer, expiresAtMs: nowMs + KEEP_MS });
+  /** Remembers an authenticated request; without an answer that one is being made, and will be kept. */
+  keep(
+    key: string,
+    client: Pick<ClientTransport, 'id' | 'remoteAddress'>,
+    namespace: string,
+    answer: Buffer | undefined,
+    nowMs: number,
+  ): void {
+    // Put anew, so that the order stays that of age.
+    this.#forget(key);
+    const source = `${namespace} ${sourceKey(client.remoteAddress)}`;
+    this.#entries.set(key, { answer, expiresAtMs: nowMs + KEEP_MS, shares: [client.id, source, namespace] });
+    this.#join(client.id, key, MAX_OF_CLIENT);
+    this.#join(source, key, this.#maxOfSource);
+    this.#join(namespace, key, MAX_OF_NAMESPACE);
   }
 
   /** Forgets what no retransmission can ask for any more. */
   sweep(nowMs: number): void {
     for (const [key, { expiresAtMs }] of this.#entries) {
       if (expiresAtMs > nowMs) return;
-      this.#entries.delete(key);
+      this.#forget(key);
     }
   }
 
-  #put(key: string, entry: Entry): void {
-    // Put anew, so that the order stays that of age.
-    this.#entries.delete(key);
-    if (this.#entries.size >= MAX_ANSWERS) {
-      for (const oldest of this.#entries.keys()) {
-        this.#entries.delete(oldest);
-        break;
-      }
+  #join(share: string, key: string, max: number): void {
+    let keys = this.#shares.get(share);
+    if (keys === undefined) {
+      keys = new Set();
+      this.#shares.set(share, keys);
     }
-    this.#entries.set(key, entry);
+    keys.add(key);
+    if (keys.size <= max) return;
+    // Some at once: the way to a set's first key leads past those that were deleted.
+    let leaving = Math.ceil(max / 16);
+    for (const oldest of keys) {
+      this.#forget(oldest);
+      leaving--;
+      if (leaving === 0) return;
+    }
+  }
+
+  #forget(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    for (const share of entry.shares) {
+      const keys = this.#shares.get(share);
+      keys?.delete(key);
+      if (keys?.size === 0) this.#shares.delete(share);
+    }
   }
 }
 
-function keyOf(clientId: string, transactionId: Buffer): string {
-  return clientId + transactionId.toString('latin1');
+/**
+ * What a request and its retransmissions have in common: the 5-tuple, the transaction id, the size, and the seal over the
+ * whole of it. Only whoever has seen an authentic request can send that, and gets nothing by it that has not been sent
+ * there before: so a copy is not authenticated again, and its credential may have ended meanwhile. Undefined for a request
+ * without a seal.
+ */
+export function requestKey(clientId: string, message: StunMessage): string | undefined {
+  const seal = message.seal?.toString('latin1');
+  if (seal === undefined) return undefined;
+  return `${clientId} ${message.buffer.length} ${message.transactionId.toString('latin1')}${seal}`;
 }

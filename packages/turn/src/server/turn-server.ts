@@ -18,7 +18,7 @@ import { Nonces } from './nonces.ts';
 import { fitRealm } from './realm.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { failure } from './replies.ts';
-import { ResponseCache } from './response-cache.ts';
+import { ResponseCache, requestKey } from './response-cache.ts';
 
 /** An answer to an unauthenticated datagram may be so many times its size. */
 const AMPLIFICATION_MAX = 3;
@@ -34,6 +34,8 @@ export interface TurnServerOptions {
   external: ExternalAddresses;
   drops: DropCounters;
   sourceLimits: SourceLimits;
+  /** Allocations that one source may have in each namespace. */
+  maxAllocationsPerSource: number;
   defaultLifetimeSec: number;
   maxLifetimeSec: number;
   nonceLifetimeSec: number;
@@ -48,13 +50,14 @@ export class TurnServer implements PacketHandler {
   readonly #options: TurnServerOptions;
   readonly #challenges: Challenges;
   readonly #authenticator: Authenticator;
-  readonly #responses = new ResponseCache();
+  readonly #responses: ResponseCache;
   readonly #context: ServerContext;
   #draining = false;
 
   constructor(options: TurnServerOptions) {
     const { clock, logger, relay, tenants } = options;
     this.#options = options;
+    this.#responses = new ResponseCache(options.maxAllocationsPerSource);
     const realm = fitRealm(options.realm);
     const nonces = new Nonces(options.nonceLifetimeSec, options.nonceKey);
     this.#challenges = new Challenges(realm, nonces);
@@ -142,7 +145,16 @@ export class TurnServer implements PacketHandler {
   }
 
   #request(client: ClientTransport, packet: Buffer, message: StunMessage, { name, handle, understood }: Method): void {
-    // 1. Authentication (RFC 8489 section 9.2.4).
+    const { clock } = this.#options;
+    // 1. A retransmission gets the answer its first copy got; while that is being made, it waits for it.
+    const key = client.protocol === 'udp' ? requestKey(client.id, message) : undefined;
+    const known = key === undefined ? undefined : this.#responses.find(key, clock.monotonic());
+    if (known !== undefined) {
+      if (known !== 'pending') client.send(known);
+      return;
+    }
+
+    // 2. Authentication (RFC 8489 section 9.2.4).
     const result = this.#authenticator.authenticate(message, client);
     if (!result.ok) {
       this.counters.authFailures.add(result.reason);
@@ -151,33 +163,24 @@ export class TurnServer implements PacketHandler {
     }
     const { identity } = result;
     // An expired credential makes no allocation, and keeps those it has made.
-    if (message.method === METHOD.allocate && identity.expirySec * 1000 <= this.#options.clock.now()) {
+    if (message.method === METHOD.allocate && identity.expirySec * 1000 <= clock.now()) {
       this.counters.authFailures.add('expired');
       if (this.#maySpend(client)) this.#challenge(client, packet, message, 401, name);
       return;
     }
 
-    // 2. A retransmission gets the answer its first copy got; while that is being made, it waits for it.
-    const cached = client.protocol === 'udp';
-    const { clock } = this.#options;
-    if (cached) {
-      const answer = this.#responses.find(client.id, message.transactionId, clock.monotonic());
-      if (answer === 'pending') return;
-      if (answer !== undefined) {
-        client.send(answer);
-        return;
-      }
-    }
-
     // 3. The user of an allocation cannot change (RFC 8656 section 5), unknown attributes are told, the rest is done.
     const answer = this.#dispatch({ message, client, identity }, handle, understood);
+    const keep = (reply: Buffer | undefined) => {
+      if (key !== undefined) this.#responses.keep(key, client, identity.tenant.namespace, reply, clock.monotonic());
+    };
     const deliver = (reply: Buffer) => {
       this.#countReply(name, reply);
-      if (cached) this.#responses.keep(client.id, message.transactionId, reply, clock.monotonic());
+      keep(reply);
       if (client.open) client.send(reply);
     };
     if (answer instanceof Promise) {
-      if (cached) this.#responses.begin(client.id, message.transactionId, clock.monotonic());
+      keep(undefined);
       answer.then(deliver).catch((thrown: unknown) => {
         this.#options.bugs.report(thrown);
         deliver(failure(message, 500, identity.key));

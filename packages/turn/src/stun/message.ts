@@ -113,6 +113,11 @@ export class StunMessage {
     return this.#seal.type === ATTRIBUTE.messageIntegrity ? 'sha1' : 'sha256';
   }
 
+  /** The value of that attribute, as a view. */
+  get seal(): Buffer | undefined {
+    return this.#seal && this.buffer.subarray(this.#seal.offset, this.#seal.offset + this.#seal.length);
+  }
+
   /** Whether its stronger integrity attribute is there and made with `key`; compared in constant time. */
   integrityMatches(key: Uint8Array): boolean {
     const kind = this.integrity;

@@ -77,6 +77,7 @@ export class TurnWorker implements WorkerHandle {
       external: config.external,
       drops: this.drops,
       sourceLimits,
+      maxAllocationsPerSource: config.maxAllocationsPerSource,
       defaultLifetimeSec: config.defaultLifetimeSec,
       maxLifetimeSec: config.maxLifetimeSec,
       nonceLifetimeSec: config.nonceLifetimeSec,
