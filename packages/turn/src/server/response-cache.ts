@@ -1,15 +1,14 @@
 import { sourceKey } from '@orama/core';
 import type { ClientTransport } from '../listener/client-transport.ts';
 import type { StunMessage } from '../stun/index.ts';
+import type { Tenant } from '../tenant/tenant.ts';
 
 /** How long an answer is kept for retransmissions of its request (RFC 8489 section 6.2.1: 39.5 s of them). */
 const KEEP_MS = 40_000;
 /** Answers of one 5-tuple. Whoever has more requests under way than this has had answers to the older ones. */
 const MAX_OF_CLIENT = 16;
-/** Answers of one source for each allocation it may have in a namespace. */
-const MAX_OF_ALLOCATION = 5;
-/** Answers of one namespace, some ten megabytes: five seconds of 6,000 requests each, four copies of a request. */
-const MAX_OF_NAMESPACE = 30_000;
+/** Answers, of 1.3 KB at most with all that finds them, for each allocation that a source or a namespace may have. */
+const MAX_OF_ALLOCATION = 10;
 
 /** A request that has come: its answer, or `undefined` while that is being made. */
 interface Entry {
@@ -49,7 +48,7 @@ export class ResponseCache {
   keep(
     key: string,
     client: Pick<ClientTransport, 'id' | 'remoteAddress'>,
-    namespace: string,
+    { namespace, maxAllocations }: Pick<Tenant, 'namespace' | 'maxAllocations'>,
     answer: Buffer | undefined,
     nowMs: number,
   ): void {
@@ -59,7 +58,7 @@ export class ResponseCache {
     this.#entries.set(key, { answer, expiresAtMs: nowMs + KEEP_MS, shares: [client.id, source, namespace] });
     this.#join(client.id, key, MAX_OF_CLIENT);
     this.#join(source, key, this.#maxOfSource);
-    this.#join(namespace, key, MAX_OF_NAMESPACE);
+    this.#join(namespace, key, MAX_OF_ALLOCATION * maxAllocations);
   }
 
   /** Forgets what no retransmission can ask for any more. */

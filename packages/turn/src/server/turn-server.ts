@@ -172,7 +172,7 @@ export class TurnServer implements PacketHandler {
     // 3. The user of an allocation cannot change (RFC 8656 section 5), unknown attributes are told, the rest is done.
     const answer = this.#dispatch({ message, client, identity }, handle, understood);
     const keep = (reply: Buffer | undefined) => {
-      if (key !== undefined) this.#responses.keep(key, client, identity.tenant.namespace, reply, clock.monotonic());
+      if (key !== undefined) this.#responses.keep(key, client, identity.tenant, reply, clock.monotonic());
     };
     const deliver = (reply: Buffer) => {
       this.#countReply(name, reply);

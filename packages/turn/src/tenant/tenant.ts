@@ -54,6 +54,11 @@ export class Tenant implements AllocationSettings {
     return this.#byteBudget;
   }
 
+  /** Allocations it may have on all workers together. */
+  get maxAllocations(): number {
+    return this.#config.maxAllocations;
+  }
+
   get allocationBytesPerSec(): number | undefined {
     return this.#config.allocationBytesPerSec;
   }
