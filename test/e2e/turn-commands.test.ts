@@ -270,7 +270,7 @@ describe('orama turn explain-peer', () => {
     expect(await explain('8.8.8.8')).toEqual(['node-1 refuses by not-a-peer', 'node-2 refuses by not-a-peer']);
     expect(await explain('169.254.169.254', '--node', 'node-1')).toEqual(['node-1 refuses by metadata']);
     expect(await explain('127.9.9.9', '--node', 'node-1')).toEqual(['node-1 refuses by loopback']);
-    expect(await explain('::1', '--node', 'node-1')).toEqual(['node-1 refuses by own-address']);
+    expect(await explain('fe80::1', '--node', 'node-1')).toEqual(['node-1 refuses by link-local']);
     const { stdout } = await cluster.orama('turn', 'explain-peer', NAME, '8.8.8.8');
     expect(stdout).toMatch(/^node-1 +refused +none +not-a-peer +.*the peer policy is sfu/m);
     const sfu = await cluster.orama('turn', 'explain-peer', NAME, sfuIp);
