@@ -56,11 +56,48 @@ describe('takeRequest', () => {
     expect(limits.takeRequest('127.92.3.1', START - 3_600_000)).toBe(true);
   });
 
+  test('begins with a whole burst also where the 32 bits of its time are nearly over', () => {
+    const [limits] = twoWorkers();
+    // Sixteenths of a millisecond: half a second before they are zero.
+    const nowMs = 6_333 * 2 ** 28 - 500;
+    expect(limits.takeRequest('127.86.3.1', nowMs)).toBe(true);
+    expect(limits.takeRequest('127.86.3.1', nowMs)).toBe(true);
+    expect(limits.takeRequest('127.86.3.1', nowMs)).toBe(false);
+  });
+
   test('lets one source through while a hundred thousand forged ones send', () => {
     const [limits] = twoWorkers();
     for (let n = 0; n < 100_000; n++) limits.takeRequest(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`, START);
     const through = Array.from({ length: 100 }, (_, n) => limits.takeRequest(`192.0.2.${n}`, START + 1000));
     expect(through.filter(Boolean).length).toBeGreaterThan(85);
+  });
+});
+
+describe('isHeld', () => {
+  const [here, client, other] = [
+    '127.86.3.1',
+    'udp 127.86.3.1 4001 127.86.1.1 3478',
+    'udp 127.86.3.1 4002 127.86.1.1 3478',
+  ];
+
+  test('is true of a client that failed while its source has used up its rate, over all workers, and of no other', () => {
+    const [limits, sibling] = twoWorkers();
+    limits.countFailure(client, START);
+    expect(limits.isHeld(here, client, START)).toBe(false);
+    while (limits.takeRequest(here, START));
+    expect([limits.isHeld(here, client, START), sibling.isHeld(here, client, START)]).toEqual([true, true]);
+    expect(limits.isHeld(here, other, START)).toBe(false);
+    // Asking took nothing: the next is due when it was.
+    expect(limits.isHeld(here, client, START + 1000)).toBe(false);
+    expect(limits.takeRequest(here, START + 1000)).toBe(true);
+  });
+
+  test('forgets a failure after a minute', () => {
+    const [limits] = twoWorkers({ ...OPTIONS, unauthenticatedRate: { burst: 1, perSec: 0.001 } });
+    limits.countFailure(client, START);
+    limits.takeRequest(here, START);
+    expect(limits.isHeld(here, client, START + 59_999)).toBe(true);
+    expect(limits.isHeld(here, client, START + 60_000)).toBe(false);
   });
 });
 

@@ -4,6 +4,8 @@ import { sourceKey } from '@orama/core';
 const SLOTS = 65_536;
 /** Time is kept in sixteenths of a millisecond, which an Int32 holds for 37 hours. */
 const TICKS_PER_MS = 16;
+/** A client that failed is known as one for so long. */
+const FAILURE_TICKS = 60_000 * TICKS_PER_MS;
 
 export interface SourceLimitOptions {
   /** Unauthenticated requests of one source: so many at once, then so many a second. */
@@ -17,6 +19,8 @@ export interface SourceLimitOptions {
 export interface SourceLimitMemory {
   /** By place: the time at which the source has its whole burst again. */
   readonly times: Int32Array<SharedArrayBuffer>;
+  /** By place: until when the client is one that failed. */
+  readonly failures: Int32Array<SharedArrayBuffer>;
   /** By place: open connections; one place more for their sum. */
   readonly connections: Int32Array<SharedArrayBuffer>;
   /** What places are chosen with, so that nobody can aim at somebody else's. */
@@ -27,6 +31,7 @@ export interface SourceLimitMemory {
 export function sourceLimitMemory(seed: number): SourceLimitMemory {
   return {
     times: new Int32Array(new SharedArrayBuffer(SLOTS * 4)),
+    failures: new Int32Array(new SharedArrayBuffer(SLOTS * 4)),
     connections: new Int32Array(new SharedArrayBuffer((SLOTS + 1) * 4)),
     seed,
   };
@@ -61,23 +66,41 @@ export class SourceLimits {
    */
   takeRequest(address: string, nowMs: number): boolean {
     const { times } = this.#memory;
-    const slot = this.#slot(address);
-    const now = Math.trunc(nowMs * TICKS_PER_MS) | 0;
+    const slot = this.#slotOfSource(address);
+    const now = ticksOf(nowMs);
     for (;;) {
       const wholeAt = Atomics.load(times, slot);
-      // Differences of Int32 wrap as the clock does. What lies behind, or further ahead than ever set, counts as none.
-      let spent = (wholeAt - now) | 0;
-      if (spent < 0 || spent > this.#ticksOfBurst) spent = 0;
+      const spent = ticksUntil(wholeAt, now, this.#ticksOfBurst);
       if (spent + this.#ticksPerRequest > this.#ticksOfBurst) return false;
       const next = (now + spent + this.#ticksPerRequest) | 0;
       if (Atomics.compareExchange(times, slot, wholeAt, next) === wholeAt) return true;
     }
   }
 
+  /**
+   * Notes that a client, named by its 5-tuple, has shown wrong credentials. Only to be told of those that are really there,
+   * for anybody could have others held who forges their addresses.
+   */
+  countFailure(client: string, nowMs: number): void {
+    Atomics.store(this.#memory.failures, this.#slot(client), (ticksOf(nowMs) + FAILURE_TICKS) | 0);
+  }
+
+  /**
+   * Whether a client is not to be listened to: its source has used up its rate, and itself has failed within the last
+   * minute. Others at its address are heard. Takes nothing.
+   */
+  isHeld(address: string, client: string, nowMs: number): boolean {
+    const { failures, times } = this.#memory;
+    const now = ticksOf(nowMs);
+    if (ticksUntil(Atomics.load(failures, this.#slot(client)), now, FAILURE_TICKS) === 0) return false;
+    const spent = ticksUntil(Atomics.load(times, this.#slotOfSource(address)), now, this.#ticksOfBurst);
+    return spent + this.#ticksPerRequest > this.#ticksOfBurst;
+  }
+
   /** Counts a new connection of a source; false, and nothing counted, when it or the node has too many. */
   openConnection(address: string): boolean {
     const { connections } = this.#memory;
-    const slot = this.#slot(address);
+    const slot = this.#slotOfSource(address);
     const total = Atomics.add(connections, SLOTS, 1);
     const own = Atomics.add(connections, slot, 1);
     if (total < this.#options.maxTcpConnections && own < this.#options.maxTcpConnectionsPerSource) return true;
@@ -88,16 +111,32 @@ export class SourceLimits {
   /** Takes a connection off again that `openConnection` counted. */
   closeConnection(address: string): void {
     const { connections } = this.#memory;
-    Atomics.sub(connections, this.#slot(address), 1);
+    Atomics.sub(connections, this.#slotOfSource(address), 1);
     Atomics.sub(connections, SLOTS, 1);
   }
 
-  /** FNV-1a over the address, begun at the seed and mixed at the end. */
-  #slot(address: string): number {
-    const text = sourceKey(address);
+  #slotOfSource(address: string): number {
+    return this.#slot(sourceKey(address));
+  }
+
+  /** FNV-1a over a name, begun at the seed and mixed at the end. */
+  #slot(text: string): number {
     let hash = this.#memory.seed | 0;
     for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
     hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
     return (hash ^ (hash >>> 13)) & (SLOTS - 1);
   }
+}
+
+function ticksOf(nowMs: number): number {
+  return Math.trunc(nowMs * TICKS_PER_MS) | 0;
+}
+
+/**
+ * Ticks from now until a time that is at most `most` ahead. Differences of Int32 wrap as the clock does: what lies behind,
+ * or further ahead than ever set, counts as none, and so does the zero of a place that nobody has used.
+ */
+function ticksUntil(time: number, now: number, most: number): number {
+  const ticks = (time - now) | 0;
+  return time === 0 || ticks < 0 || ticks > most ? 0 : ticks;
 }

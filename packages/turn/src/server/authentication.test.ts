@@ -190,6 +190,43 @@ test('unauthenticated requests of one source are answered at a rate, and those o
   expect((await client.binding()).address).toBe(CLIENT_IP);
 });
 
+test('no key is worked out for a client that fails once its source has used up its rate; others at its address get in', async () => {
+  await turn.close();
+  turn = await TurnHarness.start({ unauthenticatedRate: { burst: 6, perSec: 0.001 } }, clock);
+  const { server, drops } = turn;
+  const good = await turn.client();
+  await good.allocate();
+  await good.refresh(0);
+  const bad = await turn.client('udp', { password: 'a guess' });
+  await expect(bad.allocate()).rejects.toMatchObject({ code: 401 });
+  const request = bad.buildRequest(METHOD.allocate);
+  for (let n = 0; n < 50; n++) bad.sendRaw(request);
+  const judged = () => server.counters.authFailures.get('wrong-credentials');
+  await expect.poll(() => judged() + drops.rateLimited).toBeGreaterThanOrEqual(50);
+  expect(judged()).toBeLessThanOrEqual(6);
+  await good.allocate();
+  // Its own minute over, it is judged again, though nobody answers it.
+  const before = judged();
+  clock.advance(60_000);
+  bad.sendRaw(request);
+  await expect.poll(judged).toBe(before + 1);
+});
+
+test('a call whose nonce has become old goes on while its source has used up its rate', async () => {
+  await turn.close();
+  turn = await TurnHarness.start({ unauthenticatedRate: { burst: 3, perSec: 0.001 }, nonceLifetimeSec: 60 }, clock);
+  const client = await turn.client();
+  await client.allocate();
+  const other = await turn.client();
+  for (let n = 0; n < 5; n++) {
+    other.sendRaw(new StunWriter(METHOD.binding, CLASS.request, randomBytes(12)).finish());
+  }
+  await expect.poll(() => turn.drops.rateLimited).toBe(3);
+  clock.advance(61_000);
+  expect(await client.refresh()).toBe(600);
+  expect(turn.server.counters.replies.get('Refresh 438')).toBe(1);
+});
+
 /** A challenge that has room for PASSWORD-ALGORITHMS, and a request made with it. */
 async function challenged(client: TurnClient) {
   const first = new StunWriter(METHOD.allocate, CLASS.request, randomBytes(12)).text(

@@ -25,10 +25,16 @@ export interface Identity {
   readonly key: Buffer;
 }
 
+/**
+ * What a request has shown nevertheless: that its sender is at the address it gives, for the nonce was given to it there,
+ * or that it knows the password too.
+ */
+type Proof = 'none' | 'address' | 'identity';
+
 /** `reason` is a metric label, never a user's text. */
 export type Authentication =
   | { readonly ok: true; readonly identity: Identity }
-  | { readonly ok: false; readonly code: 400 | 401 | 438; readonly reason: string };
+  | { readonly ok: false; readonly code: 400 | 401 | 438; readonly reason: string; readonly proof: Proof };
 
 /** Length of the longest username that is looked at: an expiry, a colon and a namespace. */
 const USERNAME_MAX_BYTES = 64;
@@ -52,29 +58,29 @@ export class Authenticator {
 
   authenticate(message: StunMessage, client: ClientTransport): Authentication {
     // 1. No integrity: the client learns realm and nonce.
-    if (message.integrity === undefined) return { ok: false, code: 401, reason: 'no-credentials' };
+    if (message.integrity === undefined) return refused(401, 'no-credentials');
     // 2. Integrity without what it is made of. A hash of a username cannot be looked up where usernames are not stored:
     // no user has it, and the nonce we answer with does not offer it.
     const username = message.bytes(ATTRIBUTE.username);
     const nonce = message.bytes(ATTRIBUTE.nonce);
     const hashed = username === undefined && message.has(ATTRIBUTE.userhash);
     if ((username === undefined && !hashed) || nonce === undefined || !message.has(ATTRIBUTE.realm)) {
-      return { ok: false, code: 400, reason: 'incomplete-credentials' };
+      return refused(400, 'incomplete-credentials');
     }
     // 3. The password algorithm is one of those we offered, and nobody has changed the offer on the way.
     const algorithm = chosenAlgorithm(message);
-    if (algorithm === undefined) return { ok: false, code: 400, reason: 'password-algorithm' };
+    if (algorithm === undefined) return refused(400, 'password-algorithm');
     // 4. A nonce that was never given to this client is nothing that we have to work out keys for: whoever forges
     // addresses has no other.
     const nonceState = this.#nonces.judge(nonce, client.id, this.#clock.now());
-    if (nonceState === 'foreign') return { ok: false, code: 438, reason: 'foreign-nonce' };
+    if (nonceState === 'foreign') return refused(438, 'foreign-nonce');
     // 5. The username names the tenant, whose secrets make the password; then the integrity is compared.
     const identity = username && this.#identify(message, username, algorithm, client);
     if (identity === undefined) {
-      return { ok: false, code: 401, reason: hashed ? 'hashed-username' : 'wrong-credentials' };
+      return refused(401, hashed ? 'hashed-username' : 'wrong-credentials', 'address');
     }
     // 6. The key is right; the nonce may be too old.
-    if (nonceState === 'stale') return { ok: false, code: 438, reason: 'stale-nonce' };
+    if (nonceState === 'stale') return refused(438, 'stale-nonce', 'identity');
     return { ok: true, identity };
   }
 
@@ -104,6 +110,10 @@ export class Authenticator {
   #key(username: string, secret: string, algorithm: PasswordAlgorithm): Buffer {
     return longTermKey(username, this.#realm, turnPassword(secret, username), algorithm);
   }
+}
+
+function refused(code: 400 | 401 | 438, reason: string, proof: Proof = 'none'): Authentication {
+  return { ok: false, code, reason, proof };
 }
 
 /** The algorithm a request names, MD5 when it names none; undefined when it names none of those we offered. */

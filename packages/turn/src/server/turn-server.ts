@@ -145,7 +145,7 @@ export class TurnServer implements PacketHandler {
   }
 
   #request(client: ClientTransport, packet: Buffer, message: StunMessage, { name, handle, understood }: Method): void {
-    const { clock } = this.#options;
+    const { clock, drops, sourceLimits } = this.#options;
     // 1. A retransmission gets the answer its first copy got; while that is being made, it waits for it.
     const key = client.protocol === 'udp' ? requestKey(client.id, message) : undefined;
     const known = key === undefined ? undefined : this.#responses.find(key, clock.monotonic());
@@ -154,11 +154,19 @@ export class TurnServer implements PacketHandler {
       return;
     }
 
-    // 2. Authentication (RFC 8489 section 9.2.4).
+    // 2. Authentication (RFC 8489 section 9.2.4). Keys are not worked out for who fails over and over; who shares an
+    // address with such clients is heard.
+    if (sourceLimits.isHeld(client.remoteAddress, client.id, clock.now())) {
+      drops.rateLimited++;
+      return;
+    }
     const result = this.#authenticator.authenticate(message, client);
     if (!result.ok) {
       this.counters.authFailures.add(result.reason);
-      if (this.#maySpend(client)) this.#challenge(client, packet, message, result.code, name);
+      if (result.proof === 'address') sourceLimits.countFailure(client.id, clock.now());
+      // A call whose nonce has become old goes on, whatever others at its address do.
+      if (result.proof === 'identity' || this.#maySpend(client))
+        this.#challenge(client, packet, message, result.code, name);
       return;
     }
     const { identity } = result;
