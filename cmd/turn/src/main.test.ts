@@ -128,7 +128,8 @@ describe('turn with two workers', () => {
   test('POST /drain is answered, and ends the process with 0 when no client is there', async () => {
     const config = join(dir, 'turn.yaml');
     writeFileSync(config, settings('42'));
-    const { output, exit } = run([], '--config', config);
+    // As the controlplane starts it; a thread takes no such option.
+    const { output, exit } = run(['--max-semi-space-size=4'], '--config', config);
     await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
     expect(await drain({ deadlineMs: 60_000 })).toMatchObject({ draining: true, drainEndsAt: expect.any(Number) });
     expect(await exit).toBe(0);

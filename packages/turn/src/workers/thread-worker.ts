@@ -70,12 +70,13 @@ export class ThreadWorker implements WorkerHandle {
   }
 
   async start(): Promise<void> {
-    const { execArgv } = process;
+    // V8's limits are refused for a thread, which has its own below.
+    const inherited = process.execArgv.filter((option) => !option.startsWith('--max-'));
     const worker = new Worker(this.#entry, {
       name: `turn-${this.id}`,
       workerData: this.#data,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-      execArgv: SUFFIX !== '.ts' || execArgv.includes(SOURCE_CONDITION) ? execArgv : [SOURCE_CONDITION],
+      execArgv: SUFFIX !== '.ts' || inherited.includes(SOURCE_CONDITION) ? inherited : [SOURCE_CONDITION],
     });
     worker.on('error', (thrown) => this.#ended(thrown));
     worker.on('exit', (code) => this.#ended(new Error(`exit code ${code}`)));
