@@ -1,30 +1,22 @@
-import { type Clock, describeError, type Logger, TokenBucket } from '@orama/core';
+import { type Clock, describeError, type Logger } from '@orama/core';
+import { LogRate } from './log-rate.ts';
 
-/** Bugs written a second; the rest is counted and told with the next one. */
+/** Bugs written a second. */
 const RATE = { burst: 20, perSec: 1 };
 
 /** Takes errors of our own that a packet brought out: each costs that packet, and no sender can flood the log with it. */
 export class BugLog {
   readonly #logger: Logger;
-  readonly #clock: Clock;
-  readonly #bucket: TokenBucket;
-  #unwritten = 0;
+  readonly #rate: LogRate;
 
   constructor(logger: Logger, clock: Clock) {
     this.#logger = logger;
-    this.#clock = clock;
-    this.#bucket = new TokenBucket(RATE, clock.monotonic());
+    this.#rate = new LogRate(RATE, clock);
   }
 
   report(thrown: unknown): void {
-    if (!this.#bucket.take(this.#clock.monotonic())) {
-      this.#unwritten++;
-      return;
-    }
-    this.#logger.error(
-      { err: thrown, reason: describeError(thrown), unwritten: this.#unwritten },
-      'a packet could not be handled',
-    );
-    this.#unwritten = 0;
+    const unwritten = this.#rate.take();
+    if (unwritten === undefined) return;
+    this.#logger.error({ err: thrown, reason: describeError(thrown), unwritten }, 'a packet could not be handled');
   }
 }

@@ -1,7 +1,7 @@
 import type { ByteBudget } from './relay.ts';
 
 /** A second's worth may go at once, and never less than so much: one burst of a key frame. */
-const BURST_MIN_BYTES = 64 * 1024;
+export const BURST_MIN_BYTES = 64 * 1024;
 
 /** A byte rate of one process: a token bucket in plain numbers. */
 export class ByteRate implements ByteBudget {

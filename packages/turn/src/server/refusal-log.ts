@@ -1,20 +1,18 @@
-import { type Clock, type Logger, TokenBucket } from '@orama/core';
+import type { Clock, Logger } from '@orama/core';
+import { LogRate } from '../log-rate.ts';
 
-/** Refusals written a second; the rest is counted and told with the next one. */
+/** Refusals written a second. */
 const RATE = { burst: 20, perSec: 5 };
 
 /** Logs refused peers with the rule that refused them, at a rate that a misbehaving client cannot raise. */
 export class RefusalLog {
   readonly #logger: Logger;
-  readonly #clock: Clock;
-  readonly #bucket: TokenBucket;
-  #unwritten = 0;
+  readonly #rate: LogRate;
   readonly #byRule = new Map<string, number>();
 
   constructor(logger: Logger, clock: Clock) {
     this.#logger = logger;
-    this.#clock = clock;
-    this.#bucket = new TokenBucket(RATE, clock.monotonic());
+    this.#rate = new LogRate(RATE, clock);
   }
 
   /** Refusals so far, by rule. */
@@ -31,15 +29,9 @@ export class RefusalLog {
     method: string;
   }): void {
     this.#byRule.set(peer.rule, (this.#byRule.get(peer.rule) ?? 0) + 1);
-    if (!this.#bucket.take(this.#clock.monotonic())) {
-      this.#unwritten++;
-      return;
-    }
+    const unwritten = this.#rate.take();
+    if (unwritten === undefined) return;
     const { namespace, address, port, ...fields } = peer;
-    this.#logger.warn(
-      { ns: namespace, peerAddress: address, peerPort: port, ...fields, unwritten: this.#unwritten },
-      'peer refused',
-    );
-    this.#unwritten = 0;
+    this.#logger.warn({ ns: namespace, peerAddress: address, peerPort: port, ...fields, unwritten }, 'peer refused');
   }
 }

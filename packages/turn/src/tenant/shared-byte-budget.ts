@@ -1,7 +1,6 @@
+import { BURST_MIN_BYTES } from '../relay/byte-rate.ts';
 import type { ByteBudget } from '../relay/relay.ts';
 
-/** A second's worth may go at once, and never less than so much: one burst of a key frame. */
-const BURST_MIN_BYTES = 64 * 1024;
 /** What an Int32 holds without fear of overflow. */
 const BURST_MAX_BYTES = 2 ** 30;
 const TOKENS = 0;
