@@ -78,8 +78,12 @@ export class ThreadWorker implements WorkerHandle {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       execArgv: SUFFIX !== '.ts' || inherited.includes(SOURCE_CONDITION) ? inherited : [SOURCE_CONDITION],
     });
-    worker.on('error', (thrown) => this.#ended(thrown));
-    worker.on('exit', (code) => this.#ended(new Error(`exit code ${code}`)));
+    let reason: unknown;
+    // An error is kept for the exit that follows it: Node loses what a listener throws while it empties the thread's port.
+    worker.on('error', (thrown) => {
+      reason = thrown;
+    });
+    worker.on('exit', (code) => this.#ended(reason ?? new Error(`exit code ${code}`)));
     const rpc = new Rpc<WorkerHandleMethods>(worker, this.#methods);
     this.#thread = { worker, rpc };
     if (this.#certificates !== undefined) rpc.tell('serve', this.#certificates);
