@@ -126,7 +126,9 @@ describe('orama dev logs', () => {
 describe('orama demo', () => {
   test('prints the address of the call page; Ctrl-C stops everything', async () => {
     const demo = orama('demo', ...ADDRESSES);
+    // The address is written to standard output, the hint to standard error: either may be read first.
     expect(await demo.printed(/press Ctrl-C/), demo.output).toBe(true);
+    expect(await demo.printed(/call page: \S+\n/), demo.output).toBe(true);
     const url = /http:\S+/.exec(/call page: .*/.exec(demo.output)?.[0] ?? '')?.[0] ?? '';
     expect(url).toMatch(/^http:\/\/ns-demo\.orama\.localhost:7060\/call\/#api_key=orama_[\w-]+&room=lobby$/);
     const page = await fetch(`http://127.0.0.1:${HTTP_PORT}/call/`, { headers: { host: new URL(url).host } });

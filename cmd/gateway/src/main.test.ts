@@ -42,7 +42,7 @@ describe('cmd/gateway', () => {
     child.stderr.on('data', (chunk) => {
       output += String(chunk);
     });
-    const exited = once(child, 'exit').then(([code]) => ({ code: code as number | null, output }));
+    const exited = once(child, 'close').then(([code]) => ({ code: code as number | null, output }));
     return { child, exited };
   }
 

@@ -40,7 +40,7 @@ function run(...args: string[]) {
       output.text += text;
     });
   }
-  return { child, output, exit: once(child, 'exit').then(([code]) => code as number) };
+  return { child, output, exit: once(child, 'close').then(([code]) => code as number) };
 }
 
 test('sfu --config listens on its address and nowhere else, and SIGTERM ends it with 0 when no peer is there', async () => {

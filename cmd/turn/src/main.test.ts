@@ -28,7 +28,7 @@ function run(nodeArgs: string[], ...args: string[]) {
       output.text += text;
     });
   }
-  return { child, output, exit: once(child, 'exit').then(([code]) => code as number) };
+  return { child, output, exit: once(child, 'close').then(([code]) => code as number) };
 }
 
 test('turn --config starts, and SIGTERM ends it with 0 when no client is there', async () => {
