@@ -10,12 +10,38 @@ const displayNameSchema = z.string().max(128);
 const midSchema = z.string().min(1).max(32);
 const idSchema = z.string().min(1).max(64);
 
+const ridSchema = z.string().regex(/^[A-Za-z0-9_-]{1,16}$/);
+const ssrcSchema = z.int().min(1).max(0xffffffff);
+const pixelsSchema = z.int().min(1).max(16_384);
+const bitrateSchema = z.number().nonnegative();
+
+/** One simulcast layer of a published video track (RFC 8853), from the smallest up. */
+export const trackLayerSchema = z.object({
+  rid: ridSchema,
+  /** Size in pixels, once it is known: told by the publisher or read from a key frame. */
+  width: pixelsSchema.optional(),
+  height: pixelsSchema.optional(),
+});
+export type TrackLayer = z.infer<typeof trackLayerSchema>;
+
+/**
+ * What a subscriber gets of a track: its packets (`flowing`), or why not: its path has no room for it (`no-bandwidth`), it
+ * switched the track off (`disabled`), it cannot decode the publisher's codec (`unsupported-codec`), or the room forwards
+ * louder speakers only (`not-a-speaker`).
+ */
+export const deliverySchema = z.enum(['flowing', 'no-bandwidth', 'disabled', 'unsupported-codec', 'not-a-speaker']);
+export type Delivery = z.infer<typeof deliverySchema>;
+
 /** A published track as others see it. */
 export const trackInfoSchema = z.object({
   trackId: idSchema,
   kind: trackKindSchema,
   source: trackSourceSchema.optional(),
   muted: z.boolean(),
+  /** Name of the codec the publisher sends, as in `a=rtpmap`, for example `VP8`. */
+  codec: z.string().max(32).optional(),
+  /** Only of a track with several layers. */
+  layers: z.array(trackLayerSchema).max(4).optional(),
 });
 export type TrackInfo = z.infer<typeof trackInfoSchema>;
 
@@ -71,9 +97,33 @@ export const clientFrameSchema = z.discriminatedUnion('type', [
     type: z.literal('subscribe'),
     trackId: idSchema,
     enabled: z.boolean(),
+    /** Highest simulcast layer wanted, 0 for the smallest. */
     maxLayer: z.int().min(0).max(8).optional(),
+    /** Pixels the picture is shown at: no layer larger than needed to fill them is sent. */
+    maxWidth: pixelsSchema.optional(),
+    maxHeight: pixelsSchema.optional(),
     maxFps: z.number().positive().max(240).optional(),
+    /** Tracks of a higher priority get bandwidth first; 100 unless set, audio always comes before video. */
     priority: z.int().min(0).max(255).optional(),
+  }),
+  /**
+   * The layers of a track that this client publishes, from the smallest up. Chromium writes no SSRCs into an offer with
+   * rids and knows them only after the answer, while the SFU's media engine routes by them.
+   */
+  z.object({
+    type: z.literal('track-layers'),
+    mid: midSchema,
+    layers: z
+      .array(
+        trackLayerSchema.extend({
+          ssrc: ssrcSchema.optional(),
+          rtxSsrc: ssrcSchema.optional(),
+          /** In bit/s, as the client's encoder was told. */
+          maxBitrate: bitrateSchema.optional(),
+        }),
+      )
+      .min(1)
+      .max(4),
   }),
   /** JSON for the room, or for one peer when `to` is given. */
   z.object({ type: z.literal('data'), to: idSchema.optional(), data: freeJsonSchema }),
@@ -95,13 +145,7 @@ export const leaveReasonSchema = z.enum([
 ]);
 export type LeaveReason = z.infer<typeof leaveReasonSchema>;
 
-const trackAnnouncement = {
-  peerId: idSchema,
-  trackId: idSchema,
-  kind: trackKindSchema,
-  source: trackSourceSchema.optional(),
-  muted: z.boolean(),
-};
+const trackAnnouncement = { peerId: idSchema, ...trackInfoSchema.shape };
 
 /** Frames the SFU sends. */
 export const serverFrameSchema = z.discriminatedUnion('type', [
@@ -133,7 +177,40 @@ export const serverFrameSchema = z.discriminatedUnion('type', [
   /** A track can be received; `mid` names the m-line it will arrive on once that is negotiated. The publisher gets it too (own peerId, own mid). */
   z.object({ type: z.literal('track-added'), mid: midSchema, ...trackAnnouncement }),
   z.object({ type: z.literal('track-removed'), peerId: idSchema, trackId: idSchema, kind: trackKindSchema }),
-  z.object({ type: z.literal('track-updated'), ...trackAnnouncement, forced: z.boolean().optional() }),
+  z.object({
+    type: z.literal('track-updated'),
+    ...trackAnnouncement,
+    forced: z.boolean().optional(),
+    /** To a subscriber only: what it gets of the track. Absent: as before. */
+    delivery: deliverySchema.optional(),
+  }),
+  /** To a publisher: the layers of its track that somebody watches. Encodings of all others should be inactive until told again. */
+  z.object({ type: z.literal('send-layers'), trackId: idSchema, mid: midSchema, rids: z.array(ridSchema).max(4) }),
+  /** Who speaks, loudest first; whenever that changes. `level` is 0 (silence) to 1. */
+  z.object({
+    type: z.literal('active-speakers'),
+    speakers: z.array(z.object({ peerId: idSchema, trackId: idSchema, level: z.number().min(0).max(1) })),
+  }),
+  /** How the subscriber's media goes, every two seconds while it receives something. */
+  z.object({
+    type: z.literal('quality'),
+    /** What the path to the client takes in the SFU's estimate, in bit/s; absent until there is one. */
+    availableBitrate: bitrateSchema.optional(),
+    /** Of the client's path, in milliseconds. */
+    rttMs: z.number().nonnegative().optional(),
+    tracks: z.array(
+      z.object({
+        trackId: idSchema,
+        delivery: deliverySchema,
+        /** Index of the layer that is sent, 0 for the smallest. */
+        layer: z.int().nonnegative().optional(),
+        /** Sent to this subscriber in the last interval, in bit/s. */
+        bitrate: bitrateSchema,
+        /** Share of packets the subscriber reported lost, 0 to 1. */
+        loss: z.number().min(0).max(1),
+      }),
+    ),
+  }),
   z.object({ type: z.literal('data'), from: idSchema, to: idSchema.optional(), data: freeJsonSchema }),
   z.object({ type: z.literal('kicked'), code: z.string(), reason: z.string() }),
   z.object({ type: z.literal('room-closed'), code: z.string(), reason: z.string() }),
