@@ -1,7 +1,7 @@
 import { type Client, type ClientOptions, type Credentials, Client as WireClient } from './wire/client.ts';
 import { Peer } from './wire/peer.ts';
 import type { Transport } from './wire/socket.ts';
-import type { Attribute, Endpoint } from './wire/stun.ts';
+import { type Attribute, type Endpoint, message, TYPE } from './wire/stun.ts';
 
 /** What an engine may lack without failing: it does not offer it. */
 export type Feature = 'tcp' | 'tls' | 'ipv6' | 'sha256' | 'limits';
@@ -120,18 +120,18 @@ export class Bench {
     return peer;
   }
 
-  /** Whether a relay port can be bound by somebody else: nobody has it. */
+  /** Whether a relay port can be bound by somebody else: nobody has it. The server answers between one look and the next. */
   async isFree({ address, port }: Endpoint): Promise<boolean> {
-    const deadline = performance.now() + this.#patienceMs;
-    for (;;) {
+    const client = await this.client();
+    for (const deadline = performance.now() + this.#patienceMs; performance.now() < deadline; ) {
       try {
         await (await Peer.open(address, 0, port)).close();
         return true;
       } catch {
-        if (performance.now() > deadline) return false;
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await client.ask(message(TYPE.bindingRequest, []));
       }
     }
+    return false;
   }
 
   async close(): Promise<void> {

@@ -91,16 +91,18 @@ const TWO_ENDS = `async (server) => {
     context.fillRect(0, 0, canvas.width, canvas.height);
   }, 50);
   for (const track of canvas.captureStream(20).getTracks()) caller.addTrack(track);
-  const framesOf = async () => {
-    for (const each of (await answerer.getStats()).values()) if (each.type === 'inbound-rtp') return each.framesDecoded ?? 0;
-    return 0;
-  };
-  answerer.ontrack = ({ track }) => {
-    const video = document.body.appendChild(document.createElement('video'));
-    video.muted = true;
-    video.srcObject = new MediaStream([track]);
-    video.play();
-  };
+  let frames = 0;
+  const shown = new Promise((resolve, reject) => {
+    answerer.ontrack = ({ track }) => {
+      const video = document.body.appendChild(document.createElement('video'));
+      video.muted = true;
+      video.srcObject = new MediaStream([track]);
+      const onFrame = () => (++frames === 10 ? resolve() : video.requestVideoFrameCallback(onFrame));
+      video.requestVideoFrameCallback(onFrame);
+      video.play();
+    };
+    setTimeout(() => reject(new Error(frames + ' frames within 60 s: ' + JSON.stringify(errors))), 60_000);
+  });
   answerer.ondatachannel = ({ channel }) => { channel.onmessage = ({ data }) => channel.send('heard ' + data); };
   const channel = caller.createDataChannel('text');
   const echo = new Promise((resolve, reject) => {
@@ -113,8 +115,7 @@ const TWO_ENDS = `async (server) => {
   await answerer.setLocalDescription();
   await caller.setRemoteDescription(answerer.localDescription);
   const heard = await echo;
-  const end = Date.now() + 30_000;
-  while ((await framesOf()) < 10 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
+  await shown;
   const pairOf = async (connection) => {
     const all = [...(await connection.getStats()).values()];
     const byId = new Map(all.map((each) => [each.id, each]));
@@ -123,7 +124,7 @@ const TWO_ENDS = `async (server) => {
     const local = byId.get(pair.localCandidateId);
     return { local: local.candidateType, relayProtocol: local.relayProtocol, remote: byId.get(pair.remoteCandidateId).candidateType };
   };
-  const result = { echo: heard, frames: await framesOf(), pairs: [await pairOf(caller), await pairOf(answerer)], errors };
+  const result = { echo: heard, frames, pairs: [await pairOf(caller), await pairOf(answerer)], errors };
   clearInterval(drawing);
   caller.close();
   answerer.close();

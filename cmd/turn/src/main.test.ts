@@ -105,20 +105,19 @@ describe('turn with two workers', () => {
   test('an error that nobody catches in one of them ends the process with 1 and its reason', async () => {
     const config = join(dir, 'turn.yaml');
     const fault = join(dir, 'fault.mjs');
-    const trigger = join(dir, 'trigger');
     writeFileSync(config, settings('41'));
     // Loaded into every thread; throws in the second worker once the trigger is there.
     writeFileSync(
       fault,
-      `import { existsSync } from 'node:fs';
+      `import { watch } from 'node:fs';
       import { workerData } from 'node:worker_threads';
-      if (workerData?.settings?.id === 1) setInterval(() => {
-        if (existsSync(${JSON.stringify(trigger)})) throw new Error('the fault of the test');
-      }, 10);`,
+      if (workerData?.settings?.id === 1) watch(${JSON.stringify(dir)}, (_event, file) => {
+        if (file === 'trigger') throw new Error('the fault of the test');
+      });`,
     );
     const { output, exit } = run(['--import', fault], '--config', config);
     await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
-    writeFileSync(trigger, '');
+    writeFileSync(join(dir, 'trigger'), '');
     expect(await exit).toBe(1);
     const fatal = output.text.split('\n').find((line) => line.includes('"level":60'));
     expect(fatal).toContain('worker 1 ended by itself');

@@ -67,6 +67,7 @@ export class EngineProcess {
   readonly #child: ChildProcess;
   readonly #dir: string;
   #output = '';
+  #onOutput: () => void = () => undefined;
 
   private constructor(child: ChildProcess, dir: string) {
     this.#child = child;
@@ -74,6 +75,7 @@ export class EngineProcess {
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#output += text;
+        this.#onOutput();
       });
     }
   }
@@ -104,8 +106,13 @@ export class EngineProcess {
 
   /** Waits until the program has written a text. */
   async said(text: string): Promise<void> {
-    for (const deadline = performance.now() + START_MS; !this.#output.includes(text); await delay(20)) {
-      if (performance.now() > deadline) throw new Error(`the server does not say ${text}:\n${this.#output}`);
+    const late = AbortSignal.timeout(START_MS);
+    while (!this.#output.includes(text)) {
+      if (late.aborted) throw new Error(`the server does not say ${text}:\n${this.#output}`);
+      await new Promise<void>((resolve) => {
+        this.#onOutput = resolve;
+        late.addEventListener('abort', () => resolve(), { once: true });
+      });
     }
   }
 

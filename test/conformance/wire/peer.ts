@@ -28,7 +28,12 @@ export class Peer implements Endpoint {
   static async open(address: string, patienceMs: number, port = 0): Promise<Peer> {
     const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4' });
     socket.bind({ address, port, exclusive: true });
-    await once(socket, 'listening');
+    try {
+      await once(socket, 'listening');
+    } catch (thrown) {
+      socket.close();
+      throw thrown;
+    }
     return new Peer(socket, address, patienceMs);
   }
 

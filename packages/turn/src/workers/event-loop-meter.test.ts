@@ -1,31 +1,60 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { createHistogram, type EventLoopUtilization } from 'node:perf_hooks';
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { EventLoopMeter } from './event-loop-meter.ts';
 
-test('EventLoopMeter tells of a loop that stood still, in that window and not in the next', async () => {
-  const meter = new EventLoopMeter(() => 0);
-  await delay(20);
-  const end = performance.now() + 300;
-  while (performance.now() < end);
-  await delay(20);
+const ms = (count: number) => count * 1e6;
+
+/** An event loop that does what it is told to have done. */
+function toldLoop() {
+  const total = { active: 0, idle: 0, utilization: 0 };
+  const delay = Object.assign(createHistogram(), { enable: () => true, disable: () => true });
+  const utilization = (since: EventLoopUtilization = { active: 0, idle: 0, utilization: 0 }) => ({
+    active: total.active - since.active,
+    idle: total.idle - since.idle,
+    utilization: 0,
+  });
+  return { total, gauges: { delay, utilization } };
+}
+
+test('EventLoopMeter tells of a window until the next one ends', () => {
+  const { total, gauges } = toldLoop();
+  const meter = new EventLoopMeter(() => 0, gauges);
+  gauges.delay.record(ms(10));
+  gauges.delay.record(ms(310));
+  total.active += 300;
+  total.idle += 100;
   meter.turn();
-  expect(meter.load.delayMaxSec).toBeGreaterThan(0.2);
-  expect(meter.load.utilization).toBeGreaterThan(0.5);
-  await delay(50);
-  expect(meter.load.delayMaxSec).toBeGreaterThan(0.2);
+  expect(meter.load.delayMaxSec).toBeCloseTo(0.3, 2);
+  expect(meter.load.utilization).toBe(0.75);
+
+  gauges.delay.record(ms(10));
+  total.idle += 400;
+  expect(meter.load.delayMaxSec).toBeCloseTo(0.3, 2);
   meter.turn();
-  expect(meter.load.delayMaxSec).toBeLessThan(0.2);
-  meter.close();
+  expect(meter.load.delayMaxSec).toBeCloseTo(0, 2);
+  expect(meter.load.utilization).toBe(0);
 });
 
-test('EventLoopMeter counts what the thread slept elsewhere as idle', async () => {
+test('EventLoopMeter counts what the thread slept elsewhere as idle', () => {
+  const { total, gauges } = toldLoop();
   let slept = 0;
-  const meter = new EventLoopMeter(() => slept);
-  const end = performance.now() + 100;
-  while (performance.now() < end);
-  slept = 100;
-  await delay(10);
+  const meter = new EventLoopMeter(() => slept, gauges);
+  total.active += 100;
+  slept += 75;
   meter.turn();
-  expect(meter.load.utilization).toBeLessThan(0.5);
+  expect(meter.load.utilization).toBe(0.25);
+  total.active += 100;
+  meter.turn();
+  expect(meter.load.utilization).toBe(1);
+});
+
+test('EventLoopMeter sees its own loop stand still', async () => {
+  const meter = new EventLoopMeter(() => 0);
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
+  while (meter.load.delayMaxSec < 0.1) {
+    Atomics.wait(nobody, 0, 0, 150);
+    await setImmediate();
+  }
   meter.close();
 });

@@ -1,4 +1,4 @@
-import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { type EventLoopUtilization, type Histogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 
 const RESOLUTION_MS = 10;
 const NS_PER_SEC = 1e9;
@@ -11,17 +11,29 @@ export interface EventLoopLoad {
   readonly utilization: number;
 }
 
+/** What Node tells of the event loop of this thread. */
+export interface EventLoopGauges {
+  /** Nanoseconds between two runs of a timer that is set to `RESOLUTION_MS`. */
+  readonly delay: Histogram & { enable(): unknown; disable(): unknown };
+  /** Milliseconds of work and of waiting so far, or since an earlier answer. */
+  readonly utilization: (since?: EventLoopUtilization) => EventLoopUtilization;
+}
+
 /** Measures the event loop it is made on, window by window, so that every reader sees the same numbers. */
 export class EventLoopMeter {
-  readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  readonly #delay: EventLoopGauges['delay'];
+  readonly #utilization: EventLoopGauges['utilization'];
   readonly #sleptMs: () => number;
-  #since: EventLoopUtilization = performance.eventLoopUtilization();
+  #since: EventLoopUtilization;
   #sleptBeforeMs = 0;
   #window: EventLoopLoad | undefined;
 
   /** @param sleptMs how long this thread has slept so far outside of the event loop, which takes that for work */
-  constructor(sleptMs: () => number) {
+  constructor(sleptMs: () => number, gauges: EventLoopGauges = ownGauges()) {
     this.#sleptMs = sleptMs;
+    this.#delay = gauges.delay;
+    this.#utilization = gauges.utilization;
+    this.#since = gauges.utilization();
     this.#delay.enable();
   }
 
@@ -34,7 +46,7 @@ export class EventLoopMeter {
   turn(): void {
     this.#window = this.#measure();
     this.#delay.reset();
-    this.#since = performance.eventLoopUtilization();
+    this.#since = this.#utilization();
     this.#sleptBeforeMs = this.#sleptMs();
   }
 
@@ -45,7 +57,7 @@ export class EventLoopMeter {
   #measure(): EventLoopLoad {
     // The histogram measures whole intervals of its own timer; what is above the resolution is delay.
     const late = (ns: number) => Math.max(0, ns / NS_PER_SEC - RESOLUTION_MS / 1000);
-    const { active, idle } = performance.eventLoopUtilization(this.#since);
+    const { active, idle } = this.#utilization(this.#since);
     const worked = Math.max(0, active - (this.#sleptMs() - this.#sleptBeforeMs));
     return {
       delayP50Sec: late(this.#delay.percentile(50)),
@@ -54,4 +66,11 @@ export class EventLoopMeter {
       utilization: active + idle > 0 ? worked / (active + idle) : 0,
     };
   }
+}
+
+function ownGauges(): EventLoopGauges {
+  return {
+    delay: monitorEventLoopDelay({ resolution: RESOLUTION_MS }),
+    utilization: (since) => performance.eventLoopUtilization(since),
+  };
 }
