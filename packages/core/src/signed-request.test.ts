@@ -8,8 +8,9 @@ const ticket = {
   ns: 'demo',
   room: 'lobby',
   identity: 'key_1',
-  permissions: { publish: true, subscribe: true, admin: false },
+  permissions: { publish: true, subscribe: true, data: true, admin: false },
   maxParticipants: 10,
+  maxSpeakers: null,
 };
 
 describe('RequestVerifier.verify()', () => {

@@ -20,12 +20,27 @@ export const EMPTY_ROOM_MS = 60_000;
 export const DEFAULT_MAX_PARTICIPANTS = 100;
 /** The most that a room may be created for. */
 export const MAX_PARTICIPANTS_LIMIT = 1000;
+/** The most loudest publishers that a room may be created to forward. */
+export const MAX_SPEAKERS_LIMIT = 100;
 /** JSON text of a peer's or room's `metadata`. */
 export const METADATA_MAX_BYTES = 4096;
 /** How deep arrays and objects of an application's own JSON (`metadata`, `data`) may nest. */
 export const JSON_MAX_DEPTH = 32;
 /** JSON text of a `data` frame's payload. */
 export const DATA_MAX_BYTES = 16 * 1024;
+/** Data channels one peer may have opened. */
+export const MAX_CHANNELS_PER_PEER = 16;
+/** Data channels one peer is given by the SFU; those of others beyond it do not reach it. */
+export const MAX_CHANNELS_TO_PEER = 256;
+/** UTF-8 bytes of a data channel's label. */
+export const CHANNEL_LABEL_MAX_BYTES = 128;
+/** One data channel message, also `a=max-message-size` (RFC 8841) of the SFU's descriptions. */
+export const CHANNEL_MESSAGE_MAX_BYTES = 64 * 1024;
+/** Token buckets of what one peer sends over all of its data channels. */
+export const CHANNEL_MESSAGE_RATE = { burst: 400, perSec: 200 } as const;
+export const CHANNEL_BYTE_RATE = { burst: 2 * 1024 * 1024, perSec: 1024 * 1024 } as const;
+/** What waits in the SFU for one receiver, over all of its data channels, is never more. */
+export const CHANNEL_BUFFER_MAX_BYTES = 1024 * 1024;
 /** Tracks one peer may publish. */
 export const MAX_TRACKS_PER_PEER = 16;
 /** A ticket from gateway to SFU lives this long. */

@@ -256,14 +256,29 @@ describe('rooms', () => {
   it('claim() keeps the settings of a room that its owner created', async () => {
     await enable('a');
     expect(
-      await store.rooms.create({ namespace: 'a', roomId: 'r', maxParticipants: 2, metadata: { topic: 'x' }, nowMs: 1 }),
+      await store.rooms.create({
+        namespace: 'a',
+        roomId: 'r',
+        maxParticipants: 2,
+        maxSpeakers: 3,
+        metadata: { topic: 'x' },
+        nowMs: 1,
+      }),
     ).toBe(true);
     expect(
-      await store.rooms.create({ namespace: 'a', roomId: 'r', maxParticipants: 9, metadata: null, nowMs: 1 }),
+      await store.rooms.create({
+        namespace: 'a',
+        roomId: 'r',
+        maxParticipants: 9,
+        maxSpeakers: null,
+        metadata: null,
+        nowMs: 1,
+      }),
     ).toBe(false);
     const row = await store.rooms.claim({ namespace: 'a', roomId: 'r', place: place(1), seenGeneration: 1, nowMs: 2 });
     expect(row).toMatchObject({
       maxParticipants: 2,
+      maxSpeakers: 3,
       metadata: { topic: 'x' },
       createdBy: 'api',
       place: { nodeId: 'node-1' },
@@ -293,7 +308,14 @@ describe('rooms', () => {
       await store.rooms.claim({ namespace: 'a', roomId: 'r', place: place(1), seenGeneration: null, nowMs: 1 }),
     ).toBeNull();
     expect(
-      await store.rooms.create({ namespace: 'a', roomId: 'r', maxParticipants: 2, metadata: null, nowMs: 1 }),
+      await store.rooms.create({
+        namespace: 'a',
+        roomId: 'r',
+        maxParticipants: 2,
+        maxSpeakers: null,
+        metadata: null,
+        nowMs: 1,
+      }),
     ).toBe(false);
     expect(await store.rooms.listOf('a')).toEqual([]);
   });

@@ -16,7 +16,14 @@ interface Peer {
   send(frame: ServerFrame): void;
 }
 
-const LIMITS = { maxParticipants: 100, maxTracks: 16, frameBytes: 65536, descriptionBytes: 262144 };
+const LIMITS = {
+  maxParticipants: 100,
+  maxTracks: 16,
+  frameBytes: 65536,
+  descriptionBytes: 262144,
+  maxChannels: 16,
+  channelMessageBytes: 65536,
+};
 
 function welcome(peerId: string, resumed = false): ServerFrame {
   const resumeToken = `token of ${peerId}`;
@@ -27,6 +34,7 @@ function welcome(peerId: string, resumed = false): ServerFrame {
     participants: [],
     resumeToken,
     resumed,
+    permissions: { publish: true, subscribe: true, data: true },
     limits: LIMITS,
     forceRelay: true,
   };

@@ -89,6 +89,7 @@ test('a room made by joining is removed when it is empty for a minute, one made 
     namespace: 'demo',
     roomId: 'owned',
     maxParticipants: 5,
+    maxSpeakers: null,
     metadata: null,
     nowMs: clock.now(),
   });

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Clock, KeyedTokenBuckets, UserError } from '@orama/core';
+import type { RoomPermissions } from '@orama/protocol';
 import { hashKey, type KeysRepository } from '@orama/store';
 import { readApiKey, unauthorized } from './credentials.ts';
 import { namespaceOfHost } from './host.ts';
@@ -12,6 +13,8 @@ export interface Principal {
   namespace: string;
   keyId: string;
   role: Role;
+  /** What the caller may do in the rooms it joins. */
+  permissions: RoomPermissions;
   /** Stable name of the caller towards the SFU; for a shared key it is the key. */
   identity: string;
   /** Hex SHA-256 of the key, to ask again whether it still holds. */
@@ -78,6 +81,7 @@ export class Authenticator {
       namespace: row.namespace,
       keyId: row.id,
       role: 'owner',
+      permissions: { publish: true, subscribe: true, data: true },
       identity: `key:${row.id}`,
       keyHash: hash,
     };

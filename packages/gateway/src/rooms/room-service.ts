@@ -56,16 +56,20 @@ export class RoomService {
    */
   async create(namespace: string, wanted: CreateRoom): Promise<Room> {
     await this.#settings.of(namespace);
-    const maxParticipants = wanted.max_participants ?? DEFAULT_MAX_PARTICIPANTS;
-    const metadata = wanted.metadata ?? null;
+    const settings = {
+      maxParticipants: wanted.max_participants ?? DEFAULT_MAX_PARTICIPANTS,
+      maxSpeakers: wanted.max_speakers ?? null,
+      metadata: wanted.metadata ?? null,
+    };
     const nowMs = this.#clock.now();
-    const created = await this.#rooms.create({ namespace, roomId: wanted.room_id, maxParticipants, metadata, nowMs });
+    const created = await this.#rooms.create({ namespace, roomId: wanted.room_id, ...settings, nowMs });
     const row = await this.#rooms.get(namespace, wanted.room_id);
     if (!row) throw notEnabled(namespace);
     const same =
       row.createdBy === 'api' &&
-      row.maxParticipants === maxParticipants &&
-      canonicalJson(row.metadata) === canonicalJson(metadata);
+      row.maxParticipants === settings.maxParticipants &&
+      row.maxSpeakers === settings.maxSpeakers &&
+      canonicalJson(row.metadata) === canonicalJson(settings.metadata);
     if (created || same) return toRoom(row, new Map());
     throw new UserError('ROOM_EXISTS', `room ${wanted.room_id} exists with other settings`, {
       hint: 'delete it first, or choose another id',
@@ -155,6 +159,7 @@ function toRoom(row: RoomRow, said: Map<string, Map<string, SfuRoom>>): Room {
     participants: live?.participants.length ?? (holder ? 0 : row.participantCount),
     tracks: live?.tracks ?? 0,
     max_participants: row.maxParticipants,
+    max_speakers: row.maxSpeakers,
     ...(row.metadata === null ? {} : { metadata: row.metadata }),
     created_at: new Date(row.createdAtMs).toISOString(),
   };

@@ -41,10 +41,42 @@ describe('rooms', () => {
     expect([answer.status, answer.body.error.code]).toEqual([409, 'ROOM_EXISTS']);
   });
 
-  it('carries max_participants to the SFU in the ticket', async () => {
-    await call(gateway, 'POST', ROOMS, { body: { room_id: 'small', max_participants: 2 } });
+  it.each([{ max_speakers: 3 }, { metadata: { topic: 'other' } }, { max_participants: 9 }, {}])(
+    'POST answers 409 for a room made with two speakers when %j is asked for',
+    async (settings) => {
+      await call(gateway, 'POST', ROOMS, { body: { room_id: 'podium', max_speakers: 2 } });
+      const answer = await call(gateway, 'POST', ROOMS, { body: { room_id: 'podium', ...settings } });
+      expect([answer.status, answer.body.error.code]).toEqual([409, 'ROOM_EXISTS']);
+    },
+  );
+
+  it.each([
+    [{ max_participants: 0 }, 'max_participants'],
+    [{ max_participants: 1001 }, 'max_participants'],
+    [{ max_speakers: 0 }, 'max_speakers'],
+    [{ max_speakers: 101 }, 'max_speakers'],
+    [{ max_speakers: 1.5 }, 'max_speakers'],
+    [{ metadata: { text: 'x'.repeat(4096) } }, 'metadata'],
+    [{ colour: 'red' }, 'colour'],
+  ])('POST refuses %j and names the field', async (settings, field) => {
+    const answer = await call(gateway, 'POST', ROOMS, { body: { room_id: 'refused', ...settings } });
+    expect([answer.status, answer.body.error.code]).toEqual([400, 'INVALID_REQUEST']);
+    expect(answer.body.error.message).toContain(field);
+    expect(await bed.store.rooms.get('demo', 'refused')).toBeNull();
+  });
+
+  it('carries the settings of the room and what the caller may do to the SFU in the ticket', async () => {
+    const body = { room_id: 'small', max_participants: 2, max_speakers: 1, metadata: { topic: 'x' } };
+    expect((await call(gateway, 'POST', ROOMS, { body })).body).toMatchObject({ max_speakers: 1 });
     const { client, sfu } = await populate('small');
-    expect(sfu.arrivals.at(-1)?.ticket).toMatchObject({ ns: 'demo', room: 'small', maxParticipants: 2 });
+    expect(sfu.arrivals.at(-1)?.ticket).toMatchObject({
+      ns: 'demo',
+      room: 'small',
+      maxParticipants: 2,
+      maxSpeakers: 1,
+      roomMetadata: { topic: 'x' },
+      permissions: { publish: true, subscribe: true, data: true, admin: true },
+    });
     client.socket.terminate();
   });
 

@@ -182,8 +182,10 @@ export class SignallingSession {
         ns: principal.namespace,
         room: placed.row.roomId,
         identity: principal.identity,
-        permissions: { publish: true, subscribe: true, admin: principal.role === 'owner' },
+        permissions: { ...principal.permissions, admin: principal.role === 'owner' },
         maxParticipants: placed.row.maxParticipants,
+        maxSpeakers: placed.row.maxSpeakers,
+        ...(placed.row.metadata === null ? {} : { roomMetadata: placed.row.metadata }),
       },
       clock.now(),
     );

@@ -164,7 +164,7 @@ describe('GET /v1/webrtc/signal', () => {
         ns: 'demo',
         room: 'r',
         identity: 'key:key_demo',
-        permissions: { publish: true, subscribe: true, admin: true },
+        permissions: { publish: true, subscribe: true, data: true, admin: true },
         maxParticipants: 100,
       });
       const text = JSON.stringify({ type: 'offer', sdp: 'ü'.repeat(50_000) });

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { freeObjectSchema } from '../free-json.ts';
 import { DEFAULT_MAX_PARTICIPANTS } from '../limits.ts';
 import { namespaceNameSchema, roomIdSchema } from '../names.ts';
+import { roomPermissionsSchema } from '../signalling/frames.ts';
 
 /** Header that carries the ticket from gateway to SFU. */
 export const SFU_TICKET_HEADER = 'x-orama-sfu-ticket';
@@ -14,9 +16,11 @@ export const sfuTicketSchema = z.object({
   room: roomIdSchema,
   /** Stable identity of the caller, for kicks: the credential's id, not a name a user chose. */
   identity: z.string().min(1).max(256),
-  permissions: z.object({ publish: z.boolean(), subscribe: z.boolean(), admin: z.boolean() }),
+  permissions: roomPermissionsSchema.extend({ admin: z.boolean() }),
   /** Settings of the room from its row, so that the SFU needs no store. */
   maxParticipants: z.int().positive().default(DEFAULT_MAX_PARTICIPANTS),
+  maxSpeakers: z.int().positive().nullable().default(null),
+  roomMetadata: freeObjectSchema.optional(),
   /** Unix seconds. */
   exp: z.int().positive(),
 });

@@ -45,6 +45,17 @@ export const trackInfoSchema = z.object({
 });
 export type TrackInfo = z.infer<typeof trackInfoSchema>;
 
+/** What a credential lets its holder do in a room. */
+export const roomPermissionsSchema = z.object({
+  /** Send tracks. */
+  publish: z.boolean(),
+  /** Receive the tracks of others. */
+  subscribe: z.boolean(),
+  /** Send `data` frames and open data channels; everybody may receive them. */
+  data: z.boolean(),
+});
+export type RoomPermissions = z.infer<typeof roomPermissionsSchema>;
+
 export const participantSchema = z.object({
   peerId: idSchema,
   name: displayNameSchema.optional(),
@@ -125,6 +136,12 @@ export const clientFrameSchema = z.discriminatedUnion('type', [
       .min(1)
       .max(4),
   }),
+  /** Replaces what the others see of this peer; what is left out stays as it is. */
+  z.object({
+    type: z.literal('peer-state'),
+    name: displayNameSchema.optional(),
+    metadata: freeObjectSchema.optional(),
+  }),
   /** JSON for the room, or for one peer when `to` is given. */
   z.object({ type: z.literal('data'), to: idSchema.optional(), data: freeJsonSchema }),
   ping,
@@ -158,7 +175,17 @@ export const serverFrameSchema = z.discriminatedUnion('type', [
     resumeToken: z.string(),
     /** True when an earlier peer was resumed: its media goes on and nothing is negotiated anew. */
     resumed: z.boolean(),
-    limits: z.object({ maxParticipants: z.int(), maxTracks: z.int(), frameBytes: z.int(), descriptionBytes: z.int() }),
+    /** The room's own, from its creation by REST. */
+    roomMetadata: freeObjectSchema.optional(),
+    permissions: roomPermissionsSchema,
+    limits: z.object({
+      maxParticipants: z.int(),
+      maxTracks: z.int(),
+      frameBytes: z.int(),
+      descriptionBytes: z.int(),
+      maxChannels: z.int(),
+      channelMessageBytes: z.int(),
+    }),
     /** False only where the namespace lets clients send without TURN. */
     forceRelay: z.boolean(),
   }),
@@ -169,6 +196,13 @@ export const serverFrameSchema = z.discriminatedUnion('type', [
   iceCandidate,
   z.object({
     type: z.literal('peer-joined'),
+    peerId: idSchema,
+    name: displayNameSchema.optional(),
+    metadata: freeObjectSchema.optional(),
+  }),
+  /** A peer changed its name or metadata; both as they are now. */
+  z.object({
+    type: z.literal('peer-updated'),
     peerId: idSchema,
     name: displayNameSchema.optional(),
     metadata: freeObjectSchema.optional(),
@@ -260,6 +294,9 @@ export const SIGNALLING_ERRORS = [
   'unknown_track',
   'unknown_peer',
   'too_many_tracks',
+  'too_many_channels',
+  'channel_overflow',
+  'channel_rate_limited',
   'rate_limited',
   'frame_too_large',
   'unauthorized',

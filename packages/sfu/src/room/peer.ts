@@ -33,6 +33,8 @@ export interface PeerHost {
   unpublished(peer: Peer, publication: Publication): void;
   /** Muted or unmuted. */
   updated(peer: Peer, publication: Publication): void;
+  /** Has another name or other metadata. */
+  described(peer: Peer): void;
   /** Sends another of its codecs now. */
   codecChanged(publication: Publication): void;
   relay(from: Peer, frame: ClientFrameOf<'data'>): void;
@@ -58,8 +60,8 @@ export class Peer {
   readonly id = newId('p');
   readonly resumeToken = randomBytes(24).toString('base64url');
   readonly ticket: SfuTicket;
-  readonly name: string | undefined;
-  readonly metadata: Record<string, unknown> | undefined;
+  #name: string | undefined;
+  #metadata: Record<string, unknown> | undefined;
   readonly #host: PeerHost;
   readonly #context: SfuContext;
   readonly #logger: Logger;
@@ -79,8 +81,8 @@ export class Peer {
 
   constructor(options: PeerOptions) {
     this.ticket = options.ticket;
-    this.name = options.name;
-    this.metadata = options.metadata;
+    this.#name = options.name;
+    this.#metadata = options.metadata;
     this.#host = options.host;
     this.#context = options.context;
     this.#logger = options.logger.child({ peer: this.id });
@@ -115,12 +117,19 @@ export class Peer {
     return this.#published.values();
   }
 
+  /** What the peer says of itself. */
+  get description(): Omit<Participant, 'tracks'> {
+    return {
+      peerId: this.id,
+      ...(this.#name === undefined ? {} : { name: this.#name }),
+      ...(this.#metadata === undefined ? {} : { metadata: this.#metadata }),
+    };
+  }
+
   /** How others see the peer. */
   get participant(): Participant {
     return {
-      peerId: this.id,
-      ...(this.name === undefined ? {} : { name: this.name }),
-      ...(this.metadata === undefined ? {} : { metadata: this.metadata }),
+      ...this.description,
       tracks: [...this.publications].map((publication) => publication.info),
     };
   }
@@ -175,6 +184,11 @@ export class Peer {
         break;
       case 'subscribe':
         this.#handleSubscribe(frame);
+        break;
+      case 'peer-state':
+        this.#name = frame.name ?? this.#name;
+        this.#metadata = frame.metadata ?? this.#metadata;
+        this.#host.described(this);
         break;
       case 'data':
         this.#host.relay(this, frame);

@@ -1,8 +1,10 @@
 import { equalsConstantTime, type Logger, UserError } from '@orama/core';
 import {
+  CHANNEL_MESSAGE_MAX_BYTES,
   type ClientFrameOf,
   DATA_MAX_BYTES,
   EMPTY_ROOM_MS,
+  MAX_CHANNELS_PER_PEER,
   MAX_TRACKS_PER_PEER,
   type ServerFrame,
   type SfuRoom,
@@ -28,6 +30,9 @@ const LEAVE_CLOSE: Readonly<Record<LeaveReason, number>> = {
   'protocol-error': SIGNALLING_CLOSE.protocolError,
 };
 
+/** What the room's owner chose for it; every ticket carries it. */
+export type RoomSettings = Pick<SfuTicket, 'maxParticipants' | 'maxSpeakers' | 'roomMetadata'>;
+
 export interface JoinRequest {
   ticket: SfuTicket;
   name: string | undefined;
@@ -43,13 +48,13 @@ export class Room implements PeerHost {
   readonly #peers = new Map<string, Peer>();
   readonly #createdAtMs: number;
   #lastActivityMs: number;
-  #maxParticipants: number;
+  #settings: RoomSettings;
 
-  constructor(id: string, maxParticipants: number, context: SfuContext) {
+  constructor(id: string, settings: RoomSettings, context: SfuContext) {
     this.id = id;
     this.#context = context;
     this.#logger = context.logger.child({ room: id });
-    this.#maxParticipants = maxParticipants;
+    this.#settings = settings;
     this.#createdAtMs = this.#lastActivityMs = context.clock.now();
   }
 
@@ -79,9 +84,10 @@ export class Room implements PeerHost {
 
   /** Lets a peer in and tells the others. @throws FrameError when the room or the server is full */
   join(request: JoinRequest): Peer {
-    this.#maxParticipants = request.ticket.maxParticipants;
-    if (this.#peers.size >= this.#maxParticipants)
-      throw new FrameError('room_full', `the room takes ${this.#maxParticipants} participants`, {
+    this.#settings = request.ticket;
+    const { maxParticipants } = this.#settings;
+    if (this.#peers.size >= maxParticipants)
+      throw new FrameError('room_full', `the room takes ${maxParticipants} participants`, {
         closeCode: SIGNALLING_CLOSE.noSuchRoom,
       });
     const releasePort = this.#context.ports.take();
@@ -100,13 +106,7 @@ export class Room implements PeerHost {
     this.#touch();
     this.#logger.info({ peer: peer.id }, 'peer joined');
     this.#welcome(peer, request.outlet, false);
-    const { name, metadata } = peer;
-    this.#tellOthers(peer, {
-      type: 'peer-joined',
-      peerId: peer.id,
-      ...(name === undefined ? {} : { name }),
-      ...(metadata === undefined ? {} : { metadata }),
-    });
+    this.#tellOthers(peer, { type: 'peer-joined', ...peer.description });
     for (const other of this.#peers.values())
       if (other !== peer) for (const publication of other.publications) this.#subscribe(peer, publication);
     return peer;
@@ -154,7 +154,12 @@ export class Room implements PeerHost {
     for (const peer of this.#peers.values()) peer.changeCodec(publication);
   }
 
+  described(peer: Peer): void {
+    this.tellAll({ type: 'peer-updated', ...peer.description });
+  }
+
   relay(from: Peer, frame: ClientFrameOf<'data'>): void {
+    if (!from.ticket.permissions.data) throw new FrameError('forbidden', 'this credential may not send data');
     if (Buffer.byteLength(JSON.stringify(frame.data ?? null)) > DATA_MAX_BYTES)
       throw new FrameError('frame_too_large', `data takes at most ${DATA_MAX_BYTES} bytes`);
     if (frame.to === undefined) {
@@ -219,6 +224,7 @@ export class Room implements PeerHost {
   }
 
   #welcome(peer: Peer, outlet: Outlet, resumed: boolean): void {
+    const { publish, subscribe, data } = peer.ticket.permissions;
     peer.attach(outlet);
     peer.send({
       type: 'welcome',
@@ -227,11 +233,15 @@ export class Room implements PeerHost {
       participants: [...this.#peers.values()].filter((other) => other !== peer).map((other) => other.participant),
       resumeToken: peer.resumeToken,
       resumed,
+      ...(this.#settings.roomMetadata === undefined ? {} : { roomMetadata: this.#settings.roomMetadata }),
+      permissions: { publish, subscribe, data },
       limits: {
-        maxParticipants: this.#maxParticipants,
+        maxParticipants: this.#settings.maxParticipants,
         maxTracks: MAX_TRACKS_PER_PEER,
         frameBytes: SIGNALLING_FRAME_MAX_BYTES,
         descriptionBytes: SIGNALLING_DESCRIPTION_MAX_BYTES,
+        maxChannels: MAX_CHANNELS_PER_PEER,
+        channelMessageBytes: CHANNEL_MESSAGE_MAX_BYTES,
       },
       forceRelay: this.#context.config.forceRelay,
     });

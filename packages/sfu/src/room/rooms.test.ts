@@ -138,11 +138,11 @@ describe('Rooms', () => {
   test('a credential without the permission to publish, or to subscribe, is held to it', async () => {
     const publisher = await join();
     await publisher.publish(MICROPHONE);
-    const mute = await join({ permissions: { publish: false, subscribe: true, admin: false } });
+    const mute = await join({ permissions: { publish: false, subscribe: true, data: true, admin: false } });
     mute.offer({ ...MICROPHONE, ssrc: 5 });
     await mute.next('error', ({ code }) => code === 'forbidden');
     await mute.trackOf(publisher.id, 'audio');
-    const deaf = await join({ permissions: { publish: true, subscribe: false, admin: false } });
+    const deaf = await join({ permissions: { publish: true, subscribe: false, data: true, admin: false } });
     await deaf.publish({ ...MICROPHONE, ssrc: 6 });
     await publisher.trackOf(deaf.id, 'audio');
     expect(deaf.frames.some((frame) => frame.type === 'track-added' && frame.peerId !== deaf.id)).toBe(false);

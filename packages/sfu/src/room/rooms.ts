@@ -65,7 +65,7 @@ export class Rooms {
         return { peer, room: existing };
       }
     }
-    const room = existing ?? new Room(ticket.room, ticket.maxParticipants, this.#context);
+    const room = existing ?? new Room(ticket.room, ticket, this.#context);
     if (!existing) this.#rooms.set(ticket.room, room);
     return { room, peer: room.join(request) };
   }

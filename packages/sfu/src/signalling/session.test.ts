@@ -36,8 +36,9 @@ describe('SignallingServer', () => {
       ns: 'demo',
       room: 'lobby',
       identity: 'k',
-      permissions: { publish: true, subscribe: true, admin: false },
+      permissions: { publish: true, subscribe: true, data: true, admin: false },
       maxParticipants: 5,
+      maxSpeakers: null,
     };
     const key = sfuControlKey(TEST_SECRET);
     const genuine = signTicket(key, ticket, Date.now());

@@ -11,6 +11,7 @@ import {
   type SfuTicket,
   SIGNALLING_CLOSE,
   SIGNALLING_FRAME_MAX_BYTES,
+  type SignallingErrorCode,
 } from '@orama/protocol';
 import type { WebSocket } from 'ws';
 import type { Peer } from '../room/peer.ts';
@@ -154,6 +155,7 @@ export class Session implements Outlet {
       return;
     }
     if (!this.#peer) throw new FrameError('invalid_state', 'join first');
+    if (frame.type === 'peer-state') requireSmall(frame.metadata, 'frame_too_large');
     this.#peer.handle(frame);
   }
 
@@ -164,8 +166,7 @@ export class Session implements Outlet {
       throw new FrameError('room_mismatch', `this connection was opened for the room ${room}`, {
         closeCode: SIGNALLING_CLOSE.notAllowed,
       });
-    if (frame.metadata && Buffer.byteLength(JSON.stringify(frame.metadata)) > METADATA_MAX_BYTES)
-      throw new FrameError('invalid_join', `metadata takes at most ${METADATA_MAX_BYTES} bytes`);
+    requireSmall(frame.metadata, 'invalid_join');
     const joined = this.#rooms.join({
       ticket: this.#ticket,
       name: frame.name,
@@ -218,6 +219,12 @@ export class Session implements Outlet {
     else if (LEAVING_CODES.has(code)) leave?.('left');
     else peer?.detach(this);
   }
+}
+
+/** @throws FrameError with `code` when the metadata is larger than it may be */
+function requireSmall(metadata: Record<string, unknown> | undefined, code: SignallingErrorCode): void {
+  if (metadata && Buffer.byteLength(JSON.stringify(metadata)) > METADATA_MAX_BYTES)
+    throw new FrameError(code, `metadata takes at most ${METADATA_MAX_BYTES} bytes`);
 }
 
 function rateLimited(): FrameError {

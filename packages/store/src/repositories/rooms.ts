@@ -14,6 +14,8 @@ export interface RoomRow {
   place: RoomPlace | null;
   participantCount: number;
   maxParticipants: number;
+  /** Null forwards everybody's audio. */
+  maxSpeakers: number | null;
   metadata: Record<string, unknown> | null;
   createdBy: 'join' | 'api';
   createdAtMs: number;
@@ -30,6 +32,7 @@ interface Raw {
   sfu_signaling_port: number | null;
   participant_count: number;
   max_participants: number;
+  max_speakers: number | null;
   metadata: string | null;
   created_by: 'join' | 'api';
   created_at: number;
@@ -51,6 +54,7 @@ function fromRaw(raw: Raw): RoomRow {
       : null,
     participantCount: raw.participant_count,
     maxParticipants: raw.max_participants,
+    maxSpeakers: raw.max_speakers,
     metadata: raw.metadata === null ? null : (JSON.parse(raw.metadata) as Record<string, unknown>),
     createdBy: raw.created_by,
     createdAtMs: raw.created_at,
@@ -107,17 +111,19 @@ export class RoomsRepository {
     namespace: string;
     roomId: string;
     maxParticipants: number;
+    maxSpeakers: number | null;
     metadata: Record<string, unknown> | null;
     nowMs: number;
   }): Promise<boolean> {
     const [result] = await this.#db.batch([
       {
-        sql: `INSERT INTO webrtc_rooms (namespace, room_id, max_participants, metadata, created_by, created_at, last_activity)
-              SELECT ?, ?, ?, ?, 'api', ?, ? WHERE ${WEBRTC_IS_ON} ON CONFLICT (namespace, room_id) DO NOTHING`,
+        sql: `INSERT INTO webrtc_rooms (namespace, room_id, max_participants, max_speakers, metadata, created_by, created_at, last_activity)
+              SELECT ?, ?, ?, ?, ?, 'api', ?, ? WHERE ${WEBRTC_IS_ON} ON CONFLICT (namespace, room_id) DO NOTHING`,
         params: [
           row.namespace,
           row.roomId,
           row.maxParticipants,
+          row.maxSpeakers,
           row.metadata === null ? null : JSON.stringify(row.metadata),
           row.nowMs,
           row.nowMs,
