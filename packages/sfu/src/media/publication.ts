@@ -1,26 +1,21 @@
-import type { TrackInfo } from '@orama/protocol';
+import type { TrackInfo, TrackLayer } from '@orama/protocol';
 import type { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import type { Codec } from '../rtc/codecs.ts';
 import type { UplinkMedia } from '../rtc/sections.ts';
 import type { RtcTrack } from '../rtc/track.ts';
-import { type KeyFrameTest, keyFrameTestOf } from '../rtp/codecs/key-frame.ts';
-import { findExtension, renumberExtensions } from '../rtp/extensions.ts';
-import { isRtcp, RtpView, readRtp, readUint16, unwrapRtx } from '../rtp/header.ts';
+import { renumberExtensions } from '../rtp/extensions.ts';
+import { isRtcp, RtpView, readRtp, unwrapRtx } from '../rtp/header.ts';
 import { buildFir, buildNack, buildPli, buildReceiverReport, buildRemb, buildSdes } from '../rtp/rtcp/build.ts';
-import type { SenderReport } from '../rtp/rtcp/packets.ts';
+import type { ReportBlock } from '../rtp/rtcp/packets.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import type { MediaCounters } from './counters.ts';
-import { KeyFrameRequests } from './key-frames.ts';
-import { NackTracker } from './nack-tracker.ts';
-import { PacketCache } from './packet-cache.ts';
-import { Reception } from './reception.ts';
-import type { Subscription } from './subscription.ts';
+import { Encoding } from './encoding.ts';
+import { EncodingTable } from './encoding-table.ts';
+import type { PacketSink } from './packet-sink.ts';
 
 /** Our SSRC as a sender of RTCP towards publishers. */
 const FEEDBACK_SSRC = 1;
 const FEEDBACK_SDES = buildSdes(FEEDBACK_SSRC, 'orama-sfu');
-const VIDEO_CACHE_PACKETS = 512;
-const AUDIO_CACHE_PACKETS = 64;
 const RECEIVER_REPORT_MS = 1_000;
 /** What a publisher without transport-wide feedback is told it may send. */
 const REMB_BPS = 2_500_000;
@@ -42,7 +37,7 @@ export interface PublicationOptions {
   onCodecChange: (publication: Publication) => void;
 }
 
-/** A track that a peer sends to us: received once, cleaned of what concerns only that hop, handed to every subscription. */
+/** A track that a peer sends to us: received once, cleaned of what concerns only that hop, handed to every sink. */
 export class Publication {
   readonly trackId: string;
   readonly peerId: string;
@@ -50,26 +45,19 @@ export class Publication {
   readonly kind: 'audio' | 'video';
   source: string | undefined;
   muted: boolean;
-  /** Muted by the namespace: nothing is forwarded. */
-  forcedMute = false;
   readonly #arrivals: ArrivalRecorder;
   readonly #counters: MediaCounters;
   readonly #onCodecChange: (publication: Publication) => void;
-  readonly #subscriptions: Subscription[] = [];
+  readonly #sinks: PacketSink[] = [];
   readonly #view = new RtpView();
-  readonly #cache: PacketCache;
-  readonly #nacks = new NackTracker();
-  readonly #keyFrames: KeyFrameRequests;
+  readonly #encodings: EncodingTable;
   readonly #codecs: (Codec | undefined)[] = new Array<Codec | undefined>(128).fill(undefined);
   /** By payload type: the payload type that an RTX packet repeats, or -1. */
   readonly #repeats = new Int16Array(128);
   #media: UplinkMedia;
   #codec: Codec;
-  #startsKeyFrame: KeyFrameTest;
-  #reception: Reception;
   #track: RtcTrack | null = null;
-  #ssrc: number;
-  #senderReport: SenderReport | null = null;
+  #forcedMute = false;
   #firSequence = 0;
   #lastReportMs = 0;
   #lastRembMs = 0;
@@ -87,13 +75,12 @@ export class Publication {
     this.#counters = options.counters;
     this.#onCodecChange = options.onCodecChange;
     this.#media = options.media;
-    this.#codec = options.media.codecs[0] as Codec;
-    this.#startsKeyFrame = keyFrameTestOf(this.#codec.name);
-    this.#reception = new Reception(this.#codec.clockRate);
-    this.#ssrc = options.media.ssrc ?? 0;
-    this.#cache = new PacketCache(this.kind === 'video' ? VIDEO_CACHE_PACKETS : AUDIO_CACHE_PACKETS);
-    this.#keyFrames = new KeyFrameRequests(() => this.#askForKeyFrame());
-    this.#learnPayloadTypes();
+    const codec = options.media.codecs[0] as Codec;
+    this.#codec = codec;
+    this.#encodings = new EncodingTable(
+      options.media.encodings.map((encoding) => new Encoding(encoding, codec, (asked) => this.#askForKeyFrame(asked))),
+    );
+    this.#learn();
   }
 
   /** The codec the publisher sends now. */
@@ -101,9 +88,9 @@ export class Publication {
     return this.#codec;
   }
 
-  /** The publisher's last sender report, for subscribers that come later. */
-  get senderReport(): SenderReport | null {
-    return this.#senderReport;
+  /** Its RTP streams from the smallest picture up; a single one without simulcast. */
+  get encodings(): readonly Encoding[] {
+    return this.#encodings.list;
   }
 
   /** When the publisher last sent a packet of it, media or control; minus infinity before the first. */
@@ -111,25 +98,46 @@ export class Publication {
     return Math.max(this.#lastPacketMs, this.#lastReportHeardMs);
   }
 
-  get subscriptions(): readonly Subscription[] {
-    return this.#subscriptions;
+  /** Muted by the namespace: nothing is forwarded. */
+  get forcedMute(): boolean {
+    return this.#forcedMute;
   }
 
   /** How others see the track. */
   get info(): TrackInfo {
+    const { layers } = this.#encodings;
     return {
       trackId: this.trackId,
       kind: this.kind,
-      muted: this.muted || this.forcedMute,
+      muted: this.muted || this.#forcedMute,
+      codec: this.#codec.name,
       ...(this.source === undefined ? {} : { source: this.source }),
+      ...(layers.length > 1 ? { layers } : {}),
     };
   }
 
   /** Takes over what a later offer of the publisher says about the m-line. */
   renegotiate(media: UplinkMedia): void {
     this.#media = media;
-    if (media.ssrc !== undefined && media.ssrc !== this.#ssrc) this.#switchSource(media.ssrc);
-    this.#learnPayloadTypes();
+    for (const { rid, ssrc, rtxSsrc } of media.encodings) {
+      const encoding = this.#encodings.named(rid);
+      if (!encoding) continue;
+      if (rtxSsrc !== undefined) encoding.rtxSsrc = rtxSsrc;
+      if (ssrc !== undefined && ssrc !== encoding.ssrc) this.#switchSource(encoding, ssrc);
+    }
+    this.#learn();
+  }
+
+  /** Takes over what the publisher tells about its simulcast layers, from the smallest up; unknown rids are left out. */
+  describeLayers(layers: readonly (TrackLayer & { ssrc?: number | undefined; rtxSsrc?: number | undefined })[]): void {
+    for (const { rid, ssrc, rtxSsrc, width, height } of layers) {
+      const encoding = this.#encodings.named(rid);
+      if (!encoding) continue;
+      if (rtxSsrc !== undefined) encoding.rtxSsrc = rtxSsrc;
+      if (ssrc !== undefined && ssrc !== encoding.ssrc) this.#switchSource(encoding, ssrc);
+      if (width !== undefined && height !== undefined) this.#encodings.resize(encoding, width, height);
+    }
+    this.#encodings.order(layers.map(({ rid }) => rid));
   }
 
   /** Begins to receive from `track`. */
@@ -139,23 +147,25 @@ export class Publication {
     track.onPacket = (packet) => this.receive(packet);
   }
 
-  addSubscription(subscription: Subscription): void {
-    this.#subscriptions.push(subscription);
+  addSink(sink: PacketSink): void {
+    this.#sinks.push(sink);
   }
 
-  removeSubscription(subscription: Subscription): void {
-    const index = this.#subscriptions.indexOf(subscription);
-    if (index >= 0) this.#subscriptions.splice(index, 1);
+  removeSink(sink: PacketSink): void {
+    const index = this.#sinks.indexOf(sink);
+    if (index >= 0) this.#sinks.splice(index, 1);
   }
 
-  /** A packet as it was sent, for a retransmission; null when it is no longer, or not yet, here. */
-  cached(sequence: number): ReturnType<PacketCache['get']> {
-    return this.#cache.get(sequence);
+  /** Mutes it against the publisher's will, or lifts that: afterwards everything goes on from a key frame. */
+  setForcedMute(muted: boolean): void {
+    if (this.#forcedMute === muted) return;
+    this.#forcedMute = muted;
+    if (!muted) for (const encoding of this.encodings) this.#resynchronise(encoding);
   }
 
-  /** A subscriber cannot decode without a key frame. */
-  requestKeyFrame(nowMs: number): void {
-    if (this.kind === 'video') this.#keyFrames.request(nowMs);
+  /** Somebody cannot decode `encoding` without a key frame. */
+  requestKeyFrame(encoding: Encoding, nowMs: number): void {
+    if (this.kind === 'video') encoding.keyFrames.request(nowMs);
   }
 
   /** The hot path: one datagram of this track, RTP or RTCP. */
@@ -174,118 +184,153 @@ export class Publication {
     }
     const nowMs = performance.now();
     this.#lastPacketMs = nowMs;
-    if (this.#media.transportSequenceId > 0) {
-      const at = findExtension(packet, view, this.#media.transportSequenceId);
-      if (at > 0 && at + 2 <= view.extensionEnd) this.#arrivals.record(readUint16(packet, at), nowMs * 1000);
-    }
     const repeated = this.#repeats[view.payloadType] as number;
+    const encoding = this.#encodings.find(view.ssrc) ?? this.#encodingOfStranger(packet, view, repeated >= 0);
+    renumberExtensions(packet, view, this.#media.extensionIds);
+    if (this.#media.transportFeedback && view.transportSequenceAt > 0)
+      this.#arrivals.record(view.transportSequence, nowMs * 1000);
+    if (encoding === null) return;
     if (repeated >= 0) {
-      const original = unwrapRtx(packet, view, repeated, this.#ssrc);
-      if (!original || !readRtp(original, view)) return;
+      const original = unwrapRtx(packet, view, repeated, encoding.ssrc);
+      if (!original) return;
       packet = original;
     } else {
-      if (view.ssrc !== this.#ssrc) this.#switchSource(view.ssrc);
-      this.#reception.record(view.sequence, view.timestamp, nowMs);
+      encoding.reception.record(view.sequence, view.timestamp, nowMs);
     }
     const codec = this.#codecs[view.payloadType];
     if (!codec) return;
-    if (this.#cache.has(view.sequence)) return;
-    if (codec !== this.#codec) this.#switchCodec(codec);
-    if (this.#media.nack && this.#nacks.record(view.sequence, nowMs)) this.requestKeyFrame(nowMs);
-    renumberExtensions(packet, view, this.#media.extensionIds);
-    this.#cache.put(view.sequence, view.timestamp, packet);
-    const startsKeyFrame = this.#startsKeyFrame(packet, view.payloadStart, view.payloadEnd);
-    if (startsKeyFrame) this.#keyFrames.onKeyFrame();
-    if (this.forcedMute) return;
-    const subscriptions = this.#subscriptions;
-    for (let i = 0; i < subscriptions.length; i++)
-      (subscriptions[i] as Subscription).forward(packet, view, codec, startsKeyFrame, nowMs);
-    if (this.#nacks.hasMissing) this.#sendNacks(nowMs);
+    if (encoding.cache.has(view.sequence)) return;
+    if (codec !== encoding.codec) this.#switchCodec(encoding, codec);
+    encoding.lastPacketMs = nowMs;
+    encoding.rate.bytes += packet.length;
+    if (this.#media.nack && encoding.nacks.record(view.sequence, nowMs)) this.requestKeyFrame(encoding, nowMs);
+    encoding.cache.put(view.sequence, view.timestamp, packet);
+    encoding.readPayload(packet, view);
+    if (view.startsKeyFrame) this.#noteKeyFrame(encoding, view);
+    if (this.#forcedMute) return;
+    const sinks = this.#sinks;
+    for (let i = 0; i < sinks.length; i++) (sinks[i] as PacketSink).forward(packet, view, encoding, nowMs);
+    if (encoding.nacks.hasMissing) this.#sendNacks(encoding, nowMs);
   }
 
   /** Reports, repeated requests and REMB. Called every 50 ms or so. */
   tick(nowMs: number): void {
-    this.#keyFrames.tick(nowMs, nowMs - this.#lastPacketMs < FLOWING_MS);
+    for (const encoding of this.encodings) {
+      encoding.rate.sample(nowMs);
+      encoding.keyFrames.tick(nowMs, nowMs - encoding.lastPacketMs < FLOWING_MS);
+      if (encoding.nacks.hasMissing) this.#sendNacks(encoding, nowMs);
+    }
     if (!this.#track || this.#lastPacketMs < 0) return;
-    if (this.#nacks.hasMissing) this.#sendNacks(nowMs);
     if (nowMs - this.#lastReportMs >= RECEIVER_REPORT_MS) {
       this.#lastReportMs = nowMs;
-      const block = this.#reception.report(this.#ssrc, nowMs);
-      if (block) this.#track.send(Buffer.concat([buildReceiverReport(FEEDBACK_SSRC, [block]), FEEDBACK_SDES]));
+      this.#sendReceiverReport(nowMs);
     }
     if (this.#media.remb && nowMs - this.#lastRembMs >= REMB_INTERVAL_MS) {
       this.#lastRembMs = nowMs;
-      this.#track.send(buildRemb(FEEDBACK_SSRC, REMB_BPS, [this.#ssrc]));
+      this.#track.send(buildRemb(FEEDBACK_SSRC, REMB_BPS, this.#encodings.ssrcs));
     }
   }
 
   /** Sends transport-wide feedback of the whole connection; any of its tracks will do. False when this one cannot. */
   sendTransportFeedback(): boolean {
-    if (!this.#track || this.#media.transportSequenceId === 0 || this.#lastPacketMs < 0) return false;
+    if (!this.#track || !this.#media.transportFeedback || this.#lastPacketMs < 0) return false;
     for (let packet = this.#take(); packet; packet = this.#take()) this.#track.send(packet);
     return true;
   }
 
-  /** Stops receiving. The subscriptions are ended by whoever holds them. */
+  /** Stops receiving. The sinks are ended by whoever holds them. */
   close(): void {
     if (this.#track) this.#track.onPacket = null;
     this.#track = null;
-    this.#cache.clear();
+    for (const encoding of this.encodings) encoding.cache.clear();
   }
 
   #take(): Buffer | null {
-    return this.#arrivals.take(FEEDBACK_SSRC, this.#ssrc);
+    return this.#arrivals.take(FEEDBACK_SSRC, this.#encodings.ssrcs[0] ?? 0);
   }
 
-  #learnPayloadTypes(): void {
+  #learn(): void {
     this.#codecs.fill(undefined);
     this.#repeats.fill(-1);
     for (const codec of this.#media.codecs) {
       this.#codecs[codec.payloadType] = codec.key === this.#codec.key ? this.#codec : codec;
       if (codec.rtxPayloadType !== undefined) this.#repeats[codec.rtxPayloadType] = codec.payloadType;
     }
+    this.#encodings.learnExtensions(this.#media.extensions);
   }
 
-  #switchSource(ssrc: number): void {
-    const first = this.#lastPacketMs < 0 || this.#ssrc === 0;
-    this.#ssrc = ssrc;
-    if (first) return;
-    this.#reception = new Reception(this.#codec.clockRate);
-    this.#nacks.reset();
-    this.#cache.clear();
-    this.#senderReport = null;
-    for (const subscription of this.#subscriptions) subscription.resynchronise();
+  // A stream that nobody announced: the track's only one under a new SSRC, or the one its rid element names (RFC 8852).
+  #encodingOfStranger(packet: Buffer, view: RtpView, isRepeat: boolean): Encoding | null {
+    const encoding = this.#encodings.nameStranger(packet, view, isRepeat);
+    if (!encoding) return null;
+    if (isRepeat) encoding.rtxSsrc = view.ssrc;
+    else this.#switchSource(encoding, view.ssrc);
+    return encoding;
   }
 
-  #switchCodec(codec: Codec): void {
+  #switchSource(encoding: Encoding, ssrc: number): void {
+    const first = encoding.lastPacketMs < 0 || encoding.ssrc === 0;
+    if (first) {
+      encoding.ssrc = ssrc;
+      return;
+    }
+    encoding.restart(ssrc);
+    this.#resynchronise(encoding);
+  }
+
+  #switchCodec(encoding: Encoding, codec: Codec): void {
+    encoding.switchCodec(codec);
+    if (codec === this.#codec) return;
     this.#codec = codec;
-    this.#startsKeyFrame = keyFrameTestOf(codec.name);
     this.#onCodecChange(this);
+  }
+
+  #noteKeyFrame(encoding: Encoding, view: RtpView): void {
+    encoding.keyFrames.onKeyFrame();
+    if (view.width > 0 && (view.width !== encoding.width || view.height !== encoding.height))
+      this.#encodings.resize(encoding, view.width, view.height);
+  }
+
+  #resynchronise(encoding: Encoding): void {
+    for (const sink of this.#sinks) sink.resynchronise(encoding);
   }
 
   #receiveRtcp(datagram: Buffer): void {
     const nowMs = performance.now();
     this.#lastReportHeardMs = nowMs;
     for (const packet of parseRtcp(datagram)) {
-      if (packet.type !== 'sr' || packet.ssrc !== this.#ssrc) continue;
-      this.#senderReport = packet;
-      this.#reception.recordSenderReport(packet, nowMs);
-      for (const subscription of this.#subscriptions) subscription.sendSenderReport(packet, nowMs);
+      if (packet.type !== 'sr') continue;
+      const encoding = this.#encodings.find(packet.ssrc);
+      if (!encoding || encoding.ssrc !== packet.ssrc) continue;
+      encoding.senderReport = packet;
+      encoding.senderReportMs = nowMs;
+      encoding.reception.recordSenderReport(packet, nowMs);
+      for (const sink of this.#sinks) sink.onSenderReport(encoding, nowMs);
     }
   }
 
-  #sendNacks(nowMs: number): void {
-    const due = this.#nacks.due(nowMs);
-    if (due.length === 0 || !this.#track) return;
-    this.#counters.nacksOut += due.length;
-    this.#track.send(buildNack(FEEDBACK_SSRC, this.#ssrc, due));
+  #sendReceiverReport(nowMs: number): void {
+    const blocks: ReportBlock[] = [];
+    for (const encoding of this.encodings) {
+      const block = encoding.reception.report(encoding.ssrc, nowMs);
+      if (block) blocks.push(block);
+    }
+    if (blocks.length > 0)
+      this.#track?.send(Buffer.concat([buildReceiverReport(FEEDBACK_SSRC, blocks), FEEDBACK_SDES]));
   }
 
-  #askForKeyFrame(): boolean {
-    if (!this.#track?.isOpen || this.#ssrc === 0) return false;
+  #sendNacks(encoding: Encoding, nowMs: number): void {
+    const due = encoding.nacks.due(nowMs);
+    if (due.length === 0 || !this.#track) return;
+    this.#counters.nacksOut += due.length;
+    this.#track.send(buildNack(FEEDBACK_SSRC, encoding.ssrc, due));
+  }
+
+  #askForKeyFrame({ ssrc }: Encoding): boolean {
+    if (!this.#track?.isOpen || ssrc === 0) return false;
     this.#counters.keyFrameRequestsOut++;
     return this.#track.send(
-      this.#media.pli ? buildPli(FEEDBACK_SSRC, this.#ssrc) : buildFir(FEEDBACK_SSRC, this.#ssrc, this.#firSequence++),
+      this.#media.pli ? buildPli(FEEDBACK_SSRC, ssrc) : buildFir(FEEDBACK_SSRC, ssrc, this.#firSequence++),
     );
   }
 }

@@ -7,6 +7,7 @@ import { RtpView, readRtp } from '../rtp/header.ts';
 import { buildNack } from '../rtp/rtcp/build.ts';
 import { rtpPacket, VP8_DELTA, VP8_KEY } from '../testing/test-peer.ts';
 import { MediaCounters } from './counters.ts';
+import { Downlink } from './downlink.ts';
 import { Publication } from './publication.ts';
 import { Subscription } from './subscription.ts';
 
@@ -66,10 +67,11 @@ function setUp() {
       mid: 's0',
       ssrc: 9_000 + payloadType,
       cname: 'p',
+      downlink: new Downlink(counters),
       counters,
       firstSequence,
     });
-    publication.addSubscription(subscription);
+    publication.addSink(subscription);
     subscription.activate(track as unknown as RtcTrack, publication.codec, payloadType);
     return { track, subscription };
   };

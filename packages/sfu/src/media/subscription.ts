@@ -1,11 +1,15 @@
 import { TokenBucket } from '@orama/core';
 import type { Codec } from '../rtc/codecs.ts';
 import type { RtcTrack } from '../rtc/track.ts';
-import { isRtcp, type RtpView, sequenceDistance, writeUint16, writeUint32 } from '../rtp/header.ts';
+import { readForwarded } from '../rtp/extensions.ts';
+import { isRtcp, RtpView, sequenceDistance, writeUint16, writeUint32 } from '../rtp/header.ts';
 import { buildSdes, buildSenderReport } from '../rtp/rtcp/build.ts';
-import type { ReportBlock, SenderReport } from '../rtp/rtcp/packets.ts';
+import type { ReportBlock } from '../rtp/rtcp/packets.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import type { MediaCounters } from './counters.ts';
+import { type Downlink, SENT, type SentKind } from './downlink.ts';
+import type { Encoding } from './encoding.ts';
+import type { PacketSink } from './packet-sink.ts';
 import type { Publication } from './publication.ts';
 
 /** Retransmissions one subscription may ask for: more would be an attack or a lost cause. */
@@ -15,10 +19,23 @@ const EPOCH_PACKETS = 4_096;
 
 /** From `firstOut` on, outgoing numbers are incoming ones plus these. */
 interface Epoch {
+  encoding: Encoding;
   firstOut: number;
   sequenceDelta: number;
   timestampDelta: number;
 }
+
+/** Of the packet that is sent again. */
+const cachedView = new RtpView();
+
+/** The layers a subscription should carry: the downlink's allocation says which. */
+export interface LayerTarget {
+  /** Index of the encoding (simulcast), or spatial layer (SVC). */
+  spatial: number;
+  temporal: number;
+}
+/** The best there is. */
+export const ALL_LAYERS: LayerTarget = { spatial: 255, temporal: 255 };
 
 /** What the subscriber tells about its reception. */
 export interface ReceptionQuality {
@@ -27,18 +44,22 @@ export interface ReceptionQuality {
 }
 
 /** One peer's copy of another's track: the packets under the subscriber's own numbers. */
-export class Subscription {
+export class Subscription implements PacketSink {
   readonly publication: Publication;
   /** Mid of the m-line that carries it. */
   readonly mid: string;
   readonly ssrc: number;
   readonly cname: string;
+  readonly #downlink: Downlink;
   readonly #counters: MediaCounters;
   readonly #retransmissions: TokenBucket;
   #track: RtcTrack | null = null;
   #codec: Codec | null = null;
   #payloadType = 0;
   #enabled = true;
+  #target: LayerTarget | null = ALL_LAYERS;
+  /** The encoding that is forwarded, or waited for. */
+  #current: Encoding;
   #waiting = true;
   #epochs: Epoch[] = [];
   #lastSequence: number;
@@ -49,14 +70,13 @@ export class Subscription {
   #timestampFollows = true;
   readonly #reportsSent: { middle: number; atMs: number }[] = [];
   quality: ReceptionQuality = { fractionLost: 0, rttMs: null };
-  /** When the subscriber last reported; minus infinity before the first time. */
-  heardMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: {
     publication: Publication;
     mid: string;
     ssrc: number;
     cname: string;
+    downlink: Downlink;
     counters: MediaCounters;
     firstSequence: number;
   }) {
@@ -64,7 +84,9 @@ export class Subscription {
     this.mid = options.mid;
     this.ssrc = options.ssrc;
     this.cname = options.cname;
+    this.#downlink = options.downlink;
     this.#counters = options.counters;
+    this.#current = this.#wantedEncoding;
     this.#retransmissions = new TokenBucket(RETRANSMISSION_RATE, performance.now());
     this.#lastSequence = (options.firstSequence - 1) & 0xffff;
   }
@@ -80,7 +102,27 @@ export class Subscription {
 
   /** Whether packets flow: negotiated, wanted and open. */
   get active(): boolean {
-    return this.#track !== null && this.#enabled;
+    return this.#track !== null && this.#enabled && this.#target !== null;
+  }
+
+  /** What it should carry; null while paused for want of bandwidth. */
+  get target(): LayerTarget | null {
+    return this.#target;
+  }
+
+  /** The encoding that is forwarded, or waited for. */
+  get current(): Encoding {
+    return this.#current;
+  }
+
+  /** Sets what to carry; null pauses. Another encoding begins with its next key frame, which is asked for. */
+  setTarget(target: LayerTarget | null): void {
+    const paused = this.#target === null;
+    this.#target = target;
+    if (target === null || (!paused && this.#wantedEncoding === this.#current)) return;
+    this.#current = this.#wantedEncoding;
+    this.#timestampFollows = false;
+    this.#restart();
   }
 
   /** The subscriber accepted the track: forward `codec` under `payloadType` from the next key frame on. */
@@ -89,9 +131,8 @@ export class Subscription {
     this.#track = track;
     this.#codec = codec;
     this.#payloadType = payloadType;
-    this.#waiting = true;
     track.onPacket = (packet) => this.#receive(packet);
-    if (this.#enabled) this.publication.requestKeyFrame(performance.now());
+    this.#restart();
   }
 
   /** The subscriber takes nothing for now; `activate` goes on. */
@@ -104,23 +145,21 @@ export class Subscription {
   setEnabled(enabled: boolean): void {
     if (this.#enabled === enabled) return;
     this.#enabled = enabled;
-    this.#waiting = true;
-    if (enabled && this.#track) this.publication.requestKeyFrame(performance.now());
+    this.#restart();
   }
 
-  /** The publication's numbers break off and begin anew; ours go on. */
-  resynchronise(): void {
-    this.#waiting = true;
+  /** The encoding's numbers break off and begin anew; ours go on. */
+  resynchronise(encoding: Encoding): void {
+    if (encoding !== this.#current) return;
     this.#timestampFollows = false;
-    if (this.active) this.publication.requestKeyFrame(performance.now());
+    this.#restart();
   }
 
   /** Sends one packet on, rewritten in place. The hot path: it allocates nothing. */
-  forward(packet: Buffer, view: RtpView, codec: Codec, startsKeyFrame: boolean, nowMs: number): void {
-    const track = this.#track;
-    if (track === null || !this.#enabled || codec !== this.#codec) return;
+  forward(packet: Buffer, view: RtpView, encoding: Encoding, nowMs: number): void {
+    if (encoding !== this.#current || !this.active || encoding.codec !== this.#codec) return;
     if (this.#waiting) {
-      if (!startsKeyFrame) return;
+      if (!view.startsKeyFrame) return;
       this.#align(view, nowMs);
     }
     const epoch = this.#epochs[this.#epochs.length - 1] as Epoch;
@@ -135,15 +174,16 @@ export class Subscription {
       this.#lastSentMs = nowMs;
       if (this.#epochs.length > 1 && sequenceDistance(epoch.firstOut, sequence) > EPOCH_PACKETS) this.#epochs = [epoch];
     }
-    this.#write(packet, sequence, timestamp);
+    this.#write(packet, view, sequence, timestamp, SENT.media, nowMs);
     this.#packets++;
     this.#octets += view.payloadEnd - view.payloadStart;
   }
 
   /** Sends the publisher's report under our SSRC, timestamp and counts (RFC 3550 section 6.4.1), so that lip sync holds. */
-  sendSenderReport(report: SenderReport, nowMs: number): void {
+  onSenderReport(encoding: Encoding, nowMs: number): void {
     const epoch = this.#epochs.at(-1);
-    if (!this.#track || !this.#enabled || this.#waiting || !epoch) return;
+    const report = encoding.senderReport;
+    if (encoding !== this.#current || !this.#track || !this.active || this.#waiting || !epoch || !report) return;
     this.#reportsSent.push({ middle: ((report.ntpSeconds << 16) | (report.ntpFraction >>> 16)) >>> 0, atMs: nowMs });
     if (this.#reportsSent.length > 8) this.#reportsSent.shift();
     this.#track.send(
@@ -170,32 +210,42 @@ export class Subscription {
       const elapsed = Math.max(1, Math.round(((nowMs - this.#lastSentMs) * (this.#codec as Codec).clockRate) / 1000));
       timestampDelta = (this.#lastTimestamp + elapsed - view.timestamp) >>> 0;
     }
-    this.#epochs.push({ firstOut, sequenceDelta: (firstOut - view.sequence) & 0xffff, timestampDelta });
+    this.#epochs.push({
+      encoding: this.#current,
+      firstOut,
+      sequenceDelta: (firstOut - view.sequence) & 0xffff,
+      timestampDelta,
+    });
     if (this.#epochs.length > 4) this.#epochs.shift();
     this.#waiting = false;
     this.#timestampFollows = true;
-    const report = this.publication.senderReport;
-    if (report) this.sendSenderReport(report, nowMs);
+    this.onSenderReport(this.#current, nowMs);
   }
 
-  #write(packet: Buffer, sequence: number, timestamp: number): void {
+  get #wantedEncoding(): Encoding {
+    const { encodings } = this.publication;
+    return encodings[Math.min(this.#target?.spatial ?? 0, encodings.length - 1)] as Encoding;
+  }
+
+  #restart(): void {
+    this.#waiting = true;
+    if (this.active) this.publication.requestKeyFrame(this.#current, performance.now());
+  }
+
+  #write(packet: Buffer, view: RtpView, sequence: number, timestamp: number, kind: SentKind, nowMs: number): void {
     packet[1] = ((packet[1] as number) & 0x80) | this.#payloadType;
     writeUint16(packet, 2, sequence);
     writeUint32(packet, 4, timestamp);
     writeUint32(packet, 8, this.ssrc);
-    if ((this.#track as RtcTrack).send(packet)) {
-      this.#counters.packetsOut++;
-      this.#counters.bytesOut += packet.length;
-    } else {
-      this.#counters.sendFailures++;
-    }
+    this.#downlink.send(this.#track as RtcTrack, packet, view, kind, nowMs);
   }
 
   #receive(datagram: Buffer): void {
     if (!isRtcp(datagram)) return;
     const nowMs = performance.now();
-    this.heardMs = nowMs;
-    for (const packet of parseRtcp(datagram)) {
+    const packets = parseRtcp(datagram);
+    this.#downlink.receive(packets, nowMs);
+    for (const packet of packets) {
       if (packet.type === 'nack' && packet.mediaSsrc === this.ssrc) this.#retransmit(packet.sequences, nowMs);
       else if (packet.type === 'pli' && packet.mediaSsrc === this.ssrc) this.#keyFrameWanted(nowMs);
       else if (packet.type === 'fir' && packet.entries.some(({ ssrc }) => ssrc === this.ssrc))
@@ -207,7 +257,7 @@ export class Subscription {
 
   #keyFrameWanted(nowMs: number): void {
     this.#counters.keyFrameRequestsIn++;
-    if (this.#enabled) this.publication.requestKeyFrame(nowMs);
+    if (this.active) this.publication.requestKeyFrame(this.#current, nowMs);
   }
 
   #retransmit(sequences: readonly number[], nowMs: number): void {
@@ -216,11 +266,13 @@ export class Subscription {
     for (const sequence of sequences) {
       const epoch = this.#epochOf(sequence);
       if (!epoch) continue;
-      const cached = this.publication.cached((sequence - epoch.sequenceDelta) & 0xffff);
+      const cached = epoch.encoding.cache.get((sequence - epoch.sequenceDelta) & 0xffff);
       if (!cached) continue;
       if (!this.#retransmissions.take(nowMs)) return;
       this.#counters.retransmitted++;
-      this.#write(cached.packet, sequence, (cached.timestamp + epoch.timestampDelta) >>> 0);
+      const timestamp = (cached.timestamp + epoch.timestampDelta) >>> 0;
+      if (readForwarded(cached.packet, cachedView))
+        this.#write(cached.packet, cachedView, sequence, timestamp, SENT.retransmission, nowMs);
     }
   }
 

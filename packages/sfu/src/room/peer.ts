@@ -13,6 +13,7 @@ import {
   type SignallingErrorCode,
 } from '@orama/protocol';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
+import { Downlink } from '../media/downlink.ts';
 import { Publication } from '../media/publication.ts';
 import { Subscription } from '../media/subscription.ts';
 import type { RtcState } from '../rtc/connection.ts';
@@ -69,6 +70,7 @@ export class Peer {
   readonly #negotiation: Negotiation;
   readonly #arrivals = new ArrivalRecorder();
   readonly #published = new Map<string, Publication>();
+  readonly #downlink: Downlink;
   readonly #received = new Map<string, Subscription>();
   #outlet: Outlet | null = null;
   #resumeTimer: Timer | null = null;
@@ -87,6 +89,7 @@ export class Peer {
     this.#context = options.context;
     this.#logger = options.logger.child({ peer: this.id });
     this.#releasePort = options.releasePort;
+    this.#downlink = new Downlink(options.context.counters);
     const { config, clock } = options.context;
     this.#negotiation = new Negotiation(
       {
@@ -221,9 +224,9 @@ export class Peer {
         this.#logger.info({ track: publication.trackId, reason: 'refused by the subscriber' }, 'track not received');
       },
     });
-    subscription = new Subscription({ publication, ...place, cname, counters });
+    subscription = new Subscription({ publication, ...place, cname, counters, downlink: this.#downlink });
     this.#received.set(publication.trackId, subscription);
-    publication.addSubscription(subscription);
+    publication.addSink(subscription);
     this.#announce(subscription);
   }
 
@@ -232,7 +235,7 @@ export class Peer {
     const subscription = this.#received.get(publication.trackId);
     if (!subscription) return;
     this.#received.delete(publication.trackId);
-    publication.removeSubscription(subscription);
+    publication.removeSink(subscription);
     subscription.deactivate();
     if (this.#closed) return;
     this.#negotiation.removeDownlink(subscription.mid, subscription.nextSequence);
@@ -251,8 +254,7 @@ export class Peer {
     let changed = 0;
     for (const publication of this.#published.values()) {
       if ((kind && publication.kind !== kind) || publication.forcedMute === muted) continue;
-      publication.forcedMute = muted;
-      if (!muted) for (const subscription of publication.subscriptions) subscription.resynchronise();
+      publication.setForcedMute(muted);
       changed++;
       this.#host.updated(this, publication);
     }
@@ -277,7 +279,7 @@ export class Peer {
     this.#outlet?.close(code, reason);
     this.#outlet = null;
     for (const subscription of this.#received.values()) {
-      subscription.publication.removeSubscription(subscription);
+      subscription.publication.removeSink(subscription);
       subscription.deactivate();
     }
     this.#received.clear();
@@ -381,9 +383,8 @@ export class Peer {
   // A path that died takes half a minute to be noticed by libjuice, and then the connection is lost.
   #checkPath(nowMs: number): void {
     this.#nextPathCheckMs = nowMs + PATH_CHECK_MS;
-    let heardMs = Number.NEGATIVE_INFINITY;
+    let { heardMs } = this.#downlink;
     for (const publication of this.#published.values()) heardMs = Math.max(heardMs, publication.heardMs);
-    for (const { heardMs: reportedMs } of this.#received.values()) heardMs = Math.max(heardMs, reportedMs);
     const isSilent = heardMs > 0 && nowMs - heardMs >= SILENCE_MS;
     if (!isSilent || !this.#outlet || heardMs === this.#restartedSinceMs || !this.#isSpokenTo(nowMs)) return;
     this.#restartedSinceMs = heardMs;

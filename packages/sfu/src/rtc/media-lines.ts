@@ -16,8 +16,11 @@ export interface DownlinkSpec {
   cname: string;
   streamId: string;
   trackId: string;
-  /** The peer accepted and packets can be sent. Called again when the codec changed or a pause ended. */
-  onReady: (track: RtcTrack, codec: Codec, payloadType: number) => void;
+  /**
+   * The peer accepted and packets can be sent. Called again when the codec changed or a pause ended.
+   * `rtxPayloadType` is for retransmissions on the place's `rtx` SSRC; undefined where the peer takes none.
+   */
+  onReady: (track: RtcTrack, codec: Codec, payloadType: number, rtxPayloadType?: number) => void;
   /** The peer refused or paused the m-line, or cannot decode the codec: nothing may be sent. */
   onStopped: () => void;
 }
@@ -27,6 +30,8 @@ export interface DownlinkPlace {
   mid: string;
   ssrc: number;
   firstSequence: number;
+  /** For retransmissions and probes (RFC 4588), where there is one. */
+  rtx?: { ssrc: number; firstSequence: number };
 }
 
 interface UplinkChange {

@@ -51,20 +51,23 @@ test('PayloadTypes never gives one number two meanings', () => {
 
 test('readUplink chooses transport-wide feedback where it is offered, else REMB', () => {
   const both = readUplink(mediaOf());
-  expect(both).toMatchObject({ ssrc: 500, nack: true, pli: true, remb: false, transportSequenceId: 3 });
+  expect(both).toMatchObject({
+    ...{ encodings: [{ ssrc: 500, rtxSsrc: 501 }], nack: true, pli: true },
+    ...{ remb: false, transportFeedback: true },
+  });
   expect(both?.codecs[0]?.feedback).not.toContain('goog-remb');
   const old = readUplink(
     mediaOf({
       attributes: ['a=rtpmap:96 VP8/90000', 'a=rtcp-fb:96 goog-remb', 'a=rtcp-fb:96 ccm fir', 'a=rtcp-fb:96 nack'],
     }),
   );
-  expect(old).toMatchObject({ remb: true, pli: false, transportSequenceId: 0 });
+  expect(old).toMatchObject({ remb: true, pli: false, transportFeedback: false });
 });
 
-test('readUplink forwards audio level and orientation, keeps mid for itself, and refuses an id that would mean two things', () => {
+test('readUplink forwards extensions under ids of ours, keeps mid for itself, and refuses an id that would mean two things', () => {
   const video = readUplink(mediaOf());
   expect(video?.extensions.map(({ value }) => value).sort((a, b) => a - b)).toEqual([3, 4, 13]);
-  expect([video?.extensionIds[13], video?.extensionIds[4], video?.extensionIds[3]]).toEqual([13, 0, 0]);
+  expect([video?.extensionIds[13], video?.extensionIds[4], video?.extensionIds[3]]).toEqual([13, 0, 3]);
   const odd = readUplink(
     mediaOf({
       attributes: [

@@ -2,6 +2,15 @@ import type { SdpMedia } from 'sdp-transform';
 import { EXTENSION, FORWARDED_EXTENSION_IDS } from '../rtp/extensions.ts';
 import { type Codec, readCodecs } from './codecs.ts';
 
+/** One RTP stream of an m-line on which the peer sends, as far as the descriptions tell. */
+export interface UplinkEncoding {
+  /** Name of the simulcast layer (RFC 8851); undefined where the m-line has one stream. */
+  rid?: string | undefined;
+  ssrc?: number | undefined;
+  /** SSRC of its retransmissions (RFC 4588). */
+  rtxSsrc?: number | undefined;
+}
+
 /** What was agreed for an m-line on which the peer sends. */
 export interface UplinkMedia {
   kind: 'audio' | 'video';
@@ -9,12 +18,12 @@ export interface UplinkMedia {
   codecs: Codec[];
   /** Extensions we accept, under the peer's own ids. */
   extensions: { value: number; uri: string }[];
-  /** SSRC from the SDP; undefined when the offer names none. */
-  ssrc: number | undefined;
+  /** At least one; simulcast layers from the smallest picture up. */
+  encodings: UplinkEncoding[];
   /** By the peer's extension id: the id it is forwarded under, 0 to leave it out. */
   extensionIds: Uint8Array;
-  /** The peer's id of the transport-wide sequence number; 0 when not negotiated. */
-  transportSequenceId: number;
+  /** Transport-wide feedback is agreed. */
+  transportFeedback: boolean;
   nack: boolean;
   pli: boolean;
   /** REMB instead of transport-wide feedback. */
@@ -51,7 +60,7 @@ export function readUplink(media: SdpMedia): UplinkMedia | null {
   const first = codecs[0];
   if (!first) return null;
   const forwarded = Object.entries(FORWARDED_EXTENSION_IDS);
-  const wanted: string[] = [EXTENSION.transportSequence, EXTENSION.mid, ...forwarded.map(([uri]) => uri)];
+  const wanted: string[] = [EXTENSION.mid, ...forwarded.map(([uri]) => uri)];
   const extensions = (media.ext ?? [])
     .filter(({ value, uri }) => {
       const reserved = forwarded.find(([, id]) => id === value);
@@ -60,10 +69,9 @@ export function readUplink(media: SdpMedia): UplinkMedia | null {
     .map(({ value, uri }) => ({ value, uri }));
   const extensionIds = new Uint8Array(256);
   for (const { value, uri } of extensions) extensionIds[value] = FORWARDED_EXTENSION_IDS[uri] ?? 0;
-  const transportSequenceId = first.feedback.includes('transport-cc')
-    ? (extensions.find(({ uri }) => uri === EXTENSION.transportSequence)?.value ?? 0)
-    : 0;
-  if (transportSequenceId > 0) {
+  const transportFeedback =
+    first.feedback.includes('transport-cc') && extensions.some(({ uri }) => uri === EXTENSION.transportSequence);
+  if (transportFeedback) {
     for (const codec of codecs) codec.feedback = codec.feedback.filter((feedback) => feedback !== 'goog-remb');
   } else {
     for (const codec of codecs) codec.feedback = codec.feedback.filter((feedback) => feedback !== 'transport-cc');
@@ -72,20 +80,23 @@ export function readUplink(media: SdpMedia): UplinkMedia | null {
     kind,
     codecs,
     extensions,
-    ssrc: primarySsrcOf(media),
+    encodings: [encodingOf(media)],
     extensionIds,
-    transportSequenceId,
+    transportFeedback,
     nack: first.feedback.includes('nack'),
     pli: first.feedback.includes('nack pli'),
-    remb: transportSequenceId === 0 && first.feedback.includes('goog-remb'),
+    remb: !transportFeedback && first.feedback.includes('goog-remb'),
   };
 }
 
 // With a FID group (RFC 5576 section 4.2) the first SSRC is the stream itself, the second its retransmissions.
-function primarySsrcOf(media: SdpMedia): number | undefined {
+function encodingOf(media: SdpMedia): UplinkEncoding {
   const group = media.ssrcGroups?.find(({ semantics }) => semantics === 'FID');
-  const grouped = Number(String(group?.ssrcs ?? '').split(' ')[0]);
-  return grouped > 0 ? grouped : media.ssrcs?.[0]?.id;
+  const [ssrc, rtxSsrc] = String(group?.ssrcs ?? '')
+    .split(' ')
+    .map(Number);
+  if (ssrc !== undefined && ssrc > 0) return { ssrc, rtxSsrc };
+  return { ssrc: media.ssrcs?.[0]?.id };
 }
 
 /** The media lines of our half of an uplink m-section; `null` for one that is refused for good. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { findExtension, renumberExtensions } from './extensions.ts';
+import { findExtension, readForwarded, renumberExtensions } from './extensions.ts';
 import { isRtcp, RtpView, readRtp, sequenceDistance, unwrapRtx } from './header.ts';
 
 const uint16 = fc.integer({ min: 0, max: 0xffff });
@@ -114,6 +114,40 @@ test('renumberExtensions gives the mapped elements their new ids, blanks the oth
   );
 });
 
+test('renumberExtensions notes where the elements stand that are read or written on the way, and what they say', () => {
+  const bytes = write({
+    ...{ payloadType: 96, marker: true, sequence: 1, timestamp: 2, ssrc: 3, csrcs: [], padding: 0 },
+    extensions: [
+      { id: 8, data: Uint8Array.of(0x85) },
+      { id: 6, data: Uint8Array.of(0x12, 0x34) },
+      { id: 4, data: Uint8Array.of(1, 2, 3) },
+      { id: 7, data: Uint8Array.of(9, 9, 9, 9) },
+    ],
+    payload: Uint8Array.of(1),
+  });
+  const ids = new Uint8Array(256);
+  [ids[8], ids[6], ids[4], ids[7]] = [1, 3, 2, 12];
+  const view = new RtpView();
+  readRtp(bytes, view);
+  renumberExtensions(bytes, view, ids);
+  expect(view).toMatchObject({
+    ...{ audioLevel: 5, voice: true, transportSequenceAt: 19, transportSequence: 0x1234, sendTimeAt: 22 },
+    ...{ dependencyAt: 26, dependencyBytes: 4 },
+  });
+  const again = new RtpView();
+  expect(readForwarded(bytes, again)).toBe(true);
+  expect(again).toEqual(view);
+  readRtp(
+    write({
+      ...{ payloadType: 1, marker: true, sequence: 1, timestamp: 2, ssrc: 3, csrcs: [], padding: 0 },
+      extensions: [],
+      payload: Uint8Array.of(1),
+    }),
+    view,
+  );
+  expect(view).toMatchObject({ audioLevel: -1, transportSequenceAt: 0, sendTimeAt: 0, dependencyAt: 0 });
+});
+
 test('two-byte extension headers (RFC 8285 section 4.3) are found and renumbered', () => {
   const packet = Buffer.from([
     ...[0x90, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2],
@@ -138,6 +172,9 @@ test('unwrapRtx restores the packet that a retransmission repeats, and drops pro
       readRtp(bytes, view);
       const restored = unwrapRtx(bytes, view, 96, ssrc) as Buffer;
       expect(restored).toEqual(write({ ...packet, payloadType: 96, sequence: original, ssrc }));
+      const reread = new RtpView();
+      readRtp(restored, reread);
+      expect(view).toEqual(reread);
       const probe = write({ ...packet, payload: new Uint8Array() });
       readRtp(probe, view);
       expect(unwrapRtx(probe, view, 96, ssrc)).toBeNull();

@@ -1,7 +1,11 @@
 /** Smallest RTP header (RFC 3550 section 5.1), in bytes. */
 const RTP_HEADER_BYTES = 12;
 
-/** Where things stand in one RTP packet. One object is filled again for every packet, so that reading allocates nothing. */
+/**
+ * Where things stand in one RTP packet, and what they say. One object is filled again for every packet, so that reading
+ * allocates nothing: the header by `readRtp`, the extension elements by `renumberExtensions`, the rest by the codec's
+ * PayloadReader. Offsets count from the packet's first byte.
+ */
 export class RtpView {
   payloadType = 0;
   marker = false;
@@ -18,6 +22,43 @@ export class RtpView {
   extensionProfile = 0;
   extensionStart = 0;
   extensionEnd = 0;
+
+  /** Offset of the two bytes of the transport-wide sequence number, and what they say; 0 without the element. */
+  transportSequenceAt = 0;
+  transportSequence = 0;
+  /** Offset of the three bytes of abs-send-time; 0 without the element. */
+  sendTimeAt = 0;
+  /** RFC 6464: 0 (loudest) to 127 (silence) below full scale, in dB; -1 without the element. */
+  audioLevel = -1;
+  /** RFC 6464: the sender believes that this is speech. */
+  voice = false;
+  /** Offset and length of the dependency descriptor; 0 without the element. */
+  dependencyAt = 0;
+  dependencyBytes = 0;
+
+  /** The packet begins a picture that decodes without earlier ones; always true for audio. */
+  startsKeyFrame = false;
+  /** The packet is the first, the last of a frame (of a layer frame, with spatial layers). */
+  startsFrame = true;
+  endsFrame = true;
+  spatialId = 0;
+  temporalId = 0;
+  /** A subscriber to lower temporal layers may go up to `temporalId` with this frame. */
+  switchesUp = false;
+  /** No other frame depends on this one. */
+  discardable = false;
+  /** 7 or 15 bits (VP8, VP9); -1 without. Its offset in the packet is 0 without. */
+  pictureId = -1;
+  pictureIdAt = 0;
+  /** VP8 and VP9 in flexible mode; -1 without. */
+  tl0PictureIndex = -1;
+  tl0PictureIndexAt = 0;
+  /** VP8, 5 bits; -1 without. */
+  keyIndex = -1;
+  keyIndexAt = 0;
+  /** Of the picture that the key frame begins, in pixels, where the payload tells; else 0. */
+  width = 0;
+  height = 0;
 }
 
 /** Tells RTCP from RTP on one port (RFC 5761 section 4): packet types 192-223. */
@@ -30,6 +71,8 @@ export function isRtcp(packet: Uint8Array): boolean {
 export function readRtp(packet: Uint8Array, view: RtpView): boolean {
   const length = packet.length;
   if (length < RTP_HEADER_BYTES) return false;
+  view.transportSequenceAt = view.sendTimeAt = view.dependencyAt = view.dependencyBytes = 0;
+  view.audioLevel = -1;
   const first = packet[0] as number;
   if (first >> 6 !== 2) return false;
   const second = packet[1] as number;
@@ -92,8 +135,8 @@ export function sequenceDistance(from: number, to: number): number {
 }
 
 /**
- * Turns a retransmission (RFC 4588 section 4) back into the packet it repeats, in place.
- * @param view as read from `packet`; read the result again before using it
+ * Turns a retransmission (RFC 4588 section 4) back into the packet it repeats, in place; `view` is then the view of that.
+ * @param view as read from `packet`, extension elements included, payload not
  * @returns the original packet, two bytes shorter; null for an RTX packet without content (padding probes)
  */
 export function unwrapRtx(packet: Buffer, view: RtpView, payloadType: number, ssrc: number): Buffer | null {
@@ -105,5 +148,10 @@ export function unwrapRtx(packet: Buffer, view: RtpView, payloadType: number, ss
   original[1] = (view.marker ? 128 : 0) | payloadType;
   writeUint16(original, 2, sequence);
   writeUint32(original, 8, ssrc);
+  view.payloadType = payloadType;
+  view.sequence = sequence;
+  view.ssrc = ssrc;
+  // The header moved with the packet's beginning; the payload lost its first two bytes.
+  view.payloadEnd -= 2;
   return original;
 }

@@ -1,0 +1,81 @@
+import type { Codec } from '../rtc/codecs.ts';
+import type { UplinkEncoding } from '../rtc/sections.ts';
+import { type PayloadReader, payloadReaderOf } from '../rtp/codecs/payload.ts';
+import type { SenderReport } from '../rtp/rtcp/packets.ts';
+import { KeyFrameRequests } from './key-frames.ts';
+import { NackTracker } from './nack-tracker.ts';
+import { PacketCache } from './packet-cache.ts';
+import { RateMeter } from './rate-meter.ts';
+import { Reception } from './reception.ts';
+
+const VIDEO_CACHE_PACKETS = 512;
+const AUDIO_CACHE_PACKETS = 64;
+
+/** One RTP stream of a publication: the whole of it, or one simulcast layer (RFC 8853). */
+export class Encoding {
+  /** Place among the publication's encodings, 0 for the smallest picture. */
+  index = 0;
+  /** Name of the simulcast layer; undefined without simulcast. */
+  readonly rid: string | undefined;
+  /** 0 until it is known: told by the SDP, by the client or by the first packet. */
+  ssrc: number;
+  /** Of its retransmissions (RFC 4588); 0 until it is known. */
+  rtxSsrc: number;
+  readonly cache: PacketCache;
+  readonly nacks = new NackTracker();
+  readonly keyFrames: KeyFrameRequests;
+  readonly rate = new RateMeter();
+  reception: Reception;
+  /** The publisher's last sender report, and when it came. */
+  senderReport: SenderReport | null = null;
+  senderReportMs = Number.NEGATIVE_INFINITY;
+  /** Size of the picture in pixels; 0 until the publisher or a key frame told. */
+  width = 0;
+  height = 0;
+  /** When its last packet came; minus infinity before the first. */
+  lastPacketMs = Number.NEGATIVE_INFINITY;
+  #codec: Codec;
+  #readPayload: PayloadReader;
+
+  /** @param askForKeyFrame sends PLI or FIR for it; false when that was not possible yet */
+  constructor({ rid, ssrc, rtxSsrc }: UplinkEncoding, codec: Codec, askForKeyFrame: (encoding: Encoding) => boolean) {
+    this.rid = rid;
+    this.ssrc = ssrc ?? 0;
+    this.rtxSsrc = rtxSsrc ?? 0;
+    this.#codec = codec;
+    this.#readPayload = payloadReaderOf(codec.name);
+    this.cache = new PacketCache(codec.clockRate === 90_000 ? VIDEO_CACHE_PACKETS : AUDIO_CACHE_PACKETS);
+    this.keyFrames = new KeyFrameRequests(() => askForKeyFrame(this));
+    this.reception = new Reception(codec.clockRate);
+  }
+
+  /** The codec it is sent in now. */
+  get codec(): Codec {
+    return this.#codec;
+  }
+
+  get readPayload(): PayloadReader {
+    return this.#readPayload;
+  }
+
+  /** Received in the last second or so, in bit/s. */
+  get bitrateBps(): number {
+    return this.rate.bitsPerSecond;
+  }
+
+  /** The publisher sends it in another of its codecs from now on. */
+  switchCodec(codec: Codec): void {
+    this.#codec = codec;
+    this.#readPayload = payloadReaderOf(codec.name);
+  }
+
+  /** The stream goes on under another SSRC, as a new one: nothing of the old one is known any more. */
+  restart(ssrc: number): void {
+    this.ssrc = ssrc;
+    this.reception = new Reception(this.#codec.clockRate);
+    this.nacks.reset();
+    this.cache.clear();
+    this.senderReport = null;
+    this.senderReportMs = Number.NEGATIVE_INFINITY;
+  }
+}
