@@ -12,6 +12,12 @@ import { namespaceListCommand } from './commands/namespace/list.ts';
 import { namespaceSetCommand } from './commands/namespace/set.ts';
 import { namespaceUsageCommand } from './commands/namespace/usage.ts';
 import { namespaceWebrtcStatusCommand } from './commands/namespace/webrtc-status.ts';
+import { roomCreateCommand } from './commands/room/create.ts';
+import { roomDeleteCommand } from './commands/room/delete.ts';
+import { roomKickCommand } from './commands/room/kick.ts';
+import { roomListCommand } from './commands/room/list.ts';
+import { roomMuteCommand } from './commands/room/mute.ts';
+import { roomShowCommand } from './commands/room/show.ts';
 import { turnAttachCommand } from './commands/turn/attach.ts';
 import { turnCheckCommand } from './commands/turn/check.ts';
 import { turnDrainCommand } from './commands/turn/drain.ts';
@@ -63,6 +69,17 @@ export function createProgram(version: string): Command {
   ])
     namespace.addCommand(command);
 
+  const room = new Command('room').description('rooms of a namespace and who is in them');
+  for (const command of [
+    roomListCommand(),
+    roomShowCommand(),
+    roomCreateCommand(),
+    roomDeleteCommand(),
+    roomKickCommand(),
+    roomMuteCommand(),
+  ])
+    room.addCommand(command);
+
   const turn = new Command('turn').description(
     'TURN servers: what they do, whether they work, taking them out of service',
   );
@@ -76,7 +93,7 @@ export function createProgram(version: string): Command {
   ])
     turn.addCommand(command);
 
-  for (const command of [demoCommand(), dev, namespace, turn]) program.addCommand(command);
+  for (const command of [demoCommand(), dev, namespace, room, turn]) program.addCommand(command);
   configure(program);
   return program;
 }

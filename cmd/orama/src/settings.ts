@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseConfig, UserError } from '@orama/core';
+import { parseConfig, readSecretFile, UserError } from '@orama/core';
 import { z } from 'zod';
+import { apiKeyFile } from './dev/layout.ts';
 import { type DevState, devStateSchema } from './dev/state.ts';
 
 /** Options that every command takes. */
@@ -19,6 +20,8 @@ const environmentSchema = z.object({
   /** Several URLs are separated by commas. */
   ORAMA_API: z.string().min(1).optional(),
   ORAMA_CLUSTER_KEY_FILE: z.string().min(1).optional(),
+  ORAMA_GATEWAY: z.string().min(1).optional(),
+  ORAMA_API_KEY_FILE: z.string().min(1).optional(),
   ORAMA_CHROMIUM: z.string().min(1).optional(),
   XDG_STATE_HOME: z.string().min(1).optional(),
   PATH: z.string().default(''),
@@ -36,6 +39,22 @@ export interface Settings {
   path: string[];
   /** Where the controlplanes answer and which key they know. Read when first needed. */
   cluster(): ClusterAccess;
+  /** The gateway of a namespace. Throws INVALID_REQUEST naming the option that is missing. */
+  gateway(options: GatewayOptions): GatewayAccess;
+}
+
+/** Options of commands that talk to a gateway. */
+export interface GatewayOptions {
+  namespace?: string;
+  gateway?: string;
+  apiKeyFile?: string;
+}
+
+export interface GatewayAccess {
+  /** Base URL. */
+  url: string;
+  /** An owner's, which also names the namespace. */
+  apiKey: string;
 }
 
 export interface ClusterAccess {
@@ -78,7 +97,33 @@ export function resolveSettings(options: GlobalOptions, environment: Environment
       if (endpoints && clusterKeyFile) return { endpoints, clusterKeyFile };
       throw new NoClusterError(dataDir);
     },
+    gateway({ namespace, ...options }) {
+      const url = options.gateway ?? environment.ORAMA_GATEWAY;
+      const keyFile = options.apiKeyFile ?? environment.ORAMA_API_KEY_FILE;
+      if (url !== undefined) {
+        if (keyFile === undefined) throw missing('--api-key-file', 'a gateway that is named wants an API key');
+        return { url: parseConfig(gatewayUrlSchema, url, 'the gateway'), apiKey: readSecretFile(keyFile) };
+      }
+      if (namespace === undefined) throw missing('--namespace', 'no namespace was named, and no gateway');
+      const node = readDevState(dataDir)?.nodes[0];
+      if (!node) throw new NoClusterError(dataDir);
+      const file = keyFile ?? apiKeyFile(dataDir, namespace);
+      if (!existsSync(file)) {
+        throw new UserError('NAMESPACE_NOT_FOUND', `there is no API key of namespace ${namespace} in ${file}`, {
+          hint: `see "orama namespace list"; a key of another place is named with --api-key-file <file>`,
+        });
+      }
+      return { url: node.gateway, apiKey: readSecretFile(file) };
+    },
   };
+}
+
+const gatewayUrlSchema = z.url({ protocol: /^https?$/, error: 'use a URL such as https://ns-myapp.example.org' });
+
+function missing(option: string, why: string): UserError {
+  return new UserError('INVALID_REQUEST', `${why}: ${option} is missing`, {
+    hint: 'give --namespace <name> of the local cluster, or --gateway <url> and --api-key-file <file>',
+  });
 }
 
 /** File that says where the local cluster of a data directory is. */

@@ -76,6 +76,8 @@ export class Peer {
   #resumeTimer: Timer | null = null;
   #credentialTimer: Timer | null = null;
   #relayTimer: Timer | null = null;
+  /** Kinds that the room's owner has muted: what the peer publishes later is muted as well. */
+  readonly #forcedMute = new Set<'audio' | 'video'>();
   #nextPathCheckMs = 0;
   /** The silence that was answered with an ICE restart began here. */
   #restartedSinceMs = Number.NEGATIVE_INFINITY;
@@ -249,9 +251,14 @@ export class Peer {
     if (subscription) this.#negotiation.changeCodec(subscription.mid, publication.codec);
   }
 
-  /** Mutes or unmutes what the peer sends, against its will. @returns how many tracks changed */
+  /** Mutes or unmutes what the peer sends and will send, against its will. @returns how many tracks changed */
   forceMute(muted: boolean, kind?: 'audio' | 'video'): number {
     let changed = 0;
+    for (const each of ['audio', 'video'] as const) {
+      if (kind && kind !== each) continue;
+      if (muted) this.#forcedMute.add(each);
+      else this.#forcedMute.delete(each);
+    }
     for (const publication of this.#published.values()) {
       if ((kind && publication.kind !== kind) || publication.forcedMute === muted) continue;
       publication.setForcedMute(muted);
@@ -320,11 +327,13 @@ export class Peer {
         counters: this.#context.counters,
         onCodecChange: (changed) => this.#codecChanged(changed),
       });
+      publication.forcedMute = this.#forcedMute.has(publication.kind);
       this.#published.set(mid, publication);
       const track = this.#negotiation.uplinkTrack(mid);
       if (track) publication.attach(track);
       this.#announceOwn(publication);
       this.#host.published(this, publication);
+      if (publication.forcedMute) this.#host.updated(this, publication);
     }
   }
 

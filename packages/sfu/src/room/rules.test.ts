@@ -102,6 +102,8 @@ describe('what a room allows', () => {
     await publisher.next('track-updated', ({ forced, muted }) => forced === true && muted);
     publisher.send({ type: 'track-state', trackId, muted: false });
     await publisher.next('error', ({ code }) => code === 'forbidden');
+    publisher.offer({ ...MICROPHONE, mid: '1', ssrc: 1_000_002 });
+    await viewer.next('track-added', (frame) => frame.trackId !== trackId && frame.muted);
     const during = sequence + 1;
     for (let i = 0; i < 20; i++) publisher.sendPacket('0', ++sequence, { payload: Buffer.from('while muted') });
     publisher.send({ type: 'ping', id: during });
