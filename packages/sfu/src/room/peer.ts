@@ -327,7 +327,7 @@ export class Peer {
         counters: this.#context.counters,
         onCodecChange: (changed) => this.#codecChanged(changed),
       });
-      publication.forcedMute = this.#forcedMute.has(publication.kind);
+      publication.setForcedMute(this.#forcedMute.has(publication.kind));
       this.#published.set(mid, publication);
       const track = this.#negotiation.uplinkTrack(mid);
       if (track) publication.attach(track);
