@@ -1,6 +1,6 @@
 import type { Codec } from '../rtc/codecs.ts';
 import type { UplinkEncoding } from '../rtc/sections.ts';
-import { type PayloadReader, payloadReaderOf } from '../rtp/codecs/payload.ts';
+import { PayloadReader } from '../rtp/codecs/reader.ts';
 import type { SenderReport } from '../rtp/rtcp/packets.ts';
 import { KeyFrameRequests } from './key-frames.ts';
 import { NackTracker } from './nack-tracker.ts';
@@ -25,6 +25,8 @@ export class Encoding {
   readonly nacks = new NackTracker();
   readonly keyFrames: KeyFrameRequests;
   readonly rate = new RateMeter();
+  /** Fills `RtpView.payload` for its packets. */
+  payloads: PayloadReader;
   reception: Reception;
   /** The publisher's last sender report, and when it came. */
   senderReport: SenderReport | null = null;
@@ -35,7 +37,6 @@ export class Encoding {
   /** When its last packet came; minus infinity before the first. */
   lastPacketMs = Number.NEGATIVE_INFINITY;
   #codec: Codec;
-  #readPayload: PayloadReader;
 
   /** @param askForKeyFrame sends PLI or FIR for it; false when that was not possible yet */
   constructor({ rid, ssrc, rtxSsrc }: UplinkEncoding, codec: Codec, askForKeyFrame: (encoding: Encoding) => boolean) {
@@ -43,7 +44,7 @@ export class Encoding {
     this.ssrc = ssrc ?? 0;
     this.rtxSsrc = rtxSsrc ?? 0;
     this.#codec = codec;
-    this.#readPayload = payloadReaderOf(codec.name);
+    this.payloads = new PayloadReader(codec.name);
     this.cache = new PacketCache(codec.clockRate === 90_000 ? VIDEO_CACHE_PACKETS : AUDIO_CACHE_PACKETS);
     this.keyFrames = new KeyFrameRequests(() => askForKeyFrame(this));
     this.reception = new Reception(codec.clockRate);
@@ -54,10 +55,6 @@ export class Encoding {
     return this.#codec;
   }
 
-  get readPayload(): PayloadReader {
-    return this.#readPayload;
-  }
-
   /** Received in the last second or so, in bit/s. */
   get bitrateBps(): number {
     return this.rate.bitsPerSecond;
@@ -66,13 +63,14 @@ export class Encoding {
   /** The publisher sends it in another of its codecs from now on. */
   switchCodec(codec: Codec): void {
     this.#codec = codec;
-    this.#readPayload = payloadReaderOf(codec.name);
+    this.payloads = new PayloadReader(codec.name);
   }
 
   /** The stream goes on under another SSRC, as a new one: nothing of the old one is known any more. */
   restart(ssrc: number): void {
     this.ssrc = ssrc;
     this.reception = new Reception(this.#codec.clockRate);
+    this.payloads = new PayloadReader(this.#codec.name);
     this.nacks.reset();
     this.cache.clear();
     this.senderReport = null;

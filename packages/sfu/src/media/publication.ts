@@ -205,8 +205,8 @@ export class Publication {
     encoding.rate.bytes += packet.length;
     if (this.#media.nack && encoding.nacks.record(view.sequence, nowMs)) this.requestKeyFrame(encoding, nowMs);
     encoding.cache.put(view.sequence, view.timestamp, packet);
-    encoding.readPayload(packet, view);
-    if (view.startsKeyFrame) this.#noteKeyFrame(encoding, view);
+    encoding.payloads.read(packet, view);
+    if (view.payload.startsKeyFrame) this.#noteKeyFrame(encoding, view);
     if (this.#forcedMute) return;
     const sinks = this.#sinks;
     for (let i = 0; i < sinks.length; i++) (sinks[i] as PacketSink).forward(packet, view, encoding, nowMs);
@@ -287,8 +287,11 @@ export class Publication {
 
   #noteKeyFrame(encoding: Encoding, view: RtpView): void {
     encoding.keyFrames.onKeyFrame();
-    if (view.width > 0 && (view.width !== encoding.width || view.height !== encoding.height))
-      this.#encodings.resize(encoding, view.width, view.height);
+    const { spatialLayers, widths, heights } = view.payload;
+    if (spatialLayers === 0) return;
+    const width = widths[spatialLayers - 1] as number;
+    const height = heights[spatialLayers - 1] as number;
+    if (width !== encoding.width || height !== encoding.height) this.#encodings.resize(encoding, width, height);
   }
 
   #resynchronise(encoding: Encoding): void {

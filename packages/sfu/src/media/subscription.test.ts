@@ -148,7 +148,7 @@ test('another codec of the publisher is told and not forwarded under the old pay
   expect(track.rtp.length).toBe(1);
   subscription.activate(track as unknown as RtcTrack, publication.codec, 103);
   receive(12, Buffer.from([0x41, 1]), { payloadType: 102 });
-  receive(13, Buffer.from([0x65, 1]), { payloadType: 102 });
+  receive(13, Buffer.from([0x65, 0x88]), { payloadType: 102 });
   expect(track.rtp.slice(1)).toMatchObject([{ sequence: 1, payloadType: 103 }]);
 });
 

@@ -159,7 +159,7 @@ export class Subscription implements PacketSink {
   forward(packet: Buffer, view: RtpView, encoding: Encoding, nowMs: number): void {
     if (encoding !== this.#current || !this.active || encoding.codec !== this.#codec) return;
     if (this.#waiting) {
-      if (!view.startsKeyFrame) return;
+      if (!view.payload.startsKeyFrame) return;
       this.#align(view, nowMs);
     }
     const epoch = this.#epochs[this.#epochs.length - 1] as Epoch;

@@ -1,3 +1,5 @@
+import { PayloadView } from './codecs/payload.ts';
+
 /** Smallest RTP header (RFC 3550 section 5.1), in bytes. */
 const RTP_HEADER_BYTES = 12;
 
@@ -36,29 +38,8 @@ export class RtpView {
   dependencyAt = 0;
   dependencyBytes = 0;
 
-  /** The packet begins a picture that decodes without earlier ones; always true for audio. */
-  startsKeyFrame = false;
-  /** The packet is the first, the last of a frame (of a layer frame, with spatial layers). */
-  startsFrame = true;
-  endsFrame = true;
-  spatialId = 0;
-  temporalId = 0;
-  /** A subscriber to lower temporal layers may go up to `temporalId` with this frame. */
-  switchesUp = false;
-  /** No other frame depends on this one. */
-  discardable = false;
-  /** 7 or 15 bits (VP8, VP9); -1 without. Its offset in the packet is 0 without. */
-  pictureId = -1;
-  pictureIdAt = 0;
-  /** VP8 and VP9 in flexible mode; -1 without. */
-  tl0PictureIndex = -1;
-  tl0PictureIndexAt = 0;
-  /** VP8, 5 bits; -1 without. */
-  keyIndex = -1;
-  keyIndexAt = 0;
-  /** Of the picture that the key frame begins, in pixels, where the payload tells; else 0. */
-  width = 0;
-  height = 0;
+  /** What the codec and the dependency descriptor tell, as the stream's PayloadReader read it. */
+  readonly payload = new PayloadView();
 }
 
 /** Tells RTCP from RTP on one port (RFC 5761 section 4): packet types 192-223. */

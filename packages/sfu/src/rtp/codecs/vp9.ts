@@ -1,15 +1,56 @@
-/** VP9: RFC 9628 section 4.2. A packet begins a key frame when it begins a frame (B), is not inter-predicted (P) and is of spatial layer 0. */
-export function startsVp9KeyFrame(packet: Uint8Array, start: number, end: number): boolean {
-  let offset = start;
-  if (offset >= end) return false;
-  const descriptor = packet[offset++] as number;
-  const interPredicted = (descriptor & 0x40) !== 0;
-  const beginsFrame = (descriptor & 0x08) !== 0;
-  if (interPredicted || !beginsFrame) return false;
-  if (descriptor & 0x80) {
-    if (offset >= end) return false;
-    offset += (packet[offset] as number) & 0x80 ? 2 : 1;
+import { type RtpView, readUint16 } from '../header.ts';
+import type { PayloadView } from './payload.ts';
+import type { CodecReader } from './reader.ts';
+import { readPictureId } from './vp8.ts';
+
+/** VP9: payload descriptor of RFC 9628 section 4.2. */
+export class Vp9Reader implements CodecReader {
+  read(packet: Uint8Array, view: RtpView, payload: PayloadView): void {
+    payload.reset();
+    const end = view.payloadEnd;
+    let offset = view.payloadStart;
+    if (offset >= end) return;
+    const descriptor = packet[offset++] as number;
+    const interPredicted = (descriptor & 0x40) !== 0;
+    const flexible = (descriptor & 0x10) !== 0;
+    payload.notForHigherSpatial = (descriptor & 0x01) !== 0;
+    if (descriptor & 0x80) offset = readPictureId(packet, offset, end, payload);
+    if (descriptor & 0x20) {
+      if (offset >= end) return;
+      const layers = packet[offset++] as number;
+      payload.temporalId = layers >> 5;
+      payload.opensHigherTemporal = (layers & 0x10) !== 0;
+      payload.spatialId = (layers >> 1) & 7;
+      if (!flexible) {
+        if (offset >= end) return;
+        payload.tl0PicIdx = packet[offset] as number;
+        payload.tl0PicIdxAt = offset++;
+      }
+    }
+    if (flexible && interPredicted) {
+      let more = true;
+      for (let i = 0; i < 3 && more; i++) {
+        if (offset >= end) return;
+        more = ((packet[offset++] as number) & 1) !== 0;
+      }
+    }
+    if (offset >= end) return;
+    payload.startsFrame = (descriptor & 0x08) !== 0;
+    payload.endsFrame = (descriptor & 0x04) !== 0;
+    payload.startsKeyFrame = payload.startsFrame && !interPredicted && payload.spatialId === 0;
+    if (descriptor & 0x02) readSizes(packet, offset, end, payload);
   }
-  if ((descriptor & 0x20) === 0) return true;
-  return offset < end && (((packet[offset] as number) >> 1) & 7) === 0;
+}
+
+/** The sizes of the scalability structure (RFC 9628 section 4.2.1); the pictures it describes are of no use to us. */
+function readSizes(packet: Uint8Array, start: number, end: number, payload: PayloadView): void {
+  const head = packet[start] as number;
+  if ((head & 0x10) === 0) return;
+  const layers = (head >> 5) + 1;
+  if (start + 1 + layers * 4 > end) return;
+  for (let i = 0; i < layers; i++) {
+    payload.widths[i] = readUint16(packet, start + 1 + i * 4);
+    payload.heights[i] = readUint16(packet, start + 3 + i * 4);
+  }
+  payload.spatialLayers = layers;
 }
