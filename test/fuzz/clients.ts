@@ -1,12 +1,19 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { setImmediate } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { ATTRIBUTE, encodeChannelData, FrameReader, longTermKey, METHOD, type StunMessage } from '@orama/turn/stun';
 import type { Random } from '../support/random.ts';
 import type { Judge } from './judge.ts';
 import { type Attribute, type Credentials, putTogether, requestOf } from './message.ts';
 import { DatagramQuestions, StreamQuestions } from './questions.ts';
-import { PEER_IP, PEER_PORTS, PUBLIC_IP, REALM, type ServerUnderTest } from './server-under-test.ts';
+import {
+  credentialsAt,
+  type DatagramEnd,
+  PEER_PORTS,
+  PUBLIC_IP,
+  REALM,
+  type ServerUnderTest,
+} from './server-under-test.ts';
 
 const STREAM_CLIENT_IP = '127.96.3.1';
 const SOUND_CHANNEL = 0x4000;
@@ -23,7 +30,7 @@ export abstract class FuzzClient {
     this.server = server;
     this.judge = judge;
     this.random = random;
-    const { username, password } = server.credentials();
+    const { username, password } = credentialsAt(server.host.nowMs());
     this.credentials = { username, realm: REALM, nonce: Buffer.alloc(0), key: longTermKey(username, REALM, password) };
   }
 
@@ -32,7 +39,7 @@ export abstract class FuzzClient {
 
   /**
    * Gets an allocation with a permission and a channel, as sound clients do; resolves when all of it was sent. An answer
-   * is waited for so many turns of the event loop.
+   * is waited for so many turns of the server.
    */
   async setUp(patience = 200): Promise<void> {
     const transport = { type: ATTRIBUTE.requestedTransport, value: Buffer.of(17, 0, 0, 0) };
@@ -40,12 +47,19 @@ export abstract class FuzzClient {
     const more = { type: ATTRIBUTE.additionalAddressFamily, value: Buffer.of(2, 0, 0, 0) };
     const wanted = this.random.chance(50) ? [transport, more] : [transport];
     const number = { type: ATTRIBUTE.channelNumber, value: Buffer.of(SOUND_CHANNEL >> 8, 0, 0, 0) };
+    const peer = peerAttribute(this.server.way.peerAddress);
     const request = (method: number, ...attributes: Attribute[]) =>
       requestOf(method, this.random.bytes(12), ...attributes);
     await this.#ask(putTogether(request(METHOD.allocate, transport)), patience);
     await this.#ask(putTogether(request(METHOD.allocate, ...wanted), this.credentials), patience);
-    await this.#ask(putTogether(request(METHOD.channelBind, number, PEER), this.credentials), patience);
+    await this.#ask(putTogether(request(METHOD.channelBind, number, peer), this.credentials), patience);
     this.send(encodeChannelData(SOUND_CHANNEL, Buffer.from('sound'), true));
+    this.flush();
+  }
+
+  /** Sends what was held back. */
+  protected flush(): void {
+    // A datagram is sent whole.
   }
 
   protected learn(answer: StunMessage | undefined): void {
@@ -59,55 +73,64 @@ export abstract class FuzzClient {
   async #ask(request: Buffer, patience: number): Promise<void> {
     const before = this.#answers;
     this.send(request);
-    for (let turn = 0; turn < patience && this.#answers === before; turn++) await setImmediate();
+    this.flush();
+    for (let turn = 0; turn < patience && this.#answers === before; turn++) await this.server.way.turn();
   }
 }
 
-/** A client whose datagrams are handed to the server's socket. */
+/** A client over UDP. */
 export class DatagramClient extends FuzzClient {
-  readonly address: string;
-  readonly port: number;
   readonly #questions = new DatagramQuestions();
+  #end: DatagramEnd | undefined;
 
-  constructor(server: ServerUnderTest, judge: Judge, random: Random, address: string, port: number) {
-    super(server, judge, random);
-    this.address = address;
-    this.port = port;
+  static async open(server: ServerUnderTest, judge: Judge, random: Random): Promise<DatagramClient> {
+    const client = new DatagramClient(server, judge, random);
+    client.#end = await server.way.open((packet) => client.#receive(packet), random);
+    return client;
   }
 
   send(bytes: Buffer): void {
     this.#questions.asking(bytes);
-    this.server.receive(bytes, this.address, this.port);
+    this.#end?.send(bytes);
   }
 
-  /** A packet from the server. */
-  receive(packet: Buffer): void {
-    const { address, port, credentials } = this;
-    this.learn(this.judge.toClient(packet, { questions: this.#questions, address, port, key: credentials.key }));
+  #receive(packet: Buffer): void {
+    const { address = '', port = 0 } = this.#end ?? {};
+    const { key } = this.credentials;
+    this.learn(this.judge.toClient(packet, { questions: this.#questions, address, port, key }));
   }
 }
 
-/** A client with a TCP connection. What it sends is cut at random and handed to the server's end, or goes the real way. */
+/** A client with a TCP or TLS connection, whose bytes are cut at random. */
 export class StreamClient extends FuzzClient {
+  readonly protocol: 'tcp' | 'tls';
   #questions = new StreamQuestions();
   #socket: Socket | undefined;
   /** One way for a whole connection, so that its bytes stay in order. */
   #reallySends = false;
+  /** What is sent with what follows. */
+  #heldBack: Buffer = Buffer.alloc(0);
 
-  /** Whether the server still has the connection. */
-  get connected(): boolean {
-    return this.#serverEnd !== undefined;
+  constructor(protocol: 'tcp' | 'tls', server: ServerUnderTest, judge: Judge, random: Random) {
+    super(server, judge, random);
+    this.protocol = protocol;
   }
 
-  /** Connects anew; resolves when the server has the connection. */
+  /** Whether there is a connection, as far as this end knows. */
+  get connected(): boolean {
+    return this.#socket !== undefined && !this.#socket.destroyed;
+  }
+
+  /** Connects anew; resolves when that is done or has failed. */
   async connect(): Promise<void> {
     this.close();
-    const socket = connect({ host: PUBLIC_IP, port: this.server.port, localAddress: STREAM_CLIENT_IP, noDelay: true });
+    const socket = this.#open();
     this.#socket = socket;
-    this.#questions = new StreamQuestions();
-    this.#reallySends = this.random.chance(25);
+    this.#heldBack = Buffer.alloc(0);
+    const questions = new StreamQuestions();
+    this.#questions = questions;
+    this.#reallySends = this.protocol === 'tls' || this.random.chance(25);
     const { key } = this.credentials;
-    const questions = this.#questions;
     const frames = new FrameReader((frame) => {
       const port = socket.localPort ?? 0;
       this.learn(this.judge.toClient(frame, { questions, address: STREAM_CLIENT_IP, port, key }));
@@ -116,19 +139,21 @@ export class StreamClient extends FuzzClient {
     socket.on('data', (chunk) => {
       if (!frames.push(chunk)) this.judge.accuse('a stream from the server that makes no sense');
     });
-    await Promise.race([once(socket, 'connect'), once(socket, 'close')]);
-    while (!socket.destroyed && !this.connected) await setImmediate();
+    const opened = once(socket, this.protocol === 'tls' ? 'secureConnect' : 'connect');
+    await Promise.race([opened, once(socket, 'close')]).catch(() => undefined);
+    await this.server.way.turn();
   }
 
   send(bytes: Buffer): void {
     this.#questions.asking(bytes);
-    for (let at = 0; at < bytes.length; ) {
-      const end = at + 1 + this.random.below(bytes.length - at);
-      const chunk = bytes.subarray(at, end);
-      if (this.#reallySends) this.#socket?.write(chunk);
-      else this.#serverEnd?.emit('data', chunk);
+    const all = Buffer.concat([this.#heldBack, bytes]);
+    let at = 0;
+    while (at < all.length && (at === 0 || this.random.chance(70))) {
+      const end = at + 1 + this.random.below(all.length - at);
+      this.#pass(all.subarray(at, end));
       at = end;
     }
+    this.#heldBack = all.subarray(at);
   }
 
   close(): void {
@@ -136,18 +161,52 @@ export class StreamClient extends FuzzClient {
     this.#socket = undefined;
   }
 
-  get #serverEnd(): Socket | undefined {
-    const port = this.#socket?.localPort;
-    const socket = port === undefined ? undefined : this.server.stream(port);
-    return socket?.destroyed === true ? undefined : socket;
+  protected override flush(): void {
+    this.#pass(this.#heldBack);
+    this.#heldBack = Buffer.alloc(0);
+  }
+
+  #pass(chunk: Buffer): void {
+    const socket = this.#socket;
+    if (socket === undefined || socket.destroyed || chunk.length === 0) return;
+    if (this.#reallySends || !this.server.way.deliver(socket.localPort ?? 0, chunk)) {
+      this.#reallySends = true;
+      socket.write(chunk);
+    }
+  }
+
+  #open(): Socket {
+    const { ports } = this.server.host;
+    const where = { host: PUBLIC_IP, localAddress: STREAM_CLIENT_IP, noDelay: true };
+    if (this.protocol === 'tcp') return connect({ ...where, port: ports.turn });
+    // localAddress is for the connection below.
+    const socket = connect({ ...where, port: ports.tls });
+    return connectTls({ socket, rejectUnauthorized: false });
   }
 }
 
-/** The peer as XOR-PEER-ADDRESS; with IPv4 it does not depend on the transaction id. */
-const PEER: Attribute = {
-  type: ATTRIBUTE.xorPeerAddress,
-  value: Buffer.of(0, 1, PEER_PORTS.start >> 8, PEER_PORTS.start & 255, ...PEER_IP.split('.').map(Number)),
-};
-for (const [index, mask] of [0x21, 0x12, 0x21, 0x12, 0xa4, 0x42].entries()) {
-  PEER.value[index + 2] = (PEER.value[index + 2] as number) ^ mask;
+/** Whoever talks to the TLS port without TLS: sends bytes once and has done with it. */
+export class Blunderer {
+  readonly #sockets = new Set<Socket>();
+
+  send(port: number, bytes: Buffer): void {
+    const socket = connect({ host: PUBLIC_IP, port, localAddress: STREAM_CLIENT_IP });
+    this.#sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#sockets.delete(socket));
+    socket.resume().end(bytes);
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+/** A peer as XOR-PEER-ADDRESS; with IPv4 it does not depend on the transaction id. */
+function peerAttribute(address: string): Attribute {
+  const value = Buffer.of(0, 1, PEER_PORTS.start >> 8, PEER_PORTS.start & 255, ...address.split('.').map(Number));
+  for (const [index, mask] of [0x21, 0x12, 0x21, 0x12, 0xa4, 0x42].entries()) {
+    value[index + 2] = (value[index + 2] as number) ^ mask;
+  }
+  return { type: ATTRIBUTE.xorPeerAddress, value };
 }

@@ -1,26 +1,19 @@
-import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
-import { setImmediate } from 'node:timers/promises';
 import { encodeChannelData } from '@orama/turn/stun';
-import { memoryBytes } from '../support/memory.ts';
 import { Random } from '../support/random.ts';
-import { DatagramClient, type FuzzClient, StreamClient } from './clients.ts';
+import { Blunderer, DatagramClient, type FuzzClient, StreamClient } from './clients.ts';
 import { FORBIDDEN_DATA, Judge } from './judge.ts';
 import { putTogether, takeApart, unseal } from './message.ts';
 import { mutateAttributes, mutateBytes } from './mutate.ts';
-import { PEER_IP, PEER_IP6, PEER_PORTS, PUBLIC_IP, ServerUnderTest } from './server-under-test.ts';
+import { type Mode, randomTenant, type ServerUnderTest, tenantWith } from './server-under-test.ts';
+import { startServer } from './start.ts';
 
-/** Packets of one round: it begins with new clients and ends with an empty server. */
+/** Inputs of one round: it begins with new clients and ends with an empty server. */
 const ROUND_PACKETS = 1000;
-/** The system gets a turn, and time passes, after so many packets. */
+/** The server gets a turn, and time passes, after so many. */
 const BATCH_PACKETS = 10;
-/** Longer than anything of a round lives. */
-const ROUND_END_MS = 2 * 3_600_000;
-/** Turns of the event loop that the end of a round may take. */
+/** Turns of the server that the beginning and the end of a round may take. */
 const SETTLE_TURNS = 20_000;
-/** What the heap may grow by between the first rounds and the last. */
-const HEAP_GROWTH_MAX_BYTES = 12 * 1024 * 1024;
-/** Rounds after which the heap has its size: code is compiled, tables have grown to what they need. */
+/** Rounds after which memory has its size: code is compiled, tables have grown to what they need. */
 const WARM_UP_ROUNDS = 10;
 
 /** Series of metrics: methods, codes, reasons and rules, whose names are ours. */
@@ -31,49 +24,61 @@ const GONE_AT_THE_END = /^turn_(allocations|relay_ports_bound|stream_connections
 
 /** A broken rule, with how to see it again. */
 export class FuzzFailure extends Error {
-  constructor(what: string, seed: number, packet: number, bytes: Buffer | undefined) {
+  constructor(what: string, round: { mode: Mode; seed: number }, packet: number, bytes: Buffer | undefined) {
     super(
-      `${what}\n  after packet ${packet} of the round with seed ${seed}: ${bytes?.toString('hex') ?? 'none'}\n` +
-        `  again: pnpm fuzz turn --seed ${seed} --packets ${ROUND_PACKETS}`,
+      `${what}\n  after packet ${packet} of the round with seed ${round.seed}: ${bytes?.toString('hex') ?? 'none'}\n` +
+        `  again: pnpm fuzz turn --mode ${round.mode} --seed ${round.seed} --packets ${ROUND_PACKETS}`,
     );
   }
 }
 
+/** Inputs by how they came, and changes of the tenant meanwhile. */
+interface FuzzInputs {
+  udp: number;
+  tcp: number;
+  tls: number;
+  peers: number;
+  changes: number;
+}
+
 export interface FuzzReport {
-  packets: number;
+  inputs: Readonly<FuzzInputs>;
   answers: ReadonlyMap<number, number>;
   relayedToClient: number;
   relayedToPeer: number;
-  /** Bytes of heap and buffers after garbage collection, at the end of the warm-up and of the run. */
-  heap: { before: number; after: number };
+  /** Bytes that the server holds, at the end of the warm-up and of the run. */
+  memory: { before: number; after: number };
 }
 
 /**
  * Sends `packets` mutants of the corpus to a whole server: datagrams and chunks of streams, from strangers, from clients
- * with an allocation, sealed with credentials and not, and from peers. Throws a FuzzFailure for the first broken rule.
+ * with an allocation, sealed with credentials and not, and from peers, while its tenant is attached, detached and changed.
+ * Throws a FuzzFailure for the first broken rule.
  */
 export async function fuzz(options: {
+  mode: Mode;
   seed: number;
   packets: number;
   corpus: readonly Buffer[];
   onProgress?: (packets: number) => void;
 }): Promise<FuzzReport> {
-  const fuzzer = new Fuzzer(options.corpus);
+  const { mode, seed } = options;
+  const fuzzer = new Fuzzer(mode, options.corpus);
   await fuzzer.start();
   try {
     const rounds = Math.ceil(options.packets / ROUND_PACKETS);
-    let heapBefore = 0;
+    let before = 0;
     for (let round = 0; round < rounds; round++) {
-      await fuzzer.round(options.seed + round);
-      if (round === Math.min(WARM_UP_ROUNDS, rounds) - 1) heapBefore = memoryBytes();
+      await fuzzer.round(seed + round);
+      if (round === Math.min(WARM_UP_ROUNDS, rounds) - 1) before = (await fuzzer.memory()).bytes;
       options.onProgress?.((round + 1) * ROUND_PACKETS);
     }
-    const heap = { before: heapBefore, after: memoryBytes() };
-    if (heap.after - heap.before > HEAP_GROWTH_MAX_BYTES) {
-      throw new Error(`memory grew from ${heap.before} to ${heap.after} bytes over the run of seed ${options.seed}`);
+    const { bytes: after, growthMax } = await fuzzer.memory();
+    if (after - before > growthMax) {
+      throw new Error(`memory grew from ${before} to ${after} bytes over the run of seed ${seed}, mode ${mode}`);
     }
     const { answers, relayedToClient, relayedToPeer } = fuzzer.judge;
-    return { packets: rounds * ROUND_PACKETS, answers, relayedToClient, relayedToPeer, heap };
+    return { inputs: fuzzer.inputs, answers, relayedToClient, relayedToPeer, memory: { before, after } };
   } finally {
     await fuzzer.close();
   }
@@ -81,17 +86,21 @@ export async function fuzz(options: {
 
 class Fuzzer {
   readonly judge = new Judge();
+  readonly inputs: FuzzInputs = { udp: 0, tcp: 0, tls: 0, peers: 0, changes: 0 };
+  readonly #mode: Mode;
   readonly #corpus: readonly Buffer[];
   readonly #parts;
+  readonly #blunderer = new Blunderer();
   #server!: ServerUnderTest;
-  #real!: Socket;
-  #clients = new Map<string, DatagramClient>();
+  #clients: DatagramClient[] = [];
   #users: DatagramClient[] = [];
   #streams: StreamClient[] = [];
-  #random = new Random(0);
+  /** The change of the tenant that is under way. */
+  #change: Promise<void> | undefined;
   #last: Buffer | undefined;
 
-  constructor(corpus: readonly Buffer[]) {
+  constructor(mode: Mode, corpus: readonly Buffer[]) {
+    this.#mode = mode;
     this.#corpus = corpus;
     this.#parts = corpus.flatMap((packet) => takeApart(packet) ?? []).map(unseal);
   }
@@ -99,50 +108,43 @@ class Fuzzer {
   async start(): Promise<void> {
     process.on('unhandledRejection', this.#onUnhandled);
     process.on('uncaughtException', this.#onUnhandled);
-    this.#server = await ServerUnderTest.start({
-      toClient: (packet, address, port) => {
-        const client = this.#clients.get(`${address}:${port}`);
-        client?.receive(packet);
-        return client !== undefined;
-      },
-      toPeer: (packet, address, port) => {
-        this.judge.toPeer(address, port);
-        // Some really go out: nobody listens there, so that the relay sockets live with what ICMP answers.
-        return packet.length % 16 !== 0;
-      },
+    this.#server = await startServer(this.#mode, {
+      toPeer: (address, port) => this.judge.toPeer(address, port),
       error: (line) => this.judge.accuse(`logged as an error: ${line}`),
     });
-    this.#real = createSocket('udp4').bind({ address: '127.96.3.2', port: 0 });
-    await once(this.#real, 'listening');
   }
 
   async close(): Promise<void> {
     for (const stream of this.#streams) stream.close();
-    this.#real.close();
-    await this.#server.close();
+    this.#blunderer.close();
+    this.#server.way.close();
+    await this.#server.host.close();
     process.off('unhandledRejection', this.#onUnhandled);
     process.off('uncaughtException', this.#onUnhandled);
   }
 
-  /** One round: new clients, a thousand packets, everything gone again. */
+  memory() {
+    return this.#server.host.memory();
+  }
+
+  /** One round: new clients, a thousand inputs, everything gone again. */
   async round(seed: number): Promise<void> {
     const random = new Random(seed);
-    this.#random = random;
     let packet = 0;
     const check = (what = this.judge.takeWrong()) => {
-      if (what !== undefined) throw new FuzzFailure(what, seed, packet, this.#last);
+      if (what !== undefined) throw new FuzzFailure(what, { mode: this.#mode, seed }, packet, this.#last);
     };
     check(await this.#begin(random));
     check();
     for (; packet < ROUND_PACKETS; packet++) {
       try {
         await this.#step(random);
+        if (packet % BATCH_PACKETS === BATCH_PACKETS - 1) {
+          await this.#server.way.turn();
+          this.#server.host.advance(random.chance(1) ? random.below(700_000) : random.below(400));
+        }
       } catch (thrown) {
-        check(`thrown at the socket: ${(thrown as Error).stack}`);
-      }
-      if (packet % BATCH_PACKETS === BATCH_PACKETS - 1) {
-        await setImmediate();
-        this.#server.clock.advance(random.chance(1) ? random.below(700_000) : random.below(400));
+        check(this.judge.takeWrong() ?? `thrown: ${(thrown as Error).stack}`);
       }
       check();
     }
@@ -150,14 +152,16 @@ class Fuzzer {
     check();
   }
 
-  /** Clients with allocations: four that send datagrams, two with a connection. Says what they cannot do. */
+  /** Clients with allocations: four that send datagrams, four with a connection. Says what they cannot do. */
   async #begin(random: Random): Promise<string | undefined> {
+    await this.#server.host.attach(tenantWith());
     const relayedBefore = this.judge.relayedToPeer;
-    this.#clients.clear();
-    this.#users = Array.from({ length: 4 }, (_, n) =>
-      this.#datagramClient(`10.1.0.${n + 1}`, 1024 + random.below(60_000)),
+    this.#clients = [];
+    for (let n = 0; n < 4; n++) await this.#newcomer(random);
+    this.#users = [...this.#clients];
+    this.#streams = (['tcp', 'tls', 'tcp', 'tls'] as const).map(
+      (protocol) => new StreamClient(protocol, this.#server, this.judge, random),
     );
-    this.#streams = Array.from({ length: 2 }, () => new StreamClient(this.#server, this.judge, random));
     for (const user of this.#users) await user.setUp(SETTLE_TURNS);
     for (const stream of this.#streams) {
       await stream.connect();
@@ -165,39 +169,42 @@ class Fuzzer {
     }
     for (let turn = 0; turn < SETTLE_TURNS; turn++) {
       if (this.judge.relayedToPeer - relayedBefore === this.#users.length + this.#streams.length) return undefined;
-      await setImmediate();
+      await this.#server.way.turn();
     }
     return 'sound clients are not served';
   }
 
   async #step(random: Random): Promise<void> {
     const kind = random.below(100);
-    if (kind < 55) {
-      const client = random.chance(80) ? random.pick(this.#users) : random.pick([...this.#clients.values()]);
+    if (kind < 44) {
+      this.inputs.udp++;
+      const client = random.pick(random.chance(80) ? this.#users : this.#clients);
       if (random.chance(8)) await client.setUp();
       client.send(this.#note(this.#mutant(random, client)));
-    } else if (kind < 70) {
+    } else if (kind < 54) {
       // A newcomer, with or without credentials: most of them never had a nonce.
-      const client = this.#datagramClient(`10.2.${random.below(4)}.${random.below(256)}`, 1 + random.below(65_535));
+      this.inputs.udp++;
+      const client = await this.#newcomer(random);
       if (random.chance(30)) client.send(putTogether(random.pick(this.#parts)));
       client.send(this.#note(this.#mutant(random, client)));
     } else if (kind < 90) {
-      await this.#streamStep(random);
-    } else if (kind < 98) {
-      const known = random.chance(60);
+      await this.#streamStep(random.pick(this.#streams), random);
+    } else if (kind < 91) {
+      this.inputs.tls++;
+      this.#blunderer.send(this.#server.host.ports.tls, this.#note(this.#likeTls(random)));
+    } else if (kind < 99) {
+      this.inputs.peers++;
+      const from = random.chance(60) ? 'peer' : 'stranger';
       const data = random.bytes(random.pick([0, 1, 20, 160, 1200, 9000]));
-      if (!known && data.length > 0) data[0] = FORBIDDEN_DATA;
-      else if (data.length > 0) data[0] = 0;
-      const port = known ? PEER_PORTS.start + random.below(10) : 20_000;
-      const peer = random.pick(known ? [PEER_IP, PEER_IP6] : ['127.96.0.9', '2001:db8::9']);
-      this.#server.receiveFromPeer(this.#note(data), peer, port, random.below(1000));
+      if (data.length > 0) data[0] = from === 'peer' ? 0 : FORBIDDEN_DATA;
+      this.#server.way.fromPeer(this.#note(data), from, this.judge.relayed, random);
     } else {
-      this.#real.send(this.#note(this.#mutant(random, undefined)), this.#server.port, PUBLIC_IP);
+      this.#changeTenant(random);
     }
   }
 
-  async #streamStep(random: Random): Promise<void> {
-    const stream = random.pick(this.#streams);
+  async #streamStep(stream: StreamClient, random: Random): Promise<void> {
+    this.inputs[stream.protocol]++;
     if (!stream.connected) {
       await stream.connect();
       if (random.chance(70)) await stream.setUp();
@@ -210,9 +217,26 @@ class Fuzzer {
     stream.send(this.#note(Buffer.concat(frames)));
   }
 
+  /** Detaches the tenant now and then, and gives it other settings, while everything goes on. */
+  #changeTenant(random: Random): void {
+    if (this.#change !== undefined) return;
+    this.inputs.changes++;
+    const { host } = this.#server;
+    const [gone, tenant] = [random.chance(30), randomTenant(random)];
+    const change = async () => {
+      if (gone) await host.detach();
+      await host.attach(tenant);
+    };
+    this.#change = change()
+      .catch((thrown: unknown) => this.judge.accuse(`a change of the tenant failed: ${String(thrown)}`))
+      .finally(() => {
+        this.#change = undefined;
+      });
+  }
+
   /** A mutant: of bytes, or of attributes and then sealed as `client` would. */
-  #mutant(random: Random, client: FuzzClient | undefined): Buffer {
-    if (client === undefined || random.chance(35)) return mutateBytes(random.pick(this.#corpus), this.#corpus, random);
+  #mutant(random: Random, client: FuzzClient): Buffer {
+    if (random.chance(35)) return mutateBytes(random.pick(this.#corpus), this.#corpus, random);
     const message = mutateAttributes(random.pick(this.#parts), this.#corpus, random);
     // Now and then the same transaction again, which is a retransmission or looks like one.
     if (random.chance(90)) message.transactionId = random.bytes(12);
@@ -222,10 +246,19 @@ class Fuzzer {
     return random.chance(10) ? mutateBytes(packet, this.#corpus, random) : packet;
   }
 
-  #datagramClient(address: string, port: number): DatagramClient {
-    const name = `${address}:${port}`;
-    const client = this.#clients.get(name) ?? new DatagramClient(this.#server, this.judge, this.#random, address, port);
-    this.#clients.set(name, client);
+  /** A mutant as it is, or in what may be a TLS record: of a handshake (22), an alert (21) or data (23). */
+  #likeTls(random: Random): Buffer {
+    const mutant = mutateBytes(random.pick(this.#corpus), this.#corpus, random);
+    if (random.chance(30)) return mutant;
+    const header = Buffer.of(random.pick([21, 22, 23]), 3, random.below(5), 0, 0, 1, 0, 0, 0);
+    header.writeUInt16BE(mutant.length & 0xffff, 3);
+    header.writeUInt16BE(mutant.length & 0xffff, 7);
+    return Buffer.concat([header.subarray(0, random.pick([5, 9])), mutant]);
+  }
+
+  async #newcomer(random: Random): Promise<DatagramClient> {
+    const client = await DatagramClient.open(this.#server, this.judge, random);
+    this.#clients.push(client);
     return client;
   }
 
@@ -234,18 +267,32 @@ class Fuzzer {
     return bytes.length > 65_507 ? bytes.subarray(0, 65_507) : bytes;
   }
 
-  /** Lets every lifetime end; says what is left over then. */
+  /** Lets everything end; says what is left over then. */
   async #end(): Promise<string | undefined> {
+    const { host, way } = this.#server;
     for (const stream of this.#streams) stream.close();
+    this.#blunderer.close();
+    await this.#change;
     // An Allocate that is under way still gets its port.
-    for (let turn = 0; turn < 5; turn++) await setImmediate();
-    this.#server.clock.advance(ROUND_END_MS);
-    for (let turn = 0; turn < SETTLE_TURNS && this.#server.openSockets > 0; turn++) await setImmediate();
-    const metrics = await this.#server.metrics();
+    for (let turn = 0; turn < 5; turn++) await way.turn();
+    await host.expire();
+    let left: string | undefined;
+    for (let turn = 0; turn < SETTLE_TURNS; turn++) {
+      left = await this.#left();
+      if (left === undefined) break;
+      await way.turn();
+    }
+    way.clear();
+    return left;
+  }
+
+  async #left(): Promise<string | undefined> {
+    const { host, way } = this.#server;
+    if (way.openSockets > 0) return `${way.openSockets} sockets open at the end of a round`;
+    const metrics = await host.metrics();
     for (const [series, value] of metrics) {
       if (value !== 0 && GONE_AT_THE_END.test(series)) return `${series} is ${value} at the end of a round`;
     }
-    if (this.#server.openSockets > 0) return `${this.#server.openSockets} sockets open at the end of a round`;
     return metrics.size > SERIES_MAX ? `${metrics.size} series of metrics` : undefined;
   }
 

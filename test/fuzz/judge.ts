@@ -1,9 +1,13 @@
 import { ATTRIBUTE, CLASS, channelDataLength, isChannelData, METHOD, StunMessage } from '@orama/turn/stun';
 import type { Questions } from './questions.ts';
-import { PEER_IP, PEER_IP6, PEER_PORTS } from './server-under-test.ts';
+import { PEER_IP, PEER_IP6, PEER_PORTS, REAL_PEER_IP } from './server-under-test.ts';
 
 /** First byte of data from a peer that no permission lets through. */
 export const FORBIDDEN_DATA = 0xee;
+
+const PEERS: readonly string[] = [PEER_IP, PEER_IP6, REAL_PEER_IP];
+/** Relay addresses that are remembered. */
+const REMEMBERED = 16;
 
 /** Who gets a packet: what it has asked, and what is true of it. */
 export interface Recipient {
@@ -21,6 +25,8 @@ export class Judge {
   readonly answers = new Map<number, number>();
   relayedToClient = 0;
   relayedToPeer = 0;
+  /** The IPv4 relay addresses that were given out last. */
+  readonly relayed: { readonly port: number }[] = [];
   #wrong: string | undefined;
 
   /** What was wrong first since this was asked. */
@@ -59,7 +65,7 @@ export class Judge {
   /** A packet out of a relay port. */
   toPeer(address: string, port: number): void {
     this.relayedToPeer++;
-    if ((address === PEER_IP || address === PEER_IP6) && port >= PEER_PORTS.start && port <= PEER_PORTS.end) return;
+    if (PEERS.includes(address) && port >= PEER_PORTS.start && port <= PEER_PORTS.end) return;
     this.accuse(`a packet to ${address}:${port}, which the policy does not allow`);
   }
 
@@ -71,6 +77,9 @@ export class Judge {
     if (fault !== undefined) this.accuse(fault);
     if (message.integrity !== undefined && !message.integrityMatches(key))
       this.accuse('an answer sealed with another key');
+    const relayed = message.address(ATTRIBUTE.xorRelayedAddress);
+    if (relayed !== undefined) this.relayed.push(relayed);
+    if (this.relayed.length > REMEMBERED) this.relayed.shift();
     const mapped = message.address(ATTRIBUTE.xorMappedAddress);
     if (mapped !== undefined && (mapped.address !== address || mapped.port !== port)) {
       this.accuse(`${mapped.address}:${mapped.port} told to ${address}:${port}`);

@@ -1,0 +1,119 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { TurnTenant } from '@orama/protocol';
+import { callTurnControl, readMetrics } from '@orama/testkit';
+import {
+  configOf,
+  freePorts,
+  type Host,
+  NAMESPACE,
+  type Ports,
+  RELAY_IP,
+  type Taps,
+  UNLIMITED,
+} from './server-under-test.ts';
+
+const MAIN = join(import.meta.dirname, '../../cmd/turn/src/main.ts');
+const TENANT_PATH = `/tenants/${NAMESPACE}`;
+/** The resident set breathes with the garbage of three heaps. */
+const GROWTH_MAX_BYTES = 96 * 1024 * 1024;
+/** pino's level of an error. */
+const ERROR = 50;
+
+/** The real program with two workers, in a process of its own. */
+export class Threads implements Host {
+  readonly ports: Ports;
+  readonly #controlSocket: string;
+  readonly #dir: string;
+  readonly #child: ChildProcess;
+  #closing = false;
+
+  private constructor(ports: Ports, dir: string, child: ChildProcess) {
+    this.ports = ports;
+    this.#dir = dir;
+    this.#controlSocket = join(dir, 'turn.sock');
+    this.#child = child;
+  }
+
+  static async start(taps: Taps): Promise<Threads> {
+    const ports = await freePorts();
+    const dir = mkdtempSync(join(tmpdir(), 'turn-fuzz-'));
+    const path = join(dir, 'turn.json');
+    writeFileSync(path, JSON.stringify({ ...configOf(ports, join(dir, 'turn.sock')), workers: 2, ...UNLIMITED }));
+    const child = spawn(process.execPath, ['--conditions=source', MAIN, '--config', path], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const host = new Threads(ports, dir, child);
+    const started = Promise.withResolvers<void>();
+    child.once('exit', (code, signal) => {
+      if (host.#closing) return;
+      taps.error(`the server ended with ${code ?? signal}`);
+      started.reject(new Error(`the server ended with ${code ?? signal}`));
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue;
+      createInterface(stream).on('line', (line) => {
+        if (levelOf(line) >= ERROR) taps.error(line);
+        if (line.includes('"msg":"started"')) started.resolve();
+      });
+    }
+    await started.promise;
+    return host;
+  }
+
+  async attach(tenant: TurnTenant): Promise<void> {
+    await callTurnControl(this.#controlSocket, 'PUT', TENANT_PATH, tenant);
+  }
+
+  async detach(): Promise<void> {
+    await callTurnControl(this.#controlSocket, 'DELETE', TENANT_PATH);
+  }
+
+  nowMs(): number {
+    return Date.now();
+  }
+
+  advance(): void {
+    // It has the system's time.
+  }
+
+  /** What would end with its time ends with its tenant. */
+  expire(): Promise<void> {
+    return this.detach();
+  }
+
+  /** Answers to retransmissions live for their time, whatever ends; the others are gone. */
+  async metrics(): Promise<Map<string, number>> {
+    const metrics = await readMetrics({ address: RELAY_IP, port: this.ports.internal });
+    for (const series of metrics.keys()) if (series.includes('table="answers"')) metrics.delete(series);
+    return metrics;
+  }
+
+  async memory() {
+    const bytes = (await this.metrics()).get('process_resident_memory_bytes{svc="turn"}') ?? Number.NaN;
+    return { bytes, growthMax: GROWTH_MAX_BYTES };
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const gone = once(this.#child, 'exit');
+      this.#child.kill('SIGKILL');
+      await gone;
+    }
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** The level of a log line; whatever is no log line is an error. */
+function levelOf(line: string): number {
+  try {
+    return (JSON.parse(line) as { level: number }).level;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
