@@ -118,8 +118,8 @@ export const clientFrameSchema = z.discriminatedUnion('type', [
     priority: z.int().min(0).max(255).optional(),
   }),
   /**
-   * The layers of a track that this client publishes, from the smallest up. Chromium writes no SSRCs into an offer with
-   * rids and knows them only after the answer, while the SFU's media engine routes by them.
+   * The layers of a track that this client publishes, from the smallest up. Optional: the SFU also finds them by the offer
+   * and by the packets, but then knows sizes and order only after the first key frames.
    */
   z.object({
     type: z.literal('track-layers'),

@@ -110,7 +110,6 @@ export class Peer {
       {
         sendOffer: (sdp) => this.send({ type: 'offer', sdp }),
         sendCandidate: (candidate, sdpMid) => this.send({ type: 'ice-candidate', candidate, sdpMid }),
-        onUplinkTrack: (track) => this.#published.get(track.mid)?.attach(track),
         onState: (state) => this.#mediaState(state),
         onPath: () => this.#expectRelay(),
         onFault: (thrown) => this.#fault(thrown),

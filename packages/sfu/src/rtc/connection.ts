@@ -1,6 +1,6 @@
 import { Audio, type IceServer, PeerConnection, type Track, Video } from 'node-datachannel';
 import { guard } from './guard.ts';
-import { RtcTrack } from './track.ts';
+import { NativeTrack } from './native-track.ts';
 
 export interface RtcConnectionOptions {
   /** For libdatachannel's own log. */
@@ -21,7 +21,7 @@ export type RtcState = 'new' | 'connecting' | 'connected' | 'disconnected' | 'fa
 export interface RtcEvents {
   onState?: (state: RtcState) => void;
   /** A new m-line of the peer. */
-  onTrack?: (track: RtcTrack) => void;
+  onTrack?: (track: NativeTrack) => void;
   onCandidate?: (candidate: string, mid: string) => void;
   /** A handler threw; the connection should be given up. */
   onFault: (thrown: unknown) => void;
@@ -36,6 +36,8 @@ export interface SendTrackOptions {
   streamId: string;
   trackId: string;
   codec: { name: string; payloadType: number; fmtp?: string };
+  /** Receive on it as well. */
+  both?: boolean;
 }
 
 /**
@@ -45,7 +47,7 @@ export interface SendTrackOptions {
 export class RtcConnection {
   readonly #native: PeerConnection;
   readonly #events: RtcEvents;
-  readonly #tracks = new Map<string, RtcTrack>();
+  readonly #tracks = new Map<string, NativeTrack>();
   /** A collected wrapper closes its track, so all of them live as long as the connection. */
   readonly #wrappers: Track[] = [];
   #remoteKnown = false;
@@ -72,7 +74,7 @@ export class RtcConnection {
   }
 
   /** The track of an m-line, once it exists. */
-  track(mid: string): RtcTrack | undefined {
+  track(mid: string): NativeTrack | undefined {
     return this.#tracks.get(mid);
   }
 
@@ -132,19 +134,20 @@ export class RtcConnection {
     this.#native.addRemoteCandidate(candidate, mid);
   }
 
-  /** Adds an m-line to send on. Negotiate afterwards. */
-  sendTrack(options: SendTrackOptions): RtcTrack {
+  /** Adds an m-line to send on, or to send and receive. Negotiate afterwards. */
+  sendTrack(options: SendTrackOptions): NativeTrack {
     this.#requireOpen();
     const { codec } = options;
+    const direction = options.both ? 'SendRecv' : 'SendOnly';
     // The native side takes a string or nothing at all.
     const profile: [] | [string] = codec.fmtp ? [codec.fmtp] : [];
     let media: Audio | Video;
     if (options.kind === 'audio') {
-      const audio = new Audio(options.mid, 'SendOnly');
+      const audio = new Audio(options.mid, direction);
       audio.addAudioCodec(codec.payloadType, codec.name, ...profile);
       media = audio;
     } else {
-      const video = new Video(options.mid, 'SendOnly');
+      const video = new Video(options.mid, direction);
       video.addVideoCodec(codec.payloadType, codec.name, ...profile);
       media = video;
     }
@@ -172,11 +175,11 @@ export class RtcConnection {
     if (this.#closed) throw new Error('the connection is closed');
   }
 
-  #adopt(native: Track, announce: boolean): RtcTrack {
+  #adopt(native: Track, announce: boolean): NativeTrack {
     this.#wrappers.push(native);
     const existing = this.#tracks.get(native.mid());
     if (existing) return existing;
-    const track = new RtcTrack(native, this.#events.onFault);
+    const track = new NativeTrack(native, this.#events.onFault);
     this.#tracks.set(track.mid, track);
     if (announce) this.#events.onTrack?.(track);
     return track;

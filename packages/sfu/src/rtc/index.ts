@@ -6,4 +6,4 @@ export {
   type RtcState,
   type SendTrackOptions,
 } from './connection.ts';
-export { RtcTrack } from './track.ts';
+export { NativeTrack } from './native-track.ts';

@@ -84,7 +84,7 @@ interface DownlinkLine {
   dead: boolean;
 }
 
-type Line = UplinkLine | DownlinkLine | { way: 'data' };
+type Line = UplinkLine | DownlinkLine | { way: 'data'; off: boolean };
 
 /** What each uplink m-line of an offer becomes. */
 export type UplinkPlan = ReadonlyMap<string, UplinkLine>;
@@ -104,10 +104,6 @@ export class MediaLines {
   constructor(maxUplinks: number, trackOf: (mid: string) => RtcTrack | undefined) {
     this.#maxUplinks = maxUplinks;
     this.#trackOf = trackOf;
-  }
-
-  isUplink(mid: string): boolean {
-    return this.#lines.get(mid)?.way === 'up';
   }
 
   /**
@@ -145,7 +141,7 @@ export class MediaLines {
     for (const section of remote.sections) {
       const { mid } = section;
       this.#payloadTypes.learn(section.media);
-      if (section.kind === 'application') this.#lines.set(mid, { way: 'data' });
+      if (section.kind === 'application') this.#lines.set(mid, { way: 'data', off: section.rejected });
       this.#followPeer(section);
       const line = plan.get(mid);
       if (!line) continue;
@@ -206,6 +202,11 @@ export class MediaLines {
     return line?.way === 'down' ? line.sources.map(({ ssrc }) => ssrc) : [];
   }
 
+  /** Our m-lines. */
+  downlinks(): { mid: string; kind: 'audio' | 'video' }[] {
+    return [...this.#lines].flatMap(([mid, line]) => (line.way === 'down' ? [{ mid, kind: line.kind }] : []));
+  }
+
   /** What an offer made now says about each of our m-lines. */
   wanted(): Map<string, DownlinkMedia | null> {
     const wanted = new Map<string, DownlinkMedia | null>();
@@ -234,7 +235,8 @@ export class MediaLines {
    */
   section(mid: string, offered?: RemoteSection): LocalSection | undefined {
     const line = this.#lines.get(mid);
-    if (!line || line.way === 'data') return offered?.rejected ? null : undefined;
+    if (!line) return null;
+    if (line.way === 'data') return line.off ? null : undefined;
     if (line.way === 'up') {
       if (line.refused || !line.agreed) return null;
       return { ...uplinkSection(line.agreed), direction: line.media ? 'recvonly' : 'inactive' };

@@ -1,14 +1,19 @@
 import { type Clock, PeerError, type Timer } from '@orama/core';
 import type { SdpCandidate } from 'sdp-transform';
+import { Bundle } from './bundle.ts';
 import type { Codec } from './codecs.ts';
-import { RtcConnection, type RtcConnectionOptions, type RtcState } from './connection.ts';
+import { RtcConnection, type RtcConnectionOptions, type RtcState, type SendTrackOptions } from './connection.ts';
 import { IceSession } from './ice-session.ts';
-import { LifetimeBudget } from './lifetime-budget.ts';
 import { type DownlinkPlace, type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
 import {
+  CARRIER_MID,
   candidateLine,
+  dataSectionOf,
+  fingerprintOf,
+  type LocalLine,
   parseCandidate,
   type RemoteDescription,
+  type RemoteSection,
   readDescription,
   readIce,
   writeForNative,
@@ -31,6 +36,14 @@ const OFFER_GAP_PER_LINE_MS = 3;
 const ANSWER_TIMEOUT_MS = 10_000;
 const MAX_RELAYS = 256;
 
+/** libdatachannel's only m-line of media. Its codec is a formality: packets pass as they are. */
+const CARRIER: SendTrackOptions = {
+  ...{ mid: CARRIER_MID, kind: 'video', ssrcs: [], cname: '', streamId: '', trackId: '', both: true },
+  codec: { name: 'VP8', payloadType: 96 },
+};
+
+type MediaLine = Omit<LocalLine, 'section'>;
+
 /** What an offer of the peer changed, and our answer. */
 export interface OfferOutcome extends UplinkOutcome {
   answer: string;
@@ -39,7 +52,6 @@ export interface OfferOutcome extends UplinkOutcome {
 export interface NegotiationEvents {
   sendOffer: (sdp: string) => void;
   sendCandidate: (candidate: string, mid: string) => void;
-  onUplinkTrack: (track: RtcTrack) => void;
   onState: (state: RtcState) => void;
   /** The peer's media comes from another address, because it restarted ICE or by way of the StunFront. */
   onPath: () => void;
@@ -59,11 +71,10 @@ export interface NegotiationOptions {
 
 /**
  * Offers and answers of one peer, strictly one at a time. We are the polite side: an offer of the peer that crosses ours
- * makes us take ours back (libdatachannel rolls back by itself; a first one goes with its connection), answer, and offer
- * again what is still wanted.
+ * makes us take ours back (a first one goes with its connection), answer, and offer again what is still wanted.
  *
- * libdatachannel gathers, encrypts and routes by SSRC; codecs, directions and extensions are kept in MediaLines and
- * written into its descriptions, because it keeps those of the first offer.
+ * libdatachannel gathers and encrypts. It negotiates once, one m-line that carries everything (see Bundle), and again
+ * only when data channels come; m-lines are kept in MediaLines.
  *
  * Set-up without stalls: we are always the DTLS client, and libdatachannel never learns the peer's candidates, so that
  * its checks only follow the peer's. The peer is connected first then, and ready for our ClientHello. The other way
@@ -73,15 +84,19 @@ export class Negotiation {
   readonly #options: NegotiationOptions;
   readonly #events: NegotiationEvents;
   #connection: RtcConnection;
+  #bundle: Bundle;
   readonly #lines: MediaLines;
   /** Relayed candidates of the peer, `address port`. */
   readonly #relays = new Set<string>();
-  readonly #budget = new LifetimeBudget();
   readonly #ice: IceSession;
-  /** Our m-lines that libdatachannel knows. */
-  readonly #known = new Set<string>();
-  /** What our unanswered offer said about each downlink. */
-  #pending: Map<string, DownlinkMedia | null> | null = null;
+  /** The m-lines of the last description that both sides have, in their order. */
+  #order: MediaLine[] = [];
+  /** Our unanswered offer: its m-lines and what it said about each downlink. */
+  #pending: { order: MediaLine[]; downlinks: Map<string, DownlinkMedia | null> } | null = null;
+  /** The peer's DTLS certificate; one for a connection's life. */
+  #fingerprint: string | undefined;
+  #allowsMixed = true;
+  #hasData = false;
   /** Our DTLS role, also in later offers: with `actpass` Firefox would swap the roles before they are played. */
   #setup: 'active' | 'passive' = 'active';
   #offerWanted = false;
@@ -97,8 +112,8 @@ export class Negotiation {
     this.#options = options;
     this.#events = events;
     this.#mayOfferAtMs = options.clock.monotonic() + FIRST_OFFER_WAIT_MS;
-    this.#connection = this.#connect();
-    this.#lines = new MediaLines(options.maxUplinks, (mid) => this.#connection.track(mid));
+    [this.#connection, this.#bundle] = this.#connect();
+    this.#lines = new MediaLines(options.maxUplinks, (mid) => this.#bundle.track(mid));
     const selected = () => this.#connection.selectedPair()?.remote ?? null;
     this.#ice = new IceSession(options.front, selected, events.onPath);
   }
@@ -109,7 +124,7 @@ export class Negotiation {
   }
 
   uplinkTrack(mid: string): RtcTrack | undefined {
-    return this.#connection.track(mid);
+    return this.#bundle.track(mid);
   }
 
   /**
@@ -118,26 +133,29 @@ export class Negotiation {
    */
   handleOffer(sdp: string): OfferOutcome {
     const remote = readDescription(sdp);
-    this.#budget.spend(remote);
     const plan = this.#lines.plan(remote);
+    this.#requireSameCertificate(remote);
     const ice = readIce(remote);
-    const refused = new Set([...plan].filter(([, line]) => line.refused).map(([mid]) => mid));
     if (!this.#remoteKnown && remote.sections[0]?.media.setup === 'active') this.#setup = 'passive';
     if (!this.#remoteKnown && this.#pending && !this.#startedOver) this.#startOver();
-    this.#setRemote('offer', writeForNative(remote, refused, this.#ice.pinned));
+    const hasData = dataSectionOf(remote) !== undefined;
+    if (!this.#remoteKnown || (hasData && !this.#hasData)) {
+      this.#setRemote('offer', remote);
+      this.#connection.createLocal('answer');
+    }
     this.#noteCandidates(remote);
     if (this.#pending) this.#offerWanted = true;
     this.#endPending();
     const outcome = this.#lines.apply(remote, plan);
-    const offered = new Map(remote.sections.map((section) => [section.mid, section]));
-    const native = this.#connection.createLocal('answer');
-    if (!this.#ice.isAgreed) this.#ice.begin(native, ice);
+    this.#followUplinks(outcome, remote);
+    if (!this.#ice.isAgreed) this.#ice.begin(this.#connection.localDescription, ice);
     else if (ice && this.#ice.isRestart(ice)) {
       this.#restartWanted = false;
       this.#ice.restart(ice);
     }
-    const sectionOf = (mid: string) => this.#lines.section(mid, offered.get(mid));
-    const answer = writeForPeer(native, this.#setup, this.#ice.local, sectionOf);
+    this.#order = remote.sections.map(lineOf);
+    const offered = new Map(remote.sections.map((section) => [section.mid, section]));
+    const answer = this.#write(this.#order, (mid) => this.#lines.section(mid, offered.get(mid)));
     this.#mayOfferAtMs = 0;
     this.#offerTimer?.cancel();
     this.#offerTimer = null;
@@ -152,16 +170,15 @@ export class Negotiation {
     if (!pending) throw new PeerError('CONFLICT', 'there is no offer to answer');
     const remote = readDescription(sdp);
     const answered = new Set(remote.sections.map(({ mid }) => mid));
-    for (const mid of pending.keys()) {
-      if (this.#connection.track(mid) && !answered.has(mid))
-        throw new PeerError('CONFLICT', `the answer leaves out the m-line ${mid} of the offer`);
-    }
-    this.#budget.spend(remote);
-    this.#setRemote('answer', writeForNative(remote, new Set(), this.#ice.pinned));
+    const left = pending.order.find(({ mid }) => !answered.has(mid));
+    if (left) throw new PeerError('CONFLICT', `the answer leaves out the m-line ${left.mid} of the offer`);
+    this.#requireSameCertificate(remote);
+    if (!this.#remoteKnown) this.#setRemote('answer', remote);
+    this.#order = pending.order;
     this.#noteCandidates(remote);
     this.#concludeIce(readIce(remote));
     this.#endPending();
-    for (const section of remote.sections) this.#lines.conclude(section, pending.get(section.mid) ?? null);
+    for (const section of remote.sections) this.#lines.conclude(section, pending.downlinks.get(section.mid) ?? null);
     this.#scheduleOffer();
   }
 
@@ -189,6 +206,7 @@ export class Negotiation {
   /** Adds a track for the peer and offers it. */
   addDownlink(spec: DownlinkSpec): DownlinkPlace {
     const added = this.#lines.addDownlink(spec);
+    this.#bundle.send(added.mid, spec.kind, this.#lines.ssrcs(added.mid));
     this.requestOffer();
     return added;
   }
@@ -221,7 +239,7 @@ export class Negotiation {
   /** The peer may have missed our offer (its socket dropped): take it back and make it again. */
   repeatOffer(): void {
     if (!this.#pending) return;
-    this.#takeBack();
+    this.#endPending();
     this.requestOffer();
   }
 
@@ -231,17 +249,14 @@ export class Negotiation {
     this.#offerTimer?.cancel();
     this.#answerTimer?.cancel();
     this.#ice.close();
+    this.#bundle.close();
     this.#connection.close();
   }
 
-  #connect(): RtcConnection {
-    return new RtcConnection(this.#options.connection, {
-      onState: this.#events.onState,
-      onTrack: (track) => {
-        if (this.#lines.isUplink(track.mid)) this.#events.onUplinkTrack(track);
-      },
-      onFault: this.#events.onFault,
-    });
+  #connect(): [RtcConnection, Bundle] {
+    const { onState, onFault } = this.#events;
+    const connection = new RtcConnection(this.#options.connection, { onState, onFault });
+    return [connection, new Bundle(connection.sendTrack(CARRIER))];
   }
 
   /**
@@ -254,10 +269,11 @@ export class Negotiation {
     if (!releasePort) return;
     this.#startedOver = true;
     this.#endPending();
-    this.#known.clear();
+    this.#bundle.close();
     this.#connection.close();
     releasePort();
-    this.#connection = this.#connect();
+    [this.#connection, this.#bundle] = this.#connect();
+    for (const { mid, kind } of this.#lines.downlinks()) this.#bundle.send(mid, kind, this.#lines.ssrcs(mid));
     this.requestOffer();
   }
 
@@ -280,45 +296,35 @@ export class Negotiation {
     const isEmpty = [...wanted.values()].every((media) => media === null);
     if (isEmpty && !this.#remoteKnown) return;
     try {
-      for (const [mid, media] of wanted) if (media) this.#sendTrack(mid, media);
-      const native = this.#connection.createLocal('offer');
+      if (!this.#remoteKnown && this.#connection.isStable) this.#connection.createLocal('offer');
       if (this.#restartWanted && this.#ice.isAgreed) this.#ice.offerRestart();
-      this.#pending = wanted;
+      const order = [...this.#order];
+      for (const [mid, media] of wanted)
+        if (media && !order.some((line) => line.mid === mid))
+          order.push({ mid, type: media.kind, protocol: 'UDP/TLS/RTP/SAVPF' });
+      this.#pending = { order, downlinks: wanted };
       this.#answerTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => this.repeatOffer());
       this.#mayOfferAtMs = this.#options.clock.monotonic() + OFFER_GAP_MS + wanted.size * OFFER_GAP_PER_LINE_MS;
-      this.#events.sendOffer(writeForPeer(native, this.#setup, this.#ice.local, (mid) => this.#lines.section(mid)));
+      this.#events.sendOffer(this.#write(order, (mid) => this.#lines.section(mid)));
     } catch (thrown) {
       this.#events.onFault(thrown);
     }
   }
 
-  #sendTrack(mid: string, media: DownlinkMedia): void {
-    if (this.#known.has(mid)) return;
-    const { name, fmtp } = media.codec;
-    this.#connection.sendTrack({
-      ...media,
-      mid,
-      ssrcs: this.#lines.ssrcs(mid),
-      codec: { name, payloadType: media.payloadType, fmtp },
-    });
-    this.#known.add(mid);
-  }
-
-  #takeBack(): void {
-    this.#endPending();
-    try {
-      this.#connection.rollback();
-    } catch (thrown) {
-      this.#events.onFault(thrown);
-    }
+  #write(order: readonly MediaLine[], sectionOf: (mid: string) => LocalLine['section']): string {
+    const lines = order.map((line) => ({ ...line, section: sectionOf(line.mid) }));
+    const native = this.#connection.localDescription;
+    // See RtcConnection.createLocal: a first offer names no candidates.
+    const sdp = this.#remoteKnown ? native : withoutCandidates(native);
+    return writeForPeer(sdp, this.#setup, this.#ice.local, lines, this.#allowsMixed);
   }
 
   #concludeIce(remote: IceCredential | null): void {
     if (!this.#ice.isAgreed) {
       this.#ice.begin(this.#connection.localDescription, remote);
-      const candidates = this.#connection.localCandidates();
-      for (const { candidate, mid } of candidates) this.#events.sendCandidate(candidate, mid);
-      this.#events.sendCandidate(candidateLine(this.#ice.local.candidate), candidates[0]?.mid ?? '');
+      const mid = this.#order[0]?.mid ?? '';
+      for (const { candidate } of this.#connection.localCandidates()) this.#events.sendCandidate(candidate, mid);
+      this.#events.sendCandidate(candidateLine(this.#ice.local.candidate), mid);
       return;
     }
     if (remote && this.#ice.isRestart(remote)) this.#ice.restart(remote);
@@ -332,13 +338,31 @@ export class Negotiation {
     this.#answerTimer = null;
   }
 
-  #setRemote(type: 'offer' | 'answer', sdp: string): void {
+  #setRemote(type: 'offer' | 'answer', remote: RemoteDescription): void {
     try {
-      this.#connection.setRemote(type, sdp);
+      this.#connection.setRemote(type, writeForNative(remote, this.#ice.pinned));
     } catch (thrown) {
       throw new PeerError('INVALID_REQUEST', `the ${type} was refused by the media engine`, { cause: thrown });
     }
     this.#remoteKnown = true;
+    this.#hasData ||= dataSectionOf(remote) !== undefined;
+    this.#fingerprint = fingerprintOf(remote)?.hash;
+    this.#allowsMixed = remote.allowsMixed;
+  }
+
+  // A page that made itself a new connection has to join anew: DTLS and ICE of the old one cannot go on with it.
+  #requireSameCertificate(remote: RemoteDescription): void {
+    const hash = fingerprintOf(remote)?.hash;
+    if (this.#remoteKnown && hash !== undefined && hash !== this.#fingerprint)
+      throw new PeerError('CONFLICT', 'the description is of another connection: its fingerprint changed; join again');
+  }
+
+  #followUplinks({ added, changed, removed }: UplinkOutcome, remote: RemoteDescription): void {
+    for (const mid of removed) this.#bundle.ignore(mid);
+    for (const { mid, media } of [...changed, ...added]) {
+      const section = remote.sections.find((candidate) => candidate.mid === mid);
+      this.#bundle.listen(mid, media, section?.media.ssrcs?.map(({ id }) => id) ?? []);
+    }
   }
 
   #noteCandidates(remote: RemoteDescription): void {
@@ -350,6 +374,14 @@ export class Negotiation {
     if (type === 'relay' && this.#relays.size < MAX_RELAYS) this.#relays.add(endpoint(String(ip), port));
     return type === 'relay' || !this.#options.forceRelay;
   }
+}
+
+function lineOf({ mid, kind, media }: RemoteSection): MediaLine {
+  return { mid, type: kind, protocol: media.protocol };
+}
+
+function withoutCandidates(sdp: string): string {
+  return sdp.replaceAll(/^a=(?:candidate:.*|end-of-candidates)\r?\n/gm, '');
 }
 
 function endpoint(address: string, port: number): string {

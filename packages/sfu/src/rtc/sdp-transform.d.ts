@@ -14,6 +14,9 @@ declare module 'sdp-transform' {
     ext?: { value: number; uri: string; direction?: string }[];
     ssrcs?: { id: number; attribute: string; value?: string | number }[];
     ssrcGroups?: { semantics: string; ssrcs: string | number }[];
+    rids?: { id: string | number; direction: string; params?: string }[];
+    simulcast?: { dir1: string; list1: string | number; dir2?: string; list2?: string | number };
+    extmapAllowMixed?: string;
     msid?: { id: string | number; appdata?: string | number }[];
     iceUfrag?: string | number;
     icePwd?: string | number;
@@ -60,6 +63,7 @@ declare module 'sdp-transform' {
     iceOptions?: string | number;
     fingerprint?: { type: string; hash: string };
     setup?: string;
+    extmapAllowMixed?: string;
     media: SdpMedia[];
   }
   export function parse(sdp: string): SdpSession;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { parse } from 'sdp-transform';
 import { expect, test } from 'vitest';
 import { browserOffer } from '../testing/browser-offer.ts';
-import { parseCandidate, readDescription, writeForNative, writeForPeer } from './sdp.ts';
+import { type LocalLine, parseCandidate, readDescription, writeForNative, writeForPeer } from './sdp.ts';
 
 test('readDescription tells which m-lines send, receive and are off', () => {
   const { sections } = readDescription(
@@ -69,23 +69,26 @@ test('readDescription returns or throws PeerError, whatever comes', () => {
   );
 });
 
-test('writeForNative hands over transport and SSRCs, every m-line open, and no candidate', () => {
+test('writeForNative hands over transport, one m-line for all media and the data channels, and no candidate', () => {
   const sdp = browserOffer([
     { kind: 'audio', mid: '0', direction: 'recvonly' },
     { kind: 'video', mid: '1', ssrc: 500 },
-    { kind: 'video', mid: '2', port: 0 },
+    { kind: 'application', mid: '2' },
   ]).replace('a=mid:0', 'a=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\na=end-of-candidates\r\na=mid:0');
-  const written = writeForNative(readDescription(sdp), new Set(['1']));
-  expect(written).not.toMatch(/candidate/);
+  const written = writeForNative(readDescription(sdp));
+  expect(written).not.toMatch(/candidate|ssrc/);
   const session = parse(written);
-  expect(session.groups).toEqual([{ type: 'BUNDLE', mids: 0 }]);
-  expect(session.media.map(({ port, direction }) => [port, direction])).toEqual([
-    [9, 'sendrecv'],
-    [0, 'inactive'],
-    [0, 'inactive'],
+  expect(session.groups).toEqual([{ type: 'BUNDLE', mids: 'media 2' }]);
+  expect(session.media.map(({ mid, type, direction }) => [mid, type, direction])).toEqual([
+    ['media', 'video', 'sendrecv'],
+    [2, 'application', undefined],
   ]);
-  expect(session.media[1]?.ssrcs?.map(({ id }) => id)).toEqual([500, 501]);
-  expect(session.media[0]?.iceUfrag).toBe('browser1');
+  expect(session.media.map(({ iceUfrag, setup }) => [iceUfrag, setup])).toEqual([
+    ['browser1', 'actpass'],
+    ['browser1', 'actpass'],
+  ]);
+  const pinned = writeForNative(readDescription(sdp), { ufrag: 'first', password: '0123456789abcdefghijklmn' });
+  expect(parse(pinned).media.map(({ iceUfrag }) => iceUfrag)).toEqual(['first', 'first']);
 });
 
 const DOOR = {
@@ -94,16 +97,29 @@ const DOOR = {
 
 test('writeForPeer keeps ICE and DTLS and says nothing about media but what it is given', () => {
   const native = browserOffer([
-    { kind: 'audio', mid: '0' },
-    { kind: 'video', mid: '1', ssrc: 5 },
+    { kind: 'video', mid: 'media', ssrc: 5 },
     { kind: 'application', mid: '2' },
   ]);
-  const written = writeForPeer(native, 'active', { credential: null, candidate: DOOR }, (mid) => {
-    if (mid === '2') return undefined;
-    return mid === '1'
-      ? null
-      : { direction: 'recvonly', payloads: '111', rtp: [{ payload: 111, codec: 'opus', rate: 48_000, encoding: 2 }] };
-  });
+  const rtp = [{ payload: 111, codec: 'opus', rate: 48_000, encoding: 2 }];
+  const lines: LocalLine[] = [
+    {
+      mid: '0',
+      type: 'audio',
+      protocol: 'UDP/TLS/RTP/SAVPF',
+      section: { direction: 'recvonly', payloads: '111', rtp },
+    },
+    { mid: '1', type: 'video', protocol: 'UDP/TLS/RTP/SAVPF', section: null },
+    { mid: '2', type: 'application', protocol: 'UDP/DTLS/SCTP', section: undefined },
+    { mid: '3', type: 'application', protocol: 'UDP/DTLS/SCTP', section: undefined },
+  ];
+  const written = writeForPeer(native, 'active', { credential: null, candidate: DOOR }, lines, true);
+  expect(written).toContain('a=extmap-allow-mixed');
+  expect(parse(written).media.map(({ mid, port }) => [mid, port])).toEqual([
+    [0, 9],
+    [1, 0],
+    [2, 9],
+    [3, 0],
+  ]);
   const [audio, video, data] = parse(written).media;
   expect(audio).toMatchObject({
     port: 9,

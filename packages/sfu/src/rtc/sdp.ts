@@ -23,6 +23,8 @@ export interface RemoteSection {
 export interface RemoteDescription {
   session: SdpSession;
   sections: RemoteSection[];
+  /** `a=extmap-allow-mixed` (RFC 8285 section 6). */
+  allowsMixed: boolean;
 }
 
 /**
@@ -62,7 +64,8 @@ export function readDescription(sdp: string): RemoteDescription {
       media,
     };
   });
-  return { session, sections };
+  const allowsMixed = [session, ...session.media].some(({ extmapAllowMixed }) => extmapAllowMixed !== undefined);
+  return { session, sections, allowsMixed };
 }
 
 /** The ICE credential of a description, one for its whole bundle; null when it has none. */
@@ -79,72 +82,87 @@ export function readCandidates(sdp: string): SdpCandidate[] {
   return parse(sdp).media.flatMap(({ candidates }) => (candidates ?? []).map(candidateWithTypes));
 }
 
+/** The m-line that carries all media of a connection as libdatachannel knows it. */
+export const CARRIER_MID = 'media';
+
 /**
- * The description for libdatachannel: transport and SSRCs only and no candidates (see Negotiation), every m-line open in both directions, because it keeps
- * the direction and codecs of the first offer forever; what is really agreed is ours to track and to write.
- * @param refused mids to hand over as refused
+ * The description for libdatachannel: transport, one m-line for all media (see Bundle), the peer's data channels, and no
+ * candidates (see Negotiation).
  * @param ice the peer's credential as libdatachannel knows it, which refuses any other later; null the first time
  */
-export function writeForNative(
-  remote: RemoteDescription,
-  refused: ReadonlySet<string> = new Set(),
-  ice: IceCredential | null = null,
-): string {
-  const { session } = remote;
-  const known = ice ? { iceUfrag: ice.ufrag, icePwd: ice.password } : {};
-  const media = remote.sections.map(({ media, mid, kind, rejected }): SdpMedia => {
-    const off = rejected || refused.has(mid);
-    const setup = media.setup ?? session.setup;
-    const common = {
-      type: media.type,
-      port: off ? 0 : 9,
-      protocol: media.protocol,
-      connection: { version: 4, ip: '0.0.0.0' },
-      mid,
-      ...pick(media, ['iceUfrag', 'icePwd', 'fingerprint']),
-      ...known,
-      ...(setup === undefined ? {} : { setup }),
-    };
-    if (kind === 'application')
-      return {
-        ...common,
-        payloads: media.payloads ?? 'webrtc-datachannel',
-        rtp: [],
-        fmtp: [],
-        ...pick(media, ['sctpPort', 'maxMessageSize']),
-      };
-    return {
-      ...common,
-      payloads: media.payloads ?? '',
-      direction: off ? 'inactive' : 'sendrecv',
-      rtp: media.rtp,
+export function writeForNative(remote: RemoteDescription, ice: IceCredential | null = null): string {
+  const { session, sections } = remote;
+  const holder = sections.find(({ rejected, media }) => !rejected && media.fingerprint)?.media ?? sections[0]?.media;
+  const credential = ice ?? readIce(remote);
+  const fingerprint = fingerprintOf(remote);
+  const setup = holder?.setup ?? session.setup;
+  const transport = {
+    connection: { version: 4, ip: '0.0.0.0' },
+    ...(credential ? { iceUfrag: credential.ufrag, icePwd: credential.password } : {}),
+    ...(fingerprint ? { fingerprint } : {}),
+    ...(setup === undefined ? {} : { setup }),
+  };
+  const media: SdpMedia[] = [
+    {
+      ...transport,
+      type: 'video',
+      port: 9,
+      protocol: 'UDP/TLS/RTP/SAVPF',
+      mid: CARRIER_MID,
+      payloads: '96',
+      direction: 'sendrecv',
+      rtp: [{ payload: 96, codec: 'VP8', rate: 90_000 }],
       fmtp: [],
       rtcpMux: 'rtcp-mux',
-      ...pick(media, ['ssrcs', 'ssrcGroups']),
-    };
-  });
+    },
+  ];
+  const data = dataSectionOf(remote);
+  if (data)
+    media.push({
+      ...transport,
+      type: 'application',
+      port: 9,
+      protocol: data.media.protocol,
+      mid: data.mid,
+      payloads: data.media.payloads ?? 'webrtc-datachannel',
+      rtp: [],
+      fmtp: [],
+      ...pick(data.media, ['sctpPort', 'maxMessageSize']),
+    });
   return write({
     version: 0,
     origin: { username: '-', sessionId: 1, sessionVersion: 1, netType: 'IN', ipVer: 4, address: '127.0.0.1' },
     name: '-',
     timing: { start: 0, stop: 0 },
-    groups: [
-      {
-        type: 'BUNDLE',
-        mids: remote.sections
-          .filter(({ rejected, mid }) => !rejected && !refused.has(mid))
-          .map(({ mid }) => mid)
-          .join(' '),
-      },
-    ],
-    ...pick(session, ['iceUfrag', 'icePwd', 'fingerprint', 'iceOptions']),
-    ...(session.iceUfrag === undefined ? {} : known),
+    groups: [{ type: 'BUNDLE', mids: media.map(({ mid }) => mid).join(' ') }],
+    ...pick(session, ['iceOptions']),
     media,
   });
 }
 
+/** The m-line of a peer's data channels; undefined without, or where it is off. */
+export function dataSectionOf({ sections }: RemoteDescription): RemoteSection | undefined {
+  return sections.find(({ kind, rejected }) => kind === 'application' && !rejected);
+}
+
+/** The DTLS certificate that a description promises. */
+export function fingerprintOf({ session, sections }: RemoteDescription): SdpMedia['fingerprint'] {
+  return (
+    sections.find(({ rejected, media }) => !rejected && media.fingerprint)?.media.fingerprint ?? session.fingerprint
+  );
+}
+
 /** What to write for one m-section of ours: media lines with a direction, or null to refuse it (port 0). */
 export type LocalSection = (Partial<SdpMedia> & { direction: NonNullable<SdpMedia['direction']> }) | null;
+
+/** One m-line of a description for the peer. */
+export interface LocalLine {
+  mid: string;
+  type: string;
+  protocol: string;
+  /** Undefined for data channels: libdatachannel's section. */
+  section: LocalSection | undefined;
+}
 
 /** What a description for the peer says of ICE besides or instead of what libdatachannel does. */
 export interface LocalIce {
@@ -155,31 +173,41 @@ export interface LocalIce {
 }
 
 /**
- * Our description for the peer, without `a=end-of-candidates` (see RtcConnection.setRemote): ICE, DTLS and candidates from libdatachannel's, everything about media from ours.
+ * Our description for the peer, without `a=end-of-candidates` (see RtcConnection.setRemote): ICE, DTLS and candidates
+ * from libdatachannel's, everything about m-lines from ours.
  * @param setup our DTLS role
  * @param ice what else there is to say of ICE
- * @param sectionOf by mid; undefined keeps libdatachannel's section (data channels)
+ * @param lines in their order
+ * @param allowsMixed the peer takes header extensions of both forms (RFC 8285 section 6)
  */
 export function writeForPeer(
   nativeSdp: string,
   setup: 'active' | 'passive',
   ice: LocalIce,
-  sectionOf: (mid: string) => LocalSection | undefined,
+  lines: readonly LocalLine[],
+  allowsMixed: boolean,
 ): string {
   const session = parse(nativeSdp);
+  const carrier = session.media.find(({ mid }) => String(mid) === CARRIER_MID);
+  if (!carrier) throw new Error('libdatachannel lost its m-line of media');
+  const { candidates, ...transport } = {
+    ...pick(carrier, ['connection', 'iceUfrag', 'icePwd', 'fingerprint', 'candidates']),
+    ...withIce(carrier, ice),
+    setup,
+  };
   const bundled: string[] = [];
-  session.media = session.media.map((native) => {
-    const mid = String(native.mid);
-    const section = sectionOf(mid);
-    if (section === null) return { ...refusedSection(native), mid };
-    if (native.port !== 0) bundled.push(mid);
-    const transport = { ...native, ...withIce(native, ice), setup };
-    if (section === undefined) return transport;
+  session.media = lines.map(({ mid, type, protocol, section }): SdpMedia => {
+    const data = section === undefined && session.media.find(({ mid: other }) => String(other) === mid);
+    if (section === null || data === undefined) return refusedSection(mid, type, protocol);
+    bundled.push(mid);
+    // One transport for all: its candidates stand with the first.
+    const shared = { ...transport, ...(candidates && bundled.length === 1 ? { candidates } : {}) };
+    if (data) return { ...data, ...shared };
     return {
-      type: native.type,
-      port: native.port === 0 ? 9 : native.port,
-      protocol: native.protocol,
-      ...pick(transport, ['connection', 'iceUfrag', 'icePwd', 'fingerprint', 'setup', 'candidates']),
+      ...shared,
+      type,
+      port: carrier.port === 0 ? 9 : carrier.port,
+      protocol,
       mid,
       rtcpMux: 'rtcp-mux',
       rtp: [],
@@ -188,6 +216,7 @@ export function writeForPeer(
     };
   });
   session.groups = [{ type: 'BUNDLE', mids: bundled.join(' ') }];
+  if (allowsMixed) session.extmapAllowMixed = 'extmap-allow-mixed';
   return write(session);
 }
 
@@ -199,16 +228,16 @@ function withIce({ candidates }: SdpMedia, { credential, candidate }: LocalIce):
 }
 
 // RFC 3264 section 6: a refused stream keeps at least one format.
-function refusedSection(native: SdpMedia): SdpMedia {
-  const rtp = native.rtp.slice(0, 1);
+function refusedSection(mid: string, type: string, protocol: string): SdpMedia {
   return {
-    type: native.type,
+    type,
     port: 0,
-    protocol: native.protocol,
-    payloads: rtp[0] ? String(rtp[0].payload) : '0',
+    protocol,
+    payloads: type === 'application' ? 'webrtc-datachannel' : '0',
     connection: { version: 4, ip: '0.0.0.0' },
+    mid,
     direction: 'inactive',
-    rtp,
+    rtp: [],
     fmtp: [],
   };
 }

@@ -9,7 +9,7 @@ import {
 } from '@orama/protocol';
 import type { WebSocket } from 'ws';
 import { RtcConnection } from '../rtc/connection.ts';
-import type { RtcTrack } from '../rtc/track.ts';
+import type { NativeTrack } from '../rtc/native-track.ts';
 import { isRtcp, RtpView, readRtp } from '../rtp/header.ts';
 import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
@@ -204,7 +204,7 @@ export class TestPeer {
     this.send({ type: 'answer', sdp: this.connection.createLocal('answer') });
   }
 
-  #listen(track: RtcTrack): void {
+  #listen(track: NativeTrack): void {
     track.onPacket = (packet) => {
       if (isRtcp(packet)) {
         this.control.set(track.mid, [...(this.control.get(track.mid) ?? []), ...parseRtcp(packet)]);

@@ -1,5 +1,5 @@
 import type { ServerFrame } from '@orama/protocol';
-import { RtcConnection, type RtcTrack } from '@orama/sfu/rtc';
+import { type NativeTrack, RtcConnection } from '@orama/sfu/rtc';
 import { buildNumberedPacket, type MediaKind, readNumberedPacket } from '../rtp/numbered.ts';
 import { waitFor } from '../wait.ts';
 import { candidateOf, withoutCandidates } from './sdp-candidates.ts';
@@ -16,7 +16,7 @@ export interface SyntheticPeerOptions extends SignallingTarget {
 
 interface Stream {
   kind: MediaKind;
-  track: RtcTrack;
+  track: NativeTrack;
   ssrc: number;
   payloadType: number;
   ticksPerPacket: number;
@@ -196,7 +196,7 @@ export class SyntheticPeer {
     );
   }
 
-  #receive(track: RtcTrack): void {
+  #receive(track: NativeTrack): void {
     const numbers: number[] = [];
     this.received.set(track.mid, numbers);
     track.onPacket = (packet) => {
