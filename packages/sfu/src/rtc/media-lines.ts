@@ -295,7 +295,7 @@ export class MediaLines {
 }
 
 /** Whether an m-line's name is of the server's own kind. */
-export function isOurMid(mid: string): boolean {
+function isOurMid(mid: string): boolean {
   return /^s\d+$/.test(mid);
 }
 
