@@ -14,6 +14,8 @@ export const JOIN_TIMEOUT_MS = 10_000;
 export const PEER_SILENCE_MS = 30_000;
 /** How long the media of a peer whose socket dropped is kept for a resume. */
 export const RESUME_WINDOW_MS = 15_000;
+/** A WHIP or WHEP session whose media is not connected by then ends. */
+export const HTTP_SESSION_CONNECT_MS = 30_000;
 /** An empty room that nobody created by REST is removed after this. */
 export const EMPTY_ROOM_MS = 60_000;
 /** Peers a room takes unless it was created with another number. */

@@ -21,6 +21,7 @@ import { Rooms } from './room/rooms.ts';
 import { PortBudget } from './rtc/port-budget.ts';
 import { StunFront } from './rtc/stun-front.ts';
 import { adminHandler } from './signalling/admin.ts';
+import { HttpSessions } from './signalling/http-sessions.ts';
 import { SignallingServer } from './signalling/server.ts';
 
 /** Lost packets are asked for again, and key frames repeated, at this pace. */
@@ -90,7 +91,8 @@ export class Sfu implements Runnable {
       () => this.#readiness(),
       () => this.#health(),
     );
-    const admin = adminHandler(this.#rooms, new RequestVerifier(controlKey), () => clock.now());
+    const sessions = new HttpSessions({ rooms: this.#rooms, clock, logger });
+    const admin = adminHandler(this.#rooms, sessions, new RequestVerifier(controlKey), () => clock.now());
     const http: InternalHandler = async (request) => (await health(request)) ?? admin(request);
     this.#server = new SignallingServer({
       address: config.address,

@@ -17,6 +17,7 @@ import { Downlink } from '../media/downlink.ts';
 import { Publication } from '../media/publication.ts';
 import { Subscription } from '../media/subscription.ts';
 import type { RtcState } from '../rtc/connection.ts';
+import type { DownlinkSpec } from '../rtc/media-lines.ts';
 import { Negotiation, type OfferOutcome } from '../rtc/negotiation.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
@@ -52,8 +53,22 @@ export interface PeerOptions {
   host: PeerHost;
   context: SfuContext;
   logger: Logger;
+  /** A session of WHIP or WHEP: it is never sent an offer, and of the others' tracks it plays those of one publisher. */
+  playback?: Playback | undefined;
   /** Gives the media port back. */
   releasePort: () => void;
+}
+
+/** What a session without signalling plays. */
+export interface Playback {
+  /** Id or name of the publisher; undefined for whoever came last. */
+  publisher: string | undefined;
+}
+
+interface WaitingTrack {
+  publication: Publication;
+  cname: string;
+  streamId: string;
 }
 
 /** A connected client: its socket (which may drop and come back), its connection, what it sends and what it receives. */
@@ -72,6 +87,10 @@ export class Peer {
   readonly #published = new Map<string, Publication>();
   readonly #downlink: Downlink;
   readonly #received = new Map<string, Subscription>();
+  readonly #playback: Playback | undefined;
+  /** Tracks that no m-line of the session is free for, oldest first. */
+  readonly #waiting = new Map<string, WaitingTrack>();
+  #connected = false;
   #outlet: Outlet | null = null;
   #resumeTimer: Timer | null = null;
   #credentialTimer: Timer | null = null;
@@ -92,6 +111,7 @@ export class Peer {
     this.#logger = options.logger.child({ peer: this.id });
     this.#releasePort = options.releasePort;
     this.#downlink = new Downlink(options.context.counters);
+    this.#playback = options.playback;
     const { config, clock } = options.context;
     this.#negotiation = new Negotiation(
       {
@@ -104,6 +124,7 @@ export class Peer {
         clock,
         forceRelay: config.forceRelay,
         maxUplinks: options.ticket.permissions.publish ? MAX_TRACKS_PER_PEER : 0,
+        answersOnly: options.playback !== undefined,
         takePort: () => options.context.ports.take(),
         front: options.context.front,
       },
@@ -128,6 +149,11 @@ export class Peer {
       ...(this.#name === undefined ? {} : { name: this.#name }),
       ...(this.#metadata === undefined ? {} : { metadata: this.#metadata }),
     };
+  }
+
+  /** Whether its media was ever connected. */
+  get connected(): boolean {
+    return this.#connected;
   }
 
   /** How others see the peer. */
@@ -156,7 +182,7 @@ export class Peer {
 
   /** Sends TURN credentials now and again before they expire. */
   pushCredentials(): void {
-    this.#pushCredentials('turn-credentials');
+    if (!this.#playback) this.#pushCredentials('turn-credentials');
   }
 
   /** After a resume: the tracks it receives, with their m-lines, and an offer that may have been lost. */
@@ -208,12 +234,28 @@ export class Peer {
     }
   }
 
-  /** Begins to send another peer's track to this one. */
+  /** Whether it plays what `publisher` sends. */
+  wants(publisher: Peer): boolean {
+    const only = this.#playback?.publisher;
+    return only === undefined || only === publisher.id || only === publisher.#name;
+  }
+
+  /** Begins to send another peer's track to this one, now or when an m-line is free for it. */
   subscribe(publication: Publication, cname: string, streamId: string): void {
     if (!this.ticket.permissions.subscribe || this.#received.has(publication.trackId)) return;
+    if (!this.#playback) {
+      this.#receive(publication, cname, streamId);
+      return;
+    }
+    this.#waiting.set(publication.trackId, { publication, cname, streamId });
+    this.#playWaiting();
+  }
+
+  /** False when there is no m-line for it. */
+  #receive(publication: Publication, cname: string, streamId: string): boolean {
     const { counters } = this.#context;
     let subscription: Subscription | undefined;
-    const place = this.#negotiation.addDownlink({
+    const spec: DownlinkSpec = {
       kind: publication.kind,
       codec: publication.codec,
       cname,
@@ -224,15 +266,28 @@ export class Peer {
         subscription?.deactivate();
         this.#logger.info({ track: publication.trackId, reason: 'refused by the subscriber' }, 'track not received');
       },
-    });
+    };
+    const place = this.#playback ? this.#negotiation.placeDownlink(spec) : this.#negotiation.addDownlink(spec);
+    if (!place) return false;
     subscription = new Subscription({ publication, ...place, cname, counters, downlink: this.#downlink });
     this.#received.set(publication.trackId, subscription);
     publication.addSink(subscription);
     this.#announce(subscription);
+    return true;
+  }
+
+  // Of one publisher only: the clocks of two are not the same, so that their sound and picture would not keep together.
+  #playWaiting(): void {
+    for (const { publication, cname, streamId } of [...this.#waiting.values()].reverse()) {
+      const [playing] = this.#received.values();
+      if (playing && playing.publication.peerId !== publication.peerId) continue;
+      if (this.#receive(publication, cname, streamId)) this.#waiting.delete(publication.trackId);
+    }
   }
 
   /** Stops sending another peer's track. */
   unsubscribe(publication: Publication): void {
+    this.#waiting.delete(publication.trackId);
     const subscription = this.#received.get(publication.trackId);
     if (!subscription) return;
     this.#received.delete(publication.trackId);
@@ -242,6 +297,7 @@ export class Peer {
     this.#negotiation.removeDownlink(subscription.mid, subscription.nextSequence);
     const { trackId, peerId, kind } = publication;
     this.send({ type: 'track-removed', peerId, trackId, kind });
+    this.#playWaiting();
   }
 
   /** The publisher of a received track changed its codec. */
@@ -289,6 +345,7 @@ export class Peer {
       subscription.deactivate();
     }
     this.#received.clear();
+    this.#waiting.clear();
     for (const publication of this.#published.values()) publication.close();
     this.#published.clear();
     this.#negotiation.close();
@@ -299,6 +356,7 @@ export class Peer {
     const outcome = asFrameError('invalid_offer', () => this.#negotiation.handleOffer(frame.sdp));
     this.send({ type: 'answer', sdp: outcome.answer });
     this.#applyOutcome(outcome, new Map(frame.tracks?.map((track) => [track.mid, track])));
+    this.#playWaiting();
     if (outcome.refused.length === 0) return;
     if (!this.ticket.permissions.publish) throw new FrameError('forbidden', 'this credential may not publish');
     throw new FrameError(
@@ -410,7 +468,10 @@ export class Peer {
 
   #mediaState(state: RtcState): void {
     this.#logger.debug({ state }, 'media state');
-    if (state === 'connected') this.#expectRelay();
+    if (state === 'connected') {
+      this.#connected = true;
+      this.#expectRelay();
+    }
     if (state === 'failed' || state === 'disconnected' || state === 'closed') this.#host.leave(this, 'media-failed');
   }
 

@@ -16,7 +16,7 @@ import {
 import type { Publication } from '../media/publication.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
-import { type LeaveReason, Peer, type PeerHost } from './peer.ts';
+import { type LeaveReason, Peer, type PeerHost, type Playback } from './peer.ts';
 
 /** What the socket of a leaving peer is closed with. */
 const LEAVE_CLOSE: Readonly<Record<LeaveReason, number>> = {
@@ -38,6 +38,8 @@ export interface JoinRequest {
   name: string | undefined;
   metadata: Record<string, unknown> | undefined;
   outlet: Outlet;
+  /** Of a session without signalling; see PeerOptions. */
+  playback?: Playback | undefined;
 }
 
 /** Peers that see and hear each other. */
@@ -100,6 +102,7 @@ export class Room implements PeerHost {
       host: this,
       context: this.#context,
       logger: this.#logger,
+      playback: request.playback,
       releasePort,
     });
     this.#peers.set(peer.id, peer);
@@ -250,6 +253,8 @@ export class Room implements PeerHost {
 
   // Browsers keep tracks of one stream in step: camera and microphone belong together, a screen does not.
   #subscribe(peer: Peer, publication: Publication): void {
+    const publisher = this.#peers.get(publication.peerId);
+    if (!publisher || !peer.wants(publisher)) return;
     const streamId = publication.source?.startsWith('screen') ? `${publication.peerId}-screen` : publication.peerId;
     peer.subscribe(publication, publication.peerId, streamId);
   }

@@ -2,7 +2,7 @@ import { UserError } from '@orama/core';
 import { type SfuRoom, type SfuTicket, SIGNALLING_CLOSE } from '@orama/protocol';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
-import type { Peer } from './peer.ts';
+import type { Peer, Playback } from './peer.ts';
 import { Room } from './room.ts';
 
 const MAX_BANS = 10_000;
@@ -13,6 +13,8 @@ export interface RoomsJoin {
   metadata: Record<string, unknown> | undefined;
   resume: string | undefined;
   outlet: Outlet;
+  /** Of a session without signalling; see PeerOptions. */
+  playback?: Playback | undefined;
 }
 
 /** All rooms of one SFU process. */

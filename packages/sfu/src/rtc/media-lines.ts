@@ -1,13 +1,23 @@
 import { randomInt } from 'node:crypto';
 import { PeerError } from '@orama/core';
 import type { SdpMedia } from 'sdp-transform';
-import { type Codec, PayloadTypes } from './codecs.ts';
+import { type Codec, PayloadTypes, readCodecs } from './codecs.ts';
 import type { LocalSection, RemoteDescription, RemoteSection } from './sdp.ts';
-import { type DownlinkMedia, downlinkSection, readUplink, type UplinkMedia, uplinkSection } from './sections.ts';
+import {
+  choiceSection,
+  type DownlinkMedia,
+  downlinkSection,
+  readUplink,
+  type UplinkMedia,
+  uplinkSection,
+} from './sections.ts';
 import type { RtcTrack } from './track.ts';
 
 /** M-lines a peer may bring, used or not. */
 const MAX_UPLINK_SECTIONS = 64;
+
+/** Names the stream of m-lines whose tracks come and go without negotiation. */
+const PLAYED_STREAM = 'orama';
 
 /** A track for the peer to receive. */
 export interface DownlinkSpec {
@@ -82,6 +92,8 @@ interface DownlinkLine {
   paused: boolean;
   /** The peer stopped the m-line: it can never be used again. */
   dead: boolean;
+  /** On an m-line of the peer's own (see acceptDownlinks), all that was agreed there; empty on ours. */
+  choices: DownlinkMedia[];
 }
 
 type Line = UplinkLine | DownlinkLine | { way: 'data'; off: boolean };
@@ -135,6 +147,43 @@ export class MediaLines {
     return plan;
   }
 
+  /**
+   * Makes the m-lines on which the peer wants to receive ours to send on, under every codec that both know. For a peer
+   * that is never sent an offer: what comes on them later needs no negotiation.
+   * @returns the new ones
+   */
+  acceptDownlinks(remote: RemoteDescription): { mid: string; kind: 'audio' | 'video' }[] {
+    const accepted: { mid: string; kind: 'audio' | 'video' }[] = [];
+    for (const { mid, kind, receives, sends, media } of remote.sections.slice(0, MAX_UPLINK_SECTIONS)) {
+      if (kind === 'application' || this.#lines.has(mid) || !receives || (sends && this.#maxUplinks > 0)) continue;
+      const line = newDownlink(kind);
+      const { ssrc } = line.sources[0];
+      line.choices = readCodecs(media).map((codec) => ({
+        ...{ kind, codec, payloadType: codec.payloadType, ssrc },
+        ...{ cname: PLAYED_STREAM, streamId: PLAYED_STREAM, trackId: mid },
+      }));
+      const [first] = line.choices;
+      if (!first) continue;
+      line.last = first;
+      this.#lines.set(mid, line);
+      accepted.push({ mid, kind });
+    }
+    return accepted;
+  }
+
+  /** Puts a track on a free m-line that the peer brought for such; null when there is none. */
+  placeDownlink(spec: DownlinkSpec): DownlinkPlace | null {
+    for (const [mid, line] of this.#lines) {
+      if (line.way !== 'down' || line.dead || line.spec) continue;
+      if (!line.choices.some(({ codec }) => codec.key === spec.codec.key)) continue;
+      line.spec = spec;
+      this.#choose(mid, line, spec.codec);
+      const [{ ssrc, nextSequence }] = line.sources;
+      return { mid, ssrc, firstSequence: nextSequence };
+    }
+    return null;
+  }
+
   /** Takes over the plan of an offer that was accepted. */
   apply(remote: RemoteDescription, plan: UplinkPlan): UplinkOutcome {
     const outcome: UplinkOutcome = { added: [], changed: [], removed: [], refused: [] };
@@ -180,7 +229,12 @@ export class MediaLines {
   /** The publisher sends another codec now; offer afterwards. */
   changeCodec(mid: string, codec: Codec): void {
     const line = this.#lines.get(mid);
-    if (line?.way !== 'down' || !line.wanted) return;
+    if (line?.way !== 'down' || !line.spec) return;
+    if (line.choices.length > 0) {
+      this.#choose(mid, line, codec);
+      return;
+    }
+    if (!line.wanted) return;
     line.wanted = { ...line.wanted, codec, payloadType: this.#payloadTypes.assign(codec) };
     line.last = line.wanted;
   }
@@ -193,6 +247,7 @@ export class MediaLines {
     const line = this.#lines.get(mid);
     if (line?.way !== 'down') return;
     line.spec = line.wanted = null;
+    if (line.choices.length > 0) line.agreed = null;
     line.sources[0].nextSequence = nextSequence;
   }
 
@@ -241,6 +296,10 @@ export class MediaLines {
       if (line.refused || !line.agreed) return null;
       return { ...uplinkSection(line.agreed), direction: line.media ? 'recvonly' : 'inactive' };
     }
+    if (offered && !offered.rejected && line.choices.length > 0) {
+      const section = withinOffer(choiceSection(line.choices), offered.media);
+      return { ...section, direction: offered.receives ? 'sendonly' : 'inactive' };
+    }
     const media = offered ? line.agreed : line.wanted;
     if (line.dead || offered?.rejected || !line.last) return null;
     if (!media) return { ...idleSection(line.last), direction: 'inactive' };
@@ -272,6 +331,16 @@ export class MediaLines {
     });
   }
 
+  /** On an m-line of the peer's own goes what was agreed there for the codec; nothing, when it is none of the choices. */
+  #choose(mid: string, line: DownlinkLine, codec: Codec): void {
+    const choice = line.choices.find(({ codec: { key } }) => key === codec.key);
+    const media = choice ? { ...choice, codec } : null;
+    line.wanted = line.agreed = media;
+    if (!media) line.spec?.onStopped();
+    // The m-line may be open already, and the caller does not know its place yet.
+    else if (!line.paused) queueMicrotask(() => this.#start(mid, line, media));
+  }
+
   #kill(line: DownlinkLine): void {
     const { spec } = line;
     line.dead = true;
@@ -287,8 +356,7 @@ export class MediaLines {
 
   #newDownlink(kind: 'audio' | 'video'): [string, DownlinkLine] {
     const mid = `s${this.#nextMid++}`;
-    const free = { wanted: null, spec: null, agreed: null, last: null, paused: false, dead: false };
-    const line: DownlinkLine = { way: 'down', kind, sources: [newSource(), newSource()], ...free };
+    const line = newDownlink(kind);
     this.#lines.set(mid, line);
     return [mid, line];
   }
@@ -309,6 +377,11 @@ function withinOffer(section: Partial<SdpMedia>, offered: SdpMedia): Partial<Sdp
 function idleSection(last: DownlinkMedia): Partial<SdpMedia> {
   const { msid: _msid, ssrcs: _ssrcs, ...section } = downlinkSection(last);
   return section;
+}
+
+function newDownlink(kind: 'audio' | 'video'): DownlinkLine {
+  const free = { wanted: null, spec: null, agreed: null, last: null, paused: false, dead: false, choices: [] };
+  return { way: 'down', kind, sources: [newSource(), newSource()], ...free };
 }
 
 function newSource(): Source {

@@ -64,6 +64,8 @@ export interface NegotiationOptions {
   forceRelay: boolean;
   /** Tracks the peer may send at once; 0 when it may not publish. */
   maxUplinks: number;
+  /** The peer is never sent an offer (WHIP, WHEP): its tracks come on the m-lines that it brings for them. */
+  answersOnly?: boolean;
   /** Counts one more media port (see PortBudget), for a connection that takes the place of one being closed. */
   takePort: () => (() => void) | null;
   front: StunFront;
@@ -133,6 +135,7 @@ export class Negotiation {
    */
   handleOffer(sdp: string): OfferOutcome {
     const remote = readDescription(sdp);
+    const brought = this.#options.answersOnly ? this.#lines.acceptDownlinks(remote) : [];
     const plan = this.#lines.plan(remote);
     this.#requireSameCertificate(remote);
     const ice = readIce(remote);
@@ -143,6 +146,7 @@ export class Negotiation {
       this.#setRemote('offer', remote);
       this.#connection.createLocal('answer');
     }
+    for (const { mid, kind } of brought) this.#bundle.send(mid, kind, this.#lines.ssrcs(mid));
     this.#noteCandidates(remote);
     if (this.#pending) this.#offerWanted = true;
     this.#endPending();
@@ -211,6 +215,11 @@ export class Negotiation {
     return added;
   }
 
+  /** Puts a track on a free m-line of a peer that is never sent an offer; null when it has none. */
+  placeDownlink(spec: DownlinkSpec): DownlinkPlace | null {
+    return this.#lines.placeDownlink(spec);
+  }
+
   /** The publisher sends another codec now: offer that. */
   changeCodec(mid: string, codec: Codec): void {
     this.#lines.changeCodec(mid, codec);
@@ -225,6 +234,7 @@ export class Negotiation {
 
   /** Offers again, as soon as it may be. */
   requestOffer(): void {
+    if (this.#options.answersOnly) return;
     this.#offerWanted = true;
     // Everything that happens in this turn of the event loop goes into one offer.
     queueMicrotask(() => this.#scheduleOffer());

@@ -141,6 +141,18 @@ export function downlinkSection(media: DownlinkMedia): Partial<SdpMedia> {
   };
 }
 
+/** The media lines of a downlink m-section that carries whichever of several media comes. */
+export function choiceSection(choices: readonly DownlinkMedia[]): Partial<SdpMedia> {
+  const sections = choices.map(downlinkSection);
+  return {
+    ...sections[0],
+    payloads: sections.map(({ payloads }) => payloads).join(' '),
+    rtp: sections.flatMap(({ rtp = [] }) => rtp),
+    fmtp: sections.flatMap(({ fmtp = [] }) => fmtp),
+    rtcpFb: sections.flatMap(({ rtcpFb = [] }) => rtcpFb),
+  };
+}
+
 function addCodec(
   section: Pick<SdpMedia, 'rtp' | 'fmtp'> & { rtcpFb: NonNullable<SdpMedia['rtcpFb']> },
   codec: Codec,

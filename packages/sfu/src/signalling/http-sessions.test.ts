@@ -1,0 +1,231 @@
+import { VirtualClock } from '@orama/core';
+import { HTTP_SESSION_CONNECT_MS, type SfuSessionOpened } from '@orama/protocol';
+import { PeerConnection, type Track, Video } from 'node-datachannel';
+import { afterEach, describe, expect, test } from 'vitest';
+import { isRtcp, RtpView, readRtp } from '../rtp/header.ts';
+import { type RunningSfu, startSfu } from '../testing/running-sfu.ts';
+import { rtpPacket, TestPeer, until, VP8_DELTA, VP8_KEY } from '../testing/test-peer.ts';
+
+const WHIP = { publish: true, subscribe: false, data: false, admin: false };
+const WHEP = { publish: false, subscribe: true, data: false, admin: false };
+const CAMERA = { mid: '0', kind: 'video', ssrc: 4_444 } as const;
+
+const open: { close(): void | Promise<void> }[] = [];
+afterEach(async () => {
+  for (const each of open.splice(0).reverse()) await each.close();
+});
+
+async function start(...options: Parameters<typeof startSfu>): Promise<RunningSfu> {
+  const sfu = await startSfu({ drainTimeoutMs: 1, ...options[0] }, options[1]);
+  open.push({ close: () => sfu.sfu.stop() });
+  return sfu;
+}
+
+async function join(sfu: RunningSfu, name?: string): Promise<TestPeer> {
+  const peer = await TestPeer.join(sfu, {}, name === undefined ? {} : { name });
+  open.push({ close: () => peer.end() });
+  return peer;
+}
+
+/** A client that speaks HTTP only, with one video line. */
+class Client {
+  /** The RTP that came. */
+  readonly received: { ssrc: number; sequence: number; payload: Buffer }[] = [];
+  opened: SfuSessionOpened | null = null;
+  readonly #sfu: RunningSfu;
+  readonly #connection: PeerConnection;
+  #track: Track | null = null;
+
+  constructor(sfu: RunningSfu) {
+    this.#sfu = sfu;
+    this.#connection = new PeerConnection('http', {
+      ...{ iceServers: [], bindAddress: '127.46.255.254' },
+      ...{ disableAutoNegotiation: true, forceMediaTransport: true },
+    });
+    open.push({ close: () => this.#connection.close() });
+  }
+
+  offer({ publish }: typeof WHIP): string {
+    const video = new Video(CAMERA.mid, publish ? 'SendOnly' : 'RecvOnly');
+    video.addVideoCodec(96, 'VP8');
+    if (publish) video.addSSRC(CAMERA.ssrc, 'c', 's', 't');
+    this.#track = this.#connection.addTrack(video);
+    this.#track.onMessage((packet) => {
+      const view = new RtpView();
+      if (isRtcp(packet) || !readRtp(packet, view)) return;
+      const payload = Buffer.from(packet.subarray(view.payloadStart, view.payloadEnd));
+      this.received.push({ ssrc: view.ssrc, sequence: view.sequence, payload });
+    });
+    this.#connection.setLocalDescription('offer');
+    return this.#connection.localDescription()?.sdp ?? '';
+  }
+
+  async open(permissions: typeof WHIP, more: object = {}, offer = this.offer(permissions)): Promise<number> {
+    const ticket = { ns: 'demo', room: 'lobby', identity: 'key-1', permissions, maxParticipants: 100 };
+    const { status, body } = await this.#sfu.http('POST', '/sessions/open', { ticket, offer, ...more });
+    if (status !== 200) return status;
+    this.opened = body as SfuSessionOpened;
+    this.#connection.setRemoteDescription(this.opened.answer, 'answer');
+    return status;
+  }
+
+  call(what: 'ice' | 'close', more: object = {}) {
+    const session = { room: 'lobby', identity: 'key-1', session: this.opened?.session ?? '' };
+    return this.#sfu.http('POST', `/sessions/${what}`, { ...session, ...more });
+  }
+
+  async send(sequence: number, payload: Buffer): Promise<void> {
+    await until('the line to open', () => this.#track?.isOpen());
+    const { ssrc } = CAMERA;
+    const fields = { payloadType: 96, ssrc, sequence, timestamp: sequence * 3_000, marker: true, payload };
+    this.#track?.sendMessageBinary(rtpPacket(fields));
+  }
+}
+
+/** Sequence numbers of all publishers: none is ever used twice under one SSRC. */
+let sequence = 0;
+
+/** Sends key frames until the client has `count` packets that end in `mark`. */
+async function play(publisher: TestPeer, client: Client, mark: number, count = 3): Promise<void> {
+  const payload = Buffer.concat([VP8_KEY, Buffer.from([mark])]);
+  await until(`packets marked ${mark}`, () => {
+    publisher.sendPacket('0', sequence++, { payload });
+    return client.received.filter((packet) => packet.payload.at(-1) === mark).length >= count;
+  });
+}
+
+const peersOf = async (sfu: RunningSfu) => {
+  const { body } = await sfu.http('GET', '/rooms');
+  const { rooms } = body as { rooms: { participants: { name?: string; tracks: unknown[] }[] }[] };
+  return rooms.flatMap(({ participants }) => participants);
+};
+
+describe('POST /sessions/open', () => {
+  test('a publisher without signalling is a peer like any other, until it closes its session', async () => {
+    const sfu = await start();
+    const viewer = await join(sfu);
+    const client = new Client(sfu);
+    expect(await client.open(WHIP, { name: 'camera 7' })).toBe(200);
+    expect(client.opened?.answer).toMatch(/^a=recvonly/m);
+    const { mid, peerId } = await viewer.trackOf(client.opened?.peerId ?? '', 'video');
+    await viewer.next('peer-joined', (frame) => frame.peerId === peerId && frame.name === 'camera 7');
+    await until('the line', () => viewer.connection.track(mid)?.isOpen);
+    await until('packets', () => {
+      void client.send(sequence, sequence++ % 5 === 0 ? VP8_KEY : VP8_DELTA);
+      return viewer.packets(mid).length > 3;
+    });
+    expect((await client.call('close', { identity: 'key-2' })).status).toBe(404);
+    expect((await client.call('close')).status).toBe(200);
+    await viewer.next('peer-left', (frame) => frame.peerId === peerId && frame.reason === 'left');
+    expect(await client.call('close')).toMatchObject({ status: 404, body: { error: { code: 'SESSION_NOT_FOUND' } } });
+  });
+
+  test('a player gets the newest publisher, and the one before when that leaves, on the m-line it offered', async () => {
+    const sfu = await start();
+    const [ann, bob] = [await join(sfu, 'ann'), await join(sfu, 'bob')];
+    await ann.publish({ ...CAMERA, ssrc: 11 });
+    await bob.publish({ ...CAMERA, ssrc: 22 });
+    const [player, ofAnn] = [new Client(sfu), new Client(sfu)];
+    expect(await player.open(WHEP)).toBe(200);
+    expect(await ofAnn.open(WHEP, { publisher: 'ann' })).toBe(200);
+    expect(player.opened?.answer).toMatch(/^a=sendonly/m);
+    await play(bob, player, 0xbb);
+    await play(ann, ofAnn, 0xaa);
+    expect(player.received.some(({ payload }) => payload.at(-1) === 0xaa)).toBe(false);
+    await bob.end();
+    await play(ann, player, 0xaa);
+    expect(new Set(player.received.map(({ ssrc }) => ssrc)).size).toBe(1);
+    const sequences = player.received.map(({ sequence }) => sequence);
+    expect(sequences.at(-1)).toBe(((sequences[0] ?? 0) + sequences.length - 1) & 0xffff);
+    expect(ofAnn.received.every(({ payload }) => payload.at(-1) === 0xaa)).toBe(true);
+  });
+
+  test('a player that comes first gets what is published later', async () => {
+    const sfu = await start();
+    const player = new Client(sfu);
+    expect(await player.open(WHEP)).toBe(200);
+    const publisher = await join(sfu);
+    await publisher.publish(CAMERA);
+    await play(publisher, player, 0xcc);
+    await player.call('close');
+    expect(await peersOf(sfu)).toHaveLength(1);
+  });
+
+  test.each([
+    ['no description at all', 'v=1', 400],
+    [
+      'nothing to send',
+      (sdp: string) => sdp.replaceAll('a=sendonly', 'a=inactive').replaceAll('a=sendrecv', 'a=inactive'),
+      400,
+    ],
+    ['no codec that is forwarded', (sdp: string) => sdp.replaceAll('VP8/90000', 'theora/90000'), 400],
+  ])('an offer with %s is refused, and nobody is left in the room', async (_what, change, status) => {
+    const sfu = await start();
+    const client = new Client(sfu);
+    const offer = client.offer(WHIP);
+    expect(await client.open(WHIP, {}, typeof change === 'string' ? change : change(offer))).toBe(status);
+    expect(await peersOf(sfu)).toEqual([]);
+  });
+
+  test('a full room and a draining server refuse; a drain ends the sessions that are open', async () => {
+    const sfu = await start({ drainTimeoutMs: 60_000 });
+    const client = new Client(sfu);
+    expect(await client.open(WHIP)).toBe(200);
+    const ticket = { ns: 'demo', room: 'lobby', identity: 'key-1', permissions: WHIP, maxParticipants: 1 };
+    const late = new Client(sfu);
+    expect(await late.open(WHIP, { ticket })).toBe(409);
+    const stopped = sfu.sfu.stop();
+    expect(await new Client(sfu).open(WHIP).catch(() => 503)).toBe(503);
+    await stopped;
+  });
+
+  test('a session whose media never connects ends after thirty seconds', async () => {
+    const clock = new VirtualClock(Date.now());
+    const sfu = await start({}, clock);
+    const client = new Client(sfu);
+    const ticket = { ns: 'demo', room: 'lobby', identity: 'key-1', permissions: WHIP, maxParticipants: 100 };
+    const { status } = await sfu.http('POST', '/sessions/open', { ticket, offer: client.offer(WHIP) });
+    expect(status).toBe(200);
+    clock.advance(HTTP_SESSION_CONNECT_MS - 1);
+    expect(await peersOf(sfu)).toHaveLength(1);
+    clock.advance(1);
+    expect(await peersOf(sfu)).toEqual([]);
+  });
+});
+
+describe('POST /sessions/ice', () => {
+  const CANDIDATE = 'a=candidate:1 1 UDP 16777215 127.46.0.9 4000 typ relay raddr 0.0.0.0 rport 0\r\n';
+  const RENEWED = `a=ice-ufrag:newer\r\na=ice-pwd:${'n'.repeat(24)}\r\n${CANDIDATE}`;
+
+  test('takes candidates under the tag of the session, and a new session under *', async () => {
+    const sfu = await start();
+    const client = new Client(sfu);
+    await client.open(WHIP);
+    const etag = client.opened?.etag ?? '';
+    expect((await client.call('ice', { fragment: CANDIDATE, ifMatch: etag })).body).toEqual({ etag, fragment: null });
+    expect((await client.call('ice', { fragment: CANDIDATE, ifMatch: '"other"' })).status).toBe(412);
+    expect((await client.call('ice', { fragment: RENEWED, ifMatch: etag })).status).toBe(412);
+    expect((await client.call('ice', { fragment: 'a=candidate:x', ifMatch: etag })).status).toBe(400);
+
+    const renewed = (await client.call('ice', { fragment: RENEWED, ifMatch: '*' })).body as {
+      etag: string;
+      fragment: string;
+    };
+    expect(renewed.etag).not.toBe(etag);
+    expect(renewed.fragment).toMatch(/^a=ice-ufrag:\S+\r\na=ice-pwd:\S+\r\nm=video .*\r\na=mid:0\r\na=candidate:/);
+    const [before] = /^a=ice-ufrag:.*/m.exec(client.opened?.answer ?? '') ?? [];
+    expect(renewed.fragment).not.toContain(before);
+    expect((await client.call('ice', { fragment: CANDIDATE, ifMatch: etag })).status).toBe(412);
+    expect((await client.call('ice', { fragment: CANDIDATE, ifMatch: renewed.etag })).status).toBe(200);
+    expect((await client.call('ice', { fragment: RENEWED, ifMatch: '*' })).body).toMatchObject({ fragment: null });
+  });
+
+  test('fragments without end are refused', async () => {
+    const sfu = await start();
+    const client = new Client(sfu);
+    await client.open(WHIP);
+    const ask = () => client.call('ice', { fragment: CANDIDATE, ifMatch: client.opened?.etag });
+    const statuses = await Promise.all(Array.from({ length: 60 }, async () => (await ask()).status));
+    expect(statuses).toContain(429);
+  });
+});
