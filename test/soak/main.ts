@@ -1,10 +1,11 @@
-// `pnpm soak turn [--real] [--clients 500] [--minutes N] [--seed S]`
+// `pnpm soak turn [--real [--workers N]] [--clients 500] [--minutes N] [--seed S]`
 import { readCommandLine, refuse } from '../support/command-line.ts';
 import type { Footprint } from './footprint.ts';
 import { realPace, virtualPace } from './pace.ts';
 import { soak } from './soak.ts';
 
-const USAGE = 'usage: pnpm soak turn [--real] [--clients 500] [--minutes <60, with --real 30>] [--seed <number>]';
+const USAGE =
+  'usage: pnpm soak turn [--real [--workers <1>]] [--clients 500] [--minutes <60, with --real 30>] [--seed <number>]';
 const REPORT_EVERY_SEC = 300;
 
 const { values, positionals } = readCommandLine(USAGE, {
@@ -12,17 +13,24 @@ const { values, positionals } = readCommandLine(USAGE, {
   clients: { type: 'string', default: '500' },
   minutes: { type: 'string' },
   seed: { type: 'string', default: '1' },
+  workers: { type: 'string', default: '1' },
 });
 const clients = Number(values.clients);
 const minutes = Number(values.minutes ?? (values.real ? 30 : 60));
 const seed = Number(values.seed);
+const workers = Number(values.workers);
 if (positionals.join() !== 'turn') refuse(USAGE, 'say what to soak: turn');
-if (!(clients >= 1) || !(minutes > 0) || !Number.isSafeInteger(seed)) refuse(USAGE, 'an option is no usable number');
+if (!(clients >= 1) || !(minutes > 0) || ![seed, workers].every(Number.isSafeInteger))
+  refuse(USAGE, 'an option is no usable number');
+if (workers !== 1 && !values.real) refuse(USAGE, 'workers on threads have the time of the system: add --real');
 
-console.log(`${clients} clients, ${minutes} minutes of ${values.real ? 'real' : 'virtual'} time, seed ${seed}`);
+console.log(
+  `${clients} clients, ${workers} workers, ${minutes} minutes of ${values.real ? 'real' : 'virtual'} time, seed ${seed}`,
+);
 const startedAt = performance.now();
 const { tally, before, after, faults } = await soak({
   clients,
+  workers,
   seconds: Math.ceil(minutes * 60),
   pace: values.real ? realPace() : virtualPace(),
   seed,
@@ -41,9 +49,9 @@ for (const fault of faults) console.log(`FAILED ${fault}`);
 console.log(faults.length === 0 ? 'all flat, every relay port returned' : `${faults.length} faults`);
 process.exitCode = faults.length === 0 ? 0 : 1;
 
-function describe({ memoryBytes, descriptors, resources, metrics }: Footprint): string {
+function describe({ memoryBytes, residentBytes, descriptors, resources, metrics }: Footprint): string {
   const counts = Object.entries({ ...resources, ...metrics }).map(([name, count]) => `${name} ${count}`);
-  return `memory ${mebibytes(memoryBytes)}, ${descriptors} open files and sockets, ${counts.join(', ')}`;
+  return `memory ${mebibytes(memoryBytes)}, resident ${mebibytes(residentBytes)}, ${descriptors} open files and sockets, ${counts.join(', ')}`;
 }
 
 function mebibytes(bytes: number): string {
