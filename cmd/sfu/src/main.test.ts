@@ -81,7 +81,9 @@ test('sfu whose port is taken ends with 1 and says so', async () => {
   const holder = child;
   const second = run('--config', configFile());
   expect(await second.exit).toBe(1);
-  expect(second.output.text).toContain('EADDRINUSE');
+  expect(second.output.text).toContain(
+    `address, signalingPort: TCP port 30040 of ${ADDRESS} is in use by another program`,
+  );
   holder?.kill('SIGKILL');
 });
 

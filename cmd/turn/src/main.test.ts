@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -75,6 +76,27 @@ test.each([
   expect(await exit).toBe(2);
   expect(output.text).toContain(message);
 });
+
+test.each([
+  ['port: 34795\ninternal: { address: 192.0.2.1, port: 34796 }', 'internal: TCP port 34796 of 192.0.2.1 cannot be had'],
+  ['port: 34797\ninternal: { address: 127.94.0.43 }', 'listen, port: UDP port 34797 of 127.94.1.43 is in use'],
+])(
+  'turn with an address that it cannot have ends with 1, and names field, address, port and next step: %j',
+  async (lines, message) => {
+    const holder = createSocket('udp4').bind(34_797, '127.94.1.43');
+    await once(holder, 'listening');
+    const config = join(dir, 'turn.yaml');
+    writeFileSync(
+      config,
+      `node: node-1\nlisten: [127.94.1.43]\nrealm: orama.localhost\ncontrolSocket: ${dir}/turn.sock\n${lines}\n`,
+    );
+    const { output, exit } = run([], '--config', config);
+    expect(await exit).toBe(1);
+    expect(output.text).toContain(`start failed: ${message}`);
+    expect(output.text).toMatch(/^(stop|configure) .+$/m);
+    holder.close();
+  },
+);
 
 test('turn with a configuration that does not fit names every problem', async () => {
   const config = join(dir, 'turn.yaml');

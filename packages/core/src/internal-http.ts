@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { ErrorBody } from '@orama/protocol';
+import { bindError } from './bind-error.ts';
 import { OramaError, toOramaError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { Registry } from './metrics.ts';
@@ -105,23 +106,27 @@ export function healthHandler(
   };
 }
 
-/** Listens on a TCP address or a Unix socket; rejects with an OramaError that names the address and the next step. */
-export function listen(server: Server, where: { address: string; port: number } | { path: string }): Promise<void> {
+/**
+ * Listens on a TCP address or a Unix socket; rejects with an OramaError that names it and the next step.
+ */
+export function listen(
+  server: Server,
+  where: { address: string; port: number; field?: string } | { path: string },
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const refuse = (cause: NodeJS.ErrnoException) => {
-      const place = 'path' in where ? where.path : `${where.address} port ${where.port}`;
-      const hint =
-        cause.code === 'EADDRINUSE'
-          ? 'another process listens there: stop it, or configure another address or port'
-          : 'check the configured address, port and permissions';
-      reject(new OramaError('UNAVAILABLE', `listening on ${place} failed: ${cause.message}`, { cause, hint }));
-    };
+    const refuse = (cause: NodeJS.ErrnoException) =>
+      reject('path' in where ? pathError(cause, where.path) : bindError(cause, { transport: 'tcp', ...where }));
     server.once('error', refuse);
     server.listen('path' in where ? { path: where.path } : { host: where.address, port: where.port }, () => {
       server.off('error', refuse);
       resolve();
     });
   });
+}
+
+function pathError(cause: Error, path: string): OramaError {
+  const hint = 'check that its folder is there and may be written to, and that no other process listens there';
+  return new OramaError('UNAVAILABLE', `listening on ${path} failed: ${cause.message}`, { cause, hint });
 }
 
 /** Closes a server and every connection it still has. */

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import {
   AddressSet,
+  bindError,
   type Clock,
   closeServer,
   createInternalServer,
@@ -106,8 +107,10 @@ export class Gateway implements Runnable {
       healthHandler(registry, () => this.#notReady),
       logger,
     );
-    await listen(this.#internal, config.internal);
-    await app.listen({ host: config.listen.address, port: config.listen.port });
+    await listen(this.#internal, { ...config.internal, field: 'internal' });
+    await app.listen({ host: config.listen.address, port: config.listen.port }).catch((thrown) => {
+      throw bindError(thrown, { transport: 'tcp', ...config.listen, field: 'listen' });
+    });
     this.#app = app;
     this.#signalling = signalling;
     this.#notReady = null;

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, closeServer, listen, SecretBox, silentLogger } from '@orama/core';
+import { type Clock, closeServer, listen, OramaError, SecretBox, silentLogger } from '@orama/core';
 import { type GatewayConfigInput, gatewayConfigSchema } from '@orama/protocol';
 import { createStore, type Database, hashKey, openStore, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import { Gateway } from '../src/gateway.ts';
@@ -23,7 +23,8 @@ async function takeNet(): Promise<{ net: string; lock: Server }> {
       await listen(lock, { address: `${net}.254`, port: 6000 });
       return { net, lock };
     } catch (thrown) {
-      if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EADDRINUSE')) throw thrown;
+      if (!(thrown instanceof OramaError && (thrown.cause as NodeJS.ErrnoException).code === 'EADDRINUSE'))
+        throw thrown;
     }
   }
 }

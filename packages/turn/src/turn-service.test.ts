@@ -1,6 +1,6 @@
 import { VirtualClock } from '@orama/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CLIENT_IP, Peer, RELAY_IP, SFU_IP, TurnHarness } from './testing/harness.ts';
+import { CLIENT_IP, Peer, PUBLIC_IP, RELAY_IP, SFU_IP, TurnHarness } from './testing/harness.ts';
 
 let turn: TurnHarness;
 beforeEach(async () => {
@@ -127,7 +127,15 @@ describe('TurnService', () => {
 
   test('start fails when the port is taken', async () => {
     const other = TurnHarness.start({ port: turn.port });
-    await expect(other).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(other).rejects.toThrow(
+      `listen, port: UDP port ${turn.port} of ${PUBLIC_IP} is in use by another program`,
+    );
+    const tls = TurnHarness.start({ tls: { port: turn.tlsPort } });
+    await expect(tls).rejects.toThrow(
+      `listen, tls.port: TCP port ${turn.tlsPort} of ${PUBLIC_IP} is in use by another program`,
+    );
+    const internal = TurnHarness.start({ internal: { address: RELAY_IP, port: turn.internalPort } });
+    await expect(internal).rejects.toThrow(`internal: TCP port ${turn.internalPort} of ${RELAY_IP} is in use`);
   });
 
   test('two namespaces have their own blocks, quotas and peers', async () => {

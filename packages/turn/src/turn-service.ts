@@ -203,9 +203,9 @@ export class TurnService implements Runnable {
   }
 
   async #open(): Promise<void> {
-    await listen(this.#internal, this.#config.internal);
+    await listen(this.#internal, { ...this.#config.internal, field: 'internal' });
     await this.#certificates?.start();
-    if (this.workers.length > 1) await this.#requireFreePorts();
+    await requireFreePorts(this.#config);
     await Promise.all(this.workers.map((worker) => worker.start()));
     this.#sweeper = this.#clock.every(SWEEP_MS, () => this.tenants.sweep());
     this.#interfaceReader = this.#clock.every(READ_INTERFACES_MS, () => this.tenants.refreshOwnAddresses());
@@ -213,12 +213,6 @@ export class TurnService implements Runnable {
     this.#listening = true;
     const { listen: addresses, port } = this.#config;
     this.#logger.info({ listen: addresses, port, workers: this.workers.length }, 'turn listening');
-  }
-
-  async #requireFreePorts(): Promise<void> {
-    const { listen: addresses, port, tls } = this.#config;
-    const ports = { udp: port, tcp: tls === false ? [port] : [port, tls.port] };
-    for (const address of addresses) await requireFreePorts(address, ports);
   }
 
   async #drainAndClose(deadlineMs: number): Promise<void> {

@@ -49,7 +49,7 @@ export class ApiServer {
     await Promise.all(
       this.#servers.map(async (server, index) => {
         const where = this.#options.listen[index] as { address: string; port: number };
-        await listen(server, where);
+        await listen(server, { ...where, field: 'api.port' });
         this.#options.logger.info(where, 'API listens');
       }),
     );

@@ -59,7 +59,8 @@ export class SignallingServer {
 
   /** @throws Error when the address or port cannot be bound */
   async start(): Promise<void> {
-    await listen(this.#http, { address: this.#options.address, port: this.#options.port });
+    const { address, port } = this.#options;
+    await listen(this.#http, { address, port, field: 'address, signalingPort' });
   }
 
   /** Closes every socket and stops listening. */

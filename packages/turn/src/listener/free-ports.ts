@@ -1,16 +1,37 @@
 import { createSocket } from 'node:dgram';
 import { createServer, isIPv6 } from 'node:net';
+import { bindError } from '@orama/core';
+import type { TurnConfig } from '@orama/protocol';
+
+type Transport = 'udp' | 'tcp' | 'tls';
 
 /**
- * Rejects with the system's error (`code` EADDRINUSE) when somebody has one of the ports. Listeners that share a port
- * would not notice: the system lets any of the same user's processes join them.
+ * Rejects with an OramaError that names the field, the address and the next step when one of the ports cannot be had.
+ * Listeners that share a port would not notice: the system lets any of the same user's processes join them.
  */
-export async function requireFreePorts(address: string, ports: { udp: number; tcp: readonly number[] }): Promise<void> {
-  await bindUdpOnce(address, ports.udp);
-  for (const port of ports.tcp) await listenOnce(address, port);
+export async function requireFreePorts(
+  { listen, port, tls }: Pick<TurnConfig, 'listen' | 'port' | 'tls'>,
+  transports: readonly Transport[] = ['udp', 'tcp', 'tls'],
+): Promise<void> {
+  for (const address of listen) {
+    if (transports.includes('udp')) await once(bindUdp, { transport: 'udp', address, port, field: 'listen, port' });
+    if (transports.includes('tcp')) await once(listenTcp, { transport: 'tcp', address, port, field: 'listen, port' });
+    if (transports.includes('tls') && tls !== false) {
+      await once(listenTcp, { transport: 'tcp', address, port: tls.port, field: 'listen, tls.port' });
+    }
+  }
 }
 
-function bindUdpOnce(address: string, port: number): Promise<void> {
+async function once(
+  bind: (address: string, port: number) => Promise<void>,
+  wanted: Parameters<typeof bindError>[1],
+): Promise<void> {
+  await bind(wanted.address, wanted.port).catch((cause) => {
+    throw bindError(cause, wanted);
+  });
+}
+
+function bindUdp(address: string, port: number): Promise<void> {
   const socket = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4', ipv6Only: isIPv6(address) });
   return new Promise((resolve, reject) => {
     socket.once('error', (error) => socket.close(() => reject(error)));
@@ -18,7 +39,7 @@ function bindUdpOnce(address: string, port: number): Promise<void> {
   });
 }
 
-function listenOnce(address: string, port: number): Promise<void> {
+function listenTcp(address: string, port: number): Promise<void> {
   const server = createServer();
   return new Promise((resolve, reject) => {
     server.once('error', reject);

@@ -13,6 +13,7 @@ import {
 import type { TurnConfig } from '@orama/protocol';
 import NodeTurnServer from 'node-turn';
 import { ControlSocket } from '../control/control-socket.ts';
+import { requireFreePorts } from '../listener/free-ports.ts';
 import { requireSupportedConfig } from './config.ts';
 import { NodeTurnTenants } from './node-turn-tenants.ts';
 
@@ -76,7 +77,8 @@ export class NodeTurnService implements Runnable {
   /** Opens every listener; closes again what it opened when one of them fails. */
   async start(): Promise<void> {
     try {
-      await listen(this.#internal, this.#config.internal);
+      await listen(this.#internal, { ...this.#config.internal, field: 'internal' });
+      await requireFreePorts(this.#config, ['udp']);
       this.#engine.start();
       await Promise.all(this.#engine.network.sockets.map((socket) => once(socket, 'listening')));
       await this.#control.start();

@@ -32,16 +32,15 @@ test('what a ByteRate refuses takes nothing, and a clock that stands still gives
   expect(rate.take(1, 4)).toBe(false);
 });
 
-test('BothBudgets asks the second only when the first allows', () => {
-  const asked: string[] = [];
-  const budget = (name: string, allows: boolean) => ({
-    take: () => {
-      asked.push(name);
-      return allows;
-    },
-  });
-  expect(new BothBudgets(budget('own', true), budget('tenant', true)).take(1, 0)).toBe(true);
-  expect(new BothBudgets(budget('own', true), budget('tenant', false)).take(1, 0)).toBe(false);
-  expect(new BothBudgets(budget('own', false), budget('tenant', true)).take(1, 0)).toBe(false);
-  expect(asked).toEqual(['own', 'tenant', 'own', 'tenant', 'own']);
+test('what either of BothBudgets refuses costs neither of them', () => {
+  const [own, shared] = [new ByteRate(100_000), new ByteRate(150_000)];
+  const both = new BothBudgets(own, shared);
+  expect(both.take(100_001, 1)).toBe(false);
+  expect(shared.has(150_000, 1)).toBe(true);
+  expect(shared.take(100_000, 1)).toBe(true);
+  expect(both.take(60_000, 1)).toBe(false);
+  expect(own.has(100_000, 1)).toBe(true);
+  expect(both.take(50_000, 1)).toBe(true);
+  expect(own.has(50_001, 1)).toBe(false);
+  expect(shared.has(1, 1)).toBe(false);
 });

@@ -16,29 +16,34 @@ export class ByteRate implements ByteBudget {
     this.#tokens = this.#burst;
   }
 
-  take(bytes: number, nowMs: number): boolean {
+  /** Whether `take` would allow so much now. */
+  has(bytes: number, nowMs: number): boolean {
     // Not a number at first: then the bucket is full.
     if (nowMs > this.#atMs) {
       this.#tokens = Math.min(this.#burst, this.#tokens + ((nowMs - this.#atMs) / 1000) * this.bytesPerSec);
     }
     this.#atMs = nowMs;
-    if (this.#tokens < bytes) return false;
+    return this.#tokens >= bytes;
+  }
+
+  take(bytes: number, nowMs: number): boolean {
+    if (!this.has(bytes, nowMs)) return false;
     this.#tokens -= bytes;
     return true;
   }
 }
 
-/** Two limits at once, the second asked only when the first allows. */
+/** A rate of its own below a limit that is shared with others: what either refuses costs neither of them. */
 export class BothBudgets implements ByteBudget {
-  readonly #first: ByteBudget;
-  readonly #second: ByteBudget;
+  readonly #own: ByteRate;
+  readonly #shared: ByteBudget;
 
-  constructor(first: ByteBudget, second: ByteBudget) {
-    this.#first = first;
-    this.#second = second;
+  constructor(own: ByteRate, shared: ByteBudget) {
+    this.#own = own;
+    this.#shared = shared;
   }
 
   take(bytes: number, nowMs: number): boolean {
-    return this.#first.take(bytes, nowMs) && this.#second.take(bytes, nowMs);
+    return this.#own.has(bytes, nowMs) && this.#shared.take(bytes, nowMs) && this.#own.take(bytes, nowMs);
   }
 }
