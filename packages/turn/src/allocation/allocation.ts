@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@orama/core';
+import type { Clock } from '@orama/core';
 import type { ClientTransport } from '../listener/client-transport.ts';
 import { BothBudgets, ByteRate } from '../relay/byte-rate.ts';
 import type { ByteBudget, PermittedHost, RelayPort } from '../relay/relay.ts';
@@ -50,7 +50,6 @@ export interface AllocationOptions {
   settings: AllocationSettings;
   lifetimeSec: number;
   clock: Clock;
-  logger: Logger;
   /** Called once, after the relay port is free again. */
   onClosed: (allocation: Allocation, reason: EndReason) => void;
 }
@@ -72,7 +71,6 @@ export class Allocation {
   readonly channels: Channels;
   readonly createdAtMs: number;
   readonly #clock: Clock;
-  readonly #logger: Logger;
   readonly #onClosed: AllocationOptions['onClosed'];
   readonly #halves = new Map<AddressFamily, Half>();
   #closing: Promise<void> | undefined;
@@ -87,7 +85,6 @@ export class Allocation {
     this.permissions = new Permissions(options.port, MAX_PERMISSIONS);
     this.channels = new Channels(options.port, MAX_CHANNELS);
     this.#clock = options.clock;
-    this.#logger = options.logger;
     this.#onClosed = options.onClosed;
     this.createdAtMs = options.clock.monotonic();
     const expiresAtMs = this.createdAtMs + options.lifetimeSec * 1000;
@@ -178,17 +175,5 @@ export class Allocation {
     this.client.detach(reason === 'tenant-detached');
     await this.port.close();
     this.#onClosed(this, reason);
-    this.#logger.info(
-      {
-        ns: this.namespace,
-        alloc: this.id,
-        reason,
-        durMs: Math.round(this.#clock.monotonic() - this.createdAtMs),
-        transport: this.client.protocol,
-        relayPort: this.port.port,
-        ...this.port.counters,
-      },
-      'allocation ended',
-    );
   }
 }

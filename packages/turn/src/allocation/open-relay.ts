@@ -1,4 +1,3 @@
-import { describeError } from '@orama/core';
 import type { ClientSink, RelayPort } from '../relay/relay.ts';
 import type { ServerContext } from '../server/context.ts';
 import type { AddressFamily } from '../stun/index.ts';
@@ -47,10 +46,7 @@ export async function openRelay(
         addresses.push({ local, told: context.external[local] ?? local });
       } catch (thrown) {
         inUse ||= (thrown as NodeJS.ErrnoException).code === 'EADDRINUSE';
-        context.logger.warn(
-          { ns: tenant.namespace, relayAddress: local, relayPort: number, err: describeError(thrown) },
-          'relay port cannot be bound',
-        );
+        context.allocations.notBound(tenant.namespace, local, number, thrown);
       }
     }
     return { port, addresses, inUse };

@@ -1,18 +1,19 @@
-import type { Clock, Logger } from '@orama/core';
+import type { Clock } from '@orama/core';
 import type { Allocation, EndReason } from '../allocation/allocation.ts';
 import type { ClientTransport } from '../listener/client-transport.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { StunMessage } from '../stun/index.ts';
 import type { ExternalAddresses } from '../tenant/peer-policy.ts';
+import type { AllocationLog } from './allocation-log.ts';
 import type { Identity } from './authenticator.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
 /** What every handler may use. */
 export interface ServerContext {
   readonly clock: Clock;
-  readonly logger: Logger;
   readonly relay: Relay;
   readonly refusals: RefusalLog;
+  readonly allocations: AllocationLog;
   /** Public address by local address, behind 1:1 NAT. */
   readonly external: ExternalAddresses;
   readonly defaultLifetimeSec: number;
@@ -20,7 +21,7 @@ export interface ServerContext {
   /** True while no new allocation is made. */
   readonly draining: boolean;
   allocationOpened(allocation: Allocation): void;
-  allocationClosed(reason: EndReason): void;
+  allocationClosed(allocation: Allocation, reason: EndReason): void;
 }
 
 /** A request whose sender is known. */

@@ -7,6 +7,7 @@ import type { DropCounters, Relay } from '../relay/relay.ts';
 import { CLASS, METHOD, STUN_HEADER_BYTES, StunMessage } from '../stun/index.ts';
 import type { ExternalAddresses } from '../tenant/peer-policy.ts';
 import type { TenantRegistry } from '../tenant/registry.ts';
+import { AllocationLog } from './allocation-log.ts';
 import { Authenticator } from './authenticator.ts';
 import { Challenges } from './challenge.ts';
 import type { RequestHandler, ServerContext, TurnRequest } from './context.ts';
@@ -66,9 +67,9 @@ export class TurnServer implements PacketHandler {
     const isDraining = () => this.#draining;
     this.#context = {
       clock,
-      logger,
       relay,
       refusals: this.refusals,
+      allocations: new AllocationLog(logger, clock),
       external: options.external,
       defaultLifetimeSec: options.defaultLifetimeSec,
       maxLifetimeSec: options.maxLifetimeSec,
@@ -76,7 +77,7 @@ export class TurnServer implements PacketHandler {
         return isDraining();
       },
       allocationOpened: (allocation) => this.#allocationOpened(allocation),
-      allocationClosed: (reason) => this.#allocationClosed(reason),
+      allocationClosed: (allocation, reason) => this.#allocationClosed(allocation, reason),
     };
   }
 
@@ -244,20 +245,12 @@ export class TurnServer implements PacketHandler {
   #allocationOpened(allocation: Allocation): void {
     this.counters.allocationsOpened++;
     this.counters.relayPortsBound++;
-    this.#options.logger.info(
-      {
-        ns: allocation.namespace,
-        alloc: allocation.id,
-        transport: allocation.client.protocol,
-        relayAddresses: [...allocation.port.addresses],
-        relayPort: allocation.port.port,
-      },
-      'allocation opened',
-    );
+    this.#context.allocations.opened(allocation);
   }
 
-  #allocationClosed(reason: EndReason): void {
+  #allocationClosed(allocation: Allocation, reason: EndReason): void {
     this.counters.ended.add(reason);
     this.counters.relayPortsBound--;
+    this.#context.allocations.ended(allocation, reason);
   }
 }

@@ -92,7 +92,6 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
     settings: tenant,
     lifetimeSec,
     clock: context.clock,
-    logger: context.logger,
     onClosed: onClosedOf(tenant, context),
   });
   tenant.opened(allocation);
@@ -117,7 +116,7 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
 function onClosedOf(tenant: Tenant, context: ServerContext): AllocationOptions['onClosed'] {
   return (ended, reason) => {
     tenant.closed(ended);
-    context.allocationClosed(reason);
+    context.allocationClosed(ended, reason);
   };
 }
 

@@ -1,4 +1,3 @@
-import { describeError } from '@orama/core';
 import type { PermittedHost } from '../../relay/relay.ts';
 import { familyOf } from '../../stun/index.ts';
 import type { ServerContext, TurnRequest } from '../context.ts';
@@ -15,20 +14,13 @@ export async function reachAll(
   const { allocation } = client;
   const { policy } = tenant;
   if (allocation === undefined) return 437;
-  try {
-    for (const host of hosts) await allocation.reach(host);
-  } catch (thrown) {
-    context.logger.warn(
-      {
-        ns: allocation.namespace,
-        alloc: allocation.id,
-        relayPort: allocation.port.port,
-        relayAddresses: hosts.map((host) => host.source),
-        err: describeError(thrown),
-      },
-      'relay port cannot be bound',
-    );
-    return allocation.closed ? 437 : 508;
+  for (const host of hosts) {
+    try {
+      await allocation.reach(host);
+    } catch (thrown) {
+      context.allocations.notBound(allocation.namespace, host.source, allocation.port.port, thrown);
+      return allocation.closed ? 437 : 508;
+    }
   }
   if (allocation.closed) return 437;
   if (hosts.some((host) => !allocation.has(familyOf(host.address)))) return 443;
