@@ -8,8 +8,7 @@ import { DECODE_TARGET, type PayloadView } from './payload.ts';
 export function isWanted(payload: PayloadView, spatial: number, temporal: number): boolean {
   const target = decodeTargetOf(payload, spatial, temporal);
   if (target >= 0) return payload.indications[target] !== DECODE_TARGET.notPresent;
-  if (payload.spatialId > spatial || payload.temporalId > temporal) return false;
-  return payload.spatialId === spatial || !payload.notForHigherSpatial;
+  return payload.spatialId <= spatial && payload.temporalId <= temporal;
 }
 
 /**
@@ -27,9 +26,18 @@ export function temporalFrom(payload: PayloadView, spatial: number, current: num
   return payload.beginsTemporal && payload.temporalId === current + 1 ? current + 1 : current;
 }
 
-/** Index of the decode target of exactly these layers, -1 without one. */
+/** Index of the highest decode target up to these layers that the encoder produces now, -1 without one. */
 function decodeTargetOf(payload: PayloadView, spatial: number, temporal: number): number {
-  for (let i = 0; i < payload.decodeTargets; i++)
-    if (payload.targetSpatialIds[i] === spatial && payload.targetTemporalIds[i] === temporal) return i;
-  return -1;
+  let best = -1;
+  let bestLayers = -1;
+  for (let i = 0; i < payload.decodeTargets; i++) {
+    const ofSpatial = payload.targetSpatialIds[i] as number;
+    const ofTemporal = payload.targetTemporalIds[i] as number;
+    if (((payload.activeDecodeTargets >>> i) & 1) === 0 || ofSpatial > spatial || ofTemporal > temporal) continue;
+    const layers = ofSpatial * 256 + ofTemporal;
+    if (layers <= bestLayers) continue;
+    best = i;
+    bestLayers = layers;
+  }
+  return best;
 }

@@ -18,8 +18,6 @@ export class PayloadView {
   temporalId = 0;
   /** No other picture refers to this one. */
   discardable = false;
-  /** No higher spatial layer of this picture refers to it (VP9's Z bit). */
-  notForHigherSpatial = false;
   /** Of its own and higher temporal layers the picture needs no earlier one (VP8's Y bit, H.265's TSA and STSA): its layer may begin here. */
   beginsTemporal = false;
   /** Pictures of higher temporal layers than its own need none before this one (VP9's U bit): they may begin after it. */
@@ -57,8 +55,7 @@ export class PayloadView {
   reset(): void {
     this.startsKeyFrame = this.startsFrame = this.endsFrame = false;
     this.spatialId = this.temporalId = 0;
-    this.discardable = this.notForHigherSpatial = false;
-    this.beginsTemporal = this.opensHigherTemporal = false;
+    this.discardable = this.beginsTemporal = this.opensHigherTemporal = false;
     this.pictureId = this.tl0PicIdx = this.keyIdx = this.frameNumber = -1;
     this.pictureIdBits = this.pictureIdAt = this.tl0PicIdxAt = this.keyIdxAt = this.frameNumberAt = 0;
     this.decodeTargets = this.activeDecodeTargets = this.spatialLayers = 0;

@@ -72,7 +72,6 @@ describe('VP9', () => {
     });
     expect(fixed).toMatchObject({
       opensHigherTemporal: true,
-      notForHigherSpatial: true,
       startsFrame: true,
       endsFrame: true,
     });

@@ -13,7 +13,6 @@ export class Vp9Reader implements CodecReader {
     const descriptor = packet[offset++] as number;
     const interPredicted = (descriptor & 0x40) !== 0;
     const flexible = (descriptor & 0x10) !== 0;
-    payload.notForHigherSpatial = (descriptor & 0x01) !== 0;
     if (descriptor & 0x80) offset = readPictureId(packet, offset, end, payload);
     if (descriptor & 0x20) {
       if (offset >= end) return;
