@@ -35,7 +35,7 @@ export class SfuStandIn {
   peers = 0;
   /** Upgrades asked for, those refused included. */
   upgrades = 0;
-  status: 'ok' | 'draining' = 'ok';
+  status: 'ok' | 'busy' | 'draining' = 'ok';
   /** Whether it leaves HTTP requests without an answer. */
   isHanging = false;
   /** HTTP status that refuses every upgrade, if set. */

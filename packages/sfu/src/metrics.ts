@@ -3,6 +3,7 @@ import type { MediaCounters } from './media/counters.ts';
 import type { Rooms } from './room/rooms.ts';
 import type { PortBudget } from './rtc/port-budget.ts';
 import type { StunFront } from './rtc/stun-front.ts';
+import type { WorkerReport } from './worker/worker-handle.ts';
 
 /** Registers what one SFU process shows. Values are read when asked for, so that packets pay nothing. */
 export function registerMetrics(
@@ -11,6 +12,7 @@ export function registerMetrics(
   counters: MediaCounters,
   ports: PortBudget,
   front: StunFront,
+  report: () => WorkerReport,
 ): void {
   const gauge = (name: string, help: string, read: () => number) => {
     new Gauge({
@@ -28,6 +30,18 @@ export function registerMetrics(
   gauge('media_ports_used', 'Media ports in use', () => ports.used);
   gauge('media_ports_capacity', 'Media ports that may be used', () => ports.capacity);
   gauge('front_peers', 'Peers whose media comes through the STUN front', () => front.servedCount);
+  gauge('workers', 'Processes that hold rooms', () => 1);
+  gauge('workers_busy', 'Processes that turn new peers away', () => Number(report().busy));
+  gauge(
+    'event_loop_delay_p99_seconds',
+    'Lateness of the event loop in the last second',
+    () => report().eventLoop.delayP99Sec,
+  );
+  gauge(
+    'event_loop_utilization',
+    'Share of its time that the event loop was busy',
+    () => report().eventLoop.utilization,
+  );
   gauge('packets_in_total', 'RTP packets received', () => counters.packetsIn);
   gauge('bytes_in_total', 'RTP bytes received', () => counters.bytesIn);
   gauge('packets_out_total', 'RTP packets sent', () => counters.packetsOut);

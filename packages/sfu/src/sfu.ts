@@ -1,10 +1,10 @@
+import type { Duplex } from 'node:stream';
 import {
+  AggregatorRegistry,
   type Clock,
-  ConfigError,
-  createMetrics,
-  healthHandler,
-  type InternalHandler,
-  issueTurnCredentials,
+  describeError,
+  type InternalReply,
+  type InternalRequest,
   type Logger,
   RequestVerifier,
   type Runnable,
@@ -14,22 +14,16 @@ import {
 } from '@orama/core';
 import type { SfuConfig, SfuHealth } from '@orama/protocol';
 import { requireWireguardAddress } from './address.ts';
-import { MediaCounters } from './media/counters.ts';
-import { registerMetrics } from './metrics.ts';
-import type { SfuContext } from './room/context.ts';
-import { Rooms } from './room/rooms.ts';
-import { PortBudget } from './rtc/port-budget.ts';
-import { StunFront } from './rtc/stun-front.ts';
 import { adminHandler } from './signalling/admin.ts';
-import { HttpSessions } from './signalling/http-sessions.ts';
 import { SignallingServer } from './signalling/server.ts';
+import { type PortShare, portShares } from './worker/port-shares.ts';
+import { ProcessWorker } from './worker/process-worker.ts';
+import { RoomPlaces } from './worker/room-places.ts';
+import { SfuWorker } from './worker/sfu-worker.ts';
+import type { Upgrade, WorkerHandle } from './worker/worker-handle.ts';
 
-/** Lost packets are asked for again, and key frames repeated, at this pace. */
-const TICK_MS = 50;
-/** Transport-wide feedback goes out at every second tick. */
-const FEEDBACK_TICKS = 2;
-const SWEEP_MS = 10_000;
 const DRAIN_POLL_MS = 100;
+const LOOK_MS = 1_000;
 
 export interface SfuOptions {
   config: SfuConfig;
@@ -39,87 +33,66 @@ export interface SfuOptions {
   clock?: Clock;
 }
 
-/** The SFU of one namespace on one node: signalling, rooms and media. */
+/**
+ * The SFU of one namespace on one node: one signalling port, and workers that hold the rooms. The first worker is this
+ * process; others are started when those that run have as much to do as they should.
+ */
 export class Sfu implements Runnable {
+  readonly #options: SfuOptions;
   readonly #config: SfuConfig;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #front: StunFront;
-  readonly #rooms: Rooms;
+  readonly #shares: PortShare[];
+  readonly #first: SfuWorker;
+  #workers: WorkerHandle[];
+  readonly #places = new RoomPlaces();
   readonly #server: SignallingServer;
-  readonly #timers: Timer[] = [];
-  #running = false;
+  #look: Timer | null = null;
+  /** A worker on its way. */
+  #starting: Promise<void> | null = null;
+  #state: 'starting' | 'running' | 'draining' = 'starting';
   #stopping: Promise<void> | null = null;
 
-  /** @throws ConfigError when the address is not inside the WireGuard network or the media port range is upside down */
+  /** @throws ConfigError when the address is not inside the WireGuard network or the media ports do not do */
   constructor(options: SfuOptions) {
     const { config, secret, logger, clock = systemClock } = options;
     requireWireguardAddress(config);
-    if (config.mediaPortEnd < config.mediaPortStart)
-      throw new ConfigError(`mediaPortEnd ${config.mediaPortEnd} is below mediaPortStart ${config.mediaPortStart}`);
+    this.#options = options;
     this.#config = config;
     this.#clock = clock;
     this.#logger = logger;
-    const counters = new MediaCounters();
-    const ports = new PortBudget(config.mediaPortStart, config.mediaPortEnd, clock);
-    const { address, mediaPortStart: portStart, mediaPortEnd: portEnd } = config;
-    this.#front = new StunFront({ address, portStart, portEnd, clock });
-    const context: SfuContext = {
-      config,
-      clock,
-      logger,
-      counters,
-      ports,
-      front: this.#front,
-      issueCredentials: () =>
-        config.turn.uris.length === 0
-          ? null
-          : issueTurnCredentials({
-              secret,
-              namespace: config.namespace,
-              ttlSec: config.turn.credentialTtlSec,
-              uris: shuffle(config.turn.uris),
-              nowMs: clock.now(),
-            }),
-    };
-    this.#rooms = new Rooms(context);
-    const registry = createMetrics('sfu');
-    registerMetrics(registry, this.#rooms, counters, ports, this.#front);
+    this.#shares = portShares(config);
+    this.#first = new SfuWorker({ id: 0, config, ports: this.#share(0), secret }, logger, clock);
+    this.#workers = [this.#first];
     const controlKey = sfuControlKey(secret);
-    const health = healthHandler(
-      registry,
-      () => this.#readiness(),
-      () => this.#health(),
-    );
-    const sessions = new HttpSessions({ rooms: this.#rooms, clock, logger });
-    const admin = adminHandler(this.#rooms, sessions, new RequestVerifier(controlKey), () => clock.now());
-    const http: InternalHandler = async (request) => (await health(request)) ?? admin(request);
+    const rooms = {
+      workers: () => this.#workers,
+      workerOf: (room: string) => this.#workerOf(room),
+      place: (room: string) => this.#placeRoom(room),
+    };
+    const admin = adminHandler(rooms, new RequestVerifier(controlKey), () => clock.now());
     this.#server = new SignallingServer({
       address: config.address,
       port: config.signalingPort,
       namespace: config.namespace,
       controlKey,
-      rooms: this.#rooms,
       clock,
       logger,
-      http,
+      accept: (upgrade, socket) => this.#accept(upgrade, socket),
+      http: async (request) => (await this.#describe(request)) ?? admin(request),
     });
   }
 
   async start(): Promise<void> {
-    await this.#front.start();
+    await this.#first.start();
     try {
       await this.#server.start();
     } catch (thrown) {
-      this.#front.close();
+      await this.#first.close();
       throw thrown;
     }
-    this.#running = true;
-    let ticks = 0;
-    this.#timers.push(
-      this.#clock.every(TICK_MS, () => this.#rooms.tick(performance.now(), ++ticks % FEEDBACK_TICKS === 0)),
-      this.#clock.every(SWEEP_MS, () => this.#rooms.sweep()),
-    );
+    this.#state = 'running';
+    this.#look = this.#clock.every(LOOK_MS, () => this.#lookAtWorkers());
     const { address, signalingPort, mediaPortStart, mediaPortEnd } = this.#config;
     this.#logger.info({ address, signalingPort, mediaPortStart, mediaPortEnd }, 'sfu listening');
   }
@@ -132,41 +105,95 @@ export class Sfu implements Runnable {
 
   async #drain(): Promise<void> {
     const { drainTimeoutMs } = this.#config;
-    this.#running = false;
-    this.#rooms.drain(drainTimeoutMs);
+    this.#state = 'draining';
+    await this.#starting;
+    for (const worker of this.#workers) worker.drain(drainTimeoutMs);
     const deadline = this.#clock.monotonic() + drainTimeoutMs;
-    while (this.#rooms.peerCount > 0 && this.#clock.monotonic() < deadline)
+    while (this.#peers > 0 && this.#clock.monotonic() < deadline)
       await new Promise<void>((resolve) => void this.#clock.after(DRAIN_POLL_MS, resolve));
-    this.#logger.info({ peers: this.#rooms.peerCount }, 'sfu drained');
-    this.#rooms.closeAll();
-    for (const timer of this.#timers) timer.cancel();
-    await this.#server.stop();
-    this.#front.close();
+    this.#logger.info({ peers: this.#peers }, 'sfu drained');
+    this.#look?.cancel();
+    await Promise.all(this.#workers.map((worker) => worker.close()));
+    this.#server.stop();
   }
 
-  #readiness(): string | null {
-    if (this.#rooms.isDraining) return 'draining';
-    return this.#running ? null : 'starting';
+  #accept(upgrade: Upgrade, socket: Duplex): void {
+    const worker = upgrade.ticket ? this.#placeRoom(upgrade.ticket.room) : this.#first;
+    worker.accept(upgrade, socket);
+  }
+
+  #placeRoom(room: string): WorkerHandle {
+    const id = this.#places.place(room, this.#workers, this.#clock.monotonic());
+    return this.#workers.find((worker) => worker.id === id) ?? this.#first;
+  }
+
+  #workerOf(room: string): WorkerHandle {
+    const id = this.#places.find(room);
+    return this.#workers.find((worker) => worker.id === id) ?? this.#first;
+  }
+
+  #lookAtWorkers(): void {
+    this.#places.learn(this.#workers, this.#clock.monotonic());
+    if (this.#state !== 'running' || this.#starting || !this.#places.isFull(this.#workers)) return;
+    const id = this.#shares.findIndex((_, i) => this.#workers.every((worker) => worker.id !== i));
+    if (id < 0) return;
+    this.#starting = this.#startWorker(id).finally(() => {
+      this.#starting = null;
+    });
+  }
+
+  async #startWorker(id: number): Promise<void> {
+    const { config, secret } = this.#options;
+    const onEnd = (ended: ProcessWorker) => {
+      this.#workers = this.#workers.filter((worker) => worker !== ended);
+      this.#logger.error({ worker: id, reason: 'ended by itself' }, 'worker lost with its rooms');
+    };
+    try {
+      const worker = await ProcessWorker.start(
+        { id, config, ports: this.#share(id), secret },
+        this.#logger,
+        this.#clock,
+        onEnd,
+      );
+      this.#workers = [...this.#workers, worker];
+      this.#logger.info({ worker: id }, 'worker started');
+    } catch (thrown) {
+      this.#logger.error({ worker: id, reason: describeError(thrown) }, 'worker could not be started');
+    }
+  }
+
+  #share(id: number): PortShare {
+    return this.#shares[id] as PortShare;
+  }
+
+  get #peers(): number {
+    return this.#workers.reduce((sum, { report }) => sum + report.peers, 0);
+  }
+
+  async #describe({ method, path }: InternalRequest): Promise<InternalReply | undefined> {
+    if (method !== 'GET') return undefined;
+    if (path === '/healthz') return { status: 200, body: this.#health() };
+    if (path === '/readyz')
+      return this.#state === 'running'
+        ? { status: 200, body: { status: 'ready' } }
+        : { status: 503, body: { status: 'not ready', reason: this.#state } };
+    if (path === '/metrics') {
+      const all = await Promise.all(this.#workers.map((worker) => worker.metrics()));
+      return { status: 200, body: await AggregatorRegistry.aggregate(all).metrics() };
+    }
+    return undefined;
   }
 
   #health(): SfuHealth {
+    const reports = this.#workers.map(({ report }) => report);
+    const status = this.#state === 'draining' ? 'draining' : reports.every(({ busy }) => busy) ? 'busy' : 'ok';
     return {
-      status: this.#rooms.isDraining ? 'draining' : 'ok',
+      status,
       namespace: this.#config.namespace,
       node: this.#config.node,
-      rooms: this.#rooms.roomCount,
-      peers: this.#rooms.peerCount,
+      rooms: reports.reduce((sum, { liveRooms }) => sum + liveRooms, 0),
+      peers: this.#peers,
       generation: this.#config.generation,
     };
   }
-}
-
-// Clients try the first servers first: a different order for each spreads them.
-function shuffle<T>(items: readonly T[]): T[] {
-  const shuffled = [...items];
-  for (let i = shuffled.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1));
-    [shuffled[i], shuffled[j]] = [shuffled[j] as T, shuffled[i] as T];
-  }
-  return shuffled;
 }

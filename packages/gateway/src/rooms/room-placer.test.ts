@@ -68,6 +68,18 @@ describe('RoomPlacer', () => {
     expect(new Set([placed, moved, again].map((each) => each?.sfu.nodeId)).size).toBe(3);
   });
 
+  it('place() opens no room on a busy SFU, and moves none away from it', async () => {
+    const placed = await placer.place('demo', 'r', NONE);
+    if (!placed) throw new Error('not placed');
+    bed.sfuOn('demo', placed.sfu.nodeId).status = 'busy';
+    clock.advance(500);
+    for (let n = 0; n < 9; n++) {
+      const other = await placer.place('demo', `r${n}`, NONE);
+      expect(other?.sfu.nodeId).not.toBe(placed.sfu.nodeId);
+    }
+    expect((await placer.place('demo', 'r', NONE))?.row.generation).toBe(1);
+  });
+
   it('place() moves a room off an SFU that only keeps silent once it has failed somebody', async () => {
     const placed = await placer.place('demo', 'r', NONE);
     if (!placed) throw new Error('not placed');

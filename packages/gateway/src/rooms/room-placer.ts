@@ -11,9 +11,9 @@ export interface PlacedRoom {
   sfu: Sfu;
 }
 
-/** What is known of an SFU: its own word, or that no process is there, or that nothing came back in time. */
+/** What is known of an SFU: its own word, or that no process is there, or that nothing came back in time. A busy one keeps its rooms. */
 interface Condition {
-  state: 'ok' | 'draining' | 'absent' | 'silent';
+  state: 'ok' | 'busy' | 'draining' | 'absent' | 'silent';
   peers: number;
 }
 
@@ -91,7 +91,7 @@ export class RoomPlacer {
   /** Whether a room stays where it is: not on positive evidence against its SFU, nor on silence after it failed somebody. */
   async #isUsable(sfu: Sfu): Promise<boolean> {
     const { state } = await this.#ask(sfu);
-    if (state !== 'silent') return state === 'ok';
+    if (state !== 'silent') return state === 'ok' || state === 'busy';
     return (this.#suspectUntil.get(authorityOf(sfu)) ?? 0) <= this.#clock.monotonic();
   }
 

@@ -20,6 +20,11 @@ export const sfuConfigSchema = z.strictObject({
     uris: z.array(z.string()),
     credentialTtlSec: z.int().positive().default(DEFAULT_TURN_CREDENTIAL_TTL_SEC),
   }),
+  /**
+   * Processes that rooms may be spread over, each with its share of the media ports. The first is always there, another
+   * starts when those that run are busy. `auto`: one a core, as far as the ports go.
+   */
+  workers: z.union([z.literal('auto'), z.int().min(1).max(32)]).default('auto'),
   /** Drop client candidates that are not `relay`. */
   forceRelay: z.boolean().default(true),
   drainTimeoutMs: z.int().positive().default(30_000),

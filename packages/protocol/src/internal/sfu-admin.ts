@@ -35,7 +35,8 @@ export const sfuAffectedSchema = z.object({ affected: z.int().nonnegative() });
 
 /** `GET /healthz` of an SFU; unsigned, WireGuard only. */
 export const sfuHealthSchema = z.object({
-  status: z.enum(['ok', 'draining']),
+  /** `busy`: peers in rooms are served, others are turned away, and new rooms should be opened elsewhere. */
+  status: z.enum(['ok', 'busy', 'draining']),
   namespace: z.string(),
   node: z.string(),
   rooms: z.int().nonnegative(),

@@ -12,6 +12,8 @@ export interface SfuContext {
   counters: MediaCounters;
   ports: PortBudget;
   front: StunFront;
+  /** Whether new peers are turned away, so that those who are here keep their quality. */
+  isBusy: () => boolean;
   /** New TURN credentials; null where the namespace has no TURN server. */
   issueCredentials: () => TurnCredentials | null;
 }

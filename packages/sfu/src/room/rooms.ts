@@ -33,6 +33,12 @@ export class Rooms {
     return this.#draining;
   }
 
+  /** Every room that something is known of, also those that are empty. */
+  get ids(): string[] {
+    const banned = [...this.#bans.keys()].map((key) => key.slice(0, key.indexOf('\n')));
+    return [...new Set([...this.#rooms.keys(), ...banned])];
+  }
+
   get roomCount(): number {
     let count = 0;
     for (const room of this.#rooms.values()) if (room.size > 0) count++;
@@ -67,6 +73,10 @@ export class Rooms {
         return { peer, room: existing };
       }
     }
+    if (this.#context.isBusy())
+      throw new FrameError('capacity', 'this server has as much to do as it can; try again in a moment', {
+        closeCode: SIGNALLING_CLOSE.moved,
+      });
     const room = existing ?? new Room(ticket.room, ticket, this.#context);
     if (!existing) this.#rooms.set(ticket.room, room);
     return { room, peer: room.join(request) };

@@ -1,75 +1,59 @@
 import {
   type InternalHandler,
+  type InternalReply,
+  type InternalRequest,
   OramaError,
-  parseConfig,
   type RequestVerifier,
   SIGNATURE_HEADER,
-  UserError,
 } from '@orama/core';
-import {
-  roomIdSchema,
-  sfuKickSchema,
-  sfuMuteSchema,
-  sfuSessionCloseSchema,
-  sfuSessionIceSchema,
-  sfuSessionOpenSchema,
-} from '@orama/protocol';
-import type { z } from 'zod';
-import type { Rooms } from '../room/rooms.ts';
-import type { HttpSessions } from './http-sessions.ts';
+import type { SfuRoom } from '@orama/protocol';
+import type { WorkerHandle } from '../worker/worker-handle.ts';
+
+/** What room commands need of the SFU. */
+export interface RoomWorkers {
+  workers(): readonly WorkerHandle[];
+  /** The worker that holds a room; one that would say that there is no such room when nobody does. */
+  workerOf(room: string): WorkerHandle;
+  /** The worker that holds a room, chosen now if nobody does. */
+  place(room: string): WorkerHandle;
+}
 
 /**
- * Room commands of gateway and controlplane (protocol/internal/sfu-admin), and the sessions of WHIP and WHEP
- * (protocol/internal/sfu-session), each signed with the namespace's control key.
+ * Room commands of gateway and controlplane and the sessions of WHIP and WHEP, each signed with the namespace's control
+ * key, given to the worker that holds the room.
  */
-export function adminHandler(
-  rooms: Rooms,
-  sessions: HttpSessions,
-  verifier: RequestVerifier,
-  now: () => number,
-): InternalHandler {
-  return ({ method, path, query, target, body, headers }) => {
+export function adminHandler(sfu: RoomWorkers, verifier: RequestVerifier, now: () => number): InternalHandler {
+  return async (request) => {
+    const { method, path, query, target, body, headers } = request;
     if (!/^\/(?:rooms|sessions)(?:\/|$)/.test(path)) return undefined;
     const refusal = verifier.verify(headers[SIGNATURE_HEADER] as string | undefined, method, target, body, now());
     if (refusal !== null)
       throw new OramaError('UNAUTHORIZED', `the room command is not signed as it must be: ${refusal}`);
-    switch (`${method} ${path}`) {
-      case 'GET /rooms':
-        return { status: 200, body: { rooms: rooms.list() } };
-      case 'DELETE /rooms': {
-        const room = read(roomIdSchema, query.get('room'), 'room');
-        return { status: 200, body: { affected: rooms.close(room) } };
-      }
-      case 'POST /rooms/kick': {
-        const { room, peerId, reason, banSec } = read(sfuKickSchema, json(body), 'body');
-        rooms.kick(room, peerId, reason, banSec);
-        return { status: 200, body: { affected: 1 } };
-      }
-      case 'POST /rooms/mute': {
-        const { room, peerId, muted, kind } = read(sfuMuteSchema, json(body), 'body');
-        return { status: 200, body: { affected: rooms.mute(room, peerId, muted, kind) } };
-      }
-      case 'POST /sessions/open':
-        return { status: 200, body: sessions.open(read(sfuSessionOpenSchema, json(body), 'body')) };
-      case 'POST /sessions/ice':
-        return { status: 200, body: sessions.ice(read(sfuSessionIceSchema, json(body), 'body')) };
-      case 'POST /sessions/close':
-        sessions.close(read(sfuSessionCloseSchema, json(body), 'body'));
-        return { status: 200, body: { affected: 1 } };
-      default:
-        return undefined;
-    }
+    if (method === 'GET' && !query.has('room')) return everywhere(sfu.workers(), request);
+    const named = query.get('room') ?? roomIn(body);
+    return (path === '/sessions/open' ? sfu.place(named) : sfu.workerOf(named)).request(request);
   };
 }
 
-function read<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
-  return parseConfig(schema, value, what);
+/** Asks every worker and puts their lists together. */
+async function everywhere(
+  workers: readonly WorkerHandle[],
+  request: InternalRequest,
+): Promise<InternalReply | undefined> {
+  const rooms: SfuRoom[] = [];
+  for (const reply of await Promise.all(workers.map((worker) => worker.request(request)))) {
+    if (reply?.status !== 200) return reply;
+    rooms.push(...(reply.body as { rooms: SfuRoom[] }).rooms);
+  }
+  return { status: 200, body: { rooms } };
 }
 
-function json(body: string): unknown {
+/** The room that a body names, also by its ticket; '' without one, which the worker that gets the command complains about. */
+function roomIn(body: string): string {
   try {
-    return JSON.parse(body) as unknown;
+    const { room, ticket } = JSON.parse(body) as { room?: unknown; ticket?: { room?: unknown } };
+    return String(room ?? ticket?.room ?? '');
   } catch {
-    throw new UserError('INVALID_REQUEST', 'the body is not JSON');
+    return '';
   }
 }

@@ -2,7 +2,6 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import {
   type Clock,
-  closeServer,
   createInternalServer,
   type InternalHandler,
   type Logger,
@@ -10,17 +9,8 @@ import {
   splitTarget,
   verifyTicket,
 } from '@orama/core';
-import {
-  ENVELOPE_SUBPROTOCOL,
-  SFU_TICKET_HEADER,
-  type SfuTicket,
-  SIGNALLING_CLOSE,
-  SIGNALLING_DESCRIPTION_MAX_BYTES,
-} from '@orama/protocol';
-import { type WebSocket, WebSocketServer } from 'ws';
-import type { Rooms } from '../room/rooms.ts';
-import { dialectOf } from './dialects.ts';
-import { Session } from './session.ts';
+import { SFU_TICKET_HEADER, type SfuTicket } from '@orama/protocol';
+import type { Upgrade } from '../worker/worker-handle.ts';
 
 const SIGNALLING_PATH = '/ws/signal';
 
@@ -30,9 +20,10 @@ export interface SignallingServerOptions {
   namespace: string;
   /** Verifies tickets. */
   controlKey: Buffer;
-  rooms: Rooms;
   clock: Clock;
   logger: Logger;
+  /** Takes a client's socket. */
+  accept: (upgrade: Upgrade, socket: Duplex) => void;
   /** HTTP besides the WebSocket: health, metrics, room commands. */
   http: InternalHandler;
 }
@@ -41,12 +32,6 @@ export interface SignallingServerOptions {
 export class SignallingServer {
   readonly #options: SignallingServerOptions;
   readonly #http: Server;
-  readonly #sockets = new WebSocketServer({
-    noServer: true,
-    maxPayload: SIGNALLING_DESCRIPTION_MAX_BYTES,
-    perMessageDeflate: false,
-    handleProtocols: (offered) => (offered.has(ENVELOPE_SUBPROTOCOL) ? ENVELOPE_SUBPROTOCOL : false),
-  });
 
   constructor(options: SignallingServerOptions) {
     this.#options = options;
@@ -63,24 +48,26 @@ export class SignallingServer {
     await listen(this.#http, { address, port, field: 'address, signalingPort' });
   }
 
-  /** Closes every socket and stops listening. */
-  async stop(): Promise<void> {
-    for (const socket of this.#sockets.clients) socket.close(SIGNALLING_CLOSE.moved, 'draining');
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    for (const socket of this.#sockets.clients) socket.terminate();
-    await closeServer(this.#http);
+  /**
+   * Stops listening, and ends calls that are not answered yet. The end is not waited for: Node counts a socket that was
+   * handed to another process until that one says it is closed, which a process that died never does.
+   */
+  stop(): void {
+    this.#http.close();
+    this.#http.closeAllConnections();
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Node takes its own listener away at an upgrade; a reset connection would end the process.
     socket.on('error', () => socket.destroy());
-    const { path, query } = splitTarget(request.url);
+    const target = request.url ?? '/';
+    const { path, query } = splitTarget(target);
     if (path !== SIGNALLING_PATH) {
       socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
       return;
     }
     const ticket = this.#checkTicket(request, query.get('room'));
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, ticket));
+    this.#options.accept({ target, headers: request.headers as Record<string, string>, head, ticket }, socket);
   }
 
   #checkTicket(request: IncomingMessage, room: string | null): SfuTicket | null {
@@ -91,24 +78,5 @@ export class SignallingServer {
       this.#options.clock.now(),
     );
     return ticket && ticket.ns === this.#options.namespace && (room === null || room === ticket.room) ? ticket : null;
-  }
-
-  #accept(socket: WebSocket, ticket: SfuTicket | null): void {
-    const { rooms, clock, logger } = this.#options;
-    const dialect = dialectOf(socket.protocol);
-    if (!ticket) {
-      logger.warn({ reason: 'bad ticket' }, 'signalling socket refused');
-      socket.on('error', () => socket.terminate());
-      socket.send(
-        dialect.encode({
-          type: 'error',
-          code: 'unauthorized',
-          message: 'the ticket is missing, forged, expired or for another room',
-        }),
-      );
-      socket.close(SIGNALLING_CLOSE.badCredential, 'unauthorized');
-      return;
-    }
-    new Session({ socket, dialect, ticket, rooms, clock, logger });
   }
 }

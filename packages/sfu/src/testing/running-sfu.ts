@@ -34,6 +34,7 @@ export async function startSfu(config: Partial<SfuConfigInput> = {}, clock?: Clo
       turn: { uris: ['turn:127.82.1.1:3478?transport=udp'] },
       forceRelay: false,
       drainTimeoutMs: 2_000,
+      workers: 1,
       ...config,
     }),
     secret: TEST_SECRET,

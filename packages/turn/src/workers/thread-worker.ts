@@ -1,11 +1,10 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Clock, Timer } from '@orama/core';
+import { type Clock, Rpc, type Timer } from '@orama/core';
 import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
 import type { LeaseAnswer, LeaseRequest, Ledger } from '../allocation/ledger.ts';
 import type { ServedCertificates } from '../certificates/secure-contexts.ts';
 import type { ByteBudgetMemory } from '../tenant/shared-byte-budget.ts';
-import { Rpc } from './rpc.ts';
 import type { WorkerSettings } from './turn-worker.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 import type { WorkerReport } from './worker-report.ts';

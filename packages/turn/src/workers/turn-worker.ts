@@ -1,4 +1,4 @@
-import type { Clock, Logger, Timer } from '@orama/core';
+import { type Clock, EventLoopMeter, type Logger, type Timer } from '@orama/core';
 import type { TurnConfig, TurnTenant, TurnTenantUsage } from '@orama/protocol';
 import type { Ledger } from '../allocation/ledger.ts';
 import { BugLog } from '../bug-log.ts';
@@ -14,7 +14,6 @@ import { TenantRegistry } from '../tenant/registry.ts';
 import { type ByteBudgetMemory, SharedByteBudget } from '../tenant/shared-byte-budget.ts';
 import { preferredSockets } from '../udp/preferred-sockets.ts';
 import type { MakeSockets, UdpSockets } from '../udp/udp-socket.ts';
-import { EventLoopMeter } from './event-loop-meter.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 import { sumCounts, type WorkerReport } from './worker-report.ts';
 

@@ -1,5 +1,5 @@
+import type { EventLoopLoad } from '@orama/core';
 import type { TurnTenantUsage } from '@orama/protocol';
-import type { EventLoopLoad } from './event-loop-meter.ts';
 
 /** Numbers by a label whose values are few and ours. */
 export type Counts = Readonly<Record<string, number>>;

@@ -1,8 +1,7 @@
 // What runs on a worker's own thread.
 import { parentPort, workerData } from 'node:worker_threads';
-import { createLogger, systemClock } from '@orama/core';
+import { createLogger, Rpc, systemClock } from '@orama/core';
 import type { Ledger } from '../allocation/ledger.ts';
-import { Rpc } from './rpc.ts';
 import type { LedgerMethods, ThreadData } from './thread-worker.ts';
 import { TurnWorker } from './turn-worker.ts';
 

@@ -1,5 +1,5 @@
-/** A `MessagePort`, or a `Worker` seen from outside. */
-interface Port {
+/** A `MessagePort`, a `Worker` seen from outside, or one end of the channel between two processes. */
+export interface RpcPort {
   postMessage(message: unknown): void;
   on(event: 'message', listener: (message: Message) => void): unknown;
 }
@@ -14,14 +14,14 @@ type Message =
   | { readonly kind: 'done'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly message: string; readonly code: unknown };
 
-/** Calls between two threads: each end offers methods and calls those of the other. Messages keep their order. */
+/** Calls between two threads or processes: each end offers methods and calls those of the other. Messages keep their order. */
 export class Rpc<Remote extends Methods<Remote>> {
-  readonly #port: Port;
+  readonly #port: RpcPort;
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #lastId = 0;
 
   /** @param methods what the other end may call */
-  constructor(port: Port, methods: object) {
+  constructor(port: RpcPort, methods: object) {
     this.#port = port;
     port.on('message', (message) =>
       this.#onMessage(message, methods as Record<string, (...args: unknown[]) => unknown>),
@@ -50,7 +50,7 @@ export class Rpc<Remote extends Methods<Remote>> {
       methods[message.method]?.(...message.args);
     } else if (message.kind === 'call') {
       void this.#answer(message.id, async () => methods[message.method]?.(...message.args));
-    } else {
+    } else if (message.kind === 'done' || message.kind === 'failed') {
       const waiting = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);
       if (message.kind === 'done') waiting?.resolve(message.result);

@@ -29,7 +29,7 @@ export class EventLoopMeter {
   #window: EventLoopLoad | undefined;
 
   /** @param sleptMs how long this thread has slept so far outside of the event loop, which takes that for work */
-  constructor(sleptMs: () => number, gauges: EventLoopGauges = ownGauges()) {
+  constructor(sleptMs: () => number = () => 0, gauges: EventLoopGauges = ownGauges()) {
     this.#sleptMs = sleptMs;
     this.#delay = gauges.delay;
     this.#utilization = gauges.utilization;

@@ -1,0 +1,150 @@
+import type { Duplex } from 'node:stream';
+import {
+  type Clock,
+  createMetrics,
+  EventLoopMeter,
+  type InternalReply,
+  type InternalRequest,
+  issueTurnCredentials,
+  type Logger,
+  type Registry,
+  systemClock,
+  type Timer,
+} from '@orama/core';
+import type { SfuConfig } from '@orama/protocol';
+import { MediaCounters } from '../media/counters.ts';
+import { registerMetrics } from '../metrics.ts';
+import type { SfuContext } from '../room/context.ts';
+import { Rooms } from '../room/rooms.ts';
+import { PortBudget } from '../rtc/port-budget.ts';
+import { StunFront } from '../rtc/stun-front.ts';
+import { Acceptor } from '../signalling/acceptor.ts';
+import { HttpSessions } from '../signalling/http-sessions.ts';
+import { roomCommand } from '../signalling/room-commands.ts';
+import { OverloadGuard } from './overload.ts';
+import type { PortShare } from './port-shares.ts';
+import type { Upgrade, WorkerHandle, WorkerReport } from './worker-handle.ts';
+
+/** Lost packets are asked for again, and key frames repeated, at this pace. */
+const TICK_MS = 50;
+/** Transport-wide feedback goes out at every second tick. */
+const FEEDBACK_TICKS = 2;
+const SWEEP_MS = 10_000;
+const LOAD_WINDOW_MS = 1_000;
+
+/** What a worker is made of; plain data, so that it can be sent to another process. */
+export interface WorkerSettings {
+  readonly id: number;
+  readonly config: SfuConfig;
+  readonly ports: PortShare;
+  /** The namespace's TURN secret: signs pushed credentials. */
+  readonly secret: string;
+}
+
+/** Rooms and media of one event loop, and the signalling sockets that it was given; it listens nowhere itself. */
+export class SfuWorker implements WorkerHandle {
+  readonly id: number;
+  readonly #clock: Clock;
+  readonly #front: StunFront;
+  readonly #rooms: Rooms;
+  readonly #acceptor: Acceptor;
+  readonly #sessions: HttpSessions;
+  readonly #registry: Registry;
+  readonly #eventLoop = new EventLoopMeter();
+  readonly #overload = new OverloadGuard();
+  readonly #timers: Timer[] = [];
+
+  constructor(
+    { id, config, ports: { start: portStart, end: portEnd }, secret }: WorkerSettings,
+    logger: Logger,
+    clock: Clock,
+  ) {
+    this.id = id;
+    this.#clock = clock;
+    const counters = new MediaCounters();
+    const ports = new PortBudget(portStart, portEnd, clock);
+    this.#front = new StunFront({ address: config.address, portStart, portEnd, clock });
+    const context: SfuContext = {
+      config: { ...config, mediaPortStart: portStart, mediaPortEnd: portEnd },
+      clock,
+      logger,
+      counters,
+      ports,
+      front: this.#front,
+      isBusy: () => this.#overload.isBusy,
+      issueCredentials: () =>
+        config.turn.uris.length === 0
+          ? null
+          : issueTurnCredentials({
+              secret,
+              namespace: config.namespace,
+              ttlSec: config.turn.credentialTtlSec,
+              uris: shuffle(config.turn.uris),
+              nowMs: clock.now(),
+            }),
+    };
+    this.#rooms = new Rooms(context);
+    this.#acceptor = new Acceptor({ rooms: this.#rooms, clock, logger });
+    this.#sessions = new HttpSessions({ rooms: this.#rooms, clock, logger });
+    this.#registry = createMetrics('sfu');
+    registerMetrics(this.#registry, this.#rooms, counters, ports, this.#front, () => this.report);
+  }
+
+  get report(): WorkerReport {
+    return {
+      rooms: this.#rooms.ids,
+      liveRooms: this.#rooms.roomCount,
+      peers: this.#rooms.peerCount,
+      busy: this.#overload.isBusy,
+      eventLoop: this.#eventLoop.load,
+    };
+  }
+
+  async start(): Promise<void> {
+    await this.#front.start();
+    let ticks = 0;
+    this.#timers.push(
+      this.#clock.every(TICK_MS, () => this.#rooms.tick(performance.now(), ++ticks % FEEDBACK_TICKS === 0)),
+      this.#clock.every(SWEEP_MS, () => this.#rooms.sweep()),
+      // The event loop is real, whatever clock the rooms live by.
+      systemClock.every(LOAD_WINDOW_MS, () => {
+        this.#eventLoop.turn();
+        this.#overload.note(this.#eventLoop.load);
+      }),
+    );
+  }
+
+  accept(upgrade: Upgrade, socket: Duplex): void {
+    this.#acceptor.accept(upgrade, socket);
+  }
+
+  async request(request: InternalRequest): Promise<InternalReply | undefined> {
+    return roomCommand(this.#rooms, this.#sessions, request);
+  }
+
+  metrics(): Promise<object[]> {
+    return this.#registry.getMetricsAsJSON();
+  }
+
+  drain(timeoutMs: number): void {
+    this.#rooms.drain(timeoutMs);
+  }
+
+  async close(): Promise<void> {
+    this.#rooms.closeAll();
+    for (const timer of this.#timers) timer.cancel();
+    this.#eventLoop.close();
+    await this.#acceptor.close();
+    this.#front.close();
+  }
+}
+
+// Clients try the first servers first: a different order for each spreads them.
+function shuffle<T>(items: readonly T[]): T[] {
+  const shuffled = [...items];
+  for (let i = shuffled.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [shuffled[i], shuffled[j]] = [shuffled[j] as T, shuffled[i] as T];
+  }
+  return shuffled;
+}
