@@ -90,7 +90,7 @@ export class StreamClient implements ClientTransport {
     this.#drops = options.drops;
     this.#clock = options.clock;
     this.#outbox = options.outbox;
-    this.#queue = new StreamQueue(socket, options.clock);
+    this.#queue = new StreamQueue(socket, options.clock, protocol === 'tls' ? 2 : 1);
     this.#handshaking = protocol === 'tls';
     this.#idleSinceMs = options.clock.monotonic();
     this.#frames = new FrameReader((frame) => this.#onFrame(frame), STRANGER_FRAME_MAX_BYTES);

@@ -3,6 +3,8 @@ import type { Clock } from '@orama/core';
 
 /** What waits is kept in blocks of this size: one fills a TLS record. */
 const BLOCK_BYTES = 16 * 1024;
+/** Blocks that a stream is given at once: TLS holds a second copy of what it has and could not send. */
+const GIVEN_BLOCKS = 4;
 
 /**
  * The way into one stream. As long as the stream takes what it is given, runs are written from where they lie. While it
@@ -12,6 +14,7 @@ const BLOCK_BYTES = 16 * 1024;
 export class StreamQueue {
   readonly #stream: Writable;
   readonly #clock: Clock;
+  readonly #copies: number;
   /** What waits, in blocks that are full but for the last. */
   #blocks: Buffer[] = [];
   #lastBytes = 0;
@@ -22,12 +25,14 @@ export class StreamQueue {
     if (this.#stream.writableLength > 0) return;
     this.#inFlightBytes = 0;
     this.#stalledSinceMs = undefined;
-    this.flush();
+    this.#give(GIVEN_BLOCKS);
   };
 
-  constructor(stream: Writable, clock: Clock) {
+  /** @param copies how often the bytes exist that the stream has been given and has not sent: with TLS twice */
+  constructor(stream: Writable, clock: Clock, copies = 1) {
     this.#stream = stream;
     this.#clock = clock;
+    this.#copies = copies;
   }
 
   /** Memory that waits for the stream, in bytes: whole blocks, those being written with them. */
@@ -49,20 +54,26 @@ export class StreamQueue {
     }
     this.#stream.write(run, this.#written);
     // The block that a run lies in is held whole.
-    this.#begun(run.buffer.byteLength);
+    this.#begun(run.buffer.byteLength, run.length);
   }
 
   /** Hands the stream all that waits, whether it takes it or not. */
   flush(): void {
-    const blocks = this.#blocks;
+    this.#give(this.#blocks.length);
+  }
+
+  /** Hands the stream the first blocks that wait. */
+  #give(most: number): void {
+    const blocks = this.#blocks.splice(0, most);
     const last = blocks.pop();
     if (last === undefined) return;
-    this.#blocks = [];
     this.#stream.cork();
     for (const block of blocks) this.#stream.write(block);
-    this.#stream.write(last.subarray(0, this.#lastBytes), this.#written);
+    const end = this.#blocks.length > 0 ? BLOCK_BYTES : this.#lastBytes;
+    this.#stream.write(last.subarray(0, end), this.#written);
     this.#stream.uncork();
-    this.#begun((blocks.length + 1) * BLOCK_BYTES);
+    const bytes = (blocks.length + 1) * BLOCK_BYTES;
+    this.#begun(bytes, bytes);
   }
 
   #keep(run: Buffer): void {
@@ -80,9 +91,9 @@ export class StreamQueue {
   }
 
   /** Counts what was written and not taken at once. */
-  #begun(bytes: number): void {
+  #begun(held: number, given: number): void {
     if (this.#stream.writableLength === 0) return;
-    this.#inFlightBytes += bytes;
+    this.#inFlightBytes += held + given * (this.#copies - 1);
     this.#stalledSinceMs ??= this.#clock.monotonic();
   }
 }
