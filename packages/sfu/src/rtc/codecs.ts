@@ -18,16 +18,33 @@ export interface Codec {
   key: string;
 }
 
-/** What is forwarded, and which parameters tell two configurations of it apart. */
-const FORWARDED: Readonly<Record<string, { kind: 'audio' | 'video'; parameters: readonly string[] }>> = {
-  opus: { kind: 'audio', parameters: [] },
-  vp8: { kind: 'video', parameters: [] },
-  vp9: { kind: 'video', parameters: ['profile-id'] },
-  h264: { kind: 'video', parameters: ['packetization-mode', 'profile-level-id'] },
-  av1: { kind: 'video', parameters: ['profile'] },
+/** What is forwarded, and which parameters tell two configurations of it apart, with their defaults. */
+const FORWARDED: Readonly<Record<string, { kind: 'audio' | 'video'; parameters: Readonly<Record<string, string>> }>> = {
+  opus: { kind: 'audio', parameters: {} },
+  vp8: { kind: 'video', parameters: {} },
+  vp9: { kind: 'video', parameters: { 'profile-id': '0' } },
+  // RFC 6184 section 8.1.
+  h264: { kind: 'video', parameters: { 'packetization-mode': '0', 'profile-level-id': '42000a' } },
+  // RFC 7798 section 7.1; levels are for the decoder to judge.
+  h265: { kind: 'video', parameters: { 'profile-id': '1', 'tier-flag': '0', 'tx-mode': 'srst' } },
+  av1: { kind: 'video', parameters: { profile: '0', tier: '0' } },
 };
 
-const DEFAULTS: Readonly<Record<string, string>> = { 'profile-id': '0', 'packetization-mode': '0', profile: '0' };
+/**
+ * What of `profile-level-id` is the profile (RFC 6184 section 8.1, table 5): profile_idc, then the bits of profile-iop that
+ * tell, as mask and value. The level is not compared: a decoder takes what its hardware takes.
+ */
+const H264_PROFILES: readonly [idc: number, mask: number, value: number, name: string][] = [
+  [0x42, 0x4f, 0x40, 'constrained-baseline'],
+  [0x4d, 0x8f, 0x80, 'constrained-baseline'],
+  [0x58, 0xcf, 0xc0, 'constrained-baseline'],
+  [0x42, 0x4f, 0x00, 'baseline'],
+  [0x58, 0xcf, 0x80, 'baseline'],
+  [0x4d, 0xaf, 0x00, 'main'],
+  [0x64, 0xff, 0x00, 'high'],
+  [0x64, 0xff, 0x0c, 'constrained-high'],
+  [0xf4, 0xff, 0x00, 'high-444'],
+];
 
 /** The codecs of an m-section that can be forwarded, in the section's order. */
 export function readCodecs(media: SdpMedia): Codec[] {
@@ -58,6 +75,9 @@ export function readCodecs(media: SdpMedia): Codec[] {
     });
 }
 
+/** Payload types that have no meaning of their own (RFC 3551 section 6, RFC 5761 section 4). */
+const DYNAMIC = [...range(96, 127), ...range(35, 63)];
+
 /** Payload types of one PeerConnection: in a bundle, one number means one thing (RFC 9143 section 9.1). */
 export class PayloadTypes {
   readonly #keys = new Map<number, string>();
@@ -69,14 +89,25 @@ export class PayloadTypes {
       this.#set(payload, keyOf(codec, rate ?? 90_000, Number(encoding ?? 1) || 1, fmtpOf(media, payload)));
   }
 
-  /** The number to offer `codec` under: the peer's own, else the publisher's, else a free dynamic one (RFC 3551 section 6). */
+  /** The number to offer `codec` under: the peer's own, else the publisher's, else a free dynamic one. */
   assign(codec: Codec): number {
     const known = this.#numbers.get(codec.key);
     if (known !== undefined) return known;
-    const candidates = [codec.payloadType, ...range(96, 127), ...range(35, 63)];
-    const free = candidates.find((payloadType) => !this.#keys.has(payloadType)) ?? codec.payloadType;
-    this.#set(free, codec.key);
-    return free;
+    const assigned = this.#free([codec.payloadType, ...DYNAMIC]) ?? codec.payloadType;
+    this.#set(assigned, codec.key);
+    return assigned;
+  }
+
+  /** The number to offer retransmissions (RFC 4588) of `payloadType` under; null when all are taken. */
+  assignRtx(payloadType: number): number | null {
+    const key = keyOf('rtx', 90_000, 1, `apt=${payloadType}`);
+    const assigned = this.#numbers.get(key) ?? this.#free(DYNAMIC);
+    if (assigned !== null) this.#set(assigned, key);
+    return assigned;
+  }
+
+  #free(candidates: readonly number[]): number | null {
+    return candidates.find((payloadType) => !this.#keys.has(payloadType)) ?? null;
   }
 
   #set(payloadType: number, key: string): void {
@@ -91,8 +122,19 @@ function keyOf(name: string, clockRate: number, channels: number, fmtp: string):
   // A codec that is not forwarded is only told apart from others: its whole parameter string will do.
   if (!wanted) return `${lower}/${clockRate}/${channels};${fmtp}`;
   const parameters = parametersOf(fmtp);
-  const text = wanted.map((name) => `${name}=${parameters.get(name) ?? DEFAULTS[name] ?? ''}`).join(';');
+  const text = Object.entries(wanted)
+    .map(([name, byDefault]) => [name, parameters.get(name) ?? byDefault])
+    .map(([name, value = '']) => `${name}=${name === 'profile-level-id' ? h264Profile(value) : value}`)
+    .join(';');
   return `${lower}/${clockRate}/${channels};${text}`;
+}
+
+function h264Profile(levelId: string): string {
+  const bits = Number.parseInt(levelId, 16);
+  const idc = bits >> 16;
+  const iop = (bits >> 8) & 0xff;
+  const profile = H264_PROFILES.find(([wanted, mask, value]) => wanted === idc && (iop & mask) === value);
+  return profile?.[3] ?? levelId;
 }
 
 function fmtpOf(media: SdpMedia, payloadType: number): string {

@@ -67,10 +67,14 @@ interface UplinkLine {
   refused: boolean;
 }
 
-interface Source {
+interface Stream {
   ssrc: number;
   /** Where the next track goes on counting, because SRTP counts by SSRC (RFC 3711 section 3.3.1). */
-  nextSequence: number;
+  firstSequence: number;
+}
+interface Source extends Stream {
+  /** For retransmissions; used where they are negotiated. */
+  rtx: Stream;
 }
 
 interface DownlinkLine {
@@ -88,6 +92,8 @@ interface DownlinkLine {
   agreed: DownlinkMedia | null;
   /** What was wanted last, for the codec of an idle m-line. */
   last: DownlinkMedia | null;
+  /** What the peer said to retransmissions. */
+  takesRtx: boolean;
   /** The peer paused it. */
   paused: boolean;
   /** The peer stopped the m-line: it can never be used again. */
@@ -157,9 +163,11 @@ export class MediaLines {
     for (const { mid, kind, receives, sends, media } of remote.sections.slice(0, MAX_UPLINK_SECTIONS)) {
       if (kind === 'application' || this.#lines.has(mid) || !receives || (sends && this.#maxUplinks > 0)) continue;
       const line = newDownlink(kind);
-      const { ssrc } = line.sources[0];
+      const { ssrc, rtx } = line.sources[0];
+      line.takesRtx = true;
       line.choices = readCodecs(media).map((codec) => ({
         ...{ kind, codec, payloadType: codec.payloadType, ssrc },
+        rtx: codec.rtxPayloadType === undefined ? null : { payloadType: codec.rtxPayloadType, ssrc: rtx.ssrc },
         ...{ cname: PLAYED_STREAM, streamId: PLAYED_STREAM, trackId: mid },
       }));
       const [first] = line.choices;
@@ -178,8 +186,7 @@ export class MediaLines {
       if (!line.choices.some(({ codec }) => codec.key === spec.codec.key)) continue;
       line.spec = spec;
       this.#choose(mid, line, spec.codec);
-      const [{ ssrc, nextSequence }] = line.sources;
-      return { mid, ssrc, firstSequence: nextSequence };
+      return placeOf(mid, line);
     }
     return null;
   }
@@ -197,8 +204,9 @@ export class MediaLines {
       const before = this.#lines.get(mid);
       const sentBefore = before?.way === 'up' ? before.media : null;
       this.#lines.set(mid, line);
-      if (line.media) (sentBefore ? outcome.changed : outcome.added).push({ mid, media: line.media });
-      else if (sentBefore) outcome.removed.push(mid);
+      const isSame = line.media !== null && sentBefore !== null && hasLayersOf(sentBefore, line.media);
+      if (sentBefore && !isSame) outcome.removed.push(mid);
+      if (line.media) (isSame ? outcome.changed : outcome.added).push({ mid, media: line.media });
       if (section.sends && !line.media) outcome.refused.push(mid);
     }
     // An m-line slot may be given to a new mid (RFC 9429 section 5.3.1): the old one is gone then.
@@ -217,13 +225,12 @@ export class MediaLines {
   addDownlink(spec: DownlinkSpec): DownlinkPlace {
     const [mid, line] = this.#freeDownlink(spec.kind) ?? this.#newDownlink(spec.kind);
     line.sources.reverse();
-    const [{ ssrc, nextSequence }] = line.sources;
+    const place = placeOf(mid, line);
     const { kind, codec, cname, streamId, trackId } = spec;
-    const payloadType = this.#payloadTypes.assign(codec);
     line.spec = spec;
-    line.wanted = { kind, codec, payloadType, ssrc, cname, streamId, trackId };
+    line.wanted = { kind, ...this.#numbered(codec, line), ssrc: place.ssrc, cname, streamId, trackId };
     line.last = line.wanted;
-    return { mid, ssrc, firstSequence: nextSequence };
+    return place;
   }
 
   /** The publisher sends another codec now; offer afterwards. */
@@ -235,26 +242,29 @@ export class MediaLines {
       return;
     }
     if (!line.wanted) return;
-    line.wanted = { ...line.wanted, codec, payloadType: this.#payloadTypes.assign(codec) };
+    line.wanted = { ...line.wanted, ...this.#numbered(codec, line) };
     line.last = line.wanted;
   }
 
   /**
    * Frees the m-line for another track; offer afterwards.
    * @param nextSequence the first sequence number that was not sent
+   * @param nextRtxSequence the same for its retransmissions, where any were sent
    */
-  removeDownlink(mid: string, nextSequence: number): void {
+  removeDownlink(mid: string, nextSequence: number, nextRtxSequence?: number): void {
     const line = this.#lines.get(mid);
     if (line?.way !== 'down') return;
     line.spec = line.wanted = null;
     if (line.choices.length > 0) line.agreed = null;
-    line.sources[0].nextSequence = nextSequence;
+    const [source] = line.sources;
+    source.firstSequence = nextSequence;
+    source.rtx.firstSequence = nextRtxSequence ?? source.rtx.firstSequence;
   }
 
   /** The SSRCs that an m-line of ours may send with. */
   ssrcs(mid: string): number[] {
     const line = this.#lines.get(mid);
-    return line?.way === 'down' ? line.sources.map(({ ssrc }) => ssrc) : [];
+    return line?.way === 'down' ? line.sources.flatMap(({ ssrc, rtx }) => [ssrc, rtx.ssrc]) : [];
   }
 
   /** Our m-lines. */
@@ -279,7 +289,9 @@ export class MediaLines {
     }
     line.agreed = offered;
     if (!offered || line.wanted !== offered) return;
-    line.paused = !section.receives || !section.media.rtp.some(({ payload }) => payload === offered.payloadType);
+    const accepts = (wanted: number | undefined) => section.media.rtp.some(({ payload }) => payload === wanted);
+    line.takesRtx = accepts(offered.rtx?.payloadType);
+    line.paused = !section.receives || !accepts(offered.payloadType);
     if (line.paused) line.spec?.onStopped();
     else this.#start(section.mid, line, offered);
   }
@@ -327,7 +339,7 @@ export class MediaLines {
     const track = this.#trackOf(mid);
     track?.whenOpen(() => {
       if (line.spec === spec && line.agreed === media && !line.paused)
-        spec?.onReady(track, media.codec, media.payloadType);
+        spec?.onReady(track, media.codec, media.payloadType, line.takesRtx ? media.rtx?.payloadType : undefined);
     });
   }
 
@@ -346,6 +358,13 @@ export class MediaLines {
     line.dead = true;
     line.spec = line.wanted = line.agreed = null;
     spec?.onStopped();
+  }
+
+  #numbered(codec: Codec, { kind, sources }: DownlinkLine): Pick<DownlinkMedia, 'codec' | 'payloadType' | 'rtx'> {
+    const payloadType = this.#payloadTypes.assign(codec);
+    const rtxPayloadType = kind === 'video' ? this.#payloadTypes.assignRtx(payloadType) : null;
+    const rtx = rtxPayloadType === null ? null : { payloadType: rtxPayloadType, ssrc: sources[0].rtx.ssrc };
+    return { codec, payloadType, rtx };
   }
 
   #freeDownlink(kind: 'audio' | 'video'): [string, DownlinkLine] | undefined {
@@ -367,25 +386,52 @@ function isOurMid(mid: string): boolean {
   return /^s\d+$/.test(mid);
 }
 
+// A track is made of its layers: with others it is another track.
+function hasLayersOf(one: UplinkMedia, other: UplinkMedia): boolean {
+  const rids = ({ encodings }: UplinkMedia) =>
+    encodings
+      .map(({ rid = '' }) => rid)
+      .sort()
+      .join(';');
+  return rids(one) === rids(other);
+}
+
 // An answer names only what was offered (RFC 3264 section 6.1, RFC 8285 section 6).
 function withinOffer(section: Partial<SdpMedia>, offered: SdpMedia): Partial<SdpMedia> {
+  const has = ({ payload }: { payload: number | string }) => offered.rtp.some((other) => other.payload === payload);
   const isOffered = (uri: string, value: number) => offered.ext?.some((ext) => ext.uri === uri && ext.value === value);
-  return { ...section, ext: (section.ext ?? []).filter(({ uri, value }) => isOffered(uri, value)) };
+  const rtp = (section.rtp ?? []).filter(has);
+  return {
+    ...section,
+    rtp,
+    payloads: rtp.map(({ payload }) => payload).join(' '),
+    fmtp: (section.fmtp ?? []).filter(has),
+    rtcpFb: (section.rtcpFb ?? []).filter(has),
+    ext: (section.ext ?? []).filter(({ uri, value }) => isOffered(uri, value)),
+  };
 }
 
 // A free m-line still needs a codec to be well-formed: the one it carried last.
 function idleSection(last: DownlinkMedia): Partial<SdpMedia> {
-  const { msid: _msid, ssrcs: _ssrcs, ...section } = downlinkSection(last);
+  const { msid: _msid, ssrcs: _ssrcs, ssrcGroups: _groups, ...section } = downlinkSection(last);
   return section;
 }
 
+function placeOf(mid: string, { kind, sources: [{ ssrc, firstSequence, rtx }] }: DownlinkLine): DownlinkPlace {
+  return { mid, ssrc, firstSequence, ...(kind === 'video' ? { rtx: { ...rtx } } : {}) };
+}
+
 function newDownlink(kind: 'audio' | 'video'): DownlinkLine {
-  const free = { wanted: null, spec: null, agreed: null, last: null, paused: false, dead: false, choices: [] };
-  return { way: 'down', kind, sources: [newSource(), newSource()], ...free };
+  const free = { wanted: null, spec: null, agreed: null, last: null, takesRtx: false, paused: false, dead: false };
+  return { way: 'down', kind, sources: [newSource(), newSource()], ...free, choices: [] };
 }
 
 function newSource(): Source {
+  return { ...newStream(), rtx: newStream() };
+}
+
+function newStream(): Stream {
   // Small SSRCs are ours for feedback, zero means none. RFC 3711 section 3.3.1: with a first sequence number in the lower
   // half, no reordering at the start can look like a wrap.
-  return { ssrc: randomInt(0x10000, 0x100000000), nextSequence: randomInt(0x8000) };
+  return { ssrc: randomInt(0x10000, 0x100000000), firstSequence: randomInt(0x8000) };
 }

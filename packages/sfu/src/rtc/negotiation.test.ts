@@ -76,7 +76,7 @@ test('an offer is answered with what is accepted, in its order; the DTLS client 
       { kind: 'audio', mid: '0', ssrc: 10 },
       { kind: 'video', mid: '1', ssrc: 20 },
       { kind: 'video', mid: '2', direction: 'recvonly' },
-      { kind: 'video', mid: '3', attributes: ['a=rtpmap:100 H265/90000'] },
+      { kind: 'video', mid: '3', attributes: ['a=rtpmap:100 H263/90000'] },
       { kind: 'application', mid: '4' },
     ]),
   );
@@ -250,7 +250,7 @@ test('an m-line uses its two SSRCs in turn, and each goes on counting where it e
     await settle();
     expect(offers.at(-1)).toContain(`a=ssrc:${place.ssrc} `);
     negotiation.handleAnswer(answerTo(offers.at(-1) as string));
-    negotiation.removeDownlink(place.mid, sent);
+    negotiation.removeDownlink(place.mid, sent, sent + 10);
     await settle();
     expect(offers.at(-1)).not.toContain('a=ssrc:');
     negotiation.handleAnswer(answerTo(offers.at(-1) as string));
@@ -260,8 +260,9 @@ test('an m-line uses its two SSRCs in turn, and each goes on counting where it e
   expect(new Set(places.map(({ mid }) => mid))).toEqual(new Set(['s0']));
   // Chromium would decode a track that comes back with the SSRC before it, and show nothing.
   expect(second?.ssrc).not.toBe(first?.ssrc);
-  expect(third).toEqual({ mid: 's0', ssrc: first?.ssrc, firstSequence: 100 });
-  expect(fourth).toEqual({ mid: 's0', ssrc: second?.ssrc, firstSequence: 200 });
+  expect(third).toMatchObject({ mid: 's0', ssrc: first?.ssrc, firstSequence: 100, rtx: { ssrc: first?.rtx?.ssrc } });
+  expect(fourth).toMatchObject({ mid: 's0', ssrc: second?.ssrc, firstSequence: 200 });
+  expect([first?.rtx?.firstSequence, third?.rtx?.firstSequence]).toEqual([first?.rtx?.firstSequence, 110]);
 });
 
 test('a subscriber that pauses an m-line in its own offer gets nothing until it takes the pause back', async () => {
@@ -286,6 +287,36 @@ test('a subscriber that cannot decode the codec refuses the track', async () => 
     answerTo(offers[0] as string, (line) => ({ ...line, attributes: ['a=rtpmap:98 H264/90000'] })),
   );
   expect(refused).toEqual(['one']);
+});
+
+test('retransmissions are offered under the number that the peer itself has for them', async () => {
+  const { negotiation, offers, add, settle } = create();
+  negotiation.handleOffer(browserOffer([{ kind: 'video', mid: '0', ssrc: 5 }]));
+  const { rtx, ssrc } = add('one');
+  await settle();
+  const [offer = ''] = offers;
+  expect(offer).toContain(`a=ssrc-group:FID ${ssrc} ${rtx?.ssrc}`);
+  expect(offer).toContain('a=fmtp:97 apt=96');
+  expect(parse(offer).media.at(-1)?.payloads).toBe('96 97');
+});
+
+test('a simulcast track is answered with the layers that are taken; with other layers it is another track', () => {
+  const { negotiation } = create();
+  const offer = (...rids: string[]) => {
+    const attributes = [
+      ...['a=rtpmap:96 VP8/90000', 'a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id'],
+      ...rids.map((rid) => `a=rid:${rid} send`),
+      `a=simulcast:send ${rids.join(';')}`,
+    ];
+    return negotiation.handleOffer(browserOffer([{ kind: 'video', mid: '0', attributes }]));
+  };
+  const { answer, added } = offer('q', 'h', 'f');
+  expect(answer).toContain('a=simulcast:recv q;h;f\r\n');
+  expect(answer.match(/^a=rid:\w+ recv/gm)).toHaveLength(3);
+  expect(answer).toContain('rtp-stream-id');
+  expect(added[0]?.media.encodings.map(({ rid }) => rid)).toEqual(['q', 'h', 'f']);
+  expect(offer('q', 'h', 'f')).toMatchObject({ added: [], changed: [{ mid: '0' }], removed: [] });
+  expect(offer('q', 'h')).toMatchObject({ added: [{ mid: '0' }], changed: [], removed: ['0'] });
 });
 
 test('answers nobody asked for, for other m-lines, and mids of ours are refused', async () => {

@@ -227,8 +227,8 @@ export class Negotiation {
   }
 
   /** Takes a track away from the peer; see MediaLines. */
-  removeDownlink(mid: string, nextSequence: number): void {
-    this.#lines.removeDownlink(mid, nextSequence);
+  removeDownlink(mid: string, nextSequence: number, nextRtxSequence?: number): void {
+    this.#lines.removeDownlink(mid, nextSequence, nextRtxSequence);
     this.requestOffer();
   }
 

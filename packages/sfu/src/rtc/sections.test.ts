@@ -28,9 +28,15 @@ test('two configurations of a codec that one decoder plays have one key', () => 
     keyOf('h264', 'profile-level-id=42001f; packetization-mode=1;level-asymmetry-allowed=1'),
   );
   expect(keyOf('H264', 'packetization-mode=0;profile-level-id=42001f')).toBe(keyOf('H264', 'profile-level-id=42001f'));
-  expect(keyOf('H264', 'packetization-mode=1;profile-level-id=640c1f')).not.toBe(
-    keyOf('H264', 'packetization-mode=1;profile-level-id=42001f'),
-  );
+  const profile = (levelId: string) => keyOf('H264', `packetization-mode=1;profile-level-id=${levelId}`);
+  expect(profile('640c1f')).not.toBe(profile('42001f'));
+  expect(profile('42e01f')).not.toBe(profile('42001f'));
+  // The level and the bits that say nothing about the profile: constrained baseline under three names.
+  expect(profile('42e034')).toBe(profile('42e01f'));
+  expect(profile('4d8015')).toBe(profile('42e01f'));
+  expect(profile('42c02a')).toBe(profile('42e01f'));
+  expect(keyOf('H265', 'level-id=180;profile-id=1;tier-flag=0;tx-mode=SRST')).toBe(keyOf('H265', 'level-id=93'));
+  expect(keyOf('H265', 'profile-id=2')).not.toBe(keyOf('H265', 'profile-id=1'));
   expect(keyOf('VP9', 'profile-id=2')).not.toBe(keyOf('VP9', 'profile-id=0'));
   expect(keyOf('VP8', 'x-google-start-bitrate=900')).toBe(keyOf('VP8', 'max-fs=12288'));
 });
@@ -82,7 +88,7 @@ test('readUplink forwards extensions under ids of ours, keeps mid for itself, an
 });
 
 test('readUplink is null where nothing can be forwarded', () => {
-  expect(readUplink(mediaOf({ attributes: ['a=rtpmap:100 H265/90000'] }))).toBeNull();
+  expect(readUplink(mediaOf({ attributes: ['a=rtpmap:100 H263/90000'] }))).toBeNull();
   expect(readUplink(mediaOf({ kind: 'audio', attributes: ['a=rtpmap:9 G722/8000'] }))).toBeNull();
 });
 
@@ -104,15 +110,28 @@ test("a downlink names the publisher's codec under the subscriber's number, and 
     codec,
     payloadType: 120,
     ssrc: 77,
+    rtx: { payloadType: 121, ssrc: 78 },
     cname: 'p_1',
     streamId: 'p_1',
     trackId: 't_1',
   });
   expect(section).toMatchObject({
-    payloads: '120',
-    rtp: [{ payload: 120, codec: 'VP8', rate: 90_000 }],
+    payloads: '120 121',
+    rtp: [
+      { payload: 120, codec: 'VP8', rate: 90_000 },
+      { payload: 121, codec: 'rtx', rate: 90_000 },
+    ],
+    fmtp: [{ payload: 121, config: 'apt=120' }],
+    ssrcGroups: [{ semantics: 'FID', ssrcs: '77 78' }],
     msid: [{ id: 'p_1', appdata: 't_1' }],
-    ext: [{ value: 13, uri: 'urn:3gpp:video-orientation' }],
   });
+  expect(section.ext?.map(({ value }) => value)).toEqual([2, 3, 5, 13]);
+  expect(section.rtcpFb?.map(({ type, subtype }) => [type, subtype].join(' ').trim())).toEqual([
+    'nack',
+    'nack pli',
+    'ccm fir',
+    'goog-remb',
+    'transport-cc',
+  ]);
   expect(section.ssrcs?.[0]).toEqual({ id: 77, attribute: 'cname', value: 'p_1' });
 });

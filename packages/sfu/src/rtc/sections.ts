@@ -1,6 +1,7 @@
 import type { SdpMedia } from 'sdp-transform';
 import { EXTENSION, FORWARDED_EXTENSION_IDS } from '../rtp/extensions.ts';
 import { type Codec, readCodecs } from './codecs.ts';
+import { readSimulcast, type Simulcast, simulcastSection } from './simulcast.ts';
 
 /** One RTP stream of an m-line on which the peer sends, as far as the descriptions tell. */
 export interface UplinkEncoding {
@@ -20,6 +21,8 @@ export interface UplinkMedia {
   extensions: { value: number; uri: string }[];
   /** At least one; simulcast layers from the smallest picture up. */
   encodings: UplinkEncoding[];
+  /** What the answer says of the layers; empty where rids do not name them. */
+  rids: Simulcast['rids'];
   /** By the peer's extension id: the id it is forwarded under, 0 to leave it out. */
   extensionIds: Uint8Array;
   /** Transport-wide feedback is agreed. */
@@ -36,13 +39,22 @@ export interface DownlinkMedia {
   codec: Codec;
   payloadType: number;
   ssrc: number;
+  /** Its retransmissions (RFC 4588); null where there are none. */
+  rtx: { payloadType: number; ssrc: number } | null;
   cname: string;
   streamId: string;
   trackId: string;
 }
 
 const UPLINK_FEEDBACK = ['nack', 'nack pli', 'ccm fir', 'transport-cc', 'goog-remb'];
-const DOWNLINK_FEEDBACK: readonly string[] = ['nack', 'nack pli', 'ccm fir', 'goog-remb'];
+const DOWNLINK_FEEDBACK = {
+  audio: ['transport-cc'],
+  video: ['nack', 'nack pli', 'ccm fir', 'goog-remb', 'transport-cc'],
+};
+const DOWNLINK_EXTENSIONS = {
+  audio: [EXTENSION.audioLevel, EXTENSION.sendTime, EXTENSION.transportSequence],
+  video: [EXTENSION.sendTime, EXTENSION.transportSequence, EXTENSION.playoutDelay, EXTENSION.videoOrientation],
+};
 
 /**
  * Chromium begins at 300 kbit/s and then scales a 720p camera down to a quarter for half a minute, unless the answer
@@ -59,8 +71,13 @@ export function readUplink(media: SdpMedia): UplinkMedia | null {
   }));
   const first = codecs[0];
   if (!first) return null;
+  const { encodings, rids } = readSimulcast(
+    media,
+    codecs.map(({ payloadType }) => payloadType),
+  );
   const forwarded = Object.entries(FORWARDED_EXTENSION_IDS);
-  const wanted: string[] = [EXTENSION.mid, ...forwarded.map(([uri]) => uri)];
+  const names = rids.length > 0 ? [EXTENSION.mid, EXTENSION.rid, EXTENSION.repairedRid] : [EXTENSION.mid];
+  const wanted: string[] = [...names, ...forwarded.map(([uri]) => uri)];
   const extensions = (media.ext ?? [])
     .filter(({ value, uri }) => {
       const reserved = forwarded.find(([, id]) => id === value);
@@ -80,23 +97,14 @@ export function readUplink(media: SdpMedia): UplinkMedia | null {
     kind,
     codecs,
     extensions,
-    encodings: [encodingOf(media)],
+    encodings,
+    rids,
     extensionIds,
     transportFeedback,
     nack: first.feedback.includes('nack'),
     pli: first.feedback.includes('nack pli'),
     remb: !transportFeedback && first.feedback.includes('goog-remb'),
   };
-}
-
-// With a FID group (RFC 5576 section 4.2) the first SSRC is the stream itself, the second its retransmissions.
-function encodingOf(media: SdpMedia): UplinkEncoding {
-  const group = media.ssrcGroups?.find(({ semantics }) => semantics === 'FID');
-  const [ssrc, rtxSsrc] = String(group?.ssrcs ?? '')
-    .split(' ')
-    .map(Number);
-  if (ssrc !== undefined && ssrc > 0) return { ssrc, rtxSsrc };
-  return { ssrc: media.ssrcs?.[0]?.id };
 }
 
 /** The media lines of our half of an uplink m-section; `null` for one that is refused for good. */
@@ -113,10 +121,15 @@ export function uplinkSection(media: UplinkMedia): Partial<SdpMedia> {
     addCodec(section, { ...codec, fmtp }, codec.payloadType, codec.feedback);
     if (codec.rtxPayloadType === undefined) continue;
     payloads.push(codec.rtxPayloadType);
-    section.rtp.push({ payload: codec.rtxPayloadType, codec: 'rtx', rate: codec.clockRate });
-    section.fmtp.push({ payload: codec.rtxPayloadType, config: `apt=${codec.payloadType}` });
+    addRtx(section, codec.rtxPayloadType, codec.payloadType, codec.clockRate);
   }
-  return { ...section, payloads: payloads.join(' '), ext: media.extensions, rtcpRsize: 'rtcp-rsize' };
+  return {
+    ...section,
+    payloads: payloads.join(' '),
+    ext: media.extensions,
+    rtcpRsize: 'rtcp-rsize',
+    ...simulcastSection(media.rids),
+  };
 }
 
 /** The media lines of a downlink m-section. */
@@ -126,17 +139,22 @@ export function downlinkSection(media: DownlinkMedia): Partial<SdpMedia> {
     fmtp: [] as SdpMedia['fmtp'],
     rtcpFb: [] as SdpMedia['rtcpFb'] & object,
   };
-  addCodec(section, media.codec, media.payloadType, media.kind === 'video' ? DOWNLINK_FEEDBACK : []);
-  const uri = media.kind === 'audio' ? EXTENSION.audioLevel : EXTENSION.videoOrientation;
+  const { kind, codec, payloadType, ssrc, rtx } = media;
+  addCodec(section, codec, payloadType, DOWNLINK_FEEDBACK[kind]);
+  if (rtx) addRtx(section, rtx.payloadType, payloadType, codec.clockRate);
+  // A decoder of AV1 finds in it which frames it needs; of others the payload tells, and goes on telling over switches.
+  const describesDependencies = codec.name.toLowerCase() === 'av1' ? [EXTENSION.dependencyDescriptor] : [];
+  const uris = [...DOWNLINK_EXTENSIONS[kind], ...describesDependencies];
   return {
     ...section,
-    payloads: String(media.payloadType),
-    ext: [{ value: FORWARDED_EXTENSION_IDS[uri] as number, uri }],
+    payloads: section.rtp.map(({ payload }) => payload).join(' '),
+    ext: uris.map((uri) => ({ value: FORWARDED_EXTENSION_IDS[uri] as number, uri })),
     msid: [{ id: media.streamId, appdata: media.trackId }],
-    ssrcs: [
-      { id: media.ssrc, attribute: 'cname', value: media.cname },
-      { id: media.ssrc, attribute: 'msid', value: `${media.streamId} ${media.trackId}` },
-    ],
+    ssrcs: [ssrc, ...(rtx ? [rtx.ssrc] : [])].flatMap((id) => [
+      { id, attribute: 'cname', value: media.cname },
+      { id, attribute: 'msid', value: `${media.streamId} ${media.trackId}` },
+    ]),
+    ...(rtx ? { ssrcGroups: [{ semantics: 'FID', ssrcs: `${ssrc} ${rtx.ssrc}` }] } : {}),
     rtcpRsize: 'rtcp-rsize',
   };
 }
@@ -153,12 +171,14 @@ export function choiceSection(choices: readonly DownlinkMedia[]): Partial<SdpMed
   };
 }
 
-function addCodec(
-  section: Pick<SdpMedia, 'rtp' | 'fmtp'> & { rtcpFb: NonNullable<SdpMedia['rtcpFb']> },
-  codec: Codec,
-  payloadType: number,
-  feedback: readonly string[],
-): void {
+type CodecLines = Pick<SdpMedia, 'rtp' | 'fmtp'> & { rtcpFb: NonNullable<SdpMedia['rtcpFb']> };
+
+function addRtx(section: CodecLines, payloadType: number, repeated: number, clockRate: number): void {
+  section.rtp.push({ payload: payloadType, codec: 'rtx', rate: clockRate });
+  section.fmtp.push({ payload: payloadType, config: `apt=${repeated}` });
+}
+
+function addCodec(section: CodecLines, codec: Codec, payloadType: number, feedback: readonly string[]): void {
   section.rtp.push({
     payload: payloadType,
     codec: codec.name,
