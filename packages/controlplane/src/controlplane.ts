@@ -20,7 +20,7 @@ import { createRoutes } from './api/routes.ts';
 import { ApiServer } from './api/server.ts';
 import { ControlplaneClient } from './client/controlplane-client.ts';
 import { ZoneFileWriter } from './dns/zone-file.ts';
-import type { NodeContext } from './node-context.ts';
+import { type NodeContext, nodePaths } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine, type TaskRunner } from './reconcile/engine.ts';
 import { StoreWarnings } from './reconcile/store-warnings.ts';
@@ -56,7 +56,7 @@ export class Controlplane implements Runnable {
   readonly #failpoints: Failpoints;
   readonly #secrets: SecretBox;
   readonly #warnings: StoreWarnings;
-  readonly #held = new HeldUnits();
+  readonly #held: HeldUnits;
   readonly #metrics = createMetrics('controlplane');
   readonly #abort = new AbortController();
   readonly #engine: Engine;
@@ -72,6 +72,7 @@ export class Controlplane implements Runnable {
     const { clusterKey, logger } = options;
     const config = withAbsolutePaths(options.config);
     this.#options = { ...options, config };
+    this.#held = new HeldUnits(nodePaths(config.dataDir).heldUnits);
     this.#clock = options.clock ?? systemClock;
     this.#failpoints = new Failpoints(config.failpointDir);
     this.#secrets = new SecretBox(clusterKey, TURN_SECRET_PURPOSE);
@@ -92,6 +93,7 @@ export class Controlplane implements Runnable {
   async start(): Promise<void> {
     const { config, logger, clusterKey, version } = this.#options;
     const { port } = config.api;
+    await this.#held.load();
     this.#api = new ApiServer({
       clusterKey,
       listen: [{ address: config.wireguardIp, port }, ...(config.api.loopback ? [{ address: '127.0.0.1', port }] : [])],

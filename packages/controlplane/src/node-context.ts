@@ -25,6 +25,8 @@ export function nodePaths(dataDir: string) {
     configs: join(dataDir, 'configs'),
     namespaces: join(dataDir, 'namespaces'),
     turnControlSocket: join(dataDir, 'run', 'turn.sock'),
+    /** Units that an operator keeps down. */
+    heldUnits: join(dataDir, 'run', 'held-units.json'),
     /** Configuration of a unit. */
     unitConfig: (unit: string) => join(dataDir, 'configs', `${unit}.json`),
     /** TURN secret for a namespace's SFU. */

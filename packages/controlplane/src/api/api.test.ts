@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { deriveKey, SIGNATURE_HEADER, signRequest, silentLogger, systemClock } from '@orama/core';
 import { errorBodySchema } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -25,7 +26,7 @@ beforeEach(async () => {
   await operations.addNodes(context, 3);
   changes = 0;
   releases = 0;
-  held = new HeldUnits();
+  held = new HeldUnits(join(operations.dir, 'held-units.json'));
   server = new ApiServer({
     clusterKey: KEY,
     listen: [{ address: ADDRESS, port: PORT }],

@@ -94,13 +94,24 @@ test(
   TIMEOUT_MS,
 );
 
-test('a hold does not outlive the controlplane', async () => {
-  await cluster.client.drainTurn('node-2', { deadlineMs: 200 });
-  await waitTurn('it to be gone', ({ server }) => server === null);
-  await cluster.kill(cluster.node(2));
-  cluster.startProcesses();
-  await waitHealthy();
-});
+test(
+  'a drain outlives its controlplane: the server goes on draining with its tenants, ends, and stays down',
+  async () => {
+    await cluster.client.drainTurn('node-2', { deadlineMs: 60_000 });
+    const [draining, former] = [await cluster.client.nodeTurn('node-2'), turnPid()];
+    await cluster.kill(cluster.node(2));
+    cluster.startProcesses();
+    await waitUntil('the controlplane to answer', () => cluster.client.nodeTurn('node-2').catch(() => null), Boolean);
+    expect(await cluster.client.nodeTurn('node-2')).toEqual(draining);
+    expect(turnPid()).toBe(former);
+    // A drain that was begun ends at the nearer deadline.
+    await cluster.client.drainTurn('node-2', { deadlineMs: 200 });
+    await waitTurn('it to be gone', ({ server, held }) => server === null && held);
+    await cluster.client.resumeTurn('node-2');
+    await waitHealthy();
+  },
+  TIMEOUT_MS,
+);
 
 test('turnCredentials() are those that clients get, and there are none while WebRTC is off', async () => {
   const { uris, username, password, ttl } = await cluster.client.turnCredentials('demo');

@@ -47,7 +47,7 @@ export function turnRoutes({ held, peer, onRelease }: TurnRouteOptions): Route[]
       'POST',
       /^\/turn\/resume$/,
       async ({ context }) => {
-        held.release(TURN_UNIT);
+        await held.release(TURN_UNIT);
         onRelease();
         await audit(context, 'resume-turn');
         return { status: 200, body: await turnOf(context, held) };
@@ -104,14 +104,14 @@ async function drain(context: OperationContext, held: HeldUnits, text: string): 
   const { restart, ...request } = parseBody(nodeDrainSchema, text);
   await audit(context, restart ? 'restart-turn' : 'drain-turn');
   const wasHeld = held.has(TURN_UNIT);
-  if (restart) held.release(TURN_UNIT);
-  else held.hold(TURN_UNIT);
+  if (restart) await held.release(TURN_UNIT);
+  else await held.hold(TURN_UNIT);
   try {
     await callTurn(turnSocketOf(config), z.unknown(), 'POST', '/drain', request);
   } catch (thrown) {
     // Held, and gone already: that is what was asked for.
     if (thrown instanceof TurnDownError && !restart && wasHeld) return;
-    if (!wasHeld) held.release(TURN_UNIT);
+    if (!wasHeld) await held.release(TURN_UNIT);
     throw thrown;
   }
 }

@@ -1,20 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import { writeFileAtomic } from '@orama/core';
+import { z } from 'zod';
+
+/** Tells one run of the machine from the next; absent where the system has no such thing. */
+const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
+
+const heldSchema = z.object({ bootId: z.string(), units: z.array(z.string()) });
+
 /**
- * Units that are not started again once they end, because an operator drained them. Kept in memory: a controlplane that
- * starts anew, after a reboot for example, holds nothing.
+ * Units that are not started again once they end, because an operator drained them. Kept in a file, so that a controlplane
+ * that crashes or is replaced meanwhile still knows; a machine that was rebooted holds nothing.
  */
 export class HeldUnits {
-  readonly #units = new Set<string>();
+  readonly #path: string;
+  readonly #bootIdFile: string;
+  #bootId = '';
+  #units: ReadonlySet<string> = new Set();
 
-  hold(unit: string): void {
-    this.#units.add(unit);
+  /** @param bootIdFile what tells one run of the machine from the next */
+  constructor(path: string, bootIdFile = BOOT_ID_FILE) {
+    this.#path = path;
+    this.#bootIdFile = bootIdFile;
   }
 
-  release(unit: string): void {
-    this.#units.delete(unit);
+  /** Reads what was held before; a file that is missing, broken or older than the machine's start holds nothing. */
+  async load(): Promise<void> {
+    this.#bootId = await readFile(this.#bootIdFile, 'utf8').catch(() => '');
+    const written = await readFile(this.#path, 'utf8')
+      .then(JSON.parse)
+      .catch(() => undefined);
+    const held = heldSchema.safeParse(written);
+    if (held.success && held.data.bootId === this.#bootId) this.#units = new Set(held.data.units);
+  }
+
+  hold(unit: string): Promise<void> {
+    return this.#set(new Set([...this.#units, unit]));
+  }
+
+  release(unit: string): Promise<void> {
+    return this.#set(new Set([...this.#units].filter((each) => each !== unit)));
   }
 
   has(unit: string): boolean {
     return this.#units.has(unit);
+  }
+
+  async #set(units: ReadonlySet<string>): Promise<void> {
+    await writeFileAtomic(this.#path, `${JSON.stringify({ bootId: this.#bootId, units: [...units] })}\n`);
+    this.#units = units;
   }
 }
 

@@ -48,7 +48,7 @@ async function drain(context: Context, { node, deadline, restart = false }: Drai
     const counts = `${plural(endedThemselves, 'allocation')} ended by ${endedThemselves === 1 ? 'itself' : 'themselves'}, ${cut} cut at the deadline`;
     const message = restart
       ? `the TURN server of ${node} was drained (${counts}), and another one serves`
-      : `the TURN server of ${node} is drained (${counts}); it serves again with "orama turn resume --node ${node}", or when its controlplane starts again`;
+      : `the TURN server of ${node} is drained (${counts}); it serves again with "orama turn resume --node ${node}"`;
     context.output.result({ outcome: 'drained', message, endedThemselves, cut, turn }, () => message);
   } catch (thrown) {
     progress.stop();
