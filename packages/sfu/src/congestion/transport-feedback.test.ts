@@ -61,3 +61,12 @@ test('ArrivalRecorder takes any sequence numbers at any time without throwing or
     ),
   );
 });
+
+test('ArrivalRecorder reports what was lost between two reports', () => {
+  const recorder = new ArrivalRecorder();
+  recorder.record(10, 0);
+  takeAll(recorder);
+  recorder.record(13, 3_000);
+  const [feedback] = takeAll(recorder);
+  expect(feedback).toMatchObject({ baseSequence: 11, arrivalsUs: [null, null, expect.any(Number)] });
+});

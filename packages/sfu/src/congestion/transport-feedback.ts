@@ -40,9 +40,11 @@ export class ArrivalRecorder {
   /** Feedback for everything since the last call, or null when nothing arrived. Call again until null. */
   take(senderSsrc: number, mediaSsrc: number): Buffer | null {
     if (this.#highest < 0) return null;
-    let from = this.#next;
-    while (from <= this.#highest && (this.#arrivals[from & (WINDOW - 1)] as number) < 0) from++;
-    if (from > this.#highest) return null;
+    let first = this.#next;
+    while (first <= this.#highest && (this.#arrivals[first & (WINDOW - 1)] as number) < 0) first++;
+    if (first > this.#highest) return null;
+    // What was lost before the first arrival is told too, unless that is too much for one packet.
+    const from = Math.max(this.#next, first - MAX_STATUSES / 2);
     const until = Math.min(this.#highest, from + MAX_STATUSES - 1);
     const arrivalsUs: (number | null)[] = [];
     for (let i = from; i <= until; i++) {

@@ -6,11 +6,17 @@ const REFERENCE_US = 64_000;
 const NOT_RECEIVED = 0;
 const SMALL_DELTA = 1;
 const LARGE_DELTA = 2;
+/** A packet of some twenty bytes can claim 65535 statuses; no peer waits for so many packets with its report. */
+const MAX_STATUSES = 8_192;
 
-/** Parses draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1; null when malformed. `start` is the RTCP header. */
+/**
+ * Parses draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1; null when malformed, or when it is about more
+ * packets than anybody sends between two reports. `start` is the RTCP header.
+ */
 export function parseTransportFeedback(bytes: Uint8Array, start: number, end: number): TransportFeedbackPacket | null {
   if (start + 20 > end) return null;
   const statusCount = readUint16(bytes, start + 14);
+  if (statusCount > MAX_STATUSES) return null;
   const timeAndCount = readUint32(bytes, start + 16);
   const symbols: number[] = [];
   let at = start + 20;
@@ -56,7 +62,7 @@ export interface TransportFeedbackInput {
   mediaSsrc: number;
   baseSequence: number;
   feedbackCount: number;
-  /** Arrival times on any clock, in microseconds, by packet from `baseSequence` on; null for not received. The first is not null. */
+  /** Arrival times on any clock, in microseconds, by packet from `baseSequence` on; null for not received. */
   arrivalsUs: readonly (number | null)[];
 }
 
@@ -66,7 +72,7 @@ export interface TransportFeedbackInput {
  * @returns the packet and how many statuses it covers
  */
 export function buildTransportFeedback(input: TransportFeedbackInput): { packet: Buffer; covered: number } {
-  const first = input.arrivalsUs[0] ?? 0;
+  const first = input.arrivalsUs.find((arrival) => arrival !== null) ?? 0;
   const referenceTime = Math.floor(first / REFERENCE_US);
   let previousTicks = referenceTime * (REFERENCE_US / DELTA_US);
   const symbols: number[] = [];
