@@ -41,6 +41,8 @@ export const CHANNEL_MESSAGE_MAX_BYTES = 64 * 1024;
 /** Token buckets of what one peer sends over all of its data channels. */
 export const CHANNEL_MESSAGE_RATE = { burst: 400, perSec: 200 } as const;
 export const CHANNEL_BYTE_RATE = { burst: 2 * 1024 * 1024, perSec: 1024 * 1024 } as const;
+/** Token bucket of data channels that one peer opens. */
+export const CHANNEL_OPEN_RATE = { burst: 32, perSec: 4 } as const;
 /** What waits in the SFU for one receiver, over all of its data channels, is never more. */
 export const CHANNEL_BUFFER_MAX_BYTES = 1024 * 1024;
 /** Tracks one peer may publish. */

@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from '@orama/core';
+import type { ChannelCounters } from './data/channel-counters.ts';
 import type { MediaCounters } from './media/counters.ts';
 import type { Rooms } from './room/rooms.ts';
 import type { PortBudget } from './rtc/port-budget.ts';
@@ -10,6 +11,7 @@ export function registerMetrics(
   registry: Registry,
   rooms: Rooms,
   counters: MediaCounters,
+  channels: ChannelCounters,
   ports: PortBudget,
   front: StunFront,
   report: () => WorkerReport,
@@ -53,4 +55,16 @@ export function registerMetrics(
   gauge('nacked_packets_out_total', 'Packets asked from publishers', () => counters.nacksOut);
   gauge('key_frame_requests_in_total', 'Key frames subscribers asked for', () => counters.keyFrameRequestsIn);
   gauge('key_frame_requests_out_total', 'Key frames asked from publishers', () => counters.keyFrameRequestsOut);
+  gauge('data_channels', 'Data channels that peers have open', () => channels.opened);
+  gauge('data_channel_legs', 'Copies of data channels to their receivers', () => channels.legs);
+  gauge('data_messages_in_total', 'Data channel messages received', () => channels.messagesIn);
+  gauge('data_bytes_in_total', 'Bytes of data channel messages received', () => channels.bytesIn);
+  gauge('data_messages_out_total', 'Data channel messages sent on', () => channels.messagesOut);
+  gauge('data_bytes_out_total', 'Bytes of data channel messages sent on', () => channels.bytesOut);
+  gauge('data_messages_dropped_total', 'Data channel messages that a limit kept back', () => channels.dropped);
+  gauge(
+    'data_channels_refused_total',
+    'Data channels, or copies of one, refused or ended by a limit',
+    () => channels.refused,
+  );
 }

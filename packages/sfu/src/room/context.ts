@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '@orama/core';
 import type { SfuConfig, TurnCredentials } from '@orama/protocol';
+import type { ChannelCounters } from '../data/channel-counters.ts';
 import type { MediaCounters } from '../media/counters.ts';
 import type { PortBudget } from '../rtc/port-budget.ts';
 import type { StunFront } from '../rtc/stun-front.ts';
@@ -10,6 +11,7 @@ export interface SfuContext {
   clock: Clock;
   logger: Logger;
   counters: MediaCounters;
+  channels: ChannelCounters;
   ports: PortBudget;
   front: StunFront;
   /** Whether new peers are turned away, so that those who are here keep their quality. */

@@ -13,6 +13,7 @@ import {
   type SignallingErrorCode,
 } from '@orama/protocol';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
+import { DataPort } from '../data/data-port.ts';
 import { Downlink } from '../media/downlink.ts';
 import { Publication } from '../media/publication.ts';
 import { Subscription } from '../media/subscription.ts';
@@ -39,6 +40,8 @@ export interface PeerHost {
   described(peer: Peer): void;
   /** Sends another of its codecs now. */
   codecChanged(publication: Publication): void;
+  /** Everybody else who is in it. */
+  others(peer: Peer): Iterable<Peer>;
   relay(from: Peer, frame: ClientFrameOf<'data'>): void;
   leave(peer: Peer, reason: LeaveReason): void;
 }
@@ -78,6 +81,8 @@ export class Peer {
   readonly ticket: SfuTicket;
   #name: string | undefined;
   #metadata: Record<string, unknown> | undefined;
+  /** Its data channels. */
+  readonly data: DataPort;
   readonly #host: PeerHost;
   readonly #context: SfuContext;
   readonly #logger: Logger;
@@ -131,11 +136,23 @@ export class Peer {
       {
         sendOffer: (sdp) => this.send({ type: 'offer', sdp }),
         sendCandidate: (candidate, sdpMid) => this.send({ type: 'ice-candidate', candidate, sdpMid }),
+        onChannel: (channel) => this.data.accept(channel),
         onState: (state) => this.#mediaState(state),
         onPath: () => this.#expectRelay(),
         onFault: (thrown) => this.#fault(thrown),
       },
     );
+    this.data = new DataPort({
+      peerId: this.id,
+      // A session without signalling (WHIP, WHEP) cannot be offered a data m-line.
+      receives: options.playback === undefined,
+      maySend: options.ticket.permissions.data,
+      clock,
+      counters: options.context.channels,
+      open: (label, init) => this.#negotiation.openChannel(label, init),
+      others: () => [...options.host.others(this)].map((other) => other.data),
+      tell: (code, message) => this.send({ type: 'error', code, message }),
+    });
   }
 
   get publications(): Iterable<Publication> {
@@ -340,6 +357,7 @@ export class Peer {
     this.#relayTimer?.cancel();
     this.#outlet?.close(code, reason);
     this.#outlet = null;
+    this.data.close();
     for (const subscription of this.#received.values()) {
       subscription.publication.removeSink(subscription);
       subscription.deactivate();

@@ -110,8 +110,10 @@ export class Room implements PeerHost {
     this.#logger.info({ peer: peer.id }, 'peer joined');
     this.#welcome(peer, request.outlet, false);
     this.#tellOthers(peer, { type: 'peer-joined', ...peer.description });
-    for (const other of this.#peers.values())
-      if (other !== peer) for (const publication of other.publications) this.#subscribe(peer, publication);
+    for (const other of this.others(peer)) {
+      for (const publication of other.publications) this.#subscribe(peer, publication);
+      other.data.greet(peer.data);
+    }
     return peer;
   }
 
@@ -159,6 +161,10 @@ export class Room implements PeerHost {
 
   described(peer: Peer): void {
     this.tellAll({ type: 'peer-updated', ...peer.description });
+  }
+
+  *others(peer: Peer): Iterable<Peer> {
+    for (const other of this.#peers.values()) if (other !== peer) yield other;
   }
 
   relay(from: Peer, frame: ClientFrameOf<'data'>): void {
@@ -260,7 +266,7 @@ export class Room implements PeerHost {
   }
 
   #tellOthers(peer: Peer, frame: ServerFrame): void {
-    for (const other of this.#peers.values()) if (other !== peer) other.send(frame);
+    for (const other of this.others(peer)) other.send(frame);
   }
 
   #touch(): void {

@@ -1,4 +1,6 @@
-import { Audio, type IceServer, PeerConnection, type Track, Video } from 'node-datachannel';
+import { CHANNEL_MESSAGE_MAX_BYTES } from '@orama/protocol';
+import { Audio, type DataChannel, type IceServer, PeerConnection, type Track, Video } from 'node-datachannel';
+import { type ChannelReliability, RtcChannel } from './channel.ts';
 import { guard } from './guard.ts';
 import { NativeTrack } from './native-track.ts';
 
@@ -23,6 +25,8 @@ export interface RtcEvents {
   /** A new m-line of the peer. */
   onTrack?: (track: NativeTrack) => void;
   onCandidate?: (candidate: string, mid: string) => void;
+  /** A data channel that the peer opened; without a handler it is closed. */
+  onChannel?: (channel: RtcChannel) => void;
   /** A handler threw; the connection should be given up. */
   onFault: (thrown: unknown) => void;
 }
@@ -50,6 +54,7 @@ export class RtcConnection {
   readonly #tracks = new Map<string, NativeTrack>();
   /** A collected wrapper closes its track, so all of them live as long as the connection. */
   readonly #wrappers: Track[] = [];
+  readonly #channels = new Set<RtcChannel>();
   #remoteKnown = false;
   #closed = false;
 
@@ -60,6 +65,7 @@ export class RtcConnection {
       bindAddress: options.address,
       disableAutoNegotiation: true,
       forceMediaTransport: true,
+      maxMessageSize: CHANNEL_MESSAGE_MAX_BYTES,
       ...(options.portStart === undefined ? {} : { portRangeBegin: options.portStart }),
       ...(options.portEnd === undefined ? {} : { portRangeEnd: options.portEnd }),
       ...(options.relayOnly ? { iceTransportPolicy: 'relay' as const } : {}),
@@ -69,8 +75,17 @@ export class RtcConnection {
     this.#native.onLocalCandidate(
       this.#guarded((candidate: string, mid: string) => events.onCandidate?.(candidate, mid)),
     );
-    // Data channels are not forwarded yet: a peer may negotiate them, but a channel it opens is closed.
-    this.#native.onDataChannel(this.#guarded((channel) => channel.close()));
+    this.#native.onDataChannel(
+      this.#guarded((native: DataChannel) => {
+        if (!events.onChannel) {
+          native.close();
+          return;
+        }
+        const channel = new RtcChannel(native.getLabel(), native.getProtocol(), events.onFault);
+        channel.bind(native, this.#channels);
+        events.onChannel(channel);
+      }),
+    );
   }
 
   /** The track of an m-line, once it exists. */
@@ -155,6 +170,18 @@ export class RtcConnection {
     return this.#adopt(this.#native.addTrack(media), false);
   }
 
+  /** Opens a data channel to the peer. Negotiate afterwards, if the two have no data m-line yet. */
+  openChannel(channel: RtcChannel, { ordered, maxRetransmits, maxPacketLifeTime }: ChannelReliability): void {
+    this.#requireOpen();
+    const native = this.#native.createDataChannel(channel.label, {
+      protocol: channel.protocol,
+      unordered: !ordered,
+      ...(maxRetransmits === undefined ? {} : { maxRetransmits }),
+      ...(maxPacketLifeTime === undefined ? {} : { maxPacketLifeTime }),
+    });
+    channel.bind(native, this.#channels);
+  }
+
   /** `local <-> remote` of the pair in use, for logs and tests. */
   selectedPair(): {
     local: { address: string; port: number; type: string };
@@ -168,6 +195,7 @@ export class RtcConnection {
     if (this.#closed) return;
     this.#closed = true;
     for (const track of this.#tracks.values()) track.close();
+    for (const channel of [...this.#channels]) channel.close();
     this.#native.close();
   }
 

@@ -1,4 +1,5 @@
 // The guarded surface of node-datachannel, for peers that are not browsers (tests, synthetic publishers).
+export { type ChannelInit, type ChannelMessage, RtcChannel } from './channel.ts';
 export {
   RtcConnection,
   type RtcConnectionOptions,

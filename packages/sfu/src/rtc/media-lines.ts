@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { PeerError } from '@orama/core';
 import type { SdpMedia } from 'sdp-transform';
 import { type Codec, PayloadTypes, readCodecs } from './codecs.ts';
-import type { LocalSection, RemoteDescription, RemoteSection } from './sdp.ts';
+import { dataSectionOf, type LocalSection, type RemoteDescription, type RemoteSection } from './sdp.ts';
 import {
   choiceSection,
   type DownlinkMedia,
@@ -18,6 +18,9 @@ const MAX_UPLINK_SECTIONS = 64;
 
 /** Names the stream of m-lines whose tracks come and go without negotiation. */
 const PLAYED_STREAM = 'orama';
+
+/** The data m-line where we are who offers it. */
+export const DATA_MID = 's-data';
 
 /** A track for the peer to receive. */
 export interface DownlinkSpec {
@@ -134,7 +137,7 @@ export class MediaLines {
     let accepted = 0;
     for (const section of remote.sections) {
       const before = this.#lines.get(section.mid);
-      if (before?.way === 'down') continue;
+      if (before?.way === 'down' || (before?.way === 'data' && section.mid === DATA_MID)) continue;
       if (isOurMid(section.mid))
         throw new PeerError('INVALID_REQUEST', `the mid ${section.mid} is one of the server's own names`);
       if (++own > MAX_UPLINK_SECTIONS)
@@ -194,10 +197,12 @@ export class MediaLines {
   /** Takes over the plan of an offer that was accepted. */
   apply(remote: RemoteDescription, plan: UplinkPlan): UplinkOutcome {
     const outcome: UplinkOutcome = { added: [], changed: [], removed: [], refused: [] };
+    const data = dataSectionOf(remote);
     for (const section of remote.sections) {
       const { mid } = section;
       this.#payloadTypes.learn(section.media);
-      if (section.kind === 'application') this.#lines.set(mid, { way: 'data', off: section.rejected });
+      // One association a connection (RFC 8841 section 5).
+      if (section.kind === 'application') this.#lines.set(mid, { way: 'data', off: section !== data });
       this.#followPeer(section);
       const line = plan.get(mid);
       if (!line) continue;
@@ -281,6 +286,7 @@ export class MediaLines {
 
   /** The peer's answer for one m-line, to an offer that said `offered`. */
   conclude(section: RemoteSection, offered: DownlinkMedia | null): void {
+    if (section.kind === 'application') this.#lines.set(section.mid, { way: 'data', off: section.rejected });
     const line = this.#lines.get(section.mid);
     if (line?.way !== 'down') return;
     if (section.rejected) {
@@ -302,7 +308,7 @@ export class MediaLines {
    */
   section(mid: string, offered?: RemoteSection): LocalSection | undefined {
     const line = this.#lines.get(mid);
-    if (!line) return null;
+    if (!line) return mid === DATA_MID ? undefined : null;
     if (line.way === 'data') return line.off ? null : undefined;
     if (line.way === 'up') {
       if (line.refused || !line.agreed) return null;
@@ -383,7 +389,7 @@ export class MediaLines {
 
 /** Whether an m-line's name is of the server's own kind. */
 function isOurMid(mid: string): boolean {
-  return /^s\d+$/.test(mid);
+  return /^s(?:\d+|-data)$/.test(mid);
 }
 
 // A track is made of its layers: with others it is another track.

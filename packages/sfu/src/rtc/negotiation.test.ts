@@ -32,6 +32,7 @@ function create(maxUplinks = 16, hasSparePort = true) {
     {
       sendOffer: (sdp) => offers.push(sdp),
       sendCandidate: () => {},
+      onChannel: () => {},
       onState: () => {},
       onPath: () => {},
       onFault: (thrown) => faults.push(thrown),

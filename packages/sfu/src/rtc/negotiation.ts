@@ -1,10 +1,11 @@
 import { type Clock, PeerError, type Timer } from '@orama/core';
 import type { SdpCandidate } from 'sdp-transform';
 import { Bundle } from './bundle.ts';
+import { type ChannelInit, RtcChannel } from './channel.ts';
 import type { Codec } from './codecs.ts';
 import { RtcConnection, type RtcConnectionOptions, type RtcState, type SendTrackOptions } from './connection.ts';
 import { IceSession } from './ice-session.ts';
-import { type DownlinkPlace, type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
+import { DATA_MID, type DownlinkPlace, type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
 import {
   CARRIER_MID,
   candidateLine,
@@ -43,6 +44,7 @@ const CARRIER: SendTrackOptions = {
 };
 
 type MediaLine = Omit<LocalLine, 'section'>;
+const DATA_LINE: MediaLine = { mid: DATA_MID, type: 'application', protocol: 'UDP/DTLS/SCTP' };
 
 /** What an offer of the peer changed, and our answer. */
 export interface OfferOutcome extends UplinkOutcome {
@@ -52,6 +54,8 @@ export interface OfferOutcome extends UplinkOutcome {
 export interface NegotiationEvents {
   sendOffer: (sdp: string) => void;
   sendCandidate: (candidate: string, mid: string) => void;
+  /** The peer opened a data channel. */
+  onChannel: (channel: RtcChannel) => void;
   onState: (state: RtcState) => void;
   /** The peer's media comes from another address, because it restarted ICE or by way of the StunFront. */
   onPath: () => void;
@@ -98,7 +102,10 @@ export class Negotiation {
   /** The peer's DTLS certificate; one for a connection's life. */
   #fingerprint: string | undefined;
   #allowsMixed = true;
+  /** Both sides have a data m-line (RFC 8841). */
   #hasData = false;
+  /** Channels to the peer that wait for it. */
+  #channels: { channel: RtcChannel; init: ChannelInit }[] = [];
   /** Our DTLS role, also in later offers: with `actpass` Firefox would swap the roles before they are played. */
   #setup: 'active' | 'passive' = 'active';
   #offerWanted = false;
@@ -141,11 +148,7 @@ export class Negotiation {
     const ice = readIce(remote);
     if (!this.#remoteKnown && remote.sections[0]?.media.setup === 'active') this.#setup = 'passive';
     if (!this.#remoteKnown && this.#pending && !this.#startedOver) this.#startOver();
-    const hasData = dataSectionOf(remote) !== undefined;
-    if (!this.#remoteKnown || (hasData && !this.#hasData)) {
-      this.#setRemote('offer', remote);
-      this.#connection.createLocal('answer');
-    }
+    if (!this.#remoteKnown || this.#bringsData(remote)) this.#setRemoteOffer(remote);
     for (const { mid, kind } of brought) this.#bundle.send(mid, kind, this.#lines.ssrcs(mid));
     this.#noteCandidates(remote);
     if (this.#pending) this.#offerWanted = true;
@@ -177,7 +180,9 @@ export class Negotiation {
     const left = pending.order.find(({ mid }) => !answered.has(mid));
     if (left) throw new PeerError('CONFLICT', `the answer leaves out the m-line ${left.mid} of the offer`);
     this.#requireSameCertificate(remote);
-    if (!this.#remoteKnown) this.#setRemote('answer', remote);
+    if (!this.#remoteKnown) this.#setRemote('answer', remote, false);
+    // To libdatachannel a data m-line always comes from the peer: it would name one of its own as it likes.
+    if (this.#bringsData(remote)) this.#setRemoteOffer(remote);
     this.#order = pending.order;
     this.#noteCandidates(remote);
     this.#concludeIce(readIce(remote));
@@ -218,6 +223,18 @@ export class Negotiation {
   /** Puts a track on a free m-line of a peer that is never sent an offer; null when it has none. */
   placeDownlink(spec: DownlinkSpec): DownlinkPlace | null {
     return this.#lines.placeDownlink(spec);
+  }
+
+  /** Opens a data channel to the peer, once both have an m-line for it, which is offered where there is none. */
+  openChannel(label: string, init: ChannelInit): RtcChannel {
+    const channel = new RtcChannel(label, init.protocol, this.#events.onFault);
+    if (this.#hasData) {
+      this.#connection.openChannel(channel, init);
+      return channel;
+    }
+    this.#channels.push({ channel, init });
+    this.requestOffer();
+    return channel;
   }
 
   /** The publisher sends another codec now: offer that. */
@@ -264,8 +281,8 @@ export class Negotiation {
   }
 
   #connect(): [RtcConnection, Bundle] {
-    const { onState, onFault } = this.#events;
-    const connection = new RtcConnection(this.#options.connection, { onState, onFault });
+    const { onState, onChannel, onFault } = this.#events;
+    const connection = new RtcConnection(this.#options.connection, { onState, onChannel, onFault });
     return [connection, new Bundle(connection.sendTrack(CARRIER))];
   }
 
@@ -303,12 +320,14 @@ export class Negotiation {
   #offer(): void {
     this.#offerWanted = false;
     const wanted = this.#lines.wanted();
+    const order = [...this.#order];
     const isEmpty = [...wanted.values()].every((media) => media === null);
-    if (isEmpty && !this.#remoteKnown) return;
+    const wantsData = this.#channels.length > 0 && !order.some(({ type }) => type === 'application');
+    if (wantsData) order.push(DATA_LINE);
+    if (isEmpty && !this.#remoteKnown && !wantsData) return;
     try {
       if (!this.#remoteKnown && this.#connection.isStable) this.#connection.createLocal('offer');
       if (this.#restartWanted && this.#ice.isAgreed) this.#ice.offerRestart();
-      const order = [...this.#order];
       for (const [mid, media] of wanted)
         if (media && !order.some((line) => line.mid === mid))
           order.push({ mid, type: media.kind, protocol: 'UDP/TLS/RTP/SAVPF' });
@@ -348,14 +367,26 @@ export class Negotiation {
     this.#answerTimer = null;
   }
 
-  #setRemote(type: 'offer' | 'answer', remote: RemoteDescription): void {
+  #bringsData(remote: RemoteDescription): boolean {
+    return !this.#hasData && dataSectionOf(remote) !== undefined;
+  }
+
+  #setRemoteOffer(remote: RemoteDescription): void {
+    this.#setRemote('offer', remote, true);
+    this.#connection.createLocal('answer');
+    if (dataSectionOf(remote) === undefined) return;
+    this.#hasData = true;
+    for (const { channel, init } of this.#channels) this.#connection.openChannel(channel, init);
+    this.#channels = [];
+  }
+
+  #setRemote(type: 'offer' | 'answer', remote: RemoteDescription, withData: boolean): void {
     try {
-      this.#connection.setRemote(type, writeForNative(remote, this.#ice.pinned));
+      this.#connection.setRemote(type, writeForNative(remote, this.#ice.pinned, withData));
     } catch (thrown) {
       throw new PeerError('INVALID_REQUEST', `the ${type} was refused by the media engine`, { cause: thrown });
     }
     this.#remoteKnown = true;
-    this.#hasData ||= dataSectionOf(remote) !== undefined;
     this.#fingerprint = fingerprintOf(remote)?.hash;
     this.#allowsMixed = remote.allowsMixed;
   }

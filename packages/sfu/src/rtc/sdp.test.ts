@@ -96,10 +96,7 @@ const DOOR = {
 };
 
 test('writeForPeer keeps ICE and DTLS and says nothing about media but what it is given', () => {
-  const native = browserOffer([
-    { kind: 'video', mid: 'media', ssrc: 5 },
-    { kind: 'application', mid: '2' },
-  ]);
+  const native = browserOffer([{ kind: 'video', mid: 'media', ssrc: 5 }]);
   const rtp = [{ payload: 111, codec: 'opus', rate: 48_000, encoding: 2 }];
   const lines: LocalLine[] = [
     {
@@ -110,7 +107,7 @@ test('writeForPeer keeps ICE and DTLS and says nothing about media but what it i
     },
     { mid: '1', type: 'video', protocol: 'UDP/TLS/RTP/SAVPF', section: null },
     { mid: '2', type: 'application', protocol: 'UDP/DTLS/SCTP', section: undefined },
-    { mid: '3', type: 'application', protocol: 'UDP/DTLS/SCTP', section: undefined },
+    { mid: '3', type: 'application', protocol: 'UDP/DTLS/SCTP', section: null },
   ];
   const written = writeForPeer(native, 'active', { credential: null, candidate: DOOR }, lines, true);
   expect(written).toContain('a=extmap-allow-mixed');

@@ -1,4 +1,5 @@
 import { PeerError } from '@orama/core';
+import { CHANNEL_MESSAGE_MAX_BYTES } from '@orama/protocol';
 import { parse, type SdpCandidate, type SdpMedia, type SdpSession, write } from 'sdp-transform';
 import type { IceCredential } from './stun-message.ts';
 
@@ -89,8 +90,9 @@ export const CARRIER_MID = 'media';
  * The description for libdatachannel: transport, one m-line for all media (see Bundle), the peer's data channels, and no
  * candidates (see Negotiation).
  * @param ice the peer's credential as libdatachannel knows it, which refuses any other later; null the first time
+ * @param withData whether the peer's data m-line is told
  */
-export function writeForNative(remote: RemoteDescription, ice: IceCredential | null = null): string {
+export function writeForNative(remote: RemoteDescription, ice: IceCredential | null = null, withData = true): string {
   const { session, sections } = remote;
   const holder = sections.find(({ rejected, media }) => !rejected && media.fingerprint)?.media ?? sections[0]?.media;
   const credential = ice ?? readIce(remote);
@@ -116,7 +118,7 @@ export function writeForNative(remote: RemoteDescription, ice: IceCredential | n
       rtcpMux: 'rtcp-mux',
     },
   ];
-  const data = dataSectionOf(remote);
+  const data = withData ? dataSectionOf(remote) : undefined;
   if (data)
     media.push({
       ...transport,
@@ -155,12 +157,21 @@ export function fingerprintOf({ session, sections }: RemoteDescription): SdpMedi
 /** What to write for one m-section of ours: media lines with a direction, or null to refuse it (port 0). */
 export type LocalSection = (Partial<SdpMedia> & { direction: NonNullable<SdpMedia['direction']> }) | null;
 
+/** What a data m-line says besides its transport (RFC 8841): libdatachannel's port, and what it is told to take. */
+const DATA_SECTION = {
+  payloads: 'webrtc-datachannel',
+  rtp: [],
+  fmtp: [],
+  sctpPort: 5000,
+  maxMessageSize: CHANNEL_MESSAGE_MAX_BYTES,
+};
+
 /** One m-line of a description for the peer. */
 export interface LocalLine {
   mid: string;
   type: string;
   protocol: string;
-  /** Undefined for data channels: libdatachannel's section. */
+  /** Undefined for data channels. */
   section: LocalSection | undefined;
 }
 
@@ -197,18 +208,14 @@ export function writeForPeer(
   };
   const bundled: string[] = [];
   session.media = lines.map(({ mid, type, protocol, section }): SdpMedia => {
-    const data = section === undefined && session.media.find(({ mid: other }) => String(other) === mid);
-    if (section === null || data === undefined) return refusedSection(mid, type, protocol);
+    if (section === null) return refusedSection(mid, type, protocol);
     bundled.push(mid);
     // One transport for all: its candidates stand with the first.
     const shared = { ...transport, ...(candidates && bundled.length === 1 ? { candidates } : {}) };
-    if (data) return { ...data, ...shared };
+    const line = { ...shared, type, port: carrier.port === 0 ? 9 : carrier.port, protocol, mid };
+    if (section === undefined) return { ...line, ...DATA_SECTION };
     return {
-      ...shared,
-      type,
-      port: carrier.port === 0 ? 9 : carrier.port,
-      protocol,
-      mid,
+      ...line,
       rtcpMux: 'rtcp-mux',
       rtp: [],
       fmtp: [],

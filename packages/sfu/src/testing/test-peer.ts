@@ -8,6 +8,7 @@ import {
   serverFrameSchema,
 } from '@orama/protocol';
 import type { WebSocket } from 'ws';
+import { type ChannelMessage, type ChannelReliability, RtcChannel } from '../rtc/channel.ts';
 import { RtcConnection } from '../rtc/connection.ts';
 import type { NativeTrack } from '../rtc/native-track.ts';
 import { isRtcp, RtpView, readRtp } from '../rtp/header.ts';
@@ -18,10 +19,13 @@ import type { RunningSfu } from './running-sfu.ts';
 const WAIT_MS = 10_000;
 
 /** Waits until `check` answers something true; a condition, not a time. */
-export async function until<T>(what: string, check: () => T | undefined | null | false): Promise<T> {
+export async function until<T>(
+  what: string,
+  check: () => T | undefined | null | false | Promise<T | undefined | null | false>,
+): Promise<T> {
   const deadline = performance.now() + WAIT_MS;
   for (;;) {
-    const value = check();
+    const value = await check();
     if (value) return value;
     if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -46,6 +50,13 @@ export interface ReceivedPacket {
   payload: Buffer;
 }
 
+/** A data channel that the server opened to us, and what came on it. */
+export interface ReceivedChannel {
+  channel: RtcChannel;
+  messages: ChannelMessage[];
+  closed: boolean;
+}
+
 /** A client made of a WebSocket and a libdatachannel connection; it answers offers and keeps what it gets. */
 export class TestPeer {
   readonly socket: WebSocket;
@@ -56,6 +67,7 @@ export class TestPeer {
   readonly received = new Map<string, ReceivedPacket[]>();
   /** RTCP by mid. */
   readonly control = new Map<string, RtcpPacket[]>();
+  readonly channels: ReceivedChannel[] = [];
   readonly faults: unknown[] = [];
   closed: { code: number; reason: string } | null = null;
   /** Offers of the server are left unanswered while false. */
@@ -70,6 +82,7 @@ export class TestPeer {
       {
         onState: (state) => this.states.push(state),
         onTrack: (track) => this.#listen(track),
+        onChannel: (channel) => this.channels.push(collect(channel)),
         onFault: (thrown) => this.faults.push(thrown),
       },
     );
@@ -137,6 +150,32 @@ export class TestPeer {
       sdp: this.connection.createLocal('offer'),
       tracks: [...this.#sent.values()].map(({ mid, source }) => ({ mid, ...(source ? { source } : {}) })),
     });
+  }
+
+  /**
+   * Opens a data channel and resolves when it is open.
+   * @param protocol what its protocol field says to the server
+   */
+  async openChannel(
+    label: string,
+    protocol = '',
+    reliability: Partial<ChannelReliability> = {},
+  ): Promise<ReceivedChannel> {
+    const channel = new RtcChannel(label, protocol, (thrown) => this.faults.push(thrown));
+    const opened = collect(channel);
+    this.connection.openChannel(channel, { ordered: true, ...reliability });
+    if (!this.frames.some((frame) => frame.type === 'answer' && frame.sdp.includes('m=application'))) this.offer();
+    await until(`the channel ${label} to open or close`, () => opened.channel.isOpen || opened.closed);
+    return opened;
+  }
+
+  /** The copy of a channel that another peer opened, once it has come. */
+  channelFrom(peerId: string, label: string): Promise<ReceivedChannel> {
+    return until(`a channel ${label}`, () =>
+      this.channels.find(
+        ({ channel }) => channel.label === label && new URLSearchParams(channel.protocol).get('from') === peerId,
+      ),
+    );
   }
 
   /** Sends one packet on a published track. */
@@ -220,6 +259,15 @@ export class TestPeer {
       ]);
     };
   }
+}
+
+function collect(channel: RtcChannel): ReceivedChannel {
+  const received: ReceivedChannel = { channel, messages: [], closed: false };
+  channel.onMessage = (message) => received.messages.push(message);
+  channel.onClosed = () => {
+    received.closed = true;
+  };
+  return received;
 }
 
 /** VP8 payload descriptor (start of partition 0) and a frame header with the key frame bit as wanted. */

@@ -12,6 +12,7 @@ import {
   type Timer,
 } from '@orama/core';
 import type { SfuConfig } from '@orama/protocol';
+import { ChannelCounters } from '../data/channel-counters.ts';
 import { MediaCounters } from '../media/counters.ts';
 import { registerMetrics } from '../metrics.ts';
 import type { SfuContext } from '../room/context.ts';
@@ -62,6 +63,7 @@ export class SfuWorker implements WorkerHandle {
     this.id = id;
     this.#clock = clock;
     const counters = new MediaCounters();
+    const channels = new ChannelCounters();
     const ports = new PortBudget(portStart, portEnd, clock);
     this.#front = new StunFront({ address: config.address, portStart, portEnd, clock });
     const context: SfuContext = {
@@ -69,6 +71,7 @@ export class SfuWorker implements WorkerHandle {
       clock,
       logger,
       counters,
+      channels,
       ports,
       front: this.#front,
       isBusy: () => this.#overload.isBusy,
@@ -87,7 +90,7 @@ export class SfuWorker implements WorkerHandle {
     this.#acceptor = new Acceptor({ rooms: this.#rooms, clock, logger });
     this.#sessions = new HttpSessions({ rooms: this.#rooms, clock, logger });
     this.#registry = createMetrics('sfu');
-    registerMetrics(this.#registry, this.#rooms, counters, ports, this.#front, () => this.report);
+    registerMetrics(this.#registry, this.#rooms, counters, channels, ports, this.#front, () => this.report);
   }
 
   get report(): WorkerReport {
