@@ -19,6 +19,7 @@ import { createStore, type Database, TURN_SECRET_PURPOSE } from '@orama/store';
 import type { FastifyInstance } from 'fastify';
 import { Authenticator } from './auth/authenticator.ts';
 import { createGatewayMetrics } from './metrics.ts';
+import { HttpSessionService } from './rooms/http-sessions.ts';
 import { RoomPlacer } from './rooms/room-placer.ts';
 import { RoomService } from './rooms/room-service.ts';
 import { SfuClient } from './rooms/sfu-client.ts';
@@ -26,6 +27,7 @@ import { routeCallPage } from './routes/call-page.ts';
 import { routeRooms } from './routes/rooms.ts';
 import { routeTurnCredentials } from './routes/turn-credentials.ts';
 import { routeUsage } from './routes/usage.ts';
+import { routeWhip } from './routes/whip.ts';
 import { createPublicServer } from './server.ts';
 import { SeatWatch } from './signalling/seat-watch.ts';
 import { SignallingServer } from './signalling/signalling-server.ts';
@@ -88,8 +90,10 @@ export class Gateway implements Runnable {
     routeTurnCredentials(app, { authenticator, settings, turnUris, clock });
     routeRooms(app, { authenticator, rooms: new RoomService({ rooms, ports, settings, client, clock, logger }) });
     routeUsage(app, { authenticator, usage, clock });
-    if (config.callPage && callPageDir !== undefined) await routeCallPage(app, callPageDir);
     const placer = new RoomPlacer({ rooms, ports, client, clock });
+    const sessions = new HttpSessionService({ placer, rooms, ports, settings, client, logger, metrics });
+    await routeWhip(app, { authenticator, sessions, settings, turnUris, clock });
+    if (config.callPage && callPageDir !== undefined) await routeCallPage(app, callPageDir);
     const signalling = new SignallingServer({
       authenticator,
       settings,
@@ -101,7 +105,13 @@ export class Gateway implements Runnable {
       trustedProxies,
     });
     app.server.on('upgrade', (request, socket, head) => signalling.upgrade(request, socket, head));
-    this.#watch = new SeatWatch({ sessions: () => signalling.sessions, rooms, authenticator, clock, logger });
+    this.#watch = new SeatWatch({
+      sessions: () => [...signalling.sessions, ...sessions.seated],
+      rooms,
+      authenticator,
+      clock,
+      logger,
+    });
 
     this.#internal = createInternalServer(
       healthHandler(registry, () => this.#notReady),

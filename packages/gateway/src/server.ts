@@ -23,6 +23,16 @@ const IDLE_TIMEOUT_MS = 30_000;
 const PATH_PARAM_MAX = 3 * 128;
 const PERMISSIONS_POLICY = 'camera=(self), microphone=(self)';
 const RETRY_AFTER_SEC = 1;
+const CORS_METHODS = ['GET', 'POST', 'PATCH', 'DELETE'];
+const CORS_HEADERS = ['authorization', 'content-type', 'if-match', 'x-api-key'];
+const CORS_MAX_AGE_SEC = 600;
+
+/** What a preflight is answered with, for routes that answer OPTIONS themselves. */
+export const PREFLIGHT_HEADERS = {
+  'access-control-allow-methods': CORS_METHODS.join(', '),
+  'access-control-allow-headers': CORS_HEADERS.join(', '),
+  'access-control-max-age': String(CORS_MAX_AGE_SEC),
+};
 
 /**
  * The public HTTP server without its routes: limits, timeouts, CORS, headers of every answer, error bodies.
@@ -59,10 +69,10 @@ export async function createPublicServer(deps: {
   await app.register(cors, {
     // Keys are sent in headers, never as cookies, so that any page may ask; a key's own list of origins narrows it.
     origin: '*',
-    methods: ['GET', 'POST', 'DELETE'],
-    allowedHeaders: ['authorization', 'content-type', 'x-api-key'],
-    exposedHeaders: ['retry-after'],
-    maxAge: 600,
+    methods: CORS_METHODS,
+    allowedHeaders: CORS_HEADERS,
+    exposedHeaders: ['retry-after', 'location', 'etag', 'link', 'allow', 'accept-post', 'accept-patch'],
+    maxAge: CORS_MAX_AGE_SEC,
   });
   app.addHook('onRequest', async (request) => {
     const source = sourceAddress(request.socket.remoteAddress, request.headers['x-forwarded-for'], deps.trustedProxies);

@@ -16,6 +16,7 @@ export * from './limits.ts';
 export * from './names.ts';
 export * from './rest/rooms.ts';
 export * from './rest/usage.ts';
+export * from './rest/whip.ts';
 export * from './signalling/frames.ts';
 export * from './state-file.ts';
 export * from './stun-uri.ts';

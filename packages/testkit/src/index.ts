@@ -6,6 +6,7 @@ export * from './browser/driver.ts';
 export { CAMERA } from './browser/fake-camera.ts';
 export * from './browser/firefox.ts';
 export * from './browser/observer.ts';
+export * from './browser/whip-page.ts';
 export * from './cluster/cli.ts';
 export * from './cluster/database.ts';
 export * from './cluster/gateway-call.ts';

@@ -4,10 +4,10 @@ import { UserError } from '@orama/core';
 /** API keys are printable ASCII; anything else is not looked up at all. */
 const API_KEY = /^[\x21-\x7e]{16,256}$/;
 
-const HINT = 'send an API key as "X-API-Key: <key>" or "Authorization: ApiKey <key>"';
+const HINT = 'send an API key as "X-API-Key: <key>" or "Authorization: Bearer <key>"';
 
 /**
- * The API key a request carries: `X-API-Key`, else `Authorization: ApiKey`, else, where a query is given, `?api_key=`.
+ * The API key a request carries: `X-API-Key`, else `Authorization: ApiKey` or `Bearer`, else, where a query is given, `?api_key=`.
  * @param query the query of a WebSocket, whose opener in a browser cannot set headers; null for every other request,
  *   so that no key ends up in a URL that others log
  * @throws UserError UNAUTHORIZED when there is none, or it has not the form of one
@@ -29,8 +29,8 @@ function keyFromHeaders(headers: IncomingHttpHeaders): string | null {
   if (typeof direct === 'string' && direct !== '') return direct;
   if (!headers.authorization) return null;
   const [, scheme = '', value = ''] = /^(\S+)\s+(\S+)\s*$/.exec(headers.authorization) ?? [];
-  if (scheme.toLowerCase() === 'apikey') return value;
-  if (scheme.toLowerCase() === 'bearer') throw unauthorized('bearer tokens are not accepted here');
+  // Clients of WHIP know the bearer scheme only (RFC 9725 section 4.7).
+  if (scheme.toLowerCase() === 'apikey' || scheme.toLowerCase() === 'bearer') return value;
   throw unauthorized('the Authorization header is not understood');
 }
 

@@ -1,11 +1,19 @@
 import { type Clock, describeError, OramaError, SIGNATURE_HEADER, signRequest, UserError } from '@orama/core';
 import {
+  type ErrorCode,
   errorBodySchema,
   type SfuHealth,
   type SfuRoom,
+  type SfuSessionClose,
+  type SfuSessionIce,
+  type SfuSessionIceAnswer,
+  type SfuSessionOpen,
+  type SfuSessionOpened,
   sfuAffectedSchema,
   sfuHealthSchema,
   sfuRoomListSchema,
+  sfuSessionIceAnswerSchema,
+  sfuSessionOpenedSchema,
 } from '@orama/protocol';
 import { authorityOf, type Sfu } from './sfus.ts';
 
@@ -33,7 +41,7 @@ function causeCode(thrown: unknown): unknown {
   return cause instanceof Error && 'code' in cause ? cause.code : undefined;
 }
 
-/** Signed HTTP calls to SFUs. Every method throws SfuCallError; commands also UserError ROOM_NOT_FOUND, PEER_NOT_FOUND. */
+/** Signed HTTP calls to SFUs. Every method throws SfuCallError; commands also UserError (see PASSED_ON). */
 export class SfuClient {
   readonly #clock: Clock;
 
@@ -71,6 +79,20 @@ export class SfuClient {
     return this.#command(sfu, key, 'POST', '/rooms/mute', body);
   }
 
+  /** Opens a session for a client without signalling. */
+  openSession(sfu: Sfu, key: Buffer, body: SfuSessionOpen): Promise<SfuSessionOpened> {
+    return this.#call(sfu, key, 'POST', '/sessions/open', body, sfuSessionOpenedSchema, COMMAND_TIMEOUT_MS);
+  }
+
+  /** Hands an ICE fragment to a session. */
+  sessionIce(sfu: Sfu, key: Buffer, body: SfuSessionIce): Promise<SfuSessionIceAnswer> {
+    return this.#call(sfu, key, 'POST', '/sessions/ice', body, sfuSessionIceAnswerSchema, COMMAND_TIMEOUT_MS);
+  }
+
+  async closeSession(sfu: Sfu, key: Buffer, body: SfuSessionClose): Promise<void> {
+    await this.#command(sfu, key, 'POST', '/sessions/close', body);
+  }
+
   async #command(sfu: Sfu, key: Buffer, method: string, target: string, body: object | undefined): Promise<number> {
     const { affected } = await this.#call(sfu, key, method, target, body, sfuAffectedSchema, COMMAND_TIMEOUT_MS);
     return affected;
@@ -106,14 +128,34 @@ export class SfuClient {
   }
 }
 
-/** What the SFU said no with: that the room or peer is not there is the caller's to know, everything else is ours. */
+/** Refusals that are the caller's to know; everything else that an SFU refuses is our fault. */
+const PASSED_ON: readonly ErrorCode[] = [
+  'ROOM_NOT_FOUND',
+  'PEER_NOT_FOUND',
+  'SESSION_NOT_FOUND',
+  'INVALID_REQUEST',
+  'FORBIDDEN',
+  'ROOM_FULL',
+  'PRECONDITION_FAILED',
+  'RATE_LIMITED',
+  'UNAVAILABLE',
+];
+
+/** What the SFU said no with. */
 function refusalOf(status: number, content: string): Error {
-  if (status === 404) {
-    const { success, data } = errorBodySchema.safeParse(JSON.parse(content));
-    const code = success ? data.error.code : '';
-    if (success && (code === 'ROOM_NOT_FOUND' || code === 'PEER_NOT_FOUND')) {
-      return new UserError(code, data.error.message);
-    }
+  const { success, data } = errorBodySchema.safeParse(parseJson(content));
+  const code = success ? PASSED_ON.find((passed) => passed === data.error.code) : undefined;
+  if (success && code) {
+    const { message, hint, retryable } = data.error;
+    return new UserError(code, message, { retryable, ...(hint === undefined ? {} : { hint }) });
   }
   return new Error(`it answered ${status} ${content.slice(0, 200)}`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }

@@ -2,7 +2,7 @@ import { formatIssues, UserError } from '@orama/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Authenticator, Principal, Role } from '../auth/authenticator.ts';
 
-export type Method = 'GET' | 'POST' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
 /** One method of a resource: who may call it, and what it answers (the body, or undefined after setting a bare status). */
 export interface Operation {

@@ -1,18 +1,34 @@
 import { type Clock, type Logger, type Timer, UserError } from '@orama/core';
 import type { RoomRow, RoomsRepository } from '@orama/store';
-import type { Authenticator } from '../auth/authenticator.ts';
+import type { Authenticator, Principal } from '../auth/authenticator.ts';
+import type { PlacedRoom } from '../rooms/room-placer.ts';
 import { sfuAt } from '../rooms/sfus.ts';
-import { refusalOf } from './refusal.ts';
-import type { Seat, SignallingSession } from './session.ts';
+import { type Refusal, refusalOf } from './refusal.ts';
 
 const CHECK_MS = 2_000;
+
+/** Whose session it is and where, once both are known. */
+export interface Seat {
+  principal: Principal;
+  placed: PlacedRoom;
+}
+
+/** A session that somebody is let in by. */
+export interface Seated {
+  /** Null before it is known. */
+  readonly seat: Seat | null;
+  /** Ends it: its holder is not let in any more. */
+  refuse(refusal: Refusal): void;
+  /** Ends it: the room is elsewhere. */
+  moveAway(): void;
+}
 
 /**
  * Keeps open sessions true to the store: when a room has moved, those still connected to its old SFU are sent after it,
  * so that a room never stays split; when a key was revoked, its sessions end.
  */
 export class SeatWatch {
-  readonly #sessions: () => Iterable<SignallingSession>;
+  readonly #sessions: () => Iterable<Seated>;
   readonly #rooms: RoomsRepository;
   readonly #authenticator: Authenticator;
   readonly #logger: Logger;
@@ -20,7 +36,7 @@ export class SeatWatch {
   #checking = false;
 
   constructor(options: {
-    sessions: () => Iterable<SignallingSession>;
+    sessions: () => Iterable<Seated>;
     rooms: RoomsRepository;
     authenticator: Authenticator;
     clock: Clock;
@@ -53,7 +69,7 @@ export class SeatWatch {
   /** One look at every session. Throws what the store throws. */
   async check(): Promise<void> {
     // Sessions first: what is read after them is at least as new as their seats.
-    const seated: { session: SignallingSession; seat: Seat }[] = [];
+    const seated: { session: Seated; seat: Seat }[] = [];
     for (const session of this.#sessions()) if (session.seat) seated.push({ session, seat: session.seat });
     const rowsOf = new Map<string, Map<string, RoomRow>>();
     for (const namespace of new Set(seated.map(({ seat }) => seat.principal.namespace))) {

@@ -5,11 +5,13 @@ import type { WebSocket } from 'ws';
 import type { Authenticator, Principal } from '../auth/authenticator.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import type { PlacedRoom, RoomPlacer } from '../rooms/room-placer.ts';
+import { ticketOf } from '../rooms/ticket.ts';
 import type { WebrtcSettings, WebrtcSettingsReader } from '../webrtc-settings.ts';
 import { DialError, dialSfu } from './dial.ts';
 import { readJoinFrame } from './join-frame.ts';
 import { type Ending, isSendableCode, Leg } from './leg.ts';
 import { errorFrame, type Refusal, refusalOf } from './refusal.ts';
+import type { Seat, Seated } from './seat-watch.ts';
 
 /** SFUs that are tried for one client before it is sent away. */
 const MAX_DIALS = 3;
@@ -34,18 +36,12 @@ export interface Opening {
   query: URLSearchParams;
 }
 
-/** Whose session it is and where, once both are known. */
-export interface Seat {
-  principal: Principal;
-  placed: PlacedRoom;
-}
-
 /**
  * One client's signalling: who it is, which room, which SFU holds it, and then a pipe in both directions until either
  * side ends. The client's end is told to the SFU as it happened: a close frame as a close frame, a lost network as a lost
  * network, so that the SFU keeps the media of a client that may come back.
  */
-export class SignallingSession {
+export class SignallingSession implements Seated {
   readonly #deps: SessionDeps;
   readonly #opening: Opening;
   readonly #client: Leg;
@@ -176,19 +172,7 @@ export class SignallingSession {
 
   #dial(principal: Principal, settings: WebrtcSettings, placed: PlacedRoom): Promise<Leg> {
     const { clock } = this.#deps;
-    const ticket = signTicket(
-      settings.controlKey,
-      {
-        ns: principal.namespace,
-        room: placed.row.roomId,
-        identity: principal.identity,
-        permissions: { ...principal.permissions, admin: principal.role === 'owner' },
-        maxParticipants: placed.row.maxParticipants,
-        maxSpeakers: placed.row.maxSpeakers,
-        ...(placed.row.metadata === null ? {} : { roomMetadata: placed.row.metadata }),
-      },
-      clock.now(),
-    );
+    const ticket = signTicket(settings.controlKey, ticketOf(principal, placed), clock.now());
     const subprotocol = this.#client.socket.protocol;
     return dialSfu({ sfu: placed.sfu, room: placed.row.roomId, ticket, subprotocol, clock });
   }

@@ -5,6 +5,12 @@ import type { Endpoint, StunFront } from './stun-front.ts';
 import type { IceCredential } from './stun-message.ts';
 
 /**
+ * The highest of a host candidate (RFC 8445 section 5.1.2): while the way before a restart still works, Chromium does not
+ * even try one of lower priority.
+ */
+const RESTARTED_PRIORITY = 2_130_706_431;
+
+/**
  * Credentials and addresses of one peer's connection over all its ICE restarts. libjuice has one credential of its own
  * and one of the peer for life; whatever follows is between the peer and the StunFront.
  */
@@ -39,7 +45,9 @@ export class IceSession {
 
   /** What our descriptions say of ICE. */
   get local(): LocalIce {
-    return { credential: this.#offered ?? this.#local, candidate: this.#front.candidate };
+    const credential = this.#offered ?? this.#local;
+    const { candidate } = this.#front;
+    return { credential, candidate: credential ? { ...candidate, priority: RESTARTED_PRIORITY } : candidate };
   }
 
   /** Whether both sides have agreed on credentials. */

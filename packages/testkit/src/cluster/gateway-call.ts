@@ -4,7 +4,7 @@ import type { NamespaceAccess } from './local-cluster.ts';
 export interface GatewayCall {
   /** Number of the node whose gateway is asked. */
   node?: number;
-  /** Sent as JSON, or as it is when it is a string. */
+  /** Sent as JSON, or as it is when it is a string, which `headers` may give another type. */
   body?: unknown;
   /** Instead of the namespace's key. */
   headers?: Record<string, string>;
@@ -27,7 +27,7 @@ export function callGateway(
   const origin = new URL(access.origin(call.node ?? 1));
   const body = call.body === undefined || typeof call.body === 'string' ? call.body : JSON.stringify(call.body);
   const headers: Record<string, string> = { host: origin.host, ...(call.headers ?? { 'x-api-key': access.apiKey }) };
-  if (body !== undefined) headers['content-type'] = 'application/json';
+  if (body !== undefined) headers['content-type'] ??= 'application/json';
   return new Promise((resolve, reject) => {
     const asked = request(
       { host: '127.0.0.1', port: origin.port, method, path, headers, timeout: 10_000 },
