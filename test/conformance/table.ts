@@ -17,7 +17,6 @@ export function renderTable(results: Results): string {
     '',
     `${RULES.length} rules, each tried over the wire at three servers by \`pnpm conformance\`, which writes this file.`,
     'A rule that needs a transport or an address family that a server does not have is not offered.',
-    'RFC 8656 keeps channels 0x5000 to 0x7ffe for others, and clients of RFC 5766, coturn’s among them, use them: they are no rule.',
     'node-turn is version 0.0.6 with the defects mended that made it unsafe; coturn is Debian’s.',
     '',
     ...head('engine', 'pass', 'fail (MUST)', 'fail (SHOULD)', 'not offered'),

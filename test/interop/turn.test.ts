@@ -136,6 +136,8 @@ describe('coturn’s clients against our server', () => {
   test.each([
     ['ChannelData over TLS', ['-t', '-S']],
     ['Send and Data over TLS', ['-t', '-S', '-s']],
+    ['a dual allocation over TLS', ['-t', '-S', '-Z']],
+    ['two clients that meet in the relay, over TLS', ['-t', '-S', '-y', '-m', '2']],
     ['twenty clients at once and large messages over TLS', ['-t', '-S', '-m', '20', '-l', '1200']],
   ])('turnutils_uclient with %s has everything relayed', async (_what, flags) => {
     const before = await relayed();

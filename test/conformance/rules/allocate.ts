@@ -136,6 +136,27 @@ export const allocateRules: Rule[] = [
       expect(next.relayed.port === relayed.port + 1, `the token got ${next.relayed.port} for ${relayed.port}`);
     },
   ),
+  ...(
+    [
+      ['lifetime-malformed', 'LIFETIME', ATTR.lifetime, [0, 0, 1], [400]],
+      ['even-port-malformed', 'EVEN-PORT', ATTR.evenPort, [0x80, 0], [400]],
+      ['token-malformed', 'RESERVATION-TOKEN', ATTR.reservationToken, [1, 2, 3, 4], [400, 508]],
+      ['family-malformed', 'REQUESTED-ADDRESS-FAMILY', ATTR.requestedAddressFamily, [1], [400, 440]],
+      ['family-additional-malformed', 'ADDITIONAL-ADDRESS-FAMILY', ATTR.additionalAddressFamily, [], [400, 440]],
+    ] as const
+  ).map(([id, name, type, value, codes]) =>
+    rule(
+      id,
+      'RFC 8489 §14.8',
+      'SHOULD',
+      `Allocate with ${name} of a wrong length is answered with ${codes.join(' or ')}`,
+      async (bench) => {
+        const client = await bench.client();
+        expectCode(await client.request(TYPE.allocate, UDP, bytes(type, ...value)), ...codes);
+        await client.allocate();
+      },
+    ),
+  ),
   rule('token-once', SECTION, 'MUST', 'a token is good for one allocation', async (bench) => {
     const { response } = await (await bench.client()).allocate(EVEN_PAIR);
     const token = [ATTR.reservationToken, response.value(ATTR.reservationToken) as Buffer] as const;

@@ -12,17 +12,20 @@ const PONG = Buffer.from('pong');
 export const channelRules: Rule[] = [
   ...(
     [
-      [0x4000, BIND, 'MUST'],
-      [0x4fff, BIND, 'MUST'],
-      [0x7ffe, 'RFC 5766 §11', 'SHOULD'],
+      ['channel-0x4000', BIND, 'MUST', 'channel 0x4000 can be bound and carries data both ways', [0x4000]],
+      ['channel-0x4fff', BIND, 'MUST', 'channel 0x4fff can be bound and carries data both ways', [0x4fff]],
+      [
+        'channel-rfc5766',
+        'RFC 5766 §11, against RFC 8656 §12',
+        'SHOULD',
+        'channels 0x5000 to 0x7ffe can be bound and carry data both ways, though RFC 8656 keeps them for other protocols: ' +
+          'clients of RFC 5766, coturn’s among them, pick them, and no other protocol shares the port',
+        [0x5000, 0x6789, 0x7ffe],
+      ],
     ] as const
-  ).map(([channel, source, level]) =>
-    rule(
-      `channel-0x${channel.toString(16)}`,
-      source,
-      level,
-      `channel 0x${channel.toString(16)} can be bound and carries data both ways`,
-      async (bench) => {
+  ).map(([id, source, level, says, channels]) =>
+    rule(id, source, level, says, async (bench) => {
+      for (const channel of channels) {
         const { client, relayed, peer } = await bench.bound({}, channel);
         client.channelData(channel, PING);
         const arrived = await peer.next();
@@ -35,8 +38,8 @@ export const channelRules: Rule[] = [
         const back = await client.nextData();
         expect(back.channel === channel, 'the answer is not on the channel');
         expectData(back.data, PONG);
-      },
-    ),
+      }
+    }),
   ),
   ...([0x0001, 0x3fff, 0x7fff, 0x8000, 0xffff] as const).map((channel) =>
     rule(
@@ -71,6 +74,21 @@ export const channelRules: Rule[] = [
   rule('channel-no-peer', BIND, 'MUST', 'ChannelBind without XOR-PEER-ADDRESS is answered with 400', async (bench) => {
     const { client } = await bench.allocated();
     expectCode(await client.request(TYPE.channelBind, channelNumber(0x4000)), 400);
+  }),
+  rule('channel-malformed-number', BIND, 'MUST', 'a malformed CHANNEL-NUMBER is answered with 400', async (bench) => {
+    const { client } = await bench.allocated();
+    const peer = await bench.peer();
+    for (const number of [[], [0x40, 0], [0x40, 0, 0, 0, 0]]) {
+      const response = await client.requestWithPeers(TYPE.channelBind, [peer], bytes(ATTR.channelNumber, ...number));
+      expectCode(response, 400);
+    }
+  }),
+  rule('channel-malformed-peer', BIND, 'MUST', 'a malformed XOR-PEER-ADDRESS is answered with 400', async (bench) => {
+    const { client } = await bench.allocated();
+    for (const peer of [[], [0, 1, 0, 0], [0, 1, 0, 0, 1, 2, 3], [0, 3, 0, 0, 1, 2, 3, 4]]) {
+      const request = client.request(TYPE.channelBind, channelNumber(0x4000), bytes(ATTR.xorPeerAddress, ...peer));
+      expectCode(await request, 400);
+    }
   }),
   rule('channel-forbidden', BIND, 'MUST', 'a peer the server is told to refuse is answered with 403', async (bench) => {
     const { client } = await bench.allocated();

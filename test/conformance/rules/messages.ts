@@ -22,6 +22,45 @@ export const messageRules: Rule[] = [
     expect(mapped?.address === client.socket.local.address, 'another address');
     expect(mapped.port === client.socket.local.port, 'another port');
   }),
+  rule(
+    'error-code',
+    'RFC 8489 §14.8',
+    'MUST',
+    'ERROR-CODE has a class of 3 to 6, a number below 100, and a reason phrase of less than 128 characters of UTF-8',
+    async (bench) => {
+      const client = await bench.client();
+      const answers = [
+        await client.ask(message(TYPE.allocate, [UDP])),
+        await client.ask(message(BINDING, [bytes(0x7ffe)])),
+        await client.request(TYPE.refresh),
+        await client.request(TYPE.allocate),
+      ];
+      expect(answers.map(({ code }) => code).join() === '401,420,437,400', 'not the errors that were asked for');
+      for (const value of answers.map((answer) => answer.value(ATTR.errorCode) ?? Buffer.alloc(0))) {
+        const kind = value[2] as number;
+        expect(kind >= 3 && kind <= 6 && (value[3] as number) < 100, 'a class or number that does not exist');
+        const reason = new TextDecoder('utf-8', { fatal: true }).decode(value.subarray(4));
+        expect([...reason].length < 128, 'a reason phrase that is too long');
+      }
+    },
+  ),
+  rule(
+    'texts',
+    'RFC 8489 §14.9, §14.10, §14.14',
+    'MUST',
+    'REALM, NONCE and SOFTWARE are UTF-8 of less than 128 characters',
+    async (bench) => {
+      const client = await bench.client();
+      const challenge = await client.greet();
+      const { response } = await client.allocate();
+      for (const value of [ATTR.realm, ATTR.nonce, ATTR.software].flatMap((type) =>
+        [challenge, response].flatMap((answer) => answer.value(type) ?? []),
+      )) {
+        const said = new TextDecoder('utf-8', { fatal: true }).decode(value);
+        expect([...said].length < 128, 'a text that is too long');
+      }
+    },
+  ),
   rule('binding-indication', 'RFC 8489 §6.3.2', 'MUST', 'a Binding indication is not answered', async (bench) =>
     (await bench.client()).expectSilence(message(TYPE.bindingIndication, [])),
   ),

@@ -1,5 +1,5 @@
 import { type Rule, rule } from '../rule.ts';
-import { ATTR, FAMILY, lifetime, requestedFamily, TYPE, UDP } from '../wire/stun.ts';
+import { ATTR, bytes, FAMILY, lifetime, requestedFamily, TYPE, UDP } from '../wire/stun.ts';
 import { expect, expectCode, expectData } from './expect.ts';
 
 const SECTION = 'RFC 8656 §8.2';
@@ -25,6 +25,17 @@ export const refreshRules: Rule[] = [
     const response = await client.request(TYPE.refresh, lifetime(0xffffffff));
     expect(response.uint32(ATTR.lifetime) === 3600, `it grants ${response.uint32(ATTR.lifetime)}`);
   }),
+  rule(
+    'refresh-malformed',
+    'RFC 8489 §14.8',
+    'SHOULD',
+    'Refresh with a malformed LIFETIME is answered with 400, and the allocation lives on',
+    async (bench) => {
+      const { client } = await bench.allocated();
+      expectCode(await client.request(TYPE.refresh, bytes(ATTR.lifetime, 0, 0)), 400);
+      expectCode(await client.request(TYPE.refresh), 200);
+    },
+  ),
   rule('refresh-lives', SECTION, 'MUST', 'permissions and channels live on over a Refresh', async (bench) => {
     const { client, peer } = await bench.bound();
     expectCode(await client.request(TYPE.refresh), 200);
