@@ -80,7 +80,7 @@ export abstract class FuzzClient {
 
 /** A client over UDP. */
 export class DatagramClient extends FuzzClient {
-  readonly #questions = new DatagramQuestions();
+  readonly #questions = new DatagramQuestions(this.server.way.atOnce);
   #end: DatagramEnd | undefined;
 
   static async open(server: ServerUnderTest, judge: Judge, random: Random): Promise<DatagramClient> {

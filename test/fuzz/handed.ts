@@ -33,6 +33,7 @@ export async function startHanded(taps: Taps): Promise<ServerUnderTest> {
  */
 class Handed implements Way {
   readonly peerAddress = PEER_IP;
+  readonly atOnce = true;
   readonly makeSockets: MakeSockets;
   readonly #clients = new Map<string, (packet: Buffer) => void>();
   readonly #streams = new Map<number, Socket>();

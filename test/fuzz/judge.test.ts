@@ -64,3 +64,18 @@ test('an answer of another method than the request is wrong', () => {
   tell(answer());
   expect(judge.takeWrong()).toContain('method');
 });
+
+test('where answers come later, one may be for an earlier and larger request with the same transaction id', () => {
+  for (const [atOnce, fault] of [
+    [true, 'somebody unknown'],
+    [false, undefined],
+  ] as const) {
+    const asked = new DatagramQuestions(atOnce);
+    asked.asking(Buffer.concat([request(), Buffer.alloc(40)]));
+    asked.asking(request());
+    tell(answer(60), asked);
+    const wrong = judge.takeWrong();
+    if (fault === undefined) expect(wrong).toBeUndefined();
+    else expect(wrong).toContain(fault);
+  }
+});

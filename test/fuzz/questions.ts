@@ -15,7 +15,7 @@ export interface Questions {
 
 interface Asked {
   readonly method: number;
-  /** Bytes of the latest datagram with this transaction id: who is unknown is answered at once. */
+  /** Bytes of the datagram with this transaction id that an answer may be for: the latest, or the largest. */
   readonly bytes: number;
   times: number;
   answers: number;
@@ -24,6 +24,12 @@ interface Asked {
 /** Datagrams: an answer has the transaction id and method of one, comes once, and is small when its sender is unknown. */
 export class DatagramQuestions implements Questions {
   readonly #asked = new Map<string, Asked>();
+  readonly #atOnce: boolean;
+
+  /** @param atOnce whether somebody unknown is answered before anything else is sent */
+  constructor(atOnce = true) {
+    this.#atOnce = atOnce;
+  }
 
   asking(packet: Buffer): void {
     if (packet.length < STUN_HEADER_BYTES) return;
@@ -33,7 +39,8 @@ export class DatagramQuestions implements Questions {
     const method = (type & 0x00f) | ((type & 0x0e0) >> 1) | ((type & 0x3e00) >> 2);
     // Set anew, so that the oldest are the first.
     this.#asked.delete(id);
-    this.#asked.set(id, { method, bytes: packet.length, times: (known?.times ?? 0) + 1, answers: known?.answers ?? 0 });
+    const bytes = this.#atOnce ? packet.length : Math.max(packet.length, known?.bytes ?? 0);
+    this.#asked.set(id, { method, bytes, times: (known?.times ?? 0) + 1, answers: known?.answers ?? 0 });
     if (this.#asked.size > REMEMBERED_DATAGRAMS) this.#asked.delete(this.#asked.keys().next().value as string);
   }
 

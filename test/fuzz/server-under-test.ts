@@ -84,6 +84,8 @@ export interface Way {
   fromPeer(data: Buffer, from: 'peer' | 'stranger', relayed: readonly { port: number }[], random: Random): void;
   /** Hands the next bytes of a connection to the server's end of it; false: they have to go the real way. */
   deliver(clientPort: number, chunk: Buffer): boolean;
+  /** Whether a datagram has been handled when it has been sent. */
+  readonly atOnce: boolean;
   /** The server gets its turn. */
   turn(): Promise<void>;
   /** Forgets everybody who was opened. */

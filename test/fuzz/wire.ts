@@ -24,6 +24,7 @@ const RESENDS = 60;
 /** Real sockets of clients and of peers. */
 export class Wire implements Way {
   readonly peerAddress = REAL_PEER_IP;
+  readonly atOnce = false;
   readonly openSockets = 0;
   readonly #port: number;
   readonly #clients = new Set<Socket>();
