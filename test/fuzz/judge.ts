@@ -43,7 +43,7 @@ export class Judge {
   /** A packet or frame to a client; gives it back when it is an answer. */
   toClient(packet: Buffer, client: Recipient): StunMessage | undefined {
     if (packet.length > 0 && isChannelData(packet[0] as number)) {
-      const length = channelDataLength(packet);
+      const length = channelDataLength(packet, packet.length);
       if (length < 0) this.accuse('ChannelData that is cut short');
       this.#judgeData(packet.subarray(4, 4 + length));
       return undefined;

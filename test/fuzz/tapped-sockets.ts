@@ -39,7 +39,7 @@ export class TappedSocket implements UdpSocket {
   /** A datagram comes, in a buffer that is used again at once. */
   receive(datagram: Buffer, address: string, port: number): void {
     datagram.copy(this.#received);
-    this.#options.onDatagram(this.#received.subarray(0, datagram.length), hostKey(address), port);
+    this.#options.onDatagram(this.#received, datagram.length, hostKey(address), port);
     this.#received.fill(OVERWRITTEN, 0, datagram.length);
   }
 
@@ -57,13 +57,18 @@ export class TappedSocket implements UdpSocket {
     header: Buffer,
     headerBytes: number,
     data: Buffer,
+    dataBytes: number,
     paddingBytes: number,
     to: HostAddress,
     port: number,
   ): void {
-    const packet = Buffer.concat([header.subarray(0, headerBytes), data, Buffer.alloc(paddingBytes)]);
+    const packet = Buffer.concat([
+      header.subarray(0, headerBytes),
+      data.subarray(0, dataBytes),
+      Buffer.alloc(paddingBytes),
+    ]);
     if (this.#onSent(this, packet, to.text, port)) return;
-    this.#inner.sendFramed(header, headerBytes, data, paddingBytes, to, port);
+    this.#inner.sendFramed(header, headerBytes, data, dataBytes, paddingBytes, to, port);
   }
 
   async close(): Promise<void> {

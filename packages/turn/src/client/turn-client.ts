@@ -353,7 +353,7 @@ export class TurnClient {
 
   #onPacket(packet: Buffer): void {
     if (packet.length > 0 && isChannelData(packet[0] as number)) {
-      const length = channelDataLength(packet);
+      const length = channelDataLength(packet, packet.length);
       if (length < 0) return;
       const channel = packet.readUInt16BE(0);
       const data = packet.subarray(CHANNEL_HEADER_BYTES, CHANNEL_HEADER_BYTES + length);

@@ -167,17 +167,18 @@ export class StreamClient implements ClientTransport {
     this.#outbox.commit(message.length);
   }
 
-  sendChannelData(channel: number, data: Buffer): void {
-    const bytes = padded(CHANNEL_HEADER_BYTES + data.length);
-    if (!this.#mayQueue(bytes)) return;
-    this.#outbox.commit(writeChannelData(this.#outbox.reserve(this.#queue, bytes), channel, data, true));
+  sendChannelData(channel: number, buffer: Buffer, bytes: number): void {
+    const frameBytes = padded(CHANNEL_HEADER_BYTES + bytes);
+    if (!this.#mayQueue(frameBytes)) return;
+    const frame = this.#outbox.reserve(this.#queue, frameBytes);
+    this.#outbox.commit(writeChannelData(frame, channel, buffer.subarray(0, bytes), true));
   }
 
-  sendDataIndication(peerAddress: string, peerPort: number, data: Buffer): void {
-    const bytes = dataIndicationSize(data.length);
-    if (!this.#mayQueue(bytes)) return;
-    const frame = this.#outbox.reserve(this.#queue, bytes);
-    this.#outbox.commit(writeDataIndication(frame, peerAddress, peerPort, data));
+  sendDataIndication(peerAddress: string, peerPort: number, buffer: Buffer, bytes: number): void {
+    const frameBytes = dataIndicationSize(bytes);
+    if (!this.#mayQueue(frameBytes)) return;
+    const frame = this.#outbox.reserve(this.#queue, frameBytes);
+    this.#outbox.commit(writeDataIndication(frame, peerAddress, peerPort, buffer.subarray(0, bytes)));
   }
 
   #mayQueue(bytes: number): boolean {
@@ -194,7 +195,7 @@ export class StreamClient implements ClientTransport {
     if (this.#socket.destroyed) return;
     if (!isChannelData(frame[0] as number)) this.#handler.receive(this, frame);
     else if (this.#allocation === undefined) this.#drops.unknownClient++;
-    else this.#allocation.port.relayChannelData(frame);
+    else this.#allocation.port.relayChannelData(frame, frame.length);
   }
 }
 

@@ -65,11 +65,11 @@ export class UdpClient implements ClientTransport {
     this.#listener.send(message, this);
   }
 
-  sendChannelData(channel: number, data: Buffer): void {
-    this.#listener.sendChannelData(this, channel, data);
+  sendChannelData(channel: number, buffer: Buffer, bytes: number): void {
+    this.#listener.sendChannelData(this, channel, buffer, bytes);
   }
 
-  sendDataIndication(peerAddress: string, peerPort: number, data: Buffer): void {
-    this.#listener.sendDataIndication(this, peerAddress, peerPort, data);
+  sendDataIndication(peerAddress: string, peerPort: number, buffer: Buffer, bytes: number): void {
+    this.#listener.sendDataIndication(this, peerAddress, peerPort, buffer, bytes);
   }
 }

@@ -50,7 +50,7 @@ export class UdpListener implements Listener {
     this.#socket = await this.#sockets.open({
       address: this.address,
       port: this.port,
-      onDatagram: (packet, host, port) => this.#onPacket(packet, host, port),
+      onDatagram: (buffer, bytes, host, port) => this.#onPacket(buffer, bytes, host, port),
       reusePort: this.#reusePort,
       receiveBufferBytes: RECEIVE_BUFFER_BYTES,
       sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
@@ -78,31 +78,38 @@ export class UdpListener implements Listener {
     this.#socket?.send(message, 0, message.length, remote, remotePort);
   }
 
-  sendChannelData({ remote, remotePort }: UdpClient, channel: number, data: Buffer): void {
+  sendChannelData({ remote, remotePort }: UdpClient, channel: number, buffer: Buffer, bytes: number): void {
     this.#header.writeUInt16BE(channel, 0);
-    this.#header.writeUInt16BE(data.length, 2);
-    this.#socket?.sendFramed(this.#header, CHANNEL_HEADER_BYTES, data, 0, remote, remotePort);
+    this.#header.writeUInt16BE(bytes, 2);
+    this.#socket?.sendFramed(this.#header, CHANNEL_HEADER_BYTES, buffer, bytes, 0, remote, remotePort);
   }
 
-  sendDataIndication({ remote, remotePort }: UdpClient, peerAddress: string, peerPort: number, data: Buffer): void {
-    const headerBytes = writeDataHeader(this.#header, peerAddress, peerPort, data.length);
-    const paddingBytes = padded(data.length) - data.length;
-    this.#socket?.sendFramed(this.#header, headerBytes, data, paddingBytes, remote, remotePort);
+  sendDataIndication(
+    { remote, remotePort }: UdpClient,
+    peerAddress: string,
+    peerPort: number,
+    buffer: Buffer,
+    bytes: number,
+  ): void {
+    const headerBytes = writeDataHeader(this.#header, peerAddress, peerPort, bytes);
+    const paddingBytes = padded(bytes) - bytes;
+    this.#socket?.sendFramed(this.#header, headerBytes, buffer, bytes, paddingBytes, remote, remotePort);
   }
 
-  #onPacket(packet: Buffer, host: number | string, port: number): void {
-    if (packet.length < CHANNEL_HEADER_BYTES || port === 0) {
+  #onPacket(buffer: Buffer, bytes: number, host: number | string, port: number): void {
+    if (bytes < CHANNEL_HEADER_BYTES || port === 0) {
       this.#drops.malformed++;
       return;
     }
-    const first = packet[0] as number;
+    const first = buffer[0] as number;
     const key = endpointKey(host, port);
     if (isChannelData(first)) {
       const allocation = this.#clients.get(key)?.allocation;
       if (allocation === undefined) this.#drops.unknownClient++;
-      else allocation.port.relayChannelData(packet);
+      else allocation.port.relayChannelData(buffer, bytes);
     } else if (first <= 0x3f) {
-      this.#handler.receive(this.#clients.get(key) ?? this.#stranger(key, host, port), packet);
+      const client = this.#clients.get(key) ?? this.#stranger(key, host, port);
+      this.#handler.receive(client, buffer.subarray(0, bytes));
     } else {
       this.#drops.malformed++;
     }

@@ -21,10 +21,10 @@ export interface Flow {
   readonly port: number;
 }
 
-/** Where a relay port delivers what peers send. Both calls take the bytes before they return. */
+/** Where a relay port delivers what peers send: the first `bytes` of `buffer`, which both calls take before they return. */
 export interface ClientSink {
-  sendChannelData(channel: number, data: Buffer): void;
-  sendDataIndication(peerAddress: string, peerPort: number, data: Buffer): void;
+  sendChannelData(channel: number, buffer: Buffer, bytes: number): void;
+  sendDataIndication(peerAddress: string, peerPort: number, buffer: Buffer, bytes: number): void;
 }
 
 /** A limit on bytes of application data a second. Asked by the packet path, and only where a limit is set. */
@@ -95,8 +95,11 @@ export interface RelayPort {
   /** Binds a channel to a peer whose host has been permitted. */
   bindFlow(flow: Flow): void;
   unbindFlow(channel: number): void;
-  /** Passes a ChannelData message of the client (header first, padding allowed) to the channel's peer. */
-  relayChannelData(packet: Buffer): void;
+  /**
+   * Passes a ChannelData message of the client, the first `bytes` of `buffer` (header first, padding allowed), to the
+   * channel's peer.
+   */
+  relayChannelData(buffer: Buffer, bytes: number): void;
   /**
    * Passes the data of a Send indication to a peer, named by `hostKey`: a number for IPv4, text for IPv6. With
    * `dontFragment` it goes out with the DF bit set, or not at all.

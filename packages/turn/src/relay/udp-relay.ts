@@ -172,20 +172,20 @@ class UdpRelayPort implements RelayPort {
     this.#forgetWhenUnused(flow.host);
   }
 
-  relayChannelData(packet: Buffer): void {
-    const length = channelDataLength(packet);
+  relayChannelData(buffer: Buffer, bytes: number): void {
+    const length = channelDataLength(buffer, bytes);
     if (length < 0) {
       this.#drops.malformed++;
       return;
     }
-    const flow = this.#flows.get(((packet[0] as number) << 8) | (packet[1] as number));
+    const flow = this.#flows.get(((buffer[0] as number) << 8) | (buffer[1] as number));
     if (flow === undefined) {
       this.#drops.unboundChannel++;
       return;
     }
     const { host, port } = flow;
     if (!this.#admits(host, port, length)) return;
-    host.socket.send(packet, CHANNEL_HEADER_BYTES, CHANNEL_HEADER_BYTES + length, host.reach, port);
+    host.socket.send(buffer, CHANNEL_HEADER_BYTES, CHANNEL_HEADER_BYTES + length, host.reach, port);
   }
 
   relaySend(peer: number | string, peerPort: number, data: Buffer, dontFragment: boolean): void {
@@ -216,7 +216,7 @@ class UdpRelayPort implements RelayPort {
       const socket = await this.#sockets.open({
         address,
         port: this.port,
-        onDatagram: (data, host, port) => this.#onPeerPacket(address, data, host, port),
+        onDatagram: (buffer, bytes, host, port) => this.#onPeerPacket(address, buffer, bytes, host, port),
         receiveBufferBytes: RECEIVE_BUFFER_BYTES,
         sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
       });
@@ -243,7 +243,7 @@ class UdpRelayPort implements RelayPort {
   }
 
   /** `source` is the relay address of ours that it came to. */
-  #onPeerPacket(source: string, data: Buffer, peer: number | string, port: number): void {
+  #onPeerPacket(source: string, buffer: Buffer, bytes: number, peer: number | string, port: number): void {
     let host = this.#lastHost;
     if (host === undefined || host.address.key !== peer) {
       host = this.#hosts.get(peer);
@@ -261,18 +261,18 @@ class UdpRelayPort implements RelayPort {
       return;
     }
     const channel = host.channels.get(port);
-    if (channel === undefined && data.length > DATA_MAX_BYTES && typeof peer === 'string') {
+    if (channel === undefined && bytes > DATA_MAX_BYTES && typeof peer === 'string') {
       this.#drops.tooLarge++;
       return;
     }
-    if (this.budget !== undefined && !this.budget.take(data.length, this.#clock.monotonic())) {
+    if (this.budget !== undefined && !this.budget.take(bytes, this.#clock.monotonic())) {
       this.#drops.overByteRate++;
       return;
     }
     this.counters.toClientPackets++;
-    this.counters.toClientBytes += data.length;
-    if (channel === undefined) this.#client.sendDataIndication(host.address.text, port, data);
-    else this.#client.sendChannelData(channel, data);
+    this.counters.toClientBytes += bytes;
+    if (channel === undefined) this.#client.sendDataIndication(host.address.text, port, buffer, bytes);
+    else this.#client.sendChannelData(channel, buffer, bytes);
   }
 
   #forgetWhenUnused(host: Host): void {

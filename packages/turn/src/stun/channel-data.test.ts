@@ -8,7 +8,7 @@ test('encodeChannelData is read again, padded or not', () => {
       const packet = encodeChannelData(channel, Buffer.from(data), pad);
       expect(isChannelData(packet[0] as number)).toBe(true);
       expect(packet.readUInt16BE(0)).toBe(channel);
-      expect(channelDataLength(packet)).toBe(data.length);
+      expect(channelDataLength(packet, packet.length)).toBe(data.length);
       expect(packet.length).toBe(pad ? padded(4 + data.length) : 4 + data.length);
     }),
   );
@@ -21,8 +21,10 @@ test('writeChannelData zeroes the padding of a buffer that held something else',
   expect(target[12]).toBe(0xff);
 });
 
-test('channelDataLength refuses packets shorter than they say', () => {
-  expect(channelDataLength(Buffer.from([0x40, 0, 0]))).toBe(-1);
-  expect(channelDataLength(Buffer.from([0x40, 0, 0, 1]))).toBe(-1);
-  expect(channelDataLength(Buffer.from([0x40, 0, 0, 0]))).toBe(0);
+test('channelDataLength refuses packets shorter than they say, whatever lies behind them in the buffer', () => {
+  const buffer = Buffer.from([0x40, 0, 0, 1, 99]);
+  expect(channelDataLength(buffer, 3)).toBe(-1);
+  expect(channelDataLength(buffer, 4)).toBe(-1);
+  expect(channelDataLength(buffer, 5)).toBe(1);
+  expect(channelDataLength(Buffer.from([0x40, 0, 0, 0]), 4)).toBe(0);
 });

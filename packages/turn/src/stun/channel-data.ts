@@ -13,11 +13,14 @@ export function isChannelData(firstByte: number): boolean {
   return (firstByte & 0xc0) === 0x40;
 }
 
-/** Length of the application data of a ChannelData packet, or -1 when it is cut short. Extra bytes are padding. */
-export function channelDataLength(packet: Buffer): number {
-  if (packet.length < CHANNEL_HEADER_BYTES) return -1;
-  const length = ((packet[2] as number) << 8) | (packet[3] as number);
-  return CHANNEL_HEADER_BYTES + length <= packet.length ? length : -1;
+/**
+ * Length of the application data of a ChannelData packet, the first `bytes` of `buffer`, or -1 when it is cut short.
+ * Extra bytes are padding.
+ */
+export function channelDataLength(buffer: Buffer, bytes: number): number {
+  if (bytes < CHANNEL_HEADER_BYTES) return -1;
+  const length = ((buffer[2] as number) << 8) | (buffer[3] as number);
+  return CHANNEL_HEADER_BYTES + length <= bytes ? length : -1;
 }
 
 /** `length` rounded up to whole 32-bit words, as STUN attributes and stream ChannelData are padded. */

@@ -24,13 +24,18 @@ export const REALM = 'orama.localhost';
 
 /** A UDP port nobody has just now. */
 export async function freePort(address: string): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind({ address, port: 0 });
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
+  const [port = 0] = await freePorts([address]);
   return port;
+}
+
+/** A free UDP port of each address, all different where addresses are the same. */
+async function freePorts(addresses: readonly string[]): Promise<number[]> {
+  const sockets = addresses.map((address) => createSocket('udp4').bind({ address, port: 0 }));
+  await Promise.all(sockets.map((socket) => once(socket, 'listening')));
+  const ports = sockets.map((socket) => socket.address().port);
+  for (const socket of sockets) socket.close();
+  await Promise.all(sockets.map((socket) => once(socket, 'close')));
+  return ports;
 }
 
 /** A running server with one tenant, `demo`, that may reach `SFU_IP` on every port of a range. */
@@ -60,7 +65,8 @@ export class TurnHarness {
     makeSockets?: MakeSockets,
   ): Promise<TurnHarness> {
     const dir = mkdtempSync(join(tmpdir(), 'turn-test-'));
-    const ports = [await freePort(PUBLIC_IP), await freePort(RELAY_IP), await freePort(PUBLIC_IP)] as const;
+    const [port = 0, innerPort = 0, tlsPort = 0] = await freePorts([PUBLIC_IP, RELAY_IP, PUBLIC_IP]);
+    const ports = [port, innerPort, tlsPort] as const;
     const service = new TurnService(
       turnConfigSchema.parse({
         node: 'node-1',

@@ -72,7 +72,7 @@ class DgramSocket implements UdpSocket {
     this.#drops = drops;
     socket.on('message', (datagram, from) => {
       try {
-        onDatagram(datagram, hostKey(from.address), from.port);
+        onDatagram(datagram, datagram.length, hostKey(from.address), from.port);
       } catch (thrown) {
         bugs.report(thrown);
       }
@@ -92,17 +92,18 @@ class DgramSocket implements UdpSocket {
     header: Buffer,
     headerBytes: number,
     data: Buffer,
+    dataBytes: number,
     paddingBytes: number,
     to: HostAddress,
     port: number,
   ): void {
     if (!this.#mayQueue()) return;
-    const dataEnd = headerBytes + data.length;
+    const dataEnd = headerBytes + dataBytes;
     const length = dataEnd + paddingBytes;
     if (this.#scratch.length < length) this.#scratch = Buffer.allocUnsafeSlow(Math.max(length, SCRATCH_BYTES));
     const scratch = this.#scratch;
     header.copy(scratch, 0, 0, headerBytes);
-    data.copy(scratch, headerBytes);
+    data.copy(scratch, headerBytes, 0, dataBytes);
     scratch.fill(0, dataEnd, length);
     this.#socket.send(scratch, 0, length, port, to.text);
     // Nearly always the system has the packet now. When it waits in the queue instead, the queue owns those bytes.

@@ -21,7 +21,7 @@ async function echo(sockets: PreferredSockets): Promise<string> {
     address: HERE,
     port: 0,
     sendQueueMaxBytes: 65_536,
-    onDatagram: (data) => came.resolve(data.toString()),
+    onDatagram: (buffer, bytes) => came.resolve(buffer.toString('utf8', 0, bytes)),
   });
   socket.send(Buffer.from('hello'), 0, 5, new HostAddress(HERE), socket.port);
   const text = await came.promise;

@@ -20,10 +20,11 @@ export class HostAddress {
 }
 
 /**
- * Takes one datagram and who sent it; `host` as `hostKey` names it. The bytes are the receiver's until it returns, and
- * the next datagram's afterwards. An error it throws costs that datagram and is reported.
+ * Takes one datagram, the first `bytes` of `buffer`, and who sent it; `host` as `hostKey` names it. What lies behind it is
+ * nobody's: a buffer of its own for each datagram would be the only garbage of a packet's way. The bytes are the
+ * receiver's until it returns, and the next datagram's afterwards. An error it throws costs that datagram and is reported.
  */
-export type OnDatagram = (datagram: Buffer, host: number | string, port: number) => void;
+export type OnDatagram = (buffer: Buffer, bytes: number, host: number | string, port: number) => void;
 
 export interface UdpSocketOptions {
   /** IPv4 or IPv6 address of ours. */
@@ -46,11 +47,12 @@ export interface UdpSocket {
   send(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void;
   /** Sends as `send` does, with the DF bit set: what does not fit the path MTU is dropped, never fragmented. */
   sendWithDf(buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void;
-  /** Sends the first `headerBytes` (at most 64) of `header`, then `data`, then 0 to 3 zero bytes, as one datagram. */
+  /** Sends the first `headerBytes` (at most 64) of `header`, the first `dataBytes` of `data` and 0 to 3 zero bytes as one. */
   sendFramed(
     header: Buffer,
     headerBytes: number,
     data: Buffer,
+    dataBytes: number,
     paddingBytes: number,
     to: HostAddress,
     port: number,

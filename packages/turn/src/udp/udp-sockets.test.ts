@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { silentLogger, systemClock } from '@orama/core';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -30,7 +30,8 @@ class Inbox {
       address: HERE,
       port: 0,
       sendQueueMaxBytes: 1_000_000,
-      onDatagram: (data, host, port) => inbox.received.push({ data: Buffer.from(data), host, port }),
+      onDatagram: (buffer, bytes, host, port) =>
+        inbox.received.push({ data: Buffer.from(buffer.subarray(0, bytes)), host, port }),
       ...options,
     });
     return inbox;
@@ -94,7 +95,7 @@ describe.each(BACK_ENDS)('%s', (_name, make) => {
 
   test('sendFramed puts header, data and zeros into one datagram', async () => {
     const [from, to] = [await open(), await open()];
-    from.socket.sendFramed(Buffer.from('head....'), 4, Buffer.from('data'), 3, SOMEWHERE, to.socket.port);
+    from.socket.sendFramed(Buffer.from('head....'), 4, Buffer.from('data....'), 4, 3, SOMEWHERE, to.socket.port);
     expect((await to.wait(1))[0]?.data).toEqual(Buffer.from('headdata\0\0\0'));
   });
 
@@ -104,7 +105,7 @@ describe.each(BACK_ENDS)('%s', (_name, make) => {
     for (let i = 0; i < 50; i++) {
       header.fill(i);
       data.fill(i);
-      from.socket.sendFramed(header, 4, data, 0, SOMEWHERE, to.socket.port);
+      from.socket.sendFramed(header, 4, data, data.length, 0, SOMEWHERE, to.socket.port);
     }
     header.fill(255);
     data.fill(255);
@@ -119,11 +120,11 @@ describe.each(BACK_ENDS)('%s', (_name, make) => {
     const senders = await Promise.all(Array.from({ length: 3 }, () => open()));
     const relay: Inbox = await open({
       receiveBufferBytes: 4 * 1024 * 1024,
-      onDatagram: (data, _host, port) => {
+      onDatagram: (data, bytes, _host, port) => {
         const target = targets[(data[0] as number) % targets.length] as Inbox;
         const out = senders.find(({ socket }) => socket.port === port) ?? relay;
-        if ((data[0] as number) % 2 === 0) out.socket.send(data, 1, data.length, SOMEWHERE, target.socket.port);
-        else out.socket.sendFramed(Buffer.from('odd!'), 4, data, 1, SOMEWHERE, target.socket.port);
+        if ((data[0] as number) % 2 === 0) out.socket.send(data, 1, bytes, SOMEWHERE, target.socket.port);
+        else out.socket.sendFramed(Buffer.from('odd!'), 4, data, bytes, 1, SOMEWHERE, target.socket.port);
       },
     });
     const rounds = 90;
@@ -148,9 +149,9 @@ describe.each(BACK_ENDS)('%s', (_name, make) => {
     const [from, victim, late] = [await open(), await open(), await open()];
     let seen = 0;
     const closer: Inbox = await open({
-      onDatagram: (data) => {
+      onDatagram: (data, bytes) => {
         seen++;
-        closer.socket.send(data, 0, data.length, SOMEWHERE, late.socket.port);
+        closer.socket.send(data, 0, bytes, SOMEWHERE, late.socket.port);
         void closer.socket.close();
         void victim.socket.close();
       },
@@ -169,9 +170,9 @@ describe.each(BACK_ENDS)('%s', (_name, make) => {
   test('an error that a receiver throws costs that datagram, and is reported', async () => {
     const [from, to] = [await open(), await open()];
     const failing = await open({
-      onDatagram: (data) => {
+      onDatagram: (data, bytes) => {
         if (data[0] === 1) throw new Error('a bug');
-        to.received.push({ data: Buffer.from(data), host: 0, port: 0 });
+        to.received.push({ data: Buffer.from(data.subarray(0, bytes)), host: 0, port: 0 });
       },
     });
     for (const first of [0, 1, 2]) from.send(Buffer.from([first]), failing);
@@ -219,9 +220,7 @@ describe.each(BACK_ENDS)('%s', (_name, make) => {
     await once(server, 'listening');
     for (const busy of [true, false]) {
       const flood = busy ? setInterval(() => from.send(Buffer.alloc(100), to), 1) : undefined;
-      const address = server.address();
-      const { connect } = await import('node:net');
-      const client = connect(typeof address === 'object' ? (address?.port ?? 0) : 0, HERE);
+      const client = connect((server.address() as AddressInfo).port, HERE);
       client.write('hello');
       const [answer] = (await once(client, 'data')) as [Buffer];
       expect(answer.toString()).toBe('hello');
@@ -233,16 +232,38 @@ describe.each(BACK_ENDS)('%s', (_name, make) => {
     server.close();
   });
 
+  test('timers and TCP go on while datagrams come without end', async () => {
+    let passes = 0;
+    const pong: Inbox = await open({
+      onDatagram: (data, bytes) => pong.socket.send(data, 0, bytes, SOMEWHERE, ping.socket.port),
+    });
+    const ping: Inbox = await open({
+      onDatagram: (data, bytes) => {
+        passes++;
+        ping.socket.send(data, 0, bytes, SOMEWHERE, pong.socket.port);
+      },
+    });
+    ping.send(Buffer.from('ball'), pong);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(passes).toBeLessThan(10_000);
+    const server = createServer((client) => client.pipe(client)).listen(0, HERE);
+    await once(server, 'listening');
+    const client = connect((server.address() as AddressInfo).port, HERE);
+    client.write('hello');
+    await once(client, 'data');
+    client.destroy();
+    server.close();
+  });
+
   test('whatever comes in, what goes out is what was passed on', async () => {
     const target = await open();
     const plan: { start: number; header: number; padding: number }[] = [];
     let index = 0;
     const relay: Inbox = await open({
-      onDatagram: (data) => {
+      onDatagram: (data, bytes) => {
         const { start, header, padding } = plan[index++] as (typeof plan)[number];
-        if (header === 0)
-          relay.socket.send(data, Math.min(start, data.length), data.length, SOMEWHERE, target.socket.port);
-        else relay.socket.sendFramed(Buffer.alloc(64, 7), header, data, padding, SOMEWHERE, target.socket.port);
+        if (header === 0) relay.socket.send(data, Math.min(start, bytes), bytes, SOMEWHERE, target.socket.port);
+        else relay.socket.sendFramed(Buffer.alloc(64, 7), header, data, bytes, padding, SOMEWHERE, target.socket.port);
       },
     });
     const outside = createSocket('udp4');

@@ -17,8 +17,10 @@ import {
 } from './libc.ts';
 import { MessageVector } from './message-vector.ts';
 
-/** Datagrams that are received before any is sent on. */
+/** Room for datagrams. */
 const BATCH = 64;
+/** Datagrams that wait for each other before they are sent on: more would save little time and cost the first one delay. */
+const SEND_AT = 8;
 /** Largest datagram of UDP. */
 const DATAGRAM_MAX_BYTES = 65_535;
 /** Room of one datagram, not a power of two, so that the beginnings of datagrams do not share cache lines' sets. */
@@ -95,9 +97,8 @@ export class Batch {
       // An earlier datagram of the batch may have closed it.
       if (!socket.open) continue;
       const host = received.isIpv4(i) ? received.ipv4(i) : this.#ipv6Text(i);
-      const datagram = (this.#slots[i] as Buffer).subarray(0, received.receivedBytes(i));
       try {
-        socket.onDatagram(datagram, host, received.port(i));
+        socket.onDatagram(this.#slots[i] as Buffer, received.receivedBytes(i), host, received.port(i));
       } catch (thrown) {
         this.#bugs.report(thrown);
       }
@@ -140,17 +141,18 @@ export class Batch {
     header: Buffer,
     headerBytes: number,
     data: Buffer,
+    dataBytes: number,
     paddingBytes: number,
     to: HostAddress,
     port: number,
   ): void {
     if (!this.#receiving || data.buffer !== this.#ring.buffer) {
-      if (headerBytes + data.length + paddingBytes > this.#scratchBytes.length) {
+      if (headerBytes + dataBytes + paddingBytes > this.#scratchBytes.length) {
         this.#drops.sendFailed++;
         return;
       }
       header.copy(this.#scratchBytes, 0, 0, headerBytes);
-      const dataEnd = headerBytes + data.copy(this.#scratchBytes, headerBytes);
+      const dataEnd = headerBytes + data.copy(this.#scratchBytes, headerBytes, 0, dataBytes);
       this.#scratchBytes.fill(0, dataEnd, dataEnd + paddingBytes);
       this.#sendScratch(descriptor, dataEnd + paddingBytes, to, port);
       return;
@@ -158,7 +160,7 @@ export class Batch {
     const i = this.#queue(descriptor, to, port);
     header.copy(this.#headerBytes, i * HEADER_MAX_BYTES, 0, headerBytes);
     this.#outgoing.setPart(i, 0, this.#headers.address + i * HEADER_MAX_BYTES, headerBytes);
-    this.#outgoing.setPart(i, 1, this.#ring.address + data.byteOffset, data.length);
+    this.#outgoing.setPart(i, 1, this.#ring.address + data.byteOffset, dataBytes);
     if (paddingBytes > 0) this.#outgoing.setPart(i, 2, this.#zeros.address, paddingBytes);
     this.#outgoing.setPartCount(i, paddingBytes > 0 ? 3 : 2);
   }
@@ -197,8 +199,7 @@ export class Batch {
   }
 
   #queue(descriptor: number, to: HostAddress, port: number): number {
-    // A receiver that sends more than it got.
-    if (this.#waiting === BATCH) this.sendWaiting();
+    if (this.#waiting === SEND_AT) this.sendWaiting();
     const i = this.#waiting++;
     this.#targets[i] = descriptor;
     setName(this.#outgoing, i, to, port);

@@ -30,10 +30,13 @@ async function selfTest(sockets: BatchedSockets): Promise<void> {
   const header = Buffer.from('self');
   const common = { address: LOOPBACK, port: 0, sendQueueMaxBytes: 65_536 };
   let returned: (datagram: Buffer) => void = () => undefined;
-  const first = await sockets.open({ ...common, onDatagram: (datagram) => returned(Buffer.from(datagram)) });
+  const first = await sockets.open({
+    ...common,
+    onDatagram: (buffer, bytes) => returned(Buffer.from(buffer.subarray(0, bytes))),
+  });
   const second = await sockets.open({
     ...common,
-    onDatagram: (datagram, _host, port) => second.sendFramed(header, header.length, datagram, 1, here, port),
+    onDatagram: (buffer, bytes, _host, port) => second.sendFramed(header, header.length, buffer, bytes, 1, here, port),
   });
   try {
     for (const size of TEST_SIZES) {

@@ -38,7 +38,7 @@ async function bind({ text: address }: HostAddress, onDatagram: OnDatagram = () 
 
 test('sendWithDf sends what fits the path MTU, and drops and counts what does not', async () => {
   const sizes: number[] = [];
-  const to = await bind(HERE6, ({ length }) => sizes.push(length));
+  const to = await bind(HERE6, (_buffer, bytes) => sizes.push(bytes));
   const from = await bind(HERE6);
   const data = Buffer.alloc(TOO_LARGE_BYTES);
   from.sendWithDf(data, 0, FITS_BYTES, HERE6, to.port);
@@ -52,11 +52,11 @@ test('sendWithDf sends what fits the path MTU, and drops and counts what does no
 
 test('sendWithDf leaves alone what waits for the same socket, and keeps the order', async () => {
   const sizes: number[] = [];
-  const to = await bind(HERE6, ({ length }) => sizes.push(length));
-  const relay: UdpSocket = await bind(HERE6, (datagram) => {
-    relay.send(datagram, 0, datagram.length, HERE6, to.port);
-    relay.sendWithDf(datagram, 1, datagram.length, HERE6, to.port);
-    relay.send(datagram, 2, datagram.length, HERE6, to.port);
+  const to = await bind(HERE6, (_buffer, bytes) => sizes.push(bytes));
+  const relay: UdpSocket = await bind(HERE6, (buffer, bytes) => {
+    relay.send(buffer, 0, bytes, HERE6, to.port);
+    relay.sendWithDf(buffer, 1, bytes, HERE6, to.port);
+    relay.send(buffer, 2, bytes, HERE6, to.port);
   });
   const from = await bind(HERE6);
   from.send(Buffer.alloc(100), 0, 100, HERE6, relay.port);
@@ -69,7 +69,7 @@ test('sendWithDf leaves alone what waits for the same socket, and keeps the orde
 
 test('sendWithDf sets IP_MTU_DISCOVER of an IPv4 socket for its own datagram alone', async () => {
   const got: string[] = [];
-  const to = await bind(HERE, (datagram) => got.push(datagram.toString()));
+  const to = await bind(HERE, (buffer, bytes) => got.push(buffer.toString('utf8', 0, bytes)));
   const from = await bind(HERE);
   const seen: number[] = [];
   const { sendto } = libc;
