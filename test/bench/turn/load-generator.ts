@@ -21,7 +21,7 @@ export interface Traffic {
   /** Packets a second, all clients together. */
   rate: number;
   durationMs: number;
-  /** Packets that one client sends back to back. */
+  /** Packets that one client sends at once. They arrive at the server one by one, but behind each other. */
   burst: number;
   /** Measures the delay of every packet, by the system's receive timestamp. */
   delay: boolean;
@@ -41,6 +41,8 @@ export interface TrafficResult {
   ownCpuUs: number;
   p50Us: number;
   p99Us: number;
+  /** The middle one of the p99s of each tenth of a second. */
+  windowP99Us: number;
 }
 
 export interface SetUpResult {
@@ -103,8 +105,8 @@ export class LoadGenerator {
     return this.#command(`run ${flow} ${size} ${rate} ${durationMs} ${burst} ${Number(delay)}`);
   }
 
-  /** Times a fixed piece of work on a core, in microseconds. */
-  calibrate(core: number): Promise<{ wallUs: number; cpuUs: number }> {
+  /** Times a fixed piece of work on a core, and looks for stalls of 0.1 ms and longer for a second. */
+  calibrate(core: number): Promise<{ wallUs: number; cpuUs: number; stalledShare: number }> {
     return this.#command(`calibrate ${core}`);
   }
 

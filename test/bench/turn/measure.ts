@@ -17,7 +17,9 @@ export const LOSS_MAX = 0.005;
 const FIRST_ALLOCATIONS = 100;
 const SETTLE_MS = 1500;
 export const ALLOCATIONS = 3000;
-const SEARCH = { step: 50_000, precision: 10_000, to: 400_000 };
+const SEARCH = { from: 100_000, step: 50_000, precision: 10_000, to: 400_000 };
+/** Packets that a client sends at once, where server and load share both cores. */
+export const BURSTS = [1, 4];
 
 /** How long each thing is measured. */
 export interface Durations {
@@ -25,7 +27,7 @@ export interface Durations {
   stepMs: number;
   delayMs: number;
 }
-export const FULL: Durations = { cellMs: 1500, stepMs: 1000, delayMs: 3000 };
+export const FULL: Durations = { cellMs: 1500, stepMs: 800, delayMs: 3000 };
 export const QUICK: Durations = { cellMs: 300, stepMs: 300, delayMs: 500 };
 
 export interface Round {
@@ -42,21 +44,30 @@ export interface Round {
 /** One server on one core, the load on the other: allocations, processor time, most packets, and delay at `delayRate`. */
 export async function measureOnOneCore(round: Round, delayRate: () => number): Promise<void> {
   await withServer(round, String(SERVER_CORE), String(LOAD_CORE), async (server, load, record) => {
-    const { wallUs, cpuUs } = await load.calibrate(SERVER_CORE);
+    const { wallUs, cpuUs, stalledShare } = await load.calibrate(SERVER_CORE);
     record('calibrationCpuUs', cpuUs);
     record('calibrationWallUs', wallUs);
+    record('stalled share of the core', stalledShare);
     await measureAllocations(server, load, record);
     await load.open(CLIENTS, true);
     await measureTraffic(round.durations, load, record);
     for (const flow of ['channel-up', 'channel-down'] as const) {
-      record(`most packets/s ${flow}`, await mostPackets(load, flow, round.durations.stepMs));
+      record(`most packets/s ${flow}`, await mostPackets(load, flow, 1, round.durations.stepMs));
     }
     const rate = delayRate();
     if (rate === 0) return;
     for (const flow of ['direct', 'channel-up', 'channel-down'] as const) {
-      const result = await relay(load, { flow, size: 1200, rate, durationMs: round.durations.delayMs, delay: true });
+      const result = await relay(load, {
+        flow,
+        size: 1200,
+        rate,
+        burst: 1,
+        durationMs: round.durations.delayMs,
+        delay: true,
+      });
       record(`p50Us ${flow}`, result.p50Us);
       record(`p99Us ${flow}`, result.p99Us);
+      record(`windowP99Us ${flow}`, result.windowP99Us);
       record('delay rate', rate);
     }
   });
@@ -67,8 +78,11 @@ export async function measureOnBothCores(round: Round): Promise<void> {
   const cores = `${SERVER_CORE},${LOAD_CORE}`;
   await withServer(round, cores, cores, async (_server, load, record) => {
     await load.open(CLIENTS, true);
-    for (const flow of ['channel-up', 'channel-down'] as const) {
-      record(`most packets/s ${flow}, both cores`, await mostPackets(load, flow, round.durations.stepMs));
+    for (const burst of BURSTS) {
+      for (const flow of ['channel-up', 'channel-down'] as const) {
+        const most = await mostPackets(load, flow, burst, round.durations.stepMs);
+        record(`most packets/s ${flow}, both cores, bursts of ${burst}`, most);
+      }
     }
   });
 }
@@ -120,14 +134,14 @@ async function endAll(load: LoadGenerator): Promise<void> {
 
 async function measureTraffic({ cellMs }: Durations, load: LoadGenerator, record: Record): Promise<void> {
   for (const flow of FLOWS)
-    await relay(load, { flow, size: 1200, rate: RATES.all, durationMs: cellMs / 3, delay: false });
+    await relay(load, { flow, size: 1200, rate: RATES.all, burst: 1, durationMs: cellMs / 3, delay: false });
   const cells = [
     ...FLOWS.flatMap((flow) => SIZES.map((size) => ({ flow, size, rate: RATES.all }))),
     ...(['channel-up', 'channel-down'] as const).map((flow) => ({ flow, size: 1200, rate: RATES.high })),
   ];
   for (const { flow, size, rate } of cells) {
     const busyBefore = coreBusyUs(SERVER_CORE);
-    const result = await relay(load, { flow, size, rate, durationMs: cellMs, delay: false });
+    const result = await relay(load, { flow, size, rate, burst: 1, durationMs: cellMs, delay: false });
     const others = coreBusyUs(SERVER_CORE) - busyBefore - result.serverCpuUs;
     const name = `${flow} ${size} at ${rate}`;
     record(`cpuUs ${name}`, result.serverCpuUs / result.received);
@@ -138,16 +152,16 @@ async function measureTraffic({ cellMs }: Durations, load: LoadGenerator, record
 }
 
 /** The highest rate, in steps of 10,000 packets/s, that is carried; what the generator itself can send is its end. */
-async function mostPackets(load: LoadGenerator, flow: Flow, stepMs: number): Promise<number> {
+async function mostPackets(load: LoadGenerator, flow: Flow, burst: number, stepMs: number): Promise<number> {
   const carried = async (rate: number) => {
     // A second try, because another process may have taken the core for a moment.
     for (let attempt = 0; attempt < 2; attempt++) {
-      const result = await relay(load, { flow, size: 1200, rate, durationMs: stepMs, delay: false });
+      const result = await relay(load, { flow, size: 1200, rate, burst, durationMs: stepMs, delay: false });
       if (lossOf(result) < LOSS_MAX && result.skipped < result.sent * LOSS_MAX) return true;
     }
     return false;
   };
-  let [best, failed] = [0, SEARCH.step];
+  let [best, failed] = [0, SEARCH.from];
   while (failed <= SEARCH.to && (await carried(failed))) {
     best = failed;
     failed += SEARCH.step;
@@ -165,8 +179,8 @@ function lossOf({ sent, received }: TrafficResult): number {
 }
 
 /** Runs traffic, and fails when what arrives is nothing, not what was sent, or lost by the generator itself. */
-async function relay(load: LoadGenerator, traffic: Omit<Traffic, 'burst'>): Promise<TrafficResult> {
-  const result = await load.run({ ...traffic, durationMs: Math.round(traffic.durationMs), burst: 1 });
+async function relay(load: LoadGenerator, traffic: Traffic): Promise<TrafficResult> {
+  const result = await load.run({ ...traffic, durationMs: Math.round(traffic.durationMs) });
   const { sent, received, broken, ownDrops } = result;
   if (received === 0 || broken > 0 || ownDrops > sent * LOSS_MAX) {
     const counts = `${sent} sent, ${received} received, ${broken} not as sent, ${ownDrops} lost by the generator`;

@@ -1,4 +1,4 @@
-import { ALLOCATIONS, CLIENTS, FLOWS, LOSS_MAX, RATES, SIZES } from './measure.ts';
+import { ALLOCATIONS, BURSTS, CLIENTS, FLOWS, LOSS_MAX, RATES, SIZES } from './measure.ts';
 import { type Sample, type Spread, spreadOf } from './samples.ts';
 
 const OURS = 'orama';
@@ -47,18 +47,22 @@ export function renderReport(input: ReportInput): string {
     '## Loss at those rates',
     table(['flow, bytes, packets/s', ...names], rows(loss)),
     `## Most packets a second with less than ${LOSS_MAX * 100} % loss, 1200 bytes`,
-    '"both cores": server and load generator share both cores, nothing is pinned. 10,000 packets/s is the step.',
+    '"both cores": server and load generator share both cores, nothing is pinned; a client sends one packet, or a burst of equal ones in one system call (UDP_SEGMENT), which arrive one by one and cost the load generator less of the cores. 10,000 packets/s is the step.',
     table(
       ['', ...names],
       rows([
         ['channel-up', 'most packets/s channel-up', thousands],
         ['channel-down', 'most packets/s channel-down', thousands],
-        ['channel-up, both cores', 'most packets/s channel-up, both cores', thousands],
-        ['channel-down, both cores', 'most packets/s channel-down, both cores', thousands],
+        ...BURSTS.flatMap((burst) =>
+          ['channel-up', 'channel-down'].map((flow): [string, string, Format] => {
+            const label = `${flow}, both cores, ${burst === 1 ? 'one by one' : `bursts of ${burst}`}`;
+            return [label, `most packets/s ${flow}, both cores, bursts of ${burst}`, thousands];
+          }),
+        ),
       ]),
     ),
     '## Added delay, µs',
-    'From just before the send to the kernel’s receive timestamp at the far socket, at half of coturn’s most packets/s; "direct" is the same without a server.',
+    'From just before the send to the kernel’s receive timestamp at the far socket, at half of coturn’s most packets/s; "direct" is the same without a server. "p99" is that of all packets of a round. When the machine stalls a core for more than 1 % of the time (see Noise), it shows that and no server; "p99, middle window" is the median of the p99s of each tenth of a second, most of which no stall falls into.',
     table(
       ['', ...names],
       rows([
@@ -66,6 +70,7 @@ export function renderReport(input: ReportInput): string {
         ...['direct', 'channel-up', 'channel-down'].flatMap((flow): [string, string, Format][] => [
           [`${flow} p50`, `p50Us ${flow}`, micros],
           [`${flow} p99`, `p99Us ${flow}`, micros],
+          [`${flow} p99, middle window`, `windowP99Us ${flow}`, micros],
         ]),
       ]),
     ),
@@ -85,12 +90,13 @@ export function renderReport(input: ReportInput): string {
       ],
     ),
     '## Noise',
-    'A fixed piece of work on core 0 before each server: its processor time says how even the core runs, its wall time what others took. Others’ share: what the core did that was not the server.',
+    'A fixed piece of work on core 0 before each server: its processor time says how even the core runs, its wall time what others took. Stalls: the share of a second in which a loop that only reads the clock on core 0 found itself stopped for 0.1 ms and longer. Others’ share: what the core did that was not the server.',
     table(
       ['', ...names],
       rows([
         ['calibration, CPU µs', 'calibrationCpuUs', whole],
         ['calibration, wall µs', 'calibrationWallUs', whole],
+        ['stalls of core 0', 'stalled share of the core', percent],
         ['others’ share of core 0', 'others’ share of the core', percent],
         ['load generator, CPU µs/packet', 'load cpuUs', micros],
       ]),

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 
 #define CLIENTS_MAX 10000
+/** Bound of one run, so that a slip of the caller ends. */
+#define RUN_MAX_MS 60000
 #define DATA_MAX_BYTES 1400
 #define CHANNEL 0x4000
 
@@ -12,6 +14,7 @@
 typedef struct {
   /** Connected to the server. */
   int socket;
+  /** Connected to the relayed address. */
   int peer_socket;
   struct sockaddr_in peer, relayed;
   enum { CLOSED, CHALLENGED, ALLOCATING, BINDING, OPEN, CLOSING } state;
@@ -28,6 +31,7 @@ typedef struct {
   uint16_t next_port;
   /** A second port of the peers' address: permitted, and bound to no channel. */
   int unbound_peer;
+  struct sockaddr_in unbound_address;
   credentials_t credentials;
   /** Process whose processor time is told with every result. */
   int server_pid;
@@ -54,7 +58,7 @@ typedef struct {
   /** Where packets come from, and how they travel between client and server. */
   enum { CHANNEL_UP, CHANNEL_DOWN, SEND_UP, DATA_DOWN, DIRECT } flow;
   int size, rate, milliseconds;
-  /** Packets that one client sends back to back. */
+  /** Packets that one client sends at once (UDP_SEGMENT); they arrive at the server one by one. */
   int burst;
   /** Measures the delay of every packet. */
   bool delay;

@@ -3,7 +3,7 @@
 //   open <count> <window> <peers 0|1>      make allocations with a channel each
 //   close <window>                         end them all
 //   run <flow> <size> <packets/s> <ms> <burst> <delay 0|1>
-//   calibrate <core>                       run a fixed piece of work there
+//   calibrate <core>                       run a fixed piece of work there, and look for stalls
 #include "load.h"
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -19,11 +19,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/** Bounds of one run, so that a slip of the caller ends. */
+/** Bound of one run, so that a slip of the caller ends. */
 #define RATE_MAX 2000000
-#define RUN_MAX_MS 60000
 #define FIRST_PORT 10000
 #define CALIBRATION_STEPS 50000000
+/** Time in which stalls are looked for, and the shortest that counts. */
+#define STALLS_NS 1000000000
+#define STALL_MIN_NS 100000
 #define RECEIVE_BUFFER_BYTES (4 * 1024 * 1024)
 
 _Noreturn void fail(const char *format, ...) {
@@ -91,6 +93,16 @@ static void report_open(bench_t *bench, int count, int64_t start, int64_t cpu) {
          (double)(process_cpu_ns(bench->server_pid) - cpu) / 1e3);
 }
 
+/** The share of time in which this core did nothing for us for 0.1 ms and longer, though it was asked all the time. */
+static double stalled_share(void) {
+  int64_t start = now_ns(), stalled = 0;
+  for (int64_t last = start, now; last - start < STALLS_NS; last = now) {
+    now = now_ns();
+    if (now - last > STALL_MIN_NS) stalled += now - last;
+  }
+  return (double)stalled / STALLS_NS;
+}
+
 /** The same work each time: its wall time tells what others took of the core, its processor time how fast the core is. */
 static void calibrate(int core) {
   cpu_set_t own, target;
@@ -104,8 +116,9 @@ static void calibrate(int core) {
   volatile uint32_t value = 1;
   for (int i = 0; i < CALIBRATION_STEPS; i++) value = value * 1664525 + 1013904223;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-  printf("{\"wallUs\":%.1f,\"cpuUs\":%.1f}\n", (double)(now_ns() - start) / 1e3,
-         (double)(cpu.tv_sec * 1000000000ll + cpu.tv_nsec - cpu_start) / 1e3);
+  double wall_us = (double)(now_ns() - start) / 1e3;
+  printf("{\"wallUs\":%.1f,\"cpuUs\":%.1f,\"stalledShare\":%.5f}\n", wall_us,
+         (double)(cpu.tv_sec * 1000000000ll + cpu.tv_nsec - cpu_start) / 1e3, stalled_share());
   sched_setaffinity(0, sizeof own, &own);
 }
 
@@ -147,7 +160,7 @@ int main(int count, char **arguments) {
   bench.credentials.realm = arguments[6];
   read_key(arguments[7], bench.credentials.key);
   bench.next_port = FIRST_PORT;
-  bench.unbound_peer = open_socket(&bench.peer, NULL);
+  bench.unbound_peer = open_socket(&bench.peer, &bench.unbound_address);
   bench.server_pid = atoi(arguments[8]);
   bench.clients = calloc(CLIENTS_MAX, sizeof *bench.clients);
   // Two sockets a client.

@@ -51,6 +51,14 @@ static void take_nonce(const bench_t *bench, client_t *client, const uint8_t *pa
   client->nonce_bytes = nonce_bytes;
 }
 
+/** The peer talks to the relayed address alone. */
+static void connect_peer(const client_t *client) {
+  if (client->peer_socket < 0) return;
+  if (connect(client->peer_socket, (const struct sockaddr *)&client->relayed, sizeof client->relayed) < 0) {
+    fail("connect to the relayed address: %s", strerror(errno));
+  }
+}
+
 /** Takes one answer; true when the client has arrived where it was going (OPEN or CLOSED). */
 static bool receive(bench_t *bench, client_t *client) {
   uint8_t packet[2048];
@@ -78,6 +86,7 @@ static bool receive(bench_t *bench, client_t *client) {
     return false;
   }
   if (client->state == BINDING && type == (TYPE_CHANNEL_BIND | SUCCESS)) {
+    connect_peer(client);
     client->state = OPEN;
     return true;
   }

@@ -19,8 +19,9 @@ import { MessageVector } from './message-vector.ts';
 
 /** Room for datagrams. */
 const BATCH = 64;
-/** Datagrams that wait for each other before they are sent on: more would save little time and cost the first one delay. */
-const SEND_AT = 8;
+/** Datagrams received by one call, and those that wait for each other to be sent: more save little and delay the first. */
+const RECEIVED_AT_ONCE = 8;
+const SENT_AT_ONCE = 4;
 /** Largest datagram of UDP. */
 const DATAGRAM_MAX_BYTES = 65_535;
 /** Room of one datagram, not a power of two, so that the beginnings of datagrams do not share cache lines' sets. */
@@ -83,13 +84,18 @@ export class Batch {
     this.#libc.bind(descriptor, this.#single.nameAddress(0), nameBytes);
   }
 
-  /** Takes what a socket has, one batch at most, and hands it over. */
+  /** Takes what a socket has, as far as there is room, and hands it over. */
   receive(descriptor: number, socket: Receiver): void {
     if (this.#filled === BATCH) this.flush();
+    while (this.#receiveSome(descriptor, socket) === RECEIVED_AT_ONCE && socket.open && this.#filled < BATCH);
+  }
+
+  #receiveSome(descriptor: number, socket: Receiver): number {
     const first = this.#filled;
     const received = this.#received;
-    const count = this.#libc.recvmmsg(descriptor, received.address(first), BATCH - first, MSG_DONTWAIT, 0);
-    if (count <= 0) return;
+    const most = Math.min(RECEIVED_AT_ONCE, BATCH - first);
+    const count = this.#libc.recvmmsg(descriptor, received.address(first), most, MSG_DONTWAIT, 0);
+    if (count <= 0) return 0;
     this.#filled = first + count;
     this.#receiving = true;
     for (let i = first; i < first + count; i++) {
@@ -104,6 +110,7 @@ export class Batch {
       }
     }
     this.#receiving = false;
+    return count;
   }
 
   send(descriptor: number, buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
@@ -199,7 +206,7 @@ export class Batch {
   }
 
   #queue(descriptor: number, to: HostAddress, port: number): number {
-    if (this.#waiting === SEND_AT) this.sendWaiting();
+    if (this.#waiting === SENT_AT_ONCE) this.sendWaiting();
     const i = this.#waiting++;
     this.#targets[i] = descriptor;
     setName(this.#outgoing, i, to, port);
