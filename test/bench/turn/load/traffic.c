@@ -15,6 +15,8 @@
 #define TICKS_A_READ 10
 /** What could not be sent in time within so long is given up, so that a stall does not become a flood. */
 #define CATCH_UP_NS 5000000
+/** The same where delays are measured: what comes late in a row would show a stall of this program as the server's delay. */
+#define CATCH_UP_DELAY_NS 200000
 /** After the last packet was sent, so long without a packet means that no more will come. */
 #define QUIET_NS 100000000
 #define BATCH 64
@@ -266,7 +268,7 @@ void run_traffic(bench_t *bench, const traffic_t *traffic) {
   while (now < end) {
     // Whole bursts only.
     uint64_t due = (uint64_t)((double)(now - start) / 1e9 * traffic->rate) / burst * burst;
-    uint64_t most = (uint64_t)((double)traffic->rate * CATCH_UP_NS / 1e9) + burst;
+    uint64_t most = (uint64_t)((double)traffic->rate * (traffic->delay ? CATCH_UP_DELAY_NS : CATCH_UP_NS) / 1e9) + burst;
     if (due - sent - skipped > most) skipped = due - sent - most;
     while (sent + skipped < due) {
       if (transmit(packets + turn, traffic->delay)) sent += burst;
