@@ -84,10 +84,12 @@ export class Batch {
     this.#libc.bind(descriptor, this.#single.nameAddress(0), nameBytes);
   }
 
-  /** Takes what a socket has, as far as there is room, and hands it over. */
-  receive(descriptor: number, socket: Receiver): void {
+  /** Takes what a socket has, as far as there is room, and hands it over. Returns how many datagrams. */
+  receive(descriptor: number, socket: Receiver): number {
     if (this.#filled === BATCH) this.flush();
+    const first = this.#filled;
     while (this.#receiveSome(descriptor, socket) === RECEIVED_AT_ONCE && socket.open && this.#filled < BATCH);
+    return this.#filled - first;
   }
 
   #receiveSome(descriptor: number, socket: Receiver): number {

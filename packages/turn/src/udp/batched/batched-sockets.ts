@@ -25,8 +25,11 @@ const EVENTS = 64;
  * much late while nothing comes in.
  */
 const WAIT_MS = 10;
-/** So long one turn goes on while datagrams come in: every turn of the event loop between costs some microseconds. */
-const TURN_MS = 1;
+/**
+ * After so many datagrams a turn ends though there are more: streams to clients take what they were given only in a turn
+ * of the event loop. Fewer would cost time, some microseconds for each turn.
+ */
+const TURN_DATAGRAMS = 64;
 
 /**
  * UDP sockets of this thread, all of them received from and sent to in batches: one epoll_wait tells which have
@@ -113,26 +116,25 @@ export class BatchedSockets implements UdpSockets {
     const { address } = this.#events;
     const begun = performance.now();
     let ready = this.#libc.epollWait(this.#epoll, address, EVENTS, WAIT_MS);
-    const woken = performance.now();
-    this.#sleptMs += woken - begun;
-    // No more waiting: what the receivers began goes on when the turn is over.
-    while (this.#receive(ready) && performance.now() - woken < TURN_MS) {
+    this.#sleptMs += performance.now() - begun;
+    for (let left = TURN_DATAGRAMS - this.#receive(ready); left > 0; left -= this.#receive(ready)) {
+      // No more waiting: what the receivers began goes on when the turn is over.
       ready = this.#libc.epollWait(this.#epoll, address, EVENTS, 0);
     }
   };
 
-  /** Passes on what came in; whether there may be more, and nothing else to do. */
-  #receive(ready: number): boolean {
+  /** Passes on what came in; returns how many datagrams, or enough for a turn when nothing came or the event loop has work. */
+  #receive(ready: number): number {
     const { view } = this.#events;
-    let more = ready > 0;
+    let count = 0;
     for (let i = 0; i < ready; i++) {
       const descriptor = view.getUint32(i * EPOLL_EVENT_BYTES + EPOLL_DATA_OFFSET, true);
       const socket = this.#sockets.get(descriptor);
-      if (socket !== undefined) this.#batch.receive(descriptor, socket);
-      else if (descriptor === this.#loopDescriptor) more = false;
+      if (socket !== undefined) count += this.#batch.receive(descriptor, socket);
+      else if (descriptor === this.#loopDescriptor) count += TURN_DATAGRAMS;
     }
     this.#batch.flush();
-    return more && this.#sockets.size > 0;
+    return count > 0 && this.#sockets.size > 0 ? count : TURN_DATAGRAMS;
   }
 }
 
