@@ -33,10 +33,10 @@ const TURN_DATAGRAMS = 64;
 
 /**
  * UDP sockets of this thread, all of them received from and sent to in batches: one epoll_wait tells which have
- * datagrams, recvmmsg takes up to 64 of a socket into one ring of buffers, their receivers queue what they pass on
- * without copying it, and sendmmsg sends what goes out in a row on one socket. Between two batches the event loop has
- * its turn; while nothing happens the thread sleeps here, and the event loop's own descriptor is among those it
- * sleeps on.
+ * datagrams, recvmmsg takes up to eight at once into one ring of 64 buffers, their receivers queue what they pass on
+ * without copying it, and sendmmsg sends what goes out in a row on one socket. After 64 datagrams, or when there are no
+ * more, the event loop has its turn; while nothing happens the thread sleeps here, and the event loop's own descriptor
+ * is among those it sleeps on.
  */
 export class BatchedSockets implements UdpSockets {
   readonly canSetDf = true;
