@@ -1,0 +1,120 @@
+/**
+ * Script for a call page before it joins. It keeps what the server says about tracks, and measures the gaps between the
+ * frames that are really shown: `getStats` tells of freezes only after they are over.
+ */
+export const INSTALL_METER = `(() => {
+  const meter = { told: [], longestGapMs: 0, shown: 0, last: new Map() };
+  window.__meter = meter;
+  const Native = window.WebSocket;
+  window.WebSocket = class WebSocket extends Native {
+    constructor(...args) {
+      super(...args);
+      this.addEventListener('message', ({ data }) => {
+        if (typeof data !== 'string') return;
+        const frame = JSON.parse(data);
+        if (frame.type === 'track-updated' || frame.type === 'quality' || frame.type === 'send-layers')
+          meter.told.push({ atMs: Date.now(), frame });
+      });
+    }
+  };
+  const gap = (now, then) => { meter.longestGapMs = Math.max(meter.longestGapMs, now - then); };
+  const watch = (video) => {
+    const step = (now) => {
+      gap(now, meter.last.get(video) ?? now);
+      meter.last.set(video, now);
+      meter.shown += 1;
+      video.requestVideoFrameCallback(step);
+    };
+    meter.last.set(video, undefined);
+    video.requestVideoFrameCallback(step);
+  };
+  setInterval(() => {
+    for (const video of meter.last.keys()) if (!video.isConnected) meter.last.delete(video);
+    for (const tile of document.querySelectorAll('.tile')) {
+      const video = tile.querySelector('video');
+      if (video && !tile.querySelector('.name').textContent.endsWith('(you)') && !meter.last.has(video)) watch(video);
+    }
+  }, 50);
+  meter.take = (reset) => {
+    const now = performance.now();
+    if (!reset) for (const then of meter.last.values()) if (then !== undefined) gap(now, then);
+    const taken = { longestGapMs: meter.longestGapMs, shown: meter.shown };
+    if (reset) {
+      meter.longestGapMs = 0;
+      meter.shown = 0;
+      for (const [video, then] of meter.last) if (then !== undefined) meter.last.set(video, now);
+    }
+    return taken;
+  };
+})()`;
+
+export interface Outbound {
+  kind: 'audio' | 'video';
+  rid: string;
+  active: boolean;
+  bytesSent: number;
+  targetBitrate: number;
+  framesEncoded: number;
+  keyFramesEncoded: number;
+  frameHeight: number;
+}
+
+export interface Inbound {
+  kind: 'audio' | 'video';
+  /** Name on the tile that plays it. */
+  from: string;
+  packetsReceived: number;
+  packetsLost: number;
+  framesDecoded: number;
+  keyFramesDecoded: number;
+  frameHeight: number;
+  freezeCount: number;
+  freezesSec: number;
+  concealedSamples: number;
+  totalSamples: number;
+  /** When what plays now was captured, on the sender's clock; 0 while that is not known. */
+  playoutMs: number;
+}
+
+/** What the page's newest connection says of itself in `getStats`. */
+export interface Reading {
+  atMs: number;
+  outbound: Outbound[];
+  inbound: Inbound[];
+}
+
+/** Expression that reads a `Reading`. */
+export const READ = `(async () => {
+  const all = [...(await window.__connections.at(-1).getStats()).values()];
+  const tiles = [...document.querySelectorAll('.tile')];
+  const plays = (tile, id) => [...tile.querySelectorAll('video, audio')].some(({ srcObject }) => srcObject?.getTrackById(id));
+  const nameOf = (id) => tiles.find((tile) => plays(tile, id))?.querySelector('.name').textContent ?? '';
+  const of = (type) => all.filter((each) => each.type === type);
+  return {
+    atMs: Date.now(),
+    outbound: of('outbound-rtp').map((each) => ({
+      kind: each.kind,
+      rid: each.rid ?? '',
+      active: each.active ?? true,
+      bytesSent: each.bytesSent ?? 0,
+      targetBitrate: each.targetBitrate ?? 0,
+      framesEncoded: each.framesEncoded ?? 0,
+      keyFramesEncoded: each.keyFramesEncoded ?? 0,
+      frameHeight: each.frameHeight ?? 0,
+    })),
+    inbound: of('inbound-rtp').map((each) => ({
+      kind: each.kind,
+      from: nameOf(each.trackIdentifier),
+      packetsReceived: each.packetsReceived ?? 0,
+      packetsLost: each.packetsLost ?? 0,
+      framesDecoded: each.framesDecoded ?? 0,
+      keyFramesDecoded: each.keyFramesDecoded ?? 0,
+      frameHeight: each.frameHeight ?? 0,
+      freezeCount: each.freezeCount ?? 0,
+      freezesSec: each.totalFreezesDuration ?? 0,
+      concealedSamples: each.concealedSamples ?? 0,
+      totalSamples: each.totalSamplesReceived ?? 0,
+      playoutMs: each.estimatedPlayoutTimestamp ?? 0,
+    })),
+  };
+})()`;

@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SyntheticPeer, UNITS } from '@orama/testkit';
+import type { Bed } from '../bed/bed.ts';
+import { Caller, keyFramesEncodedOf } from '../bed/caller.ts';
+import { atMost, note, type Scenario } from './scenario.ts';
+
+const SYNTHETIC = 10;
+const COME_AND_GO_MS = 5_000;
+const ROOM = 'twelve';
+
+/** Ten synthetic publishers, of whom one leaves and another comes every five seconds, and two browsers. */
+export const room: Scenario = {
+  name: 'room',
+  title: 'A room of twelve: ten synthetic publishers that come and go, and two browsers',
+  async run(bed, short) {
+    const [chromium, firefox] = await Promise.all([bed.browser(1, 'chromium'), bed.browser(2, 'firefox')]);
+    const synthetic: SyntheticPeer[] = [];
+    for (let i = 0; i < SYNTHETIC; i++) synthetic.push(await joinSynthetic(bed, i));
+    const ann = await Caller.join(chromium, bed.access, { room: ROOM, name: 'ann' });
+    const fox = await Caller.join(firefox, bed.access, { room: ROOM, name: 'fox' });
+    // Synthetic pictures cannot be decoded: the one that is shown comes from the other browser.
+    await Promise.all([ann.sees(1), fox.sees(1)]);
+    const rounds = short ? 12 : 120;
+    const offsets: number[] = [];
+    const memory: number[] = [];
+    const keyFrames = keyFramesEncodedOf(await ann.read());
+    const startedAt = performance.now();
+    for (let round = 0; round < rounds; round++) {
+      await delay(COME_AND_GO_MS - 1);
+      for (const [caller, other] of [
+        [ann, 'fox'],
+        [fox, 'ann'],
+      ] as const) {
+        const offset = await lipSyncMs(caller, other);
+        if (offset !== null) offsets.push(offset);
+      }
+      memory.push(residentBytes(bed));
+      await synthetic.shift()?.close();
+      synthetic.push(await joinSynthetic(bed, SYNTHETIC + round));
+    }
+    const seconds = (performance.now() - startedAt) / 1_000;
+    const keyFramesPerSec = (keyFramesEncodedOf(await ann.read()) - keyFrames) / seconds;
+    await Promise.all([ann.close(), fox.close(), ...synthetic.map((peer) => peer.close())]);
+    // The first rounds fill caches and pools.
+    const settled = memory.slice(Math.floor(memory.length / 5));
+    const quarter = Math.max(1, Math.floor(settled.length / 4));
+    const growth = mean(settled.slice(-quarter)) / mean(settled.slice(0, quarter)) - 1;
+    const sorted = offsets.map(Math.abs).sort((a, b) => a - b);
+    return [
+      atMost('audio against video of the other browser, worst', sorted.at(-1) ?? Number.POSITIVE_INFINITY, 80, 'ms'),
+      note(
+        'the same, median of readings',
+        `${Math.round(sorted[sorted.length >> 1] ?? Number.NaN)} ms, ${sorted.length} readings`,
+      ),
+      atMost("growth of the SFU's memory, last quarter against first", 100 * growth, 5, '%'),
+      note("the SFU's memory", `${Math.round(mean(settled) / 2 ** 20)} MiB`),
+      atMost('key frames of a browser', keyFramesPerSec, 1, 'a second'),
+      note('length, rounds of leaving and joining', `${Math.round(seconds)} s, ${rounds}`),
+    ];
+  },
+};
+
+function joinSynthetic(bed: Bed, number: number): Promise<SyntheticPeer> {
+  return SyntheticPeer.join({
+    ...bed.cluster.signalling(bed.access),
+    room: ROOM,
+    name: `synthetic ${number}`,
+    transport: 'udp',
+    localAddress: `${bed.cluster.prefix}.9.${(number % 250) + 1}`,
+  });
+}
+
+/** How far audio plays ahead of video of one sender, in ms; null while the browser does not know. */
+async function lipSyncMs(caller: Caller, other: string): Promise<number | null> {
+  const inbound = (await caller.read()).inbound.filter(({ from }) => from === other);
+  const playoutMs = (of: 'audio' | 'video') => inbound.find(({ kind }) => kind === of)?.playoutMs || null;
+  const [audio, video] = [playoutMs('audio'), playoutMs('video')];
+  return audio === null || video === null ? null : audio - video;
+}
+
+function residentBytes(bed: Bed): number {
+  const pids = bed.cluster.state.nodes.flatMap((_node, i) =>
+    bed.cluster
+      .services(i + 1)
+      .filter(({ unit }) => unit === UNITS.sfu(bed.access.name))
+      .map(({ pid }) => pid),
+  );
+  return Math.max(
+    ...pids.map(
+      (pid) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024,
+    ),
+  );
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
