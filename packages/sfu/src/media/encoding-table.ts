@@ -19,16 +19,25 @@ export class EncodingTable {
     this.#number();
   }
 
-  /** Those that are known, in order. */
-  get ssrcs(): number[] {
-    return this.list.map(({ ssrc }) => ssrc).filter((ssrc) => ssrc !== 0);
-  }
-
   /** How others see the layers; empty without simulcast. */
   get layers(): TrackLayer[] {
     return this.list.flatMap(({ rid, width, height }) =>
       rid === undefined ? [] : [{ rid, ...(width > 0 && height > 0 ? { width, height } : {}) }],
     );
+  }
+
+  /** Names of the simulcast layers, in order. */
+  get rids(): string[] {
+    return this.list.flatMap(({ rid }) => (rid === undefined ? [] : [rid]));
+  }
+
+  /**
+   * What can be sent in place of an encoding that is silent now: the best that flows below it, else the least above it;
+   * null where nothing flows.
+   */
+  substitute(silent: Encoding, nowMs: number): Encoding | null {
+    for (let i = silent.index - 1; i >= 0; i--) if (this.list[i]?.isFlowing(nowMs)) return this.list[i] as Encoding;
+    return this.list.find((encoding) => encoding.index > silent.index && encoding.isFlowing(nowMs)) ?? null;
   }
 
   /** Whose media or retransmissions come under `ssrc`; null for an unknown one. The hot path. */

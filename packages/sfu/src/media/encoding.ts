@@ -3,13 +3,21 @@ import type { UplinkEncoding } from '../rtc/sections.ts';
 import { PayloadReader } from '../rtp/codecs/reader.ts';
 import type { SenderReport } from '../rtp/rtcp/packets.ts';
 import { KeyFrameRequests } from './key-frames.ts';
+import { LayerRates } from './layer-rates.ts';
 import { NackTracker } from './nack-tracker.ts';
 import { PacketCache } from './packet-cache.ts';
 import { RateMeter } from './rate-meter.ts';
 import { Reception } from './reception.ts';
 
-const VIDEO_CACHE_PACKETS = 512;
-const AUDIO_CACHE_PACKETS = 64;
+/** A second and a half of 16 Mbit/s, of 680 kbit/s. */
+const VIDEO_CACHE_BYTES = 3_000_000;
+const AUDIO_CACHE_BYTES = 131_072;
+/** A stream of which nothing came for so long has stopped, not just stumbled. */
+const SILENT_MS = 500;
+/** What a picture of so many pixels takes at 30 frames a second, roughly, in bit/s. */
+const BPS_PER_PIXEL = 1.8;
+/** The same where not even the size is known, by place among the layers. */
+const UNKNOWN_BPS = [150_000, 500_000, 1_500_000];
 
 /** One RTP stream of a publication: the whole of it, or one simulcast layer (RFC 8853). */
 export class Encoding {
@@ -25,6 +33,8 @@ export class Encoding {
   readonly nacks = new NackTracker();
   readonly keyFrames: KeyFrameRequests;
   readonly rate = new RateMeter();
+  /** The layers inside it. */
+  readonly layers = new LayerRates();
   /** Fills `RtpView.payload` for its packets. */
   payloads: PayloadReader;
   reception: Reception;
@@ -34,6 +44,10 @@ export class Encoding {
   /** Size of the picture in pixels; 0 until the publisher or a key frame told. */
   width = 0;
   height = 0;
+  /** Sizes of the spatial layers inside it, from the lowest up, where a key frame told them. */
+  sizes: readonly { width: number; height: number }[] = [];
+  /** What the publisher's encoder was told to keep below, in bit/s; 0 when it did not tell. */
+  maxBitrateBps = 0;
   /** When its last packet came; minus infinity before the first. */
   lastPacketMs = Number.NEGATIVE_INFINITY;
   #codec: Codec;
@@ -45,7 +59,7 @@ export class Encoding {
     this.rtxSsrc = rtxSsrc ?? 0;
     this.#codec = codec;
     this.payloads = new PayloadReader(codec.name);
-    this.cache = new PacketCache(codec.clockRate === 90_000 ? VIDEO_CACHE_PACKETS : AUDIO_CACHE_PACKETS);
+    this.cache = new PacketCache(codec.clockRate === 90_000 ? VIDEO_CACHE_BYTES : AUDIO_CACHE_BYTES);
     this.keyFrames = new KeyFrameRequests(() => askForKeyFrame(this));
     this.reception = new Reception(codec.clockRate);
   }
@@ -58,6 +72,23 @@ export class Encoding {
   /** Received in the last second or so, in bit/s. */
   get bitrateBps(): number {
     return this.rate.bitsPerSecond;
+  }
+
+  /**
+   * What these layers inside it take, with everything below them, in bit/s: measured, also some time ago, or guessed
+   * where nothing came yet.
+   */
+  expectedBps(spatial: number, temporal: number): number {
+    const measured = this.layers.bitrateBps(spatial, temporal);
+    if (measured > 0) return measured;
+    if (this.maxBitrateBps > 0) return this.maxBitrateBps;
+    if (this.width > 0) return this.width * this.height * BPS_PER_PIXEL;
+    return UNKNOWN_BPS[Math.min(this.index, UNKNOWN_BPS.length - 1)] as number;
+  }
+
+  /** Whether packets of it come now. */
+  isFlowing(nowMs: number): boolean {
+    return nowMs - this.lastPacketMs < SILENT_MS;
   }
 
   /** The publisher sends it in another of its codecs from now on. */

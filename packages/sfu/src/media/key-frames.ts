@@ -1,19 +1,22 @@
-/** The least time between two requests to one publisher, however many subscribers ask. */
-const MIN_GAP_MS = 500;
+/** Between two requests while no key frame comes: the first may be lost. */
+const RETRY_MS = 500;
+/** Between a key frame and the next request: who joins within it waits, so that many joining are no storm. */
+const MIN_GAP_MS = 1_000;
 
-/** Coalesces subscribers' wishes for a key frame, and repeats the request until one arrives. */
+/** Coalesces wishes for a key frame of one encoding, and repeats the request until one comes. */
 export class KeyFrameRequests {
   readonly #send: () => boolean;
   #wanted = false;
   #asked = false;
   #lastSentMs = Number.NEGATIVE_INFINITY;
+  #lastKeyFrameMs = Number.NEGATIVE_INFINITY;
 
   /** @param send asks the publisher (PLI or FIR); false when that was not possible yet */
   constructor(send: () => boolean) {
     this.#send = send;
   }
 
-  /** A subscriber needs a key frame. */
+  /** Somebody needs a key frame. */
   request(nowMs: number): void {
     this.#wanted = true;
     this.#asked = false;
@@ -21,8 +24,9 @@ export class KeyFrameRequests {
   }
 
   /** A key frame began: every wish so far is fulfilled. */
-  onKeyFrame(): void {
+  onKeyFrame(nowMs: number): void {
     this.#wanted = false;
+    this.#lastKeyFrameMs = nowMs;
   }
 
   /**
@@ -34,7 +38,7 @@ export class KeyFrameRequests {
   }
 
   #ask(nowMs: number): void {
-    if (nowMs - this.#lastSentMs < MIN_GAP_MS || !this.#send()) return;
+    if (nowMs - this.#lastSentMs < RETRY_MS || nowMs - this.#lastKeyFrameMs < MIN_GAP_MS || !this.#send()) return;
     this.#asked = true;
     this.#lastSentMs = nowMs;
   }

@@ -1,46 +1,131 @@
-/** What a cached packet looked like before it was rewritten for subscribers. */
-export interface CachedPacket {
-  packet: Buffer;
-  sequence: number;
-  timestamp: number;
+/** No receiver waits longer for a packet. */
+const KEEP_MS = 1_500;
+const CHUNK_BYTES = 32_768;
+/** Larger packets are not kept; none that a path carries is. */
+export const MAX_CACHED_BYTES = 4_096;
+const FIRST_SLOTS = 128;
+const MAX_SLOTS = 4_096;
+
+interface Chunk {
+  readonly bytes: Buffer;
+  used: number;
+  lastMs: number;
 }
 
-/** The last packets of a publication by sequence number, so that a subscriber's loss is mended here. */
+/**
+ * The packets of the last moments by sequence number, as they came from the publisher, so that a subscriber's loss is
+ * mended here. They are copied into a few large buffers: what is received may be overwritten on its way out and soon
+ * collected, and the memory is bounded in bytes and given back when the stream falls silent.
+ */
 export class PacketCache {
-  readonly #packets: (Buffer | undefined)[];
-  readonly #sequences: Uint16Array;
-  readonly #timestamps: Uint32Array;
-  readonly #mask: number;
+  readonly #maxChunks: number;
+  readonly #chunks: Chunk[] = [];
+  /** How many chunks were ever begun: the number behind that of the newest. */
+  #begun = 0;
+  #mask = FIRST_SLOTS - 1;
+  #sequences = new Uint16Array(FIRST_SLOTS);
+  /** Number of the chunk that the packet is in; -1 for none. */
+  #places = new Float64Array(FIRST_SLOTS).fill(-1);
+  #offsets = new Uint16Array(FIRST_SLOTS);
+  #lengths = new Uint16Array(FIRST_SLOTS);
 
-  /** @param size a power of two */
-  constructor(size: number) {
-    this.#packets = new Array<Buffer | undefined>(size).fill(undefined);
-    this.#sequences = new Uint16Array(size);
-    this.#timestamps = new Uint32Array(size);
-    this.#mask = size - 1;
+  /** @param maxBytes what it may take at most, in steps of 32 KB; older packets give way */
+  constructor(maxBytes: number) {
+    this.#maxChunks = Math.max(1, Math.floor(maxBytes / CHUNK_BYTES));
   }
 
-  /** Keeps `packet` itself, not a copy. */
-  put(sequence: number, timestamp: number, packet: Buffer): void {
-    const slot = sequence & this.#mask;
-    this.#packets[slot] = packet;
+  /** What it holds on to, in bytes. */
+  get bytes(): number {
+    return this.#chunks.length * CHUNK_BYTES;
+  }
+
+  /** Keeps a copy of a packet. Allocates nothing once it has its size. */
+  put(sequence: number, packet: Buffer, nowMs: number): void {
+    const { length } = packet;
+    if (length > MAX_CACHED_BYTES) return;
+    let chunk = this.#chunks.at(-1);
+    if (chunk === undefined || chunk.used + length > CHUNK_BYTES) chunk = this.#begin(nowMs);
+    const slot = this.#slotFor(sequence);
     this.#sequences[slot] = sequence;
-    this.#timestamps[slot] = timestamp;
+    this.#places[slot] = this.#begun - 1;
+    this.#offsets[slot] = chunk.used;
+    this.#lengths[slot] = length;
+    packet.copy(chunk.bytes, chunk.used);
+    chunk.used += length;
+    chunk.lastMs = nowMs;
   }
 
   has(sequence: number): boolean {
     const slot = sequence & this.#mask;
-    return this.#packets[slot] !== undefined && this.#sequences[slot] === sequence;
+    return this.#sequences[slot] === sequence && this.#isKept(slot);
   }
 
-  get(sequence: number): CachedPacket | null {
+  /**
+   * Copies a packet to the beginning of `target`, which takes MAX_CACHED_BYTES.
+   * @returns its length; 0 when it is no longer, or not yet, here
+   */
+  copy(sequence: number, target: Buffer): number {
+    if (!this.has(sequence)) return 0;
     const slot = sequence & this.#mask;
-    const packet = this.#packets[slot];
-    if (!packet || this.#sequences[slot] !== sequence) return null;
-    return { packet, sequence, timestamp: this.#timestamps[slot] as number };
+    const chunk = this.#chunks[(this.#places[slot] as number) - (this.#begun - this.#chunks.length)] as Chunk;
+    const offset = this.#offsets[slot] as number;
+    return chunk.bytes.copy(target, 0, offset, offset + (this.#lengths[slot] as number));
+  }
+
+  /** Gives back what only old packets take. Call it now and then. */
+  trim(nowMs: number): void {
+    while (this.#chunks.length > 0 && nowMs - (this.#chunks[0] as Chunk).lastMs > KEEP_MS) this.#chunks.shift();
   }
 
   clear(): void {
-    this.#packets.fill(undefined);
+    this.#chunks.length = 0;
+    this.#places.fill(-1);
+  }
+
+  // The oldest chunk is used again, unless its packets are still of use and there may be more.
+  #begin(nowMs: number): Chunk {
+    const oldest = this.#chunks[0];
+    const reused = oldest && (nowMs - oldest.lastMs > KEEP_MS || this.#chunks.length >= this.#maxChunks);
+    const chunk = reused
+      ? (this.#chunks.shift() as Chunk)
+      : { bytes: Buffer.allocUnsafeSlow(CHUNK_BYTES), used: 0, lastMs: 0 };
+    chunk.used = 0;
+    this.#chunks.push(chunk);
+    this.#begun++;
+    return chunk;
+  }
+
+  #isKept(slot: number): boolean {
+    return (this.#places[slot] as number) >= this.#begun - this.#chunks.length && (this.#places[slot] as number) >= 0;
+  }
+
+  #slotFor(sequence: number): number {
+    const slot = sequence & this.#mask;
+    if (!this.#isKept(slot) || this.#sequences[slot] === sequence || this.#mask + 1 >= MAX_SLOTS) return slot;
+    this.#grow();
+    return sequence & this.#mask;
+  }
+
+  #grow(): void {
+    const { length } = this.#sequences;
+    const mask = length * 2 - 1;
+    const grown = {
+      sequences: new Uint16Array(length * 2),
+      places: new Float64Array(length * 2).fill(-1),
+      offsets: new Uint16Array(length * 2),
+      lengths: new Uint16Array(length * 2),
+    };
+    for (let from = 0; from < length; from++) {
+      const to = (this.#sequences[from] as number) & mask;
+      grown.sequences[to] = this.#sequences[from] as number;
+      grown.places[to] = this.#places[from] as number;
+      grown.offsets[to] = this.#offsets[from] as number;
+      grown.lengths[to] = this.#lengths[from] as number;
+    }
+    this.#mask = mask;
+    this.#sequences = grown.sequences;
+    this.#places = grown.places;
+    this.#offsets = grown.offsets;
+    this.#lengths = grown.lengths;
   }
 }

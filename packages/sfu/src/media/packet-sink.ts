@@ -3,6 +3,8 @@ import type { Encoding } from './encoding.ts';
 
 /** Who takes a publication's packets: a subscriber, a recorder, another SFU. None of its methods may throw. */
 export interface PacketSink {
+  /** A bit for every encoding it needs, by index: the publisher sends no other. */
+  readonly needed: number;
   /**
    * One packet of one of the publication's encodings, extensions under the forwarded ids. The hot path.
    *

@@ -1,25 +1,19 @@
-import type { TrackInfo, TrackLayer } from '@orama/protocol';
+import type { ClientFrameOf, TrackInfo } from '@orama/protocol';
 import type { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import type { Codec } from '../rtc/codecs.ts';
 import type { UplinkMedia } from '../rtc/sections.ts';
 import type { RtcTrack } from '../rtc/track.ts';
 import { renumberExtensions } from '../rtp/extensions.ts';
 import { isRtcp, RtpView, readRtp, unwrapRtx } from '../rtp/header.ts';
-import { buildFir, buildNack, buildPli, buildReceiverReport, buildRemb, buildSdes } from '../rtp/rtcp/build.ts';
-import type { ReportBlock } from '../rtp/rtcp/packets.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import type { MediaCounters } from './counters.ts';
 import { Encoding } from './encoding.ts';
 import { EncodingTable } from './encoding-table.ts';
+import { LayerDemand } from './layer-demand.ts';
+import { type LayerOption, layerOptionsOf } from './layer-options.ts';
 import type { PacketSink } from './packet-sink.ts';
+import { UplinkFeedback } from './uplink-feedback.ts';
 
-/** Our SSRC as a sender of RTCP towards publishers. */
-const FEEDBACK_SSRC = 1;
-const FEEDBACK_SDES = buildSdes(FEEDBACK_SSRC, 'orama-sfu');
-const RECEIVER_REPORT_MS = 1_000;
-/** What a publisher without transport-wide feedback is told it may send. */
-const REMB_BPS = 2_500_000;
-const REMB_INTERVAL_MS = 500;
 /** A publisher that sent nothing for so long is silent (camera off), not slow. */
 const FLOWING_MS = 2_000;
 
@@ -35,6 +29,8 @@ export interface PublicationOptions {
   counters: MediaCounters;
   /** The publisher began to send another of its negotiated codecs. */
   onCodecChange: (publication: Publication) => void;
+  /** These simulcast layers are watched: the publisher should send them and no others. */
+  onDemand: (publication: Publication, rids: string[]) => void;
 }
 
 /** A track that a peer sends to us: received once, cleaned of what concerns only that hop, handed to every sink. */
@@ -54,13 +50,12 @@ export class Publication {
   readonly #codecs: (Codec | undefined)[] = new Array<Codec | undefined>(128).fill(undefined);
   /** By payload type: the payload type that an RTX packet repeats, or -1. */
   readonly #repeats = new Int16Array(128);
+  readonly #feedback: UplinkFeedback;
+  readonly #demand: LayerDemand;
   #media: UplinkMedia;
   #codec: Codec;
   #track: RtcTrack | null = null;
   #forcedMute = false;
-  #firSequence = 0;
-  #lastReportMs = 0;
-  #lastRembMs = 0;
   #lastPacketMs = Number.NEGATIVE_INFINITY;
   #lastReportHeardMs = Number.NEGATIVE_INFINITY;
 
@@ -78,8 +73,12 @@ export class Publication {
     const codec = options.media.codecs[0] as Codec;
     this.#codec = codec;
     this.#encodings = new EncodingTable(
-      options.media.encodings.map((encoding) => new Encoding(encoding, codec, (asked) => this.#askForKeyFrame(asked))),
+      options.media.encodings.map(
+        (encoding) => new Encoding(encoding, codec, (asked) => this.#feedback.askForKeyFrame(asked)),
+      ),
     );
+    this.#feedback = new UplinkFeedback(options.media, this.#encodings.list, options.counters);
+    this.#demand = new LayerDemand((rids) => options.onDemand(this, rids));
     this.#learn();
   }
 
@@ -91,6 +90,16 @@ export class Publication {
   /** Its RTP streams from the smallest picture up; a single one without simulcast. */
   get encodings(): readonly Encoding[] {
     return this.#encodings.list;
+  }
+
+  /** What can be sent of it, from the least to the best; empty until something came. */
+  get layers(): LayerOption[] {
+    return layerOptionsOf(this.encodings);
+  }
+
+  /** See EncodingTable. */
+  substitute(silent: Encoding, nowMs: number): Encoding | null {
+    return this.#encodings.substitute(silent, nowMs);
   }
 
   /** When the publisher last sent a packet of it, media or control; minus infinity before the first. */
@@ -112,13 +121,13 @@ export class Publication {
       muted: this.muted || this.#forcedMute,
       codec: this.#codec.name,
       ...(this.source === undefined ? {} : { source: this.source }),
-      ...(layers.length > 1 ? { layers } : {}),
+      ...(this.#isSimulcast ? { layers } : {}),
     };
   }
 
   /** Takes over what a later offer of the publisher says about the m-line. */
   renegotiate(media: UplinkMedia): void {
-    this.#media = media;
+    this.#media = this.#feedback.media = media;
     for (const { rid, ssrc, rtxSsrc } of media.encodings) {
       const encoding = this.#encodings.named(rid);
       if (!encoding) continue;
@@ -129,12 +138,13 @@ export class Publication {
   }
 
   /** Takes over what the publisher tells about its simulcast layers, from the smallest up; unknown rids are left out. */
-  describeLayers(layers: readonly (TrackLayer & { ssrc?: number | undefined; rtxSsrc?: number | undefined })[]): void {
-    for (const { rid, ssrc, rtxSsrc, width, height } of layers) {
+  describeLayers(layers: ClientFrameOf<'track-layers'>['layers']): void {
+    for (const { rid, ssrc, rtxSsrc, width, height, maxBitrate } of layers) {
       const encoding = this.#encodings.named(rid);
       if (!encoding) continue;
       if (rtxSsrc !== undefined) encoding.rtxSsrc = rtxSsrc;
       if (ssrc !== undefined && ssrc !== encoding.ssrc) this.#switchSource(encoding, ssrc);
+      if (maxBitrate !== undefined) encoding.maxBitrateBps = maxBitrate;
       if (width !== undefined && height !== undefined) this.#encodings.resize(encoding, width, height);
     }
     this.#encodings.order(layers.map(({ rid }) => rid));
@@ -143,7 +153,7 @@ export class Publication {
   /** Begins to receive from `track`. */
   attach(track: RtcTrack): void {
     if (this.#track === track) return;
-    this.#track = track;
+    this.#track = this.#feedback.track = track;
     track.onPacket = (packet) => this.receive(packet);
   }
 
@@ -204,49 +214,54 @@ export class Publication {
     encoding.lastPacketMs = nowMs;
     encoding.rate.bytes += packet.length;
     if (this.#media.nack && encoding.nacks.record(view.sequence, nowMs)) this.requestKeyFrame(encoding, nowMs);
-    encoding.cache.put(view.sequence, view.timestamp, packet);
+    encoding.cache.put(view.sequence, packet, nowMs);
     encoding.payloads.read(packet, view);
-    if (view.payload.startsKeyFrame) this.#noteKeyFrame(encoding, view);
+    encoding.layers.count(view.payload, packet.length);
+    if (view.payload.startsKeyFrame) this.#noteKeyFrame(encoding, view, nowMs);
     if (this.#forcedMute) return;
     const sinks = this.#sinks;
     for (let i = 0; i < sinks.length; i++) (sinks[i] as PacketSink).forward(packet, view, encoding, nowMs);
-    if (encoding.nacks.hasMissing) this.#sendNacks(encoding, nowMs);
+    if (encoding.nacks.hasMissing) this.#feedback.sendNacks(encoding, nowMs);
   }
 
   /** Reports, repeated requests and REMB. Called every 50 ms or so. */
   tick(nowMs: number): void {
     for (const encoding of this.encodings) {
       encoding.rate.sample(nowMs);
+      encoding.layers.sample(nowMs);
+      encoding.cache.trim(nowMs);
       encoding.keyFrames.tick(nowMs, nowMs - encoding.lastPacketMs < FLOWING_MS);
-      if (encoding.nacks.hasMissing) this.#sendNacks(encoding, nowMs);
+      if (encoding.nacks.hasMissing) this.#feedback.sendNacks(encoding, nowMs);
     }
-    if (!this.#track || this.#lastPacketMs < 0) return;
-    if (nowMs - this.#lastReportMs >= RECEIVER_REPORT_MS) {
-      this.#lastReportMs = nowMs;
-      this.#sendReceiverReport(nowMs);
-    }
-    if (this.#media.remb && nowMs - this.#lastRembMs >= REMB_INTERVAL_MS) {
-      this.#lastRembMs = nowMs;
-      this.#track.send(buildRemb(FEEDBACK_SSRC, REMB_BPS, this.#encodings.ssrcs));
-    }
+    if (this.#isSimulcast) this.#demand.update(this.#encodings.rids, this.#needed, nowMs);
+    if (this.#lastPacketMs > 0) this.#feedback.tick(nowMs);
+  }
+
+  /** Tells the publisher once more which layers are watched. */
+  repeatDemand(): void {
+    this.#demand.repeat();
   }
 
   /** Sends transport-wide feedback of the whole connection; any of its tracks will do. False when this one cannot. */
   sendTransportFeedback(): boolean {
-    if (!this.#track || !this.#media.transportFeedback || this.#lastPacketMs < 0) return false;
-    for (let packet = this.#take(); packet; packet = this.#take()) this.#track.send(packet);
-    return true;
+    return this.#lastPacketMs > 0 && this.#feedback.sendTransportFeedback(this.#arrivals);
   }
 
   /** Stops receiving. The sinks are ended by whoever holds them. */
   close(): void {
     if (this.#track) this.#track.onPacket = null;
-    this.#track = null;
+    this.#track = this.#feedback.track = null;
     for (const encoding of this.encodings) encoding.cache.clear();
   }
 
-  #take(): Buffer | null {
-    return this.#arrivals.take(FEEDBACK_SSRC, this.#encodings.ssrcs[0] ?? 0);
+  get #isSimulcast(): boolean {
+    return this.encodings.length > 1;
+  }
+
+  get #needed(): number {
+    let needed = 0;
+    for (const sink of this.#sinks) needed |= sink.needed;
+    return needed;
   }
 
   #learn(): void {
@@ -285,13 +300,18 @@ export class Publication {
     this.#onCodecChange(this);
   }
 
-  #noteKeyFrame(encoding: Encoding, view: RtpView): void {
-    encoding.keyFrames.onKeyFrame();
+  #noteKeyFrame(encoding: Encoding, view: RtpView, nowMs: number): void {
+    encoding.keyFrames.onKeyFrame(nowMs);
     const { spatialLayers, widths, heights } = view.payload;
     if (spatialLayers === 0) return;
     const width = widths[spatialLayers - 1] as number;
     const height = heights[spatialLayers - 1] as number;
-    if (width !== encoding.width || height !== encoding.height) this.#encodings.resize(encoding, width, height);
+    if (width === encoding.width && height === encoding.height && encoding.sizes.length === spatialLayers) return;
+    encoding.sizes = Array.from({ length: spatialLayers }, (_, i) => ({
+      width: widths[i] as number,
+      height: heights[i] as number,
+    }));
+    this.#encodings.resize(encoding, width, height);
   }
 
   #resynchronise(encoding: Encoding): void {
@@ -310,30 +330,5 @@ export class Publication {
       encoding.reception.recordSenderReport(packet, nowMs);
       for (const sink of this.#sinks) sink.onSenderReport(encoding, nowMs);
     }
-  }
-
-  #sendReceiverReport(nowMs: number): void {
-    const blocks: ReportBlock[] = [];
-    for (const encoding of this.encodings) {
-      const block = encoding.reception.report(encoding.ssrc, nowMs);
-      if (block) blocks.push(block);
-    }
-    if (blocks.length > 0)
-      this.#track?.send(Buffer.concat([buildReceiverReport(FEEDBACK_SSRC, blocks), FEEDBACK_SDES]));
-  }
-
-  #sendNacks(encoding: Encoding, nowMs: number): void {
-    const due = encoding.nacks.due(nowMs);
-    if (due.length === 0 || !this.#track) return;
-    this.#counters.nacksOut += due.length;
-    this.#track.send(buildNack(FEEDBACK_SSRC, encoding.ssrc, due));
-  }
-
-  #askForKeyFrame({ ssrc }: Encoding): boolean {
-    if (!this.#track?.isOpen || ssrc === 0) return false;
-    this.#counters.keyFrameRequestsOut++;
-    return this.#track.send(
-      this.#media.pli ? buildPli(FEEDBACK_SSRC, ssrc) : buildFir(FEEDBACK_SSRC, ssrc, this.#firSequence++),
-    );
   }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { KeyFrameRequests } from './key-frames.ts';
 import { NackTracker } from './nack-tracker.ts';
-import { PacketCache } from './packet-cache.ts';
+import { MAX_CACHED_BYTES, PacketCache } from './packet-cache.ts';
 import { Reception } from './reception.ts';
 
 describe('NackTracker', () => {
@@ -13,7 +13,9 @@ describe('NackTracker', () => {
     expect(tracker.due(10)).toEqual([65_535, 0, 1]);
     expect(tracker.due(20)).toEqual([]);
     tracker.record(0, 30);
-    expect(tracker.due(70)).toEqual([65_535, 1]);
+    // The answer took 20 ms: the others are asked for again after a little more.
+    expect(tracker.due(30)).toEqual([]);
+    expect(tracker.due(36)).toEqual([65_535, 1]);
     tracker.record(65_535, 75);
     tracker.record(1, 75);
     expect(tracker.hasMissing).toBe(false);
@@ -61,12 +63,25 @@ describe('KeyFrameRequests', () => {
     for (let i = 0; i < 10; i++) requests.request(nowMs);
     for (; nowMs <= 1_200; nowMs += 50) requests.tick(nowMs, true);
     expect(sent).toEqual([0, 500, 1_000]);
-    requests.onKeyFrame();
+    requests.onKeyFrame(nowMs);
     for (; nowMs <= 3_000; nowMs += 50) requests.tick(nowMs, true);
     expect(sent.length).toBe(3);
   });
 
-  test('a wish within the gap waits for its end; a silent publisher is asked once; one that cannot be asked yet later', () => {
+  test('a wish within a second of a key frame waits for its end; somebody joining ten times a second costs one a second', () => {
+    const sent: number[] = [];
+    let nowMs = 0;
+    const requests = new KeyFrameRequests(() => sent.push(nowMs) > 0);
+    for (; nowMs < 10_000; nowMs += 50) {
+      if (nowMs % 100 === 0) requests.request(nowMs);
+      requests.tick(nowMs, true);
+      if (sent.at(-1) === nowMs - 50) requests.onKeyFrame(nowMs);
+    }
+    expect(sent.length).toBeGreaterThan(8);
+    expect(sent.length).toBeLessThanOrEqual(10);
+  });
+
+  test('a silent publisher is asked once; one that cannot be asked yet later', () => {
     const sent: number[] = [];
     let nowMs = 0;
     let isOpen = false;
@@ -77,36 +92,63 @@ describe('KeyFrameRequests', () => {
     requests.tick(nowMs, false);
     for (; nowMs <= 2_000; nowMs += 50) requests.tick(nowMs, false);
     expect(sent).toEqual([50]);
-    requests.onKeyFrame();
-    requests.request(nowMs);
-    const first = nowMs;
-    nowMs += 100;
-    requests.onKeyFrame();
-    requests.request(nowMs);
-    for (; nowMs <= 4_000; nowMs += 50) requests.tick(nowMs, true);
-    expect(sent.slice(1, 3)).toEqual([first, first + 500]);
   });
 });
 
 describe('PacketCache', () => {
-  test('gives back the packets it still has and never another one under their number', () => {
+  const packet = (index: number, bytes = 4) => Buffer.alloc(bytes, index & 0xff);
+
+  test('gives back copies of the packets it still has and never another one under their number', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 0xffff }),
-        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 1, max: 1_500 }),
+        fc.integer({ min: 1, max: 700 }),
         fc.integer({ min: 0, max: 0xffff }),
-        (base, count, asked) => {
-          const cache = new PacketCache(64);
-          for (let i = 0; i < count; i++) cache.put((base + i) & 0xffff, i, Buffer.from([i]));
+        (base, count, bytes, asked) => {
+          const cache = new PacketCache(65_536);
+          const target = Buffer.alloc(MAX_CACHED_BYTES);
+          const written = packet(0, bytes);
+          for (let i = 0; i < count; i++) {
+            cache.put((base + i) & 0xffff, written.fill(i & 0xff), 0);
+          }
+          expect(cache.bytes).toBeLessThanOrEqual(65_536);
           const index = (asked - base) & 0xffff;
-          const isKept = index < count && index >= count - 64;
-          expect(cache.has(asked)).toBe(isKept);
-          expect(cache.get(asked)).toEqual(
-            isKept ? { packet: Buffer.from([index]), sequence: asked, timestamp: index } : null,
-          );
+          const [sure, never] = [count - Math.floor(32_768 / bytes), count - 2 * Math.floor(32_768 / bytes) - 1];
+          if (index < count && index >= sure) expect(cache.has(asked)).toBe(true);
+          if (index >= count || index < never) expect(cache.has(asked)).toBe(false);
+          const length = cache.copy(asked, target);
+          expect(length).toBe(cache.has(asked) ? bytes : 0);
+          if (length > 0) expect(target.subarray(0, length)).toEqual(packet(index, bytes));
         },
       ),
     );
+  });
+
+  test('grows with the bitrate so that a second and a half is kept, and gives everything back in silence', () => {
+    const cache = new PacketCache(3_000_000);
+    const perSecond = 900;
+    for (let i = 0; i < perSecond * 10; i++) {
+      cache.put(i & 0xffff, packet(i, 1_100), i * (1_000 / perSecond));
+      const old = i - Math.floor(perSecond * 1.45);
+      if (old >= 0) expect(cache.has(old & 0xffff)).toBe(true);
+    }
+    expect(cache.bytes).toBeLessThan(1_100 * perSecond * 1.6 + 65_536);
+    cache.trim(10_000);
+    expect(cache.bytes).toBeGreaterThan(1_000_000);
+    cache.trim(11_600);
+    expect(cache.bytes).toBe(0);
+    expect(cache.has((perSecond * 10 - 1) & 0xffff)).toBe(false);
+  });
+
+  test('never takes more than its bytes, whatever comes, and leaves out what no path carries', () => {
+    const cache = new PacketCache(100_000);
+    for (let i = 0; i < 5_000; i++) cache.put(i, packet(i, 1_200), 0);
+    expect(cache.bytes).toBeLessThanOrEqual(100_000);
+    cache.put(6_000, Buffer.alloc(MAX_CACHED_BYTES + 1), 0);
+    expect(cache.has(6_000)).toBe(false);
+    cache.clear();
+    expect(cache.has(4_999)).toBe(false);
   });
 });
 

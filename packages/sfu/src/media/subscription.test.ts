@@ -1,89 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
-import { readUplink } from '../rtc/sections.ts';
-import type { RtcTrack } from '../rtc/track.ts';
-import { RtpView, readRtp } from '../rtp/header.ts';
 import { buildNack } from '../rtp/rtcp/build.ts';
-import { rtpPacket, VP8_DELTA, VP8_KEY } from '../testing/test-peer.ts';
-import { MediaCounters } from './counters.ts';
-import { Downlink } from './downlink.ts';
-import { Publication } from './publication.ts';
-import { Subscription } from './subscription.ts';
-
-/** A track that keeps what is sent on it: here the bytes matter, not the network. */
-class KeptTrack {
-  readonly sent: Buffer[] = [];
-  readonly isOpen = true;
-  onPacket: ((packet: Buffer) => void) | null = null;
-  send(packet: Buffer): boolean {
-    this.sent.push(Buffer.from(packet));
-    return true;
-  }
-  get rtp() {
-    return this.sent
-      .filter((packet) => (packet[1] as number) < 192 || (packet[1] as number) > 223)
-      .map((packet) => {
-        const view = new RtpView();
-        readRtp(packet, view);
-        return { ...view, payload: packet.subarray(view.payloadStart, view.payloadEnd) };
-      });
-  }
-}
-
-const SSRC = 50;
-
-function setUp() {
-  const counters = new MediaCounters();
-  const media = readUplink({
-    type: 'video',
-    port: 9,
-    protocol: 'UDP/TLS/RTP/SAVPF',
-    rtp: [
-      { payload: 96, codec: 'VP8', rate: 90_000 },
-      { payload: 97, codec: 'rtx', rate: 90_000 },
-      { payload: 102, codec: 'H264', rate: 90_000 },
-    ],
-    fmtp: [{ payload: 97, config: 'apt=96' }],
-    rtcpFb: [
-      { payload: 96, type: 'nack' },
-      { payload: 96, type: 'nack', subtype: 'pli' },
-    ],
-    ssrcs: [{ id: SSRC, attribute: 'cname', value: 'x' }],
-  });
-  if (!media) throw new Error('nothing to publish');
-  const changes: Publication[] = [];
-  const publication = new Publication({
-    ...{ trackId: 't', peerId: 'p', mid: '0', source: 'camera', muted: false },
-    ...{ media, arrivals: new ArrivalRecorder(), counters },
-    onCodecChange: (changed) => changes.push(changed),
-  });
-  const uplink = new KeptTrack();
-  publication.attach(uplink as unknown as RtcTrack);
-  const subscribe = (payloadType: number, firstSequence: number) => {
-    const track = new KeptTrack();
-    const subscription = new Subscription({
-      publication,
-      mid: 's0',
-      ssrc: 9_000 + payloadType,
-      cname: 'p',
-      downlink: new Downlink(counters),
-      counters,
-      firstSequence,
-    });
-    publication.addSink(subscription);
-    subscription.activate(track as unknown as RtcTrack, publication.codec, payloadType);
-    return { track, subscription };
-  };
-  const receive = (sequence: number, payload: Buffer, fields: Partial<Parameters<typeof rtpPacket>[0]> = {}) =>
-    publication.receive(
-      rtpPacket({ payloadType: 96, ssrc: SSRC, sequence, timestamp: sequence * 10, marker: false, payload, ...fields }),
-    );
-  return { publication, uplink, subscribe, receive, changes, counters };
-}
+import { mediaBed } from '../testing/media-bed.ts';
+import { VP8_DELTA, VP8_KEY } from '../testing/test-peer.ts';
 
 test('each subscriber gets the packets under its own SSRC, payload type and numbers, retransmissions too', () => {
-  const { subscribe, receive } = setUp();
+  const { subscribe, receive } = mediaBed();
   const one = subscribe(96, 65_535);
   const two = subscribe(120, 7);
   receive(500, VP8_KEY);
@@ -107,7 +29,7 @@ test('each subscriber gets the packets under its own SSRC, payload type and numb
 });
 
 test("a retransmission on the publisher's RTX stream fills the hole for everyone, once", () => {
-  const { subscribe, receive, uplink } = setUp();
+  const { subscribe, receive, uplink } = mediaBed();
   const { track } = subscribe(96, 0);
   receive(10, VP8_KEY);
   receive(12, VP8_DELTA);
@@ -123,7 +45,7 @@ test("a retransmission on the publisher's RTX stream fills the hole for everyone
 });
 
 test('a new source behind the same track goes on with continuous numbers and rising time, from its key frame', () => {
-  const { subscribe, receive } = setUp();
+  const { subscribe, receive } = mediaBed();
   const { track } = subscribe(96, 0);
   receive(10, VP8_KEY);
   receive(11, VP8_DELTA);
@@ -140,13 +62,13 @@ test('a new source behind the same track goes on with continuous numbers and ris
 });
 
 test('another codec of the publisher is told and not forwarded under the old payload type', () => {
-  const { publication, subscribe, receive, changes } = setUp();
+  const { publication, subscribe, receive, codecChanges } = mediaBed();
   const { track, subscription } = subscribe(96, 0);
   receive(10, VP8_KEY);
   receive(11, Buffer.from([0x65, 1]), { payloadType: 102 });
-  expect(changes).toEqual([publication]);
+  expect(codecChanges).toEqual([publication]);
   expect(track.rtp.length).toBe(1);
-  subscription.activate(track as unknown as RtcTrack, publication.codec, 103);
+  subscription.activate(track.as(), publication.codec, 103);
   receive(12, Buffer.from([0x41, 1]), { payloadType: 102 });
   receive(13, Buffer.from([0x65, 0x88]), { payloadType: 102 });
   expect(track.rtp.slice(1)).toMatchObject([{ sequence: 1, payloadType: 103 }]);
@@ -161,7 +83,7 @@ test('whatever order packets come in, no sequence number stands for two packets'
         maxLength: 120,
       }),
       (base, firstSequence, steps) => {
-        const { subscribe, receive } = setUp();
+        const { subscribe, receive } = mediaBed();
         const { track, subscription } = subscribe(96, firstSequence);
         let sequence = base;
         for (const { ahead, key, toggle } of steps) {

@@ -1,94 +1,95 @@
-import { TokenBucket } from '@orama/core';
+import type { Delivery } from '@orama/protocol';
 import type { Codec } from '../rtc/codecs.ts';
 import type { RtcTrack } from '../rtc/track.ts';
-import { readForwarded } from '../rtp/extensions.ts';
-import { isRtcp, RtpView, sequenceDistance, writeUint16, writeUint32 } from '../rtp/header.ts';
-import { buildSdes, buildSenderReport } from '../rtp/rtcp/build.ts';
+import { isRtcp, type RtpView } from '../rtp/header.ts';
 import type { ReportBlock } from '../rtp/rtcp/packets.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import type { MediaCounters } from './counters.ts';
-import { type Downlink, SENT, type SentKind } from './downlink.ts';
+import type { Downlink } from './downlink.ts';
 import type { Encoding } from './encoding.ts';
+import { EVERY_LAYER, Forwarder } from './forwarder.ts';
 import type { PacketSink } from './packet-sink.ts';
 import type { Publication } from './publication.ts';
-
-/** Retransmissions one subscription may ask for: more would be an attack or a lost cause. */
-const RETRANSMISSION_RATE = { burst: 300, perSec: 600 };
-/** An epoch older than this many packets is no longer asked for. */
-const EPOCH_PACKETS = 4_096;
-
-/** From `firstOut` on, outgoing numbers are incoming ones plus these. */
-interface Epoch {
-  encoding: Encoding;
-  firstOut: number;
-  sequenceDelta: number;
-  timestampDelta: number;
-}
-
-/** Of the packet that is sent again. */
-const cachedView = new RtpView();
+import { Retransmissions } from './retransmissions.ts';
+import { SenderReports } from './sender-reports.ts';
 
 /** The layers a subscription should carry: the downlink's allocation says which. */
 export interface LayerTarget {
-  /** Index of the encoding (simulcast), or spatial layer (SVC). */
+  /** Index of the encoding (simulcast), or spatial layer inside the only one (SVC). */
   spatial: number;
   temporal: number;
 }
-/** The best there is. */
-export const ALL_LAYERS: LayerTarget = { spatial: 255, temporal: 255 };
-
-/** What the subscriber tells about its reception. */
-export interface ReceptionQuality {
-  fractionLost: number;
-  rttMs: number | null;
+/** What a subscriber asked for, as its `subscribe` frame says; absent: everything. */
+export interface Wish {
+  maxLayer?: number | undefined;
+  maxWidth?: number | undefined;
+  maxHeight?: number | undefined;
+  maxFps?: number | undefined;
+  /** 0-255: higher ones get bandwidth first. */
+  priority?: number | undefined;
 }
 
-/** One peer's copy of another's track: the packets under the subscriber's own numbers. */
+/** The best there is. */
+const EVERYTHING: LayerTarget = { spatial: EVERY_LAYER, temporal: EVERY_LAYER };
+
+export interface SubscriptionOptions {
+  publication: Publication;
+  mid: string;
+  ssrc: number;
+  cname: string;
+  firstSequence: number;
+  /** Where retransmissions and probes go, if the subscriber takes RTX (RFC 4588). */
+  rtx?: { ssrc: number; firstSequence: number } | undefined;
+  downlink: Downlink;
+  counters: MediaCounters;
+  /** What the subscriber gets of the track is another than before. */
+  onDelivery?: (subscription: Subscription) => void;
+}
+
+/** One peer's copy of another's track: what it wishes, what it gets, and what it says about that. */
 export class Subscription implements PacketSink {
   readonly publication: Publication;
   /** Mid of the m-line that carries it. */
   readonly mid: string;
-  readonly ssrc: number;
   readonly cname: string;
+  readonly #forwarder: Forwarder;
+  readonly #retransmissions: Retransmissions;
+  readonly #reports: SenderReports;
+  readonly #rtxSsrc: number;
   readonly #downlink: Downlink;
   readonly #counters: MediaCounters;
-  readonly #retransmissions: TokenBucket;
-  #track: RtcTrack | null = null;
-  #codec: Codec | null = null;
-  #payloadType = 0;
+  readonly #onDelivery: (subscription: Subscription) => void;
+  /** For the downlink's allocation. */
+  wish: Wish = {};
   #enabled = true;
-  #target: LayerTarget | null = ALL_LAYERS;
-  /** The encoding that is forwarded, or waited for. */
-  #current: Encoding;
-  #waiting = true;
-  #epochs: Epoch[] = [];
-  #lastSequence: number;
-  #lastTimestamp = 0;
-  #lastSentMs = 0;
-  #packets = 0;
-  #octets = 0;
-  #timestampFollows = true;
-  readonly #reportsSent: { middle: number; atMs: number }[] = [];
-  quality: ReceptionQuality = { fractionLost: 0, rttMs: null };
+  #refused = false;
+  #target: LayerTarget | null = EVERYTHING;
+  #delivery: Delivery = 'flowing';
+  /** Share of packets lost that the subscriber reported last, 0 to 1. */
+  #loss = 0;
 
-  constructor(options: {
-    publication: Publication;
-    mid: string;
-    ssrc: number;
-    cname: string;
-    downlink: Downlink;
-    counters: MediaCounters;
-    firstSequence: number;
-  }) {
-    this.publication = options.publication;
+  constructor(options: SubscriptionOptions) {
+    const { publication, ssrc, firstSequence, rtx, downlink, counters } = options;
+    this.publication = publication;
     this.mid = options.mid;
-    this.ssrc = options.ssrc;
     this.cname = options.cname;
-    this.#downlink = options.downlink;
-    this.#counters = options.counters;
-    this.#current = this.#wantedEncoding;
-    this.#retransmissions = new TokenBucket(RETRANSMISSION_RATE, performance.now());
-    this.#lastSequence = (options.firstSequence - 1) & 0xffff;
+    this.#downlink = downlink;
+    this.#counters = counters;
+    this.#onDelivery = options.onDelivery ?? (() => {});
+    this.#forwarder = new Forwarder({
+      ssrc,
+      firstSequence,
+      clockRate: publication.codec.clockRate,
+      downlink,
+      onSwitch: (nowMs) => this.#synchronise(nowMs),
+    });
+    this.#rtxSsrc = rtx?.ssrc ?? 0;
+    this.#retransmissions = new Retransmissions(this.#forwarder, downlink, counters, rtx?.firstSequence ?? 0);
+    this.#reports = new SenderReports(this.#forwarder, options.cname);
+  }
+
+  get ssrc(): number {
+    return this.#forwarder.ssrc;
   }
 
   get enabled(): boolean {
@@ -97,12 +98,29 @@ export class Subscription implements PacketSink {
 
   /** The first sequence number that was not sent. */
   get nextSequence(): number {
-    return (this.#lastSequence + 1) & 0xffff;
+    return this.#forwarder.numbering.next;
   }
 
-  /** Whether packets flow: negotiated, wanted and open. */
+  /** The same of its RTX stream. */
+  get nextRtxSequence(): number {
+    return this.#retransmissions.nextRtxSequence;
+  }
+
+  /** Whether packets flow: negotiated, wanted and within the bandwidth. */
   get active(): boolean {
-    return this.#track !== null && this.#enabled && this.#target !== null;
+    return this.#forwarder.outgoing !== null && this.#enabled && this.#target !== null;
+  }
+
+  /** While there is no bandwidth the smallest is kept ready. */
+  get needed(): number {
+    const { outgoing, current } = this.#forwarder;
+    if (outgoing === null || !this.#enabled) return 0;
+    return (1 << this.#wanted.index) | (current ? 1 << current.index : 0);
+  }
+
+  /** What the subscriber gets, or why not. */
+  get delivery(): Delivery {
+    return this.#delivery;
   }
 
   /** What it should carry; null while paused for want of bandwidth. */
@@ -110,134 +128,162 @@ export class Subscription implements PacketSink {
     return this.#target;
   }
 
-  /** The encoding that is forwarded, or waited for. */
-  get current(): Encoding {
-    return this.#current;
+  /** The encoding that is forwarded; null while none is. */
+  get current(): Encoding | null {
+    return this.#forwarder.current;
   }
 
-  /** Sets what to carry; null pauses. Another encoding begins with its next key frame, which is asked for. */
+  /** The encoding that will be forwarded from its next key frame on; null when nothing is waited for. */
+  get awaited(): Encoding | null {
+    return this.#forwarder.awaited;
+  }
+
+  /** The layers that are sent: encoding or spatial layer inside the only one, and temporal layer; null while nothing is. */
+  get layer(): LayerTarget | null {
+    const { current, spatial, temporal } = this.#forwarder;
+    if (!current) return null;
+    const top = current.layers;
+    return {
+      spatial: this.#isSimulcast ? current.index : Math.min(spatial, top.spatial),
+      temporal: Math.min(temporal, top.temporal),
+    };
+  }
+
+  /** Sent to the subscriber in the last second or so, in bit/s. */
+  get bitrateBps(): number {
+    return this.#forwarder.rate.bitsPerSecond;
+  }
+
+  /** Share of packets the subscriber reported lost last, 0 to 1. */
+  get loss(): number {
+    return this.#loss;
+  }
+
+  /** Round-trip time to the subscriber, in milliseconds; null until it is known. */
+  get rttMs(): number | null {
+    return this.#reports.rttMs;
+  }
+
+  /**
+   * Sets what to carry; null pauses. Another encoding begins with its next key frame, which is asked for; until then the
+   * one before goes on.
+   */
   setTarget(target: LayerTarget | null): void {
-    const paused = this.#target === null;
+    if (target?.spatial === this.#target?.spatial && target?.temporal === this.#target?.temporal) return;
     this.#target = target;
-    if (target === null || (!paused && this.#wantedEncoding === this.#current)) return;
-    this.#current = this.#wantedEncoding;
-    this.#timestampFollows = false;
-    this.#restart();
+    this.#apply();
   }
 
   /** The subscriber accepted the track: forward `codec` under `payloadType` from the next key frame on. */
-  activate(track: RtcTrack, codec: Codec, payloadType: number): void {
-    if (this.#track === track && this.#codec === codec && this.#payloadType === payloadType) return;
-    this.#track = track;
-    this.#codec = codec;
-    this.#payloadType = payloadType;
+  activate(track: RtcTrack, codec: Codec, payloadType: number, rtxPayloadType?: number): void {
+    const before = this.#forwarder.outgoing;
+    this.#refused = false;
+    this.#retransmissions.rtx =
+      rtxPayloadType === undefined || this.#rtxSsrc === 0 ? null : { ssrc: this.#rtxSsrc, payloadType: rtxPayloadType };
+    if (before?.track === track && before.codec === codec && before.payloadType === payloadType) return;
+    this.#forwarder.direct({ track, codec, payloadType });
+    this.#forwarder.pause();
     track.onPacket = (packet) => this.#receive(packet);
-    this.#restart();
+    this.#apply();
   }
 
-  /** The subscriber takes nothing for now; `activate` goes on. */
-  deactivate(): void {
-    if (this.#track) this.#track.onPacket = null;
-    this.#track = null;
+  /** The subscriber takes nothing for now; `activate` goes on. @param refused it cannot decode the codec */
+  deactivate(refused = false): void {
+    const { outgoing } = this.#forwarder;
+    if (outgoing) outgoing.track.onPacket = null;
+    this.#refused = refused;
+    this.#forwarder.direct(null);
+    this.#apply();
   }
 
   /** Pauses or resumes without negotiating. */
   setEnabled(enabled: boolean): void {
     if (this.#enabled === enabled) return;
     this.#enabled = enabled;
-    this.#restart();
+    this.#apply();
   }
 
-  /** The encoding's numbers break off and begin anew; ours go on. */
   resynchronise(encoding: Encoding): void {
-    if (encoding !== this.#current) return;
-    this.#timestampFollows = false;
-    this.#restart();
+    this.#forwarder.resynchronise(encoding);
+    if (this.#forwarder.awaited === encoding && this.active)
+      this.publication.requestKeyFrame(encoding, performance.now());
   }
 
-  /** Sends one packet on, rewritten in place. The hot path: it allocates nothing. */
+  /** The hot path. */
   forward(packet: Buffer, view: RtpView, encoding: Encoding, nowMs: number): void {
-    if (encoding !== this.#current || !this.active || encoding.codec !== this.#codec) return;
-    if (this.#waiting) {
-      if (!view.payload.startsKeyFrame) return;
-      this.#align(view, nowMs);
-    }
-    const epoch = this.#epochs[this.#epochs.length - 1] as Epoch;
-    const sequence = (view.sequence + epoch.sequenceDelta) & 0xffff;
-    const ahead = sequenceDistance(this.#lastSequence, sequence);
-    // Before the key frame this epoch began with: the subscriber cannot use it, and its number is taken.
-    if (ahead <= 0 && sequenceDistance(epoch.firstOut, sequence) < 0) return;
-    const timestamp = (view.timestamp + epoch.timestampDelta) >>> 0;
-    if (ahead > 0) {
-      this.#lastSequence = sequence;
-      this.#lastTimestamp = timestamp;
-      this.#lastSentMs = nowMs;
-      if (this.#epochs.length > 1 && sequenceDistance(epoch.firstOut, sequence) > EPOCH_PACKETS) this.#epochs = [epoch];
-    }
-    this.#write(packet, view, sequence, timestamp, SENT.media, nowMs);
-    this.#packets++;
-    this.#octets += view.payloadEnd - view.payloadStart;
+    this.#forwarder.forward(packet, view, encoding, nowMs);
   }
 
-  /** Sends the publisher's report under our SSRC, timestamp and counts (RFC 3550 section 6.4.1), so that lip sync holds. */
   onSenderReport(encoding: Encoding, nowMs: number): void {
-    const epoch = this.#epochs.at(-1);
-    const report = encoding.senderReport;
-    if (encoding !== this.#current || !this.#track || !this.active || this.#waiting || !epoch || !report) return;
-    this.#reportsSent.push({ middle: ((report.ntpSeconds << 16) | (report.ntpFraction >>> 16)) >>> 0, atMs: nowMs });
-    if (this.#reportsSent.length > 8) this.#reportsSent.shift();
-    this.#track.send(
-      Buffer.concat([
-        buildSenderReport({
-          ssrc: this.ssrc,
-          ntpSeconds: report.ntpSeconds,
-          ntpFraction: report.ntpFraction,
-          rtpTimestamp: (report.rtpTimestamp + epoch.timestampDelta) >>> 0,
-          packetCount: this.#packets >>> 0,
-          octetCount: this.#octets >>> 0,
-          reports: [],
-        }),
-        buildSdes(this.ssrc, this.cname),
-      ]),
+    if (encoding === this.#forwarder.current) this.#synchronise(nowMs);
+  }
+
+  /** Reports, and another encoding when the one it should carry has fallen silent. Called every 50 ms or so. */
+  tick(nowMs: number): void {
+    this.#forwarder.rate.sample(nowMs);
+    this.#reports.tick(nowMs);
+    if (this.active && this.publication.kind === 'video') this.#follow(nowMs);
+  }
+
+  // What is wanted, as the forwarder is told it.
+  #apply(): void {
+    const nowMs = performance.now();
+    if (this.active) this.#follow(nowMs);
+    else this.#forwarder.pause();
+    this.#tellDelivery();
+  }
+
+  // Everything the forwarder has to know, from what is wanted and what flows.
+  #follow(nowMs: number): void {
+    const { spatial, temporal } = this.#target as LayerTarget;
+    const { layers } = this.#wanted;
+    const forwarder = this.#forwarder;
+    const lackedSpatial = forwarder.lacksSpatial;
+    forwarder.limit(
+      this.#isSimulcast || spatial >= layers.spatial ? EVERY_LAYER : spatial,
+      temporal >= layers.temporal ? EVERY_LAYER : temporal,
     );
+    const substitute = this.#needsSubstitute(nowMs) ? this.publication.substitute(this.#wanted, nowMs) : null;
+    const isNew = forwarder.await(this.#wanted, substitute);
+    if (!isNew && (lackedSpatial || !forwarder.lacksSpatial)) return;
+    if (substitute) this.publication.requestKeyFrame(substitute, nowMs);
+    if (this.#wanted.isFlowing(nowMs) || !substitute) this.publication.requestKeyFrame(this.#wanted, nowMs);
   }
 
-  #align(view: RtpView, nowMs: number): void {
-    const firstOut = this.nextSequence;
-    const previous = this.#epochs.at(-1);
-    let timestampDelta = previous?.timestampDelta ?? 0;
-    if (previous && !this.#timestampFollows) {
-      const elapsed = Math.max(1, Math.round(((nowMs - this.#lastSentMs) * (this.#codec as Codec).clockRate) / 1000));
-      timestampDelta = (this.#lastTimestamp + elapsed - view.timestamp) >>> 0;
-    }
-    this.#epochs.push({
-      encoding: this.#current,
-      firstOut,
-      sequenceDelta: (firstOut - view.sequence) & 0xffff,
-      timestampDelta,
-    });
-    if (this.#epochs.length > 4) this.#epochs.shift();
-    this.#waiting = false;
-    this.#timestampFollows = true;
-    this.onSenderReport(this.#current, nowMs);
-  }
-
-  get #wantedEncoding(): Encoding {
+  /** The encoding it should carry, by its target. */
+  get #wanted(): Encoding {
     const { encodings } = this.publication;
     return encodings[Math.min(this.#target?.spatial ?? 0, encodings.length - 1)] as Encoding;
   }
 
-  #restart(): void {
-    this.#waiting = true;
-    if (this.active) this.publication.requestKeyFrame(this.#current, performance.now());
+  get #isSimulcast(): boolean {
+    return this.publication.encodings.length > 1;
   }
 
-  #write(packet: Buffer, view: RtpView, sequence: number, timestamp: number, kind: SentKind, nowMs: number): void {
-    packet[1] = ((packet[1] as number) & 0x80) | this.#payloadType;
-    writeUint16(packet, 2, sequence);
-    writeUint32(packet, 4, timestamp);
-    writeUint32(packet, 8, this.ssrc);
-    this.#downlink.send(this.#track as RtcTrack, packet, view, kind, nowMs);
+  // The wanted encoding is silent, and what is forwarded is so too, or more than there is room for.
+  #needsSubstitute(nowMs: number): boolean {
+    const { current } = this.#forwarder;
+    if (!this.#isSimulcast || this.#wanted.isFlowing(nowMs)) return false;
+    return current === null || !current.isFlowing(nowMs) || current.index > this.#wanted.index;
+  }
+
+  #synchronise(nowMs: number): void {
+    const { current, timeline } = this.#forwarder;
+    if (current?.senderReport) timeline.synchronise(current.senderReport, current.senderReportMs);
+    this.#reports.send(nowMs);
+  }
+
+  #tellDelivery(): void {
+    const delivery = this.#refused
+      ? 'unsupported-codec'
+      : !this.#enabled
+        ? 'disabled'
+        : this.#target === null
+          ? 'no-bandwidth'
+          : 'flowing';
+    if (delivery === this.#delivery) return;
+    this.#delivery = delivery;
+    this.#onDelivery(this);
   }
 
   #receive(datagram: Buffer): void {
@@ -245,52 +291,29 @@ export class Subscription implements PacketSink {
     const nowMs = performance.now();
     const packets = parseRtcp(datagram);
     this.#downlink.receive(packets, nowMs);
+    const { ssrc } = this;
     for (const packet of packets) {
-      if (packet.type === 'nack' && packet.mediaSsrc === this.ssrc) this.#retransmit(packet.sequences, nowMs);
-      else if (packet.type === 'pli' && packet.mediaSsrc === this.ssrc) this.#keyFrameWanted(nowMs);
-      else if (packet.type === 'fir' && packet.entries.some(({ ssrc }) => ssrc === this.ssrc))
+      if (packet.type === 'nack' && packet.mediaSsrc === ssrc) this.#answerNack(packet.sequences, nowMs);
+      else if (packet.type === 'pli' && packet.mediaSsrc === ssrc) this.#keyFrameWanted(nowMs);
+      else if (packet.type === 'fir' && packet.entries.some((entry) => entry.ssrc === ssrc))
         this.#keyFrameWanted(nowMs);
       else if (packet.type === 'rr' || packet.type === 'sr')
-        for (const report of packet.reports) if (report.ssrc === this.ssrc) this.#learnQuality(report, nowMs);
+        for (const report of packet.reports) if (report.ssrc === ssrc) this.#learn(report, nowMs);
     }
+  }
+
+  #answerNack(sequences: readonly number[], nowMs: number): void {
+    if (!this.publication.forcedMute) this.#retransmissions.answer(sequences, this.rttMs, nowMs);
   }
 
   #keyFrameWanted(nowMs: number): void {
     this.#counters.keyFrameRequestsIn++;
-    if (this.active) this.publication.requestKeyFrame(this.#current, nowMs);
+    const encoding = this.#forwarder.current ?? this.#forwarder.awaited;
+    if (this.active && encoding) this.publication.requestKeyFrame(encoding, nowMs);
   }
 
-  #retransmit(sequences: readonly number[], nowMs: number): void {
-    this.#counters.nacksIn += sequences.length;
-    if (!this.#track || this.publication.forcedMute) return;
-    for (const sequence of sequences) {
-      const epoch = this.#epochOf(sequence);
-      if (!epoch) continue;
-      const cached = epoch.encoding.cache.get((sequence - epoch.sequenceDelta) & 0xffff);
-      if (!cached) continue;
-      if (!this.#retransmissions.take(nowMs)) return;
-      this.#counters.retransmitted++;
-      const timestamp = (cached.timestamp + epoch.timestampDelta) >>> 0;
-      if (readForwarded(cached.packet, cachedView))
-        this.#write(cached.packet, cachedView, sequence, timestamp, SENT.retransmission, nowMs);
-    }
-  }
-
-  // Never a packet that was not sent yet: its number may still go to another one.
-  #epochOf(sequence: number): Epoch | null {
-    if (sequenceDistance(this.#lastSequence, sequence) > 0) return null;
-    for (let i = this.#epochs.length - 1; i > 0; i--) {
-      const epoch = this.#epochs[i] as Epoch;
-      if (sequenceDistance(epoch.firstOut, sequence) >= 0) return epoch;
-    }
-    return this.#epochs[0] ?? null;
-  }
-
-  #learnQuality(report: ReportBlock, nowMs: number): void {
-    const sent = this.#reportsSent.find(({ middle }) => middle === report.lastSenderReport);
-    const rttMs = sent
-      ? Math.max(0, nowMs - sent.atMs - report.delaySinceLastSenderReport / 65.536)
-      : this.quality.rttMs;
-    this.quality = { fractionLost: report.fractionLost / 256, rttMs };
+  #learn(report: ReportBlock, nowMs: number): void {
+    this.#loss = report.fractionLost / 256;
+    this.#reports.learn(report, nowMs);
   }
 }

@@ -16,6 +16,7 @@ import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import { DataPort } from '../data/data-port.ts';
 import { Downlink } from '../media/downlink.ts';
 import { Publication } from '../media/publication.ts';
+import { qualityOf } from '../media/quality.ts';
 import { Subscription } from '../media/subscription.ts';
 import type { RtcState } from '../rtc/connection.ts';
 import type { DownlinkSpec } from '../rtc/media-lines.ts';
@@ -29,6 +30,7 @@ const RELAY_GRACE_MS = 2_000;
 /** So long a client may send nothing, not even reports, before we look for another path to it; its SDK is quicker. */
 const SILENCE_MS = 10_000;
 const PATH_CHECK_MS = 1_000;
+const QUALITY_MS = 2_000;
 
 /** What a peer tells its room. */
 export interface PeerHost {
@@ -103,6 +105,7 @@ export class Peer {
   /** Kinds that the room's owner has muted: what the peer publishes later is muted as well. */
   readonly #forcedMute = new Set<'audio' | 'video'>();
   #nextPathCheckMs = 0;
+  #nextQualityMs = 0;
   /** The silence that was answered with an ICE restart began here. */
   #restartedSinceMs = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -204,8 +207,14 @@ export class Peer {
 
   /** After a resume: the tracks it receives, with their m-lines, and an offer that may have been lost. */
   repeatState(): void {
-    for (const subscription of this.#received.values()) this.#announce(subscription);
-    for (const publication of this.#published.values()) this.#announceOwn(publication);
+    for (const subscription of this.#received.values()) {
+      this.#announce(subscription);
+      if (subscription.delivery !== 'flowing') this.#tellDelivery(subscription);
+    }
+    for (const publication of this.#published.values()) {
+      this.#announceOwn(publication);
+      publication.repeatDemand();
+    }
     this.#negotiation.repeatOffer();
   }
 
@@ -278,7 +287,8 @@ export class Peer {
       cname,
       streamId,
       trackId: publication.trackId,
-      onReady: (track, codec, payloadType) => subscription?.activate(track, codec, payloadType),
+      onReady: (track, codec, payloadType, rtxPayloadType) =>
+        subscription?.activate(track, codec, payloadType, rtxPayloadType),
       onStopped: () => {
         subscription?.deactivate();
         this.#logger.info({ track: publication.trackId, reason: 'refused by the subscriber' }, 'track not received');
@@ -286,7 +296,11 @@ export class Peer {
     };
     const place = this.#playback ? this.#negotiation.placeDownlink(spec) : this.#negotiation.addDownlink(spec);
     if (!place) return false;
-    subscription = new Subscription({ publication, ...place, cname, counters, downlink: this.#downlink });
+    subscription = new Subscription({
+      ...{ publication, ...place, cname, counters },
+      downlink: this.#downlink,
+      onDelivery: (changed) => this.#tellDelivery(changed),
+    });
     this.#received.set(publication.trackId, subscription);
     publication.addSink(subscription);
     this.#announce(subscription);
@@ -311,7 +325,8 @@ export class Peer {
     publication.removeSink(subscription);
     subscription.deactivate();
     if (this.#closed) return;
-    this.#negotiation.removeDownlink(subscription.mid, subscription.nextSequence);
+    const { mid, nextSequence, nextRtxSequence } = subscription;
+    this.#negotiation.removeDownlink(mid, nextSequence, nextRtxSequence);
     const { trackId, peerId, kind } = publication;
     this.send({ type: 'track-removed', peerId, trackId, kind });
     this.#playWaiting();
@@ -343,6 +358,8 @@ export class Peer {
   /** Receiver reports, NACKs, key frame requests. Called every 50 ms. */
   tick(nowMs: number, withTransportFeedback: boolean): void {
     for (const publication of this.#published.values()) publication.tick(nowMs);
+    for (const subscription of this.#received.values()) subscription.tick(nowMs);
+    if (nowMs >= this.#nextQualityMs) this.#tellQuality(nowMs);
     if (nowMs >= this.#nextPathCheckMs) this.#checkPath(nowMs);
     if (!withTransportFeedback) return;
     for (const publication of this.#published.values()) if (publication.sendTransportFeedback()) return;
@@ -401,6 +418,7 @@ export class Peer {
         arrivals: this.#arrivals,
         counters: this.#context.counters,
         onCodecChange: (changed) => this.#codecChanged(changed),
+        onDemand: ({ trackId }, rids) => this.send({ type: 'send-layers', trackId, mid, rids }),
       });
       publication.setForcedMute(this.#forcedMute.has(publication.kind));
       this.#published.set(mid, publication);
@@ -443,7 +461,21 @@ export class Peer {
   #handleSubscribe(frame: ClientFrameOf<'subscribe'>): void {
     const subscription = this.#received.get(frame.trackId);
     if (!subscription) throw new FrameError('unknown_track', 'you receive no such track');
+    const { maxLayer, maxWidth, maxHeight, maxFps, priority } = frame;
+    subscription.wish = { maxLayer, maxWidth, maxHeight, maxFps, priority };
     subscription.setEnabled(frame.enabled);
+  }
+
+  #tellDelivery({ publication, delivery }: Subscription): void {
+    this.send({ type: 'track-updated', peerId: publication.peerId, ...publication.info, delivery });
+  }
+
+  #tellQuality(nowMs: number): void {
+    this.#nextQualityMs = nowMs + QUALITY_MS;
+    if (this.#received.size === 0) return;
+    const subscriptions = [...this.#received.values()];
+    const rttMs = subscriptions.find((subscription) => subscription.rttMs !== null)?.rttMs;
+    this.send({ type: 'quality', ...(rttMs ? { rttMs } : {}), tracks: subscriptions.map(qualityOf) });
   }
 
   #announce(subscription: Subscription): void {

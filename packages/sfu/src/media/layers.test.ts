@@ -1,0 +1,359 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { PayloadReader } from '../rtp/codecs/reader.ts';
+import { RtpView, readRtp } from '../rtp/header.ts';
+import { buildNack, buildSenderReport } from '../rtp/rtcp/build.ts';
+import { type KeptTrack, mediaBed } from '../testing/media-bed.ts';
+import { rtpPacket } from '../testing/test-peer.ts';
+
+let nowMs = 0;
+beforeEach(() => {
+  nowMs = 10_000;
+  vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const TICK_MS = 50;
+const FRAME_MS = 50;
+const NTP_SECONDS = 3_900_000_000;
+
+/** A VP8 frame in one packet (RFC 7741): 15-bit picture id, TL0PICIDX, TID with Y, KEYIDX, and a size in a key frame. */
+function vp8(fields: {
+  key: boolean;
+  pictureId: number;
+  tl0: number;
+  tid?: number;
+  y?: boolean;
+  size?: [number, number];
+}) {
+  const { key, pictureId, tl0, tid = 0, y = false, size = [320, 180] } = fields;
+  const head = [0x90, 0xf0, 0x80 | (pictureId >> 8), pictureId & 0xff, tl0 & 0xff, (tid << 6) | (y ? 0x20 : 0) | 3];
+  const [width, height] = size;
+  const frame = key
+    ? [0x10, 0, 0, 0x9d, 0x01, 0x2a, width & 0xff, width >> 8, height & 0xff, height >> 8]
+    : [0x11, 0, 0, 1, 2, 3];
+  return Buffer.from([...head, ...frame]);
+}
+
+/** One simulcast encoder: its own SSRC, sequence numbers, timestamps and picture ids. */
+class Layer {
+  sequence: number;
+  pictureId: number;
+  tl0: number;
+  keyFrameWanted = true;
+  on = true;
+
+  constructor(
+    readonly ssrc: number,
+    readonly size: [number, number],
+    readonly timestampBase: number,
+  ) {
+    this.sequence = (ssrc * 1_000) & 0xffff;
+    this.pictureId = ssrc & 0x7fff;
+    this.tl0 = ssrc & 0xff;
+  }
+
+  timestampAt(timeMs: number): number {
+    return (this.timestampBase + timeMs * 90) >>> 0;
+  }
+}
+
+/** A publisher with three encoders, whose frames show the time they were taken at. */
+function simulcast() {
+  const layers = [
+    new Layer(101, [320, 180], 1_000),
+    new Layer(202, [640, 360], 4_000_000_000),
+    new Layer(303, [1_280, 720], 777_777),
+  ] as [Layer, Layer, Layer];
+  const bed = mediaBed(layers.map(({ ssrc }, i) => ({ rid: 'qhf'[i] as string, ssrc })));
+  let handled = 0;
+  const answerRequests = () => {
+    for (const packet of bed.uplink.rtcp.slice(handled)) {
+      handled++;
+      const layer = packet.type === 'pli' ? layers.find(({ ssrc }) => ssrc === packet.mediaSsrc) : undefined;
+      if (layer) layer.keyFrameWanted = true;
+    }
+  };
+  const sendFrame = (layer: Layer, takenMs = nowMs) => {
+    const { pictureId, size } = layer;
+    layer.pictureId = (layer.pictureId + 1) & 0x7fff;
+    layer.tl0++;
+    bed.publication.receive(
+      rtpPacket({
+        ...{ payloadType: 96, ssrc: layer.ssrc, sequence: layer.sequence++ & 0xffff, marker: true },
+        timestamp: layer.timestampAt(takenMs),
+        payload: vp8({ key: layer.keyFrameWanted, pictureId, tl0: layer.tl0, size }),
+      }),
+    );
+    layer.keyFrameWanted = false;
+  };
+  const report = (layer: Layer) =>
+    bed.publication.receive(
+      buildSenderReport({
+        ...{ ssrc: layer.ssrc, ntpSeconds: NTP_SECONDS + Math.floor(nowMs / 1_000), reports: [] },
+        ntpFraction: Math.round(((nowMs % 1_000) / 1_000) * 0x1_0000_0000) >>> 0,
+        ...{ rtpTimestamp: layer.timestampAt(nowMs), packetCount: 1, octetCount: 1 },
+      }),
+    );
+  /** Lets time go on; every layer that is on sends frames, each a little after the one below. */
+  const run = (durationMs: number, ...subscriptions: { tick(nowMs: number): void }[]) => {
+    for (const endMs = nowMs + durationMs; nowMs < endMs; nowMs += FRAME_MS - 10) {
+      const takenMs = nowMs;
+      for (const layer of layers) {
+        if (layer.on) sendFrame(layer, takenMs);
+        nowMs += 3;
+      }
+      nowMs++;
+      bed.publication.tick(nowMs);
+      for (const subscription of subscriptions) subscription.tick(nowMs);
+      answerRequests();
+    }
+  };
+  return { ...bed, layers, run, report, answerRequests, sendFrame };
+}
+
+/** Picture numbers of a VP8 packet. */
+function picturesOf(track: KeptTrack) {
+  const reader = new PayloadReader('VP8');
+  return track.sent
+    .filter((packet) => (packet[1] as number) < 192 || (packet[1] as number) > 223)
+    .map((packet) => {
+      const view = new RtpView();
+      readRtp(packet, view);
+      reader.read(packet, view);
+      const { pictureId, tl0PicIdx, startsKeyFrame, widths, temporalId } = view.payload;
+      return { pictureId, tl0PicIdx, temporalId, width: startsKeyFrame ? widths[0] : undefined };
+    });
+}
+
+function expectContinuous(track: KeptTrack): void {
+  const packets = track.rtp;
+  for (let i = 1; i < packets.length; i++) {
+    const [before, packet] = [packets[i - 1], packets[i]] as [(typeof packets)[0], (typeof packets)[0]];
+    expect((packet.sequence - before.sequence) & 0xffff).toBe(1);
+    const ticks = (packet.timestamp - before.timestamp) | 0;
+    expect(ticks).toBeGreaterThan(0);
+  }
+  const pictures = picturesOf(track);
+  for (let i = 1; i < pictures.length; i++) {
+    const [before, picture] = [pictures[i - 1], pictures[i]] as [(typeof pictures)[0], (typeof pictures)[0]];
+    expect((picture.pictureId - before.pictureId) & 0x7fff).toBe(1);
+    expect((picture.tl0PicIdx - before.tl0PicIdx) & 0xff).toBe(picture.temporalId > 0 ? 0 : 1);
+  }
+}
+
+describe('Subscription to a simulcast track', () => {
+  test('gets the largest layer first, another from its key frame on, the old one meanwhile, without a seam', () => {
+    const { subscribe, run, layers, report } = simulcast();
+    const { track, subscription } = subscribe();
+    run(1_000, subscription);
+    for (const layer of layers) report(layer);
+    const widthsSent = () => {
+      const widths = picturesOf(track).flatMap(({ width }) => width ?? []);
+      return widths.filter((width, i) => width !== widths[i - 1]);
+    };
+    expect(widthsSent()).toEqual([1_280]);
+    subscription.setTarget({ spatial: 0, temporal: 255 });
+    const before = track.rtp.length;
+    run(60, subscription);
+    expect(track.rtp.length).toBeGreaterThan(before);
+    run(1_200, subscription);
+    expect(widthsSent()).toEqual([1_280, 320]);
+    expect(subscription.layer).toEqual({ spatial: 0, temporal: 0 });
+    subscription.setTarget({ spatial: 1, temporal: 255 });
+    run(1_500, subscription);
+    subscription.setTarget({ spatial: 2, temporal: 255 });
+    run(1_500, subscription);
+    expect(widthsSent()).toEqual([1_280, 320, 640, 1_280]);
+    expectContinuous(track);
+  });
+
+  test('timestamps of all layers tell one time once the publisher has reported, to the tick', () => {
+    const { subscribe, run, layers, report } = simulcast();
+    const { track, subscription } = subscribe();
+    run(100, subscription);
+    for (const layer of layers) report(layer);
+    const [first] = track.rtp;
+    for (const spatial of [0, 2, 1, 2, 0]) {
+      subscription.setTarget({ spatial, temporal: 255 });
+      run(1_500, subscription);
+    }
+    // A key frame of a moment that was shown before goes a tick behind it; reports round to a tick.
+    for (const { timestamp } of track.rtp) {
+      const step = (timestamp - (first?.timestamp ?? 0) + 10) % (FRAME_MS * 90);
+      expect(Math.abs(step - 10)).toBeLessThanOrEqual(2);
+    }
+    expectContinuous(track);
+  });
+
+  test('before there are reports time goes on by arrival', () => {
+    const { subscribe, run } = simulcast();
+    const { track, subscription } = subscribe();
+    run(500, subscription);
+    subscription.setTarget({ spatial: 0, temporal: 255 });
+    run(1_500, subscription);
+    const packets = track.rtp;
+    const elapsed = ((packets.at(-1)?.timestamp ?? 0) - (packets[0]?.timestamp ?? 0)) >>> 0;
+    expect(Math.abs(elapsed - (packets.length - 1) * FRAME_MS * 90)).toBeLessThan(10 * 90);
+    expectContinuous(track);
+  });
+
+  test('is paused without bandwidth and told, and goes on without a seam', () => {
+    const told: string[] = [];
+    const { subscribe, run } = simulcast();
+    const { track, subscription } = subscribe(96, 0, { onDelivery: ({ delivery }) => told.push(delivery) });
+    run(500, subscription);
+    subscription.setTarget(null);
+    const before = track.rtp.length;
+    run(3_000, subscription);
+    expect(track.rtp.length).toBe(before);
+    expect(subscription.layer).toBeNull();
+    subscription.setTarget({ spatial: 0, temporal: 255 });
+    run(1_500, subscription);
+    expect(track.rtp.length).toBeGreaterThan(before);
+    expect(told).toEqual(['no-bandwidth', 'flowing']);
+    expectContinuous(track);
+  });
+
+  test('a layer that falls silent is replaced by the best that flows, and taken again when it comes back', () => {
+    const { subscribe, run, layers } = simulcast();
+    const { track, subscription } = subscribe();
+    run(1_500, subscription);
+    layers[2].on = false;
+    run(1_500, subscription);
+    expect(subscription.current?.rid).toBe('h');
+    layers[2].on = layers[2].keyFrameWanted = true;
+    run(200, subscription);
+    expect(subscription.current?.rid).toBe('f');
+    expectContinuous(track);
+  });
+
+  test('a lost packet is repeated as it was sent, picture numbers included, before and after a change of layers', () => {
+    const { subscribe, run } = simulcast();
+    const { track, subscription } = subscribe(96, 65_530);
+    for (const spatial of [2, 0, 1]) {
+      subscription.setTarget({ spatial, temporal: 255 });
+      run(1_200, subscription);
+      const lost = track.rtp.at(-3);
+      const count = track.rtp.length;
+      track.onPacket?.(buildNack(1, subscription.ssrc, [lost?.sequence ?? 0]));
+      expect(track.rtp.slice(count)).toEqual([lost]);
+      track.sent.pop();
+    }
+    expectContinuous(track);
+  });
+
+  test('joining, leaving and changing by many is no storm of key frames', () => {
+    const { subscribe, run, uplink } = simulcast();
+    const subscriptions = Array.from({ length: 30 }, () => subscribe().subscription);
+    for (let i = 0; i < 100; i++) {
+      subscriptions[i % 30]?.setTarget({ spatial: i % 3, temporal: 255 });
+      subscriptions[(i * 7) % 30]?.setEnabled(i % 2 === 0);
+      run(100, ...subscriptions);
+    }
+    for (const ssrc of [101, 202, 303]) {
+      const requests = uplink.rtcp.filter((packet) => packet.type === 'pli' && packet.mediaSsrc === ssrc);
+      expect(requests.length).toBeLessThanOrEqual(12);
+    }
+  });
+});
+
+describe('Layers nobody watches', () => {
+  test('are switched off at the publisher after some seconds, on at once, and the smallest stays while anything is watched', () => {
+    const { subscribe, run, demands } = simulcast();
+    const one = subscribe().subscription;
+    const two = subscribe(120).subscription;
+    two.setTarget({ spatial: 1, temporal: 255 });
+    run(10_000, one, two);
+    expect(demands).toEqual([]);
+    two.setTarget({ spatial: 0, temporal: 255 });
+    run(2_000, one, two);
+    expect(demands).toEqual([]);
+    run(4_000, one, two);
+    expect(demands).toEqual([['q', 'f']]);
+    two.setTarget({ spatial: 1, temporal: 255 });
+    run(TICK_MS, one, two);
+    expect(demands.at(-1)).toEqual(['q', 'h', 'f']);
+    one.setEnabled(false);
+    two.setEnabled(false);
+    run(6_000, one, two);
+    expect(demands.at(-1)).toEqual([]);
+    one.setEnabled(true);
+    run(TICK_MS, one, two);
+    expect(demands.at(-1)).toEqual(['q', 'f']);
+  });
+
+  test('a layer that was off is forwarded from its first key frame, without a request more', () => {
+    const { subscribe, run, layers, demands, uplink } = simulcast();
+    const { track, subscription } = subscribe();
+    subscription.setTarget({ spatial: 0, temporal: 255 });
+    run(6_000, subscription);
+    expect(demands).toEqual([['q']]);
+    layers[1].on = layers[2].on = false;
+    run(1_000, subscription);
+    const asked = () => uplink.rtcp.filter((packet) => packet.type === 'pli' && packet.mediaSsrc === 303).length;
+    const before = asked();
+    subscription.setTarget({ spatial: 2, temporal: 255 });
+    run(TICK_MS, subscription);
+    expect(demands.at(-1)).toEqual(['q', 'f']);
+    run(200, subscription);
+    layers[2].on = layers[2].keyFrameWanted = true;
+    run(300, subscription);
+    expect(subscription.current?.rid).toBe('f');
+    expect(asked() - before).toBeLessThanOrEqual(1);
+    expectContinuous(track);
+  });
+});
+
+describe('Temporal layers', () => {
+  /** T0 T2 T1 T2, as Chromium sends three temporal layers. */
+  const PATTERN = [0, 2, 1, 2];
+  const frame = (index: number) => {
+    const tid = PATTERN[index % 4] as number;
+    const tl0 = Math.floor(index / 4);
+    return vp8({ key: index === 0, pictureId: index & 0x7fff, tl0, tid, y: tid > 0 });
+  };
+
+  test('that are not wanted leave no hole in sequence numbers and picture ids, also when packets come late', () => {
+    const bed = mediaBed();
+    const { track, subscription } = bed.subscribe();
+    const run = (from: number, to: number) => {
+      const order = Array.from({ length: to - from }, (_, i) => from + i);
+      // Every eleventh packet comes three later.
+      for (let i = 0; i + 3 < order.length; i += 11) order.splice(i + 3, 0, ...order.splice(i, 1));
+      for (const index of order) {
+        nowMs += 33;
+        bed.receive(1_000 + index, frame(index), { timestamp: index * 3_000, marker: true });
+        bed.publication.tick(nowMs);
+        subscription.tick(nowMs);
+      }
+    };
+    bed.receive(1_000, frame(0), { timestamp: 0, marker: true });
+    run(1, 100);
+    expect(bed.publication.layers.map(({ temporal, fps }) => [temporal, Math.round(fps ?? 0)])).toEqual([
+      [0, expect.closeTo(7.5, -1)],
+      [1, expect.closeTo(15, -1)],
+      [2, expect.closeTo(30, -1)],
+    ]);
+    subscription.setTarget({ spatial: 0, temporal: 1 });
+    run(100, 300);
+    expect(subscription.layer).toEqual({ spatial: 0, temporal: 1 });
+    subscription.setTarget({ spatial: 0, temporal: 255 });
+    run(300, 400);
+    const bySequence = track.rtp
+      .map((packet, i) => ({ ...packet, ...picturesOf(track)[i] }))
+      .sort((one, other) => one.sequence - other.sequence);
+    for (let i = 1; i < bySequence.length; i++) {
+      const [before, packet] = [bySequence[i - 1], bySequence[i]];
+      expect((packet?.sequence ?? 0) - (before?.sequence ?? 0)).toBe(1);
+      if (packet?.payload.length) expect((packet?.timestamp ?? 0) > (before?.timestamp ?? 0)).toBe(true);
+    }
+    const limited = bySequence.filter(({ timestamp }) => timestamp >= 330_000 && timestamp < 870_000);
+    expect(limited.filter(({ temporalId, payload }) => temporalId === 2 && payload.length > 0).length).toBeLessThan(12);
+    const pictures = bySequence.filter(({ payload }) => payload.length > 0).map(({ pictureId }) => pictureId);
+    for (let i = 1; i < pictures.length; i++)
+      expect((pictures[i] ?? 0) - (pictures[i - 1] ?? 0)).toBeLessThanOrEqual(2);
+    expect(new Set(pictures).size).toBe(pictures.length);
+  });
+});
