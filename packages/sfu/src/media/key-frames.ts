@@ -16,6 +16,11 @@ export class KeyFrameRequests {
     this.#send = send;
   }
 
+  /** Whether one is wanted that has not come yet. */
+  get isPending(): boolean {
+    return this.#wanted;
+  }
+
   /** Somebody needs a key frame. */
   request(nowMs: number): void {
     this.#wanted = true;

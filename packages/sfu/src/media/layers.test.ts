@@ -38,17 +38,19 @@ function vp8(fields: {
 
 /** One simulcast encoder: its own SSRC, sequence numbers, timestamps and picture ids. */
 class Layer {
+  readonly ssrc: number;
+  readonly size: [number, number];
+  readonly timestampBase: number;
   sequence: number;
   pictureId: number;
   tl0: number;
   keyFrameWanted = true;
   on = true;
 
-  constructor(
-    readonly ssrc: number,
-    readonly size: [number, number],
-    readonly timestampBase: number,
-  ) {
+  constructor(ssrc: number, size: [number, number], timestampBase: number) {
+    this.ssrc = ssrc;
+    this.size = size;
+    this.timestampBase = timestampBase;
     this.sequence = (ssrc * 1_000) & 0xffff;
     this.pictureId = ssrc & 0x7fff;
     this.tl0 = ssrc & 0xff;

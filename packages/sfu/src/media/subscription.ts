@@ -62,7 +62,8 @@ export class Subscription implements PacketSink {
   /** For the downlink's allocation. */
   wish: Wish = {};
   #enabled = true;
-  #refused = false;
+  /** Why the subscriber takes nothing; null while it does, or has not been asked yet. */
+  #stopped: 'paused' | 'unsupported-codec' | null = null;
   #target: LayerTarget | null = EVERYTHING;
   #delivery: Delivery = 'flowing';
   /** Share of packets lost that the subscriber reported last, 0 to 1. */
@@ -177,7 +178,7 @@ export class Subscription implements PacketSink {
   /** The subscriber accepted the track: forward `codec` under `payloadType` from the next key frame on. */
   activate(track: RtcTrack, codec: Codec, payloadType: number, rtxPayloadType?: number): void {
     const before = this.#forwarder.outgoing;
-    this.#refused = false;
+    this.#stopped = null;
     this.#retransmissions.rtx =
       rtxPayloadType === undefined || this.#rtxSsrc === 0 ? null : { ssrc: this.#rtxSsrc, payloadType: rtxPayloadType };
     if (before?.track === track && before.codec === codec && before.payloadType === payloadType) return;
@@ -187,13 +188,16 @@ export class Subscription implements PacketSink {
     this.#apply();
   }
 
-  /** The subscriber takes nothing for now; `activate` goes on. @param refused it cannot decode the codec */
-  deactivate(refused = false): void {
-    const { outgoing } = this.#forwarder;
-    if (outgoing) outgoing.track.onPacket = null;
-    this.#refused = refused;
-    this.#forwarder.direct(null);
-    this.#apply();
+  /** The subscriber takes nothing for now; `activate` goes on. */
+  deactivate(why: 'paused' | 'unsupported-codec'): void {
+    this.#stopped = why;
+    this.#disconnect();
+    this.#tellDelivery();
+  }
+
+  /** The end: nothing is sent or told any more. */
+  close(): void {
+    this.#disconnect();
   }
 
   /** Pauses or resumes without negotiating. */
@@ -233,21 +237,27 @@ export class Subscription implements PacketSink {
     this.#tellDelivery();
   }
 
-  // Everything the forwarder has to know, from what is wanted and what flows.
+  // Tells the forwarder what is wanted and what flows, and asks for the key frames that it then needs.
   #follow(nowMs: number): void {
     const { spatial, temporal } = this.#target as LayerTarget;
-    const { layers } = this.#wanted;
+    const wanted = this.#wanted;
     const forwarder = this.#forwarder;
-    const lackedSpatial = forwarder.lacksSpatial;
     forwarder.limit(
-      this.#isSimulcast || spatial >= layers.spatial ? EVERY_LAYER : spatial,
-      temporal >= layers.temporal ? EVERY_LAYER : temporal,
+      this.#isSimulcast || spatial >= wanted.layers.spatial ? EVERY_LAYER : spatial,
+      temporal >= wanted.layers.temporal ? EVERY_LAYER : temporal,
     );
-    const substitute = this.#needsSubstitute(nowMs) ? this.publication.substitute(this.#wanted, nowMs) : null;
-    const isNew = forwarder.await(this.#wanted, substitute);
-    if (!isNew && (lackedSpatial || !forwarder.lacksSpatial)) return;
-    if (substitute) this.publication.requestKeyFrame(substitute, nowMs);
-    if (this.#wanted.isFlowing(nowMs) || !substitute) this.publication.requestKeyFrame(this.#wanted, nowMs);
+    const substitute = this.#needsSubstitute(nowMs) ? this.publication.substitute(wanted, nowMs) : null;
+    const isNew = forwarder.await(wanted, substitute);
+    const { awaited, current } = forwarder;
+    if (substitute && substitute !== current) this.#needKeyFrame(substitute, false, nowMs);
+    // A layer that was off begins with a key frame when it comes on.
+    if (awaited) this.#needKeyFrame(awaited, isNew && !substitute, nowMs);
+    if (current && forwarder.lacksSpatial) this.#needKeyFrame(current, false, nowMs);
+  }
+
+  #needKeyFrame(encoding: Encoding, evenIfSilent: boolean, nowMs: number): void {
+    if (encoding.keyFrames.isPending || !(evenIfSilent || encoding.isFlowing(nowMs))) return;
+    this.publication.requestKeyFrame(encoding, nowMs);
   }
 
   /** The encoding it should carry, by its target. */
@@ -273,17 +283,24 @@ export class Subscription implements PacketSink {
     this.#reports.send(nowMs);
   }
 
+  #disconnect(): void {
+    const { outgoing } = this.#forwarder;
+    if (outgoing) outgoing.track.onPacket = null;
+    this.#forwarder.direct(null);
+    this.#forwarder.pause();
+  }
+
   #tellDelivery(): void {
-    const delivery = this.#refused
-      ? 'unsupported-codec'
-      : !this.#enabled
-        ? 'disabled'
-        : this.#target === null
-          ? 'no-bandwidth'
-          : 'flowing';
+    const delivery = this.#deliveryNow();
     if (delivery === this.#delivery) return;
     this.#delivery = delivery;
     this.#onDelivery(this);
+  }
+
+  #deliveryNow(): Delivery {
+    if (this.#stopped === 'unsupported-codec') return 'unsupported-codec';
+    if (this.#stopped === 'paused' || !this.#enabled) return 'disabled';
+    return this.#target === null ? 'no-bandwidth' : 'flowing';
   }
 
   #receive(datagram: Buffer): void {

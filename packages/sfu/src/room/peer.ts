@@ -289,9 +289,9 @@ export class Peer {
       trackId: publication.trackId,
       onReady: (track, codec, payloadType, rtxPayloadType) =>
         subscription?.activate(track, codec, payloadType, rtxPayloadType),
-      onStopped: () => {
-        subscription?.deactivate();
-        this.#logger.info({ track: publication.trackId, reason: 'refused by the subscriber' }, 'track not received');
+      onStopped: (why) => {
+        subscription?.deactivate(why);
+        this.#logger.info({ track: publication.trackId, reason: why }, 'track not received');
       },
     };
     const place = this.#playback ? this.#negotiation.placeDownlink(spec) : this.#negotiation.addDownlink(spec);
@@ -323,7 +323,7 @@ export class Peer {
     if (!subscription) return;
     this.#received.delete(publication.trackId);
     publication.removeSink(subscription);
-    subscription.deactivate();
+    subscription.close();
     if (this.#closed) return;
     const { mid, nextSequence, nextRtxSequence } = subscription;
     this.#negotiation.removeDownlink(mid, nextSequence, nextRtxSequence);
@@ -332,10 +332,19 @@ export class Peer {
     this.#playWaiting();
   }
 
-  /** The publisher of a received track changed its codec. */
-  changeCodec(publication: Publication): void {
+  /**
+   * The publisher of a received track changed its codec.
+   * @returns false where the codec before could not be decoded, and its m-line is gone: subscribe anew
+   */
+  changeCodec(publication: Publication): boolean {
     const subscription = this.#received.get(publication.trackId);
-    if (subscription) this.#negotiation.changeCodec(subscription.mid, publication.codec);
+    if (!subscription) return true;
+    if (subscription.delivery === 'unsupported-codec') {
+      this.unsubscribe(publication);
+      return false;
+    }
+    this.#negotiation.changeCodec(subscription.mid, publication.codec);
+    return true;
   }
 
   /** Mutes or unmutes what the peer sends and will send, against its will. @returns how many tracks changed */
@@ -377,7 +386,7 @@ export class Peer {
     this.data.close();
     for (const subscription of this.#received.values()) {
       subscription.publication.removeSink(subscription);
-      subscription.deactivate();
+      subscription.close();
     }
     this.#received.clear();
     this.#waiting.clear();

@@ -156,7 +156,7 @@ export class Room implements PeerHost {
   }
 
   codecChanged(publication: Publication): void {
-    for (const peer of this.#peers.values()) peer.changeCodec(publication);
+    for (const peer of this.#peers.values()) if (!peer.changeCodec(publication)) this.#subscribe(peer, publication);
   }
 
   described(peer: Peer): void {

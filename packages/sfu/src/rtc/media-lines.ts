@@ -34,8 +34,8 @@ export interface DownlinkSpec {
    * `rtxPayloadType` is for retransmissions on the place's `rtx` SSRC; undefined where the peer takes none.
    */
   onReady: (track: RtcTrack, codec: Codec, payloadType: number, rtxPayloadType?: number) => void;
-  /** The peer refused or paused the m-line, or cannot decode the codec: nothing may be sent. */
-  onStopped: () => void;
+  /** The peer stopped or paused the m-line, or cannot decode the codec: nothing may be sent. */
+  onStopped: (why: 'paused' | 'unsupported-codec') => void;
 }
 
 /** Where a track for the peer was put. */
@@ -290,15 +290,17 @@ export class MediaLines {
     const line = this.#lines.get(section.mid);
     if (line?.way !== 'down') return;
     if (section.rejected) {
-      this.#kill(line);
+      // RFC 3264 section 6: an m-line without a common codec is refused.
+      this.#kill(line, offered ? 'unsupported-codec' : 'paused');
       return;
     }
     line.agreed = offered;
     if (!offered || line.wanted !== offered) return;
     const accepts = (wanted: number | undefined) => section.media.rtp.some(({ payload }) => payload === wanted);
     line.takesRtx = accepts(offered.rtx?.payloadType);
-    line.paused = !section.receives || !accepts(offered.payloadType);
-    if (line.paused) line.spec?.onStopped();
+    const isDecoded = accepts(offered.payloadType);
+    line.paused = !section.receives || !isDecoded;
+    if (line.paused) line.spec?.onStopped(isDecoded ? 'paused' : 'unsupported-codec');
     else this.#start(section.mid, line, offered);
   }
 
@@ -331,12 +333,12 @@ export class MediaLines {
     const line = this.#lines.get(section.mid);
     if (line?.way !== 'down' || line.dead) return;
     if (section.rejected) {
-      this.#kill(line);
+      this.#kill(line, 'paused');
       return;
     }
     if (!line.agreed || line.wanted !== line.agreed || line.paused === !section.receives) return;
     line.paused = !section.receives;
-    if (line.paused) line.spec?.onStopped();
+    if (line.paused) line.spec?.onStopped('paused');
     else this.#start(section.mid, line, line.agreed);
   }
 
@@ -354,16 +356,16 @@ export class MediaLines {
     const choice = line.choices.find(({ codec: { key } }) => key === codec.key);
     const media = choice ? { ...choice, codec } : null;
     line.wanted = line.agreed = media;
-    if (!media) line.spec?.onStopped();
+    if (!media) line.spec?.onStopped('unsupported-codec');
     // The m-line may be open already, and the caller does not know its place yet.
     else if (!line.paused) queueMicrotask(() => this.#start(mid, line, media));
   }
 
-  #kill(line: DownlinkLine): void {
+  #kill(line: DownlinkLine, why: 'paused' | 'unsupported-codec'): void {
     const { spec } = line;
     line.dead = true;
     line.spec = line.wanted = line.agreed = null;
-    spec?.onStopped();
+    spec?.onStopped(why);
   }
 
   #numbered(codec: Codec, { kind, sources }: DownlinkLine): Pick<DownlinkMedia, 'codec' | 'payloadType' | 'rtx'> {

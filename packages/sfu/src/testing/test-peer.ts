@@ -38,6 +38,8 @@ export interface SentTrack {
   ssrc: number;
   codec?: { name: string; payloadType: number };
   source?: string;
+  /** Simulcast layers from the smallest up, named by rid, with their SSRCs; each next SSRC is that of its retransmissions. */
+  layers?: { rid: string; ssrc: number }[];
 }
 
 /** A packet as a subscriber got it. */
