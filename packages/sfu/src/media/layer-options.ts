@@ -1,18 +1,5 @@
+import type { LayerOption } from '../congestion/allocate.ts';
 import type { Encoding } from './encoding.ts';
-
-/** One thing that can be sent of a track, and what it takes. */
-export interface LayerOption {
-  /** Index of the simulcast encoding or spatial layer, 0 for the smallest. */
-  spatial: number;
-  /** Index of the temporal layer, 0 for the lowest frame rate. */
-  temporal: number;
-  /** With everything below that it needs. */
-  bitrateBps: number;
-  /** In pixels and frames a second, where known. */
-  width?: number | undefined;
-  height?: number | undefined;
-  fps?: number | undefined;
-}
 
 /**
  * What can be sent of a publication, from the least to the best: every simulcast encoding, sent now or not, or the spatial

@@ -359,3 +359,77 @@ describe('Temporal layers', () => {
     expect(new Set(pictures).size).toBe(pictures.length);
   });
 });
+
+describe('Spatial layers inside one stream (VP9, RFC 9628)', () => {
+  const VP9 = { name: 'VP9', payloadType: 98 };
+  /** One layer frame in one packet: picture id, layer indices and TL0PICIDX of the non-flexible mode. */
+  const layerFrame = (picture: number, spatial: number, key: boolean) => {
+    const predicted = key ? 0 : 0x40;
+    const head = 0x80 | predicted | 0x20 | 0x08 | 0x04;
+    return Buffer.from([
+      head,
+      0x80 | (picture >> 8),
+      picture & 0xff,
+      (spatial << 1) | (spatial > 0 ? 1 : 0),
+      picture & 0xff,
+      1,
+    ]);
+  };
+  const setUp = () => {
+    const bed = mediaBed();
+    let sequence = 4_000;
+    let picture = 0;
+    let answered = 0;
+    let keyFrameWanted = true;
+    // The publication learns its codec from the first packet.
+    bed.receive(sequence++, layerFrame(picture++, 0, false), { payloadType: VP9.payloadType });
+    const { track, subscription } = bed.subscribe(98, 0);
+    const run = (pictures: number) => {
+      for (let i = 0; i < pictures; i++) {
+        nowMs += 33;
+        const requests = bed.uplink.rtcp.filter(({ type }) => type === 'pli').length;
+        if (requests > answered) keyFrameWanted = true;
+        answered = requests;
+        for (const spatial of [0, 1, 2])
+          bed.receive(sequence++ & 0xffff, layerFrame(picture, spatial, keyFrameWanted), {
+            ...{ payloadType: VP9.payloadType, timestamp: picture * 3_000, marker: spatial === 2 },
+          });
+        keyFrameWanted = false;
+        picture++;
+        bed.publication.tick(nowMs);
+        subscription.tick(nowMs);
+      }
+    };
+    const sent = () => track.rtp.map((packet) => ({ ...packet, spatial: ((packet.payload[3] as number) >> 1) & 7 }));
+    return { ...bed, track, subscription, run, sent };
+  };
+
+  test('fewer at once, with the picture ended by what is sent of it; more from a key frame, which is asked for', () => {
+    const { publication, subscription, run, sent, uplink } = setUp();
+    run(60);
+    expect(publication.layers.map(({ spatial, temporal }) => [spatial, temporal])).toEqual([
+      [0, 0],
+      [1, 0],
+      [2, 0],
+    ]);
+    expect(new Set(sent().map(({ spatial }) => spatial))).toEqual(new Set([0, 1, 2]));
+    subscription.setTarget({ spatial: 1, temporal: 255 });
+    let before = sent().length;
+    run(60);
+    const limited = sent().slice(before);
+    expect(limited.map(({ spatial, marker }) => [spatial, marker])).toEqual(
+      limited.map((_, i) => (i % 2 === 0 ? [0, false] : [1, true])),
+    );
+    const requests = () => uplink.rtcp.filter(({ type }) => type === 'pli').length;
+    const asked = requests();
+    before = sent().length;
+    subscription.setTarget({ spatial: 2, temporal: 255 });
+    expect(requests()).toBe(asked + 1);
+    run(30);
+    const raised = sent().slice(before);
+    expect(raised.slice(0, 3).map(({ spatial }) => spatial)).toEqual([0, 1, 2]);
+    const all = sent();
+    for (let i = 1; i < all.length; i++)
+      expect(((all[i]?.sequence ?? 0) - (all[i - 1]?.sequence ?? 0)) & 0xffff).toBe(1);
+  });
+});

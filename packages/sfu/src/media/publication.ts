@@ -1,4 +1,5 @@
 import type { ClientFrameOf, TrackInfo } from '@orama/protocol';
+import type { LayerOption } from '../congestion/allocate.ts';
 import type { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import type { Codec } from '../rtc/codecs.ts';
 import type { UplinkMedia } from '../rtc/sections.ts';
@@ -10,7 +11,7 @@ import type { MediaCounters } from './counters.ts';
 import { Encoding } from './encoding.ts';
 import { EncodingTable } from './encoding-table.ts';
 import { LayerDemand } from './layer-demand.ts';
-import { type LayerOption, layerOptionsOf } from './layer-options.ts';
+import { layerOptionsOf } from './layer-options.ts';
 import type { PacketSink } from './packet-sink.ts';
 import { UplinkFeedback } from './uplink-feedback.ts';
 

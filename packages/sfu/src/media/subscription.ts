@@ -1,4 +1,5 @@
-import type { Delivery } from '@orama/protocol';
+import type { ClientFrameOf, Delivery } from '@orama/protocol';
+import type { Wish } from '../congestion/allocate.ts';
 import type { Codec } from '../rtc/codecs.ts';
 import type { RtcTrack } from '../rtc/track.ts';
 import { isRtcp, type RtpView } from '../rtp/header.ts';
@@ -19,16 +20,7 @@ export interface LayerTarget {
   spatial: number;
   temporal: number;
 }
-/** What a subscriber asked for, as its `subscribe` frame says; absent: everything. */
-export interface Wish {
-  maxLayer?: number | undefined;
-  maxWidth?: number | undefined;
-  maxHeight?: number | undefined;
-  maxFps?: number | undefined;
-  /** 0-255: higher ones get bandwidth first. */
-  priority?: number | undefined;
-}
-
+const DEFAULT_PRIORITY = 100;
 /** The best there is. */
 const EVERYTHING: LayerTarget = { spatial: EVERY_LAYER, temporal: EVERY_LAYER };
 
@@ -59,8 +51,10 @@ export class Subscription implements PacketSink {
   readonly #downlink: Downlink;
   readonly #counters: MediaCounters;
   readonly #onDelivery: (subscription: Subscription) => void;
-  /** For the downlink's allocation. */
+  /** What the subscriber asked for, for the downlink's allocation. */
   wish: Wish = {};
+  /** Higher ones get bandwidth first. */
+  priority = DEFAULT_PRIORITY;
   #enabled = true;
   /** Why the subscriber takes nothing; null while it does, or has not been asked yet. */
   #stopped: 'paused' | 'unsupported-codec' | null = null;
@@ -198,6 +192,13 @@ export class Subscription implements PacketSink {
   /** The end: nothing is sent or told any more. */
   close(): void {
     this.#disconnect();
+  }
+
+  /** Takes over what a `subscribe` frame says; it replaces the one before. */
+  setWish({ maxLayer, maxWidth, maxHeight, maxFps, priority, enabled }: ClientFrameOf<'subscribe'>): void {
+    this.wish = { maxLayer, maxWidth, maxHeight, maxFps };
+    this.priority = priority ?? DEFAULT_PRIORITY;
+    this.setEnabled(enabled);
   }
 
   /** Pauses or resumes without negotiating. */

@@ -470,9 +470,7 @@ export class Peer {
   #handleSubscribe(frame: ClientFrameOf<'subscribe'>): void {
     const subscription = this.#received.get(frame.trackId);
     if (!subscription) throw new FrameError('unknown_track', 'you receive no such track');
-    const { maxLayer, maxWidth, maxHeight, maxFps, priority } = frame;
-    subscription.wish = { maxLayer, maxWidth, maxHeight, maxFps, priority };
-    subscription.setEnabled(frame.enabled);
+    subscription.setWish(frame);
   }
 
   #tellDelivery({ publication, delivery }: Subscription): void {

@@ -37,6 +37,8 @@ export interface SentTrack {
   kind: 'audio' | 'video';
   ssrc: number;
   codec?: { name: string; payloadType: number };
+  /** Further ones that it may send. */
+  otherCodecs?: { name: string; payloadType: number }[];
   source?: string;
   /** Simulcast layers from the smallest up, named by rid, with their SSRCs; each next SSRC is that of its retransmissions. */
   layers?: { rid: string; ssrc: number }[];
@@ -74,6 +76,8 @@ export class TestPeer {
   closed: { code: number; reason: string } | null = null;
   /** Offers of the server are left unanswered while false. */
   answersOffers = true;
+  /** Video codecs it cannot decode: it refuses their m-lines, as a browser does. */
+  refusedCodecs: string[] = [];
   #sent = new Map<string, SentTrack>();
   #ended = false;
 
@@ -142,14 +146,15 @@ export class TestPeer {
       this.#sent.set(track.mid, track);
       const codec =
         track.codec ?? (track.kind === 'audio' ? { name: 'opus', payloadType: 111 } : { name: 'VP8', payloadType: 96 });
-      const { mid, kind, ssrc } = track;
+      const { mid, kind, ssrc, layers = [] } = track;
+      const ssrcs = layers.length > 0 ? layers.flatMap((layer) => [layer.ssrc, layer.ssrc + 1]) : [ssrc];
       this.#listen(
-        this.connection.sendTrack({ mid, kind, ssrcs: [ssrc], cname: 'test', streamId: 'stream', trackId: mid, codec }),
+        this.connection.sendTrack({ mid, kind, ssrcs, cname: 'test', streamId: 'stream', trackId: mid, codec }),
       );
     }
     this.send({
       type: 'offer',
-      sdp: this.connection.createLocal('offer'),
+      sdp: withMore(this.connection.createLocal('offer'), this.#sent),
       tracks: [...this.#sent.values()].map(({ mid, source }) => ({ mid, ...(source ? { source } : {}) })),
     });
   }
@@ -184,11 +189,11 @@ export class TestPeer {
   sendPacket(
     mid: string,
     sequence: number,
-    options: { timestamp?: number; payload?: Buffer; marker?: boolean; ssrc?: number } = {},
+    options: { timestamp?: number; payload?: Buffer; marker?: boolean; ssrc?: number; payloadType?: number } = {},
   ): void {
     const track = this.#sent.get(mid) as SentTrack;
     const packet = rtpPacket({
-      payloadType: track.codec?.payloadType ?? (track.kind === 'audio' ? 111 : 96),
+      payloadType: options.payloadType ?? track.codec?.payloadType ?? (track.kind === 'audio' ? 111 : 96),
       ssrc: options.ssrc ?? track.ssrc,
       sequence,
       timestamp: options.timestamp ?? sequence * 3_000,
@@ -242,7 +247,7 @@ export class TestPeer {
     // The impolite side: an offer that crosses ours is ignored, the server makes it again.
     if (frame.type !== 'offer' || !this.answersOffers || !this.connection.isStable) return;
     this.connection.setRemote('offer', frame.sdp);
-    this.send({ type: 'answer', sdp: this.connection.createLocal('answer') });
+    this.send({ type: 'answer', sdp: refusing(this.connection.createLocal('answer'), this.refusedCodecs) });
   }
 
   #listen(track: NativeTrack): void {
@@ -270,6 +275,34 @@ function collect(channel: RtcChannel): ReceivedChannel {
     received.closed = true;
   };
   return received;
+}
+
+/** The description with what libdatachannel does not write: simulcast layers, and further codecs. */
+function withMore(sdp: string, tracks: ReadonlyMap<string, SentTrack>): string {
+  return eachSection(sdp, (section) => {
+    const { layers = [], otherCodecs = [] } = tracks.get(/^a=mid:(.*)$/m.exec(section)?.[1]?.trim() ?? '') ?? {};
+    const lines = [
+      ...otherCodecs.map(({ name, payloadType }) => `a=rtpmap:${payloadType} ${name}/90000`),
+      ...layers.map(({ rid }) => `a=rid:${rid} send`),
+      ...layers.map(({ ssrc }) => `a=ssrc-group:FID ${ssrc} ${ssrc + 1}`),
+      ...(layers.length > 0 ? [`a=simulcast:send ${layers.map(({ rid }) => rid).join(';')}`] : []),
+    ];
+    const payloadTypes = otherCodecs.map(({ payloadType }) => ` ${payloadType}`).join('');
+    return section.replace(/^(m=.*)/, `$1${payloadTypes}`) + lines.map((line) => `${line}\r\n`).join('');
+  });
+}
+
+function refusing(sdp: string, codecs: readonly string[]): string {
+  return eachSection(sdp, (section) =>
+    codecs.some((codec) => section.includes(` ${codec}/90000`))
+      ? section.replace(/^m=video \d+/, 'm=video 0')
+      : section,
+  );
+}
+
+function eachSection(sdp: string, change: (section: string) => string): string {
+  const [session = '', ...sections] = sdp.split(/^(?=m=)/m);
+  return session + sections.map(change).join('');
 }
 
 /** VP8 payload descriptor (start of partition 0) and a frame header with the key frame bit as wanted. */

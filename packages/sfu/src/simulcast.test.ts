@@ -1,0 +1,127 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { buildNack } from './rtp/rtcp/build.ts';
+import { type RunningSfu, startSfu } from './testing/running-sfu.ts';
+import { TestPeer, until, VP8_DELTA, VP8_KEY } from './testing/test-peer.ts';
+
+const LAYERS = [
+  { rid: 'q', ssrc: 1_000_100 },
+  { rid: 'h', ssrc: 1_000_200 },
+  { rid: 'f', ssrc: 1_000_300 },
+];
+const CAMERA = { mid: '0', kind: 'video', ssrc: 1_000_100, source: 'camera', layers: LAYERS } as const;
+
+describe('Sfu with simulcast', () => {
+  let sfu: RunningSfu;
+  let publisher: TestPeer;
+  let viewer: TestPeer;
+  let timer: NodeJS.Timeout | undefined;
+
+  beforeEach(async () => {
+    sfu = await startSfu();
+    publisher = await TestPeer.join(sfu);
+    viewer = await TestPeer.join(sfu);
+    await publisher.publish(CAMERA);
+  });
+  afterEach(async () => {
+    clearInterval(timer);
+    for (const peer of [publisher, viewer]) {
+      expect(peer.faults).toEqual([]);
+      await peer.end();
+    }
+    await sfu.sfu.stop();
+  });
+
+  /** Sends a frame of every layer that the SFU wants, 50 a second; its last byte is the layer's index. */
+  const startSending = () => {
+    let sequence = 0;
+    let answered = 0;
+    const keyFrameWanted = new Set(LAYERS.map(({ ssrc }) => ssrc));
+    timer = setInterval(() => {
+      const requests = publisher.rtcp('0', 'pli');
+      for (; answered < requests.length; answered++) keyFrameWanted.add(requests[answered]?.mediaSsrc as number);
+      const demand = publisher.frames.filter((frame) => frame.type === 'send-layers').at(-1);
+      sequence++;
+      for (const [index, { rid, ssrc }] of LAYERS.entries()) {
+        if (demand && !demand.rids.includes(rid)) {
+          keyFrameWanted.add(ssrc);
+          continue;
+        }
+        const payload = Buffer.concat([keyFrameWanted.delete(ssrc) ? VP8_KEY : VP8_DELTA, Buffer.from([index])]);
+        publisher.sendPacket('0', sequence, { ssrc, payload, timestamp: sequence * 1_800 + index * 777 });
+      }
+    }, 20);
+  };
+  const layerOf = (packet: { payload: Buffer } | undefined) => packet?.payload.at(-1);
+
+  test('a viewer gets one layer of three, the best; the announcement names them, `quality` says which and how much', async () => {
+    const { mid, layers, codec, trackId } = await viewer.trackOf(publisher.id, 'video');
+    expect({ layers, codec }).toEqual({ layers: LAYERS.map(({ rid }) => ({ rid })), codec: 'VP8' });
+    startSending();
+    await until('video', () => viewer.packets(mid).length > 20);
+    const packets = viewer.packets(mid);
+    expect(new Set(packets.map(({ ssrc }) => ssrc)).size).toBe(1);
+    expect(layerOf(packets.at(-1))).toBe(2);
+    for (let i = 1; i < packets.length; i++)
+      expect(((packets[i]?.sequence ?? 0) - (packets[i - 1]?.sequence ?? 0)) & 0xffff).toBe(1);
+    const { tracks } = await viewer.next('quality', (frame) => frame.tracks.some(({ bitrate }) => bitrate > 0));
+    expect(tracks).toMatchObject([{ trackId, delivery: 'flowing', layer: 2, loss: 0 }]);
+  });
+
+  test('a lost packet of a layer is repeated on the RTX stream that the viewer takes', async () => {
+    const { mid } = await viewer.trackOf(publisher.id, 'video');
+    startSending();
+    const lost = await until('video', () => viewer.packets(mid)[10]);
+    const { ssrc, sequence } = lost;
+    viewer.connection.track(mid)?.send(buildNack(7, ssrc, [sequence]));
+    const repeated = await until('it to be repeated', () =>
+      viewer.packets(mid).find((packet) => packet.ssrc !== ssrc || packet.payloadType !== lost.payloadType),
+    );
+    expect(repeated.payload.readUInt16BE(0)).toBe(sequence);
+    expect(repeated.payload.subarray(2)).toEqual(lost.payload);
+    expect(repeated.timestamp).toBe(lost.timestamp);
+  });
+
+  test('layers nobody watches are switched off at the publisher, and on again when somebody does', async () => {
+    const { mid, trackId } = await viewer.trackOf(publisher.id, 'video');
+    startSending();
+    await until('video', () => viewer.packets(mid).length > 20);
+    await publisher.next('send-layers', ({ rids }) => rids.join() === 'q,f');
+    viewer.send({ type: 'subscribe', trackId, enabled: false });
+    expect((await viewer.next('track-updated')).delivery).toBe('disabled');
+    const off = await publisher.next('send-layers', ({ rids }) => rids.length === 0);
+    expect(off).toMatchObject({ trackId, mid: '0' });
+    const before = viewer.packets(mid).length;
+    viewer.send({ type: 'subscribe', trackId, enabled: true });
+    await until('video again', () => viewer.packets(mid).length > before + 5);
+    expect(layerOf(viewer.packets(mid).at(-1))).toBe(2);
+    const all = viewer.packets(mid);
+    expect(((all[before]?.sequence ?? 0) - (all[before - 1]?.sequence ?? 0)) & 0xffff).toBe(1);
+  }, 20_000);
+});
+
+describe('Sfu and codecs', () => {
+  test('a viewer that cannot decode a track is told so, and gets it when the publisher changes to what it can', async () => {
+    const sfu = await startSfu();
+    const publisher = await TestPeer.join(sfu);
+    const viewer = await TestPeer.join(sfu);
+    viewer.refusedCodecs = ['AV1'];
+    const [av1, vp8] = [
+      { name: 'AV1', payloadType: 45 },
+      { name: 'VP8', payloadType: 96 },
+    ];
+    await publisher.publish({ mid: '0', kind: 'video', ssrc: 7_000_001, codec: av1, otherCodecs: [vp8] });
+    const { trackId, mid } = await viewer.trackOf(publisher.id, 'video');
+    const told = await viewer.next('track-updated', ({ delivery }) => delivery === 'unsupported-codec');
+    expect(told).toMatchObject({ trackId, codec: 'AV1', peerId: publisher.id });
+    publisher.sendPacket('0', 1, { payload: Buffer.from([0x18, 1, 2, 3]) });
+    publisher.sendPacket('0', 2, { payloadType: vp8.payloadType, payload: VP8_KEY });
+    const again = await viewer.next('track-added', (frame) => frame.trackId === trackId && frame.mid !== mid);
+    expect(again.codec).toBe('VP8');
+    const asked = publisher.rtcp('0', 'pli').length;
+    await until('a key frame request', () => publisher.rtcp('0', 'pli').length > asked);
+    publisher.sendPacket('0', 3, { payloadType: vp8.payloadType, payload: VP8_KEY });
+    await until('the picture', () => viewer.packets(again.mid).length > 0);
+    await Promise.all([publisher.end(), viewer.end()]);
+    await sfu.sfu.stop();
+  });
+});
