@@ -77,7 +77,7 @@ async function setUp(uris = [UDP, TCP]) {
     { forceRelay: true, path: 'udp' },
     {
       ...{ send: (frame: ClientFrame) => void sent.push(frame), onConnected: () => {}, onReceiversChanged: () => {} },
-      ...{ onUnrelatedError: () => {}, onPublished: () => {}, onRefused: () => {} },
+      ...{ onChannel: () => {}, onUnrelatedError: () => {}, onPublished: () => {}, onRefused: () => {} },
       onFailed: (error: ClientError, wasConnected: boolean) => failures.push([error, wasConnected]),
     },
   );

@@ -35,6 +35,8 @@ export interface MediaHandlers extends SendersHandlers {
   onConnected(): void;
   /** m-lines may have come or gone: look at `receiving()` again. */
   onReceiversChanged(): void;
+  /** The server opened a data channel to us. */
+  onChannel(channel: RTCDataChannel): void;
   /** An error that turned out to be about something else. */
   onUnrelatedError(frame: ServerFrameOf<'error'>): void;
   /** The session is dead; a new one is needed. Called once, with whether media ever got through. */
@@ -98,6 +100,7 @@ export class MediaSession {
     this.pc.oniceconnectionstatechange = () => this.#onStateChange();
     this.pc.onconnectionstatechange = () => this.#onStateChange();
     this.pc.ontrack = () => handlers.onReceiversChanged();
+    this.pc.ondatachannel = ({ channel }) => handlers.onChannel(channel);
   }
 
   /** Adds tracks to the session; one offer follows for all of them. */
@@ -110,6 +113,14 @@ export class MediaSession {
   /** Takes a track out of the session. */
   unpublish(track: LocalTrack): void {
     if (!this.#closed && this.#senders.remove(track)) this.#negotiator.request();
+  }
+
+  /** Opens a data channel. @throws DOMException when the browser does not like its label or its options */
+  openChannel(label: string, init: RTCDataChannelInit): RTCDataChannel {
+    const channel = this.pc.createDataChannel(label, init);
+    // The first one adds the m-line for all of them.
+    if (!this.pc.sctp) this.#negotiator.request();
+    return channel;
   }
 
   /** The media of `mid`, once it is negotiated and as long as it is received. */
@@ -166,6 +177,7 @@ export class MediaSession {
     this.pc.oniceconnectionstatechange = null;
     this.pc.onconnectionstatechange = null;
     this.pc.ontrack = null;
+    this.pc.ondatachannel = null;
     this.pc.close();
   }
 

@@ -83,4 +83,18 @@ describe('Participants', () => {
     participants.receive({ ...update, type: 'track-updated' });
     expect(take()).toEqual([]);
   });
+
+  test('a change of name or metadata is reported, also one that a resume finds', () => {
+    const { participants, take } = observed();
+    participants.receive({ type: 'peer-joined', peerId: 'ada', name: 'Ada' });
+    take();
+    const raised = { peerId: 'ada', name: 'Ada', metadata: { hand: 'raised' } };
+    participants.receive({ type: 'peer-updated', ...raised });
+    expect(participants.all.get('ada')?.metadata).toEqual({ hand: 'raised' });
+    participants.receive({ type: 'peer-updated', ...raised });
+    participants.receive({ type: 'peer-updated', peerId: 'nobody', name: 'N' });
+    expect(take()).toEqual(['participant-updated ada']);
+    participants.replace([{ peerId: 'ada', name: 'Ada L.', tracks: [] }], 'left');
+    expect(take()).toEqual(['participant-updated ada']);
+  });
 });

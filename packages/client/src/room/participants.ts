@@ -30,12 +30,15 @@ interface TrackEntry extends RemoteTrack {
 }
 
 interface ParticipantEntry extends RemoteParticipant {
+  name: string | undefined;
+  metadata: Record<string, unknown> | undefined;
   tracks: Map<string, TrackEntry>;
 }
 
 /** What changed. */
 export type ParticipantChange =
   | { type: 'participant-joined'; participant: RemoteParticipant }
+  | { type: 'participant-updated'; participant: RemoteParticipant }
   | { type: 'participant-left'; participant: RemoteParticipant; reason: string }
   | { type: 'track-added'; track: ReceivedTrack }
   | { type: 'track-removed' | 'track-updated'; track: RemoteTrack };
@@ -75,6 +78,7 @@ export class Participants {
     for (const peerId of [...this.#byId.keys()]) if (!present.has(peerId)) this.leave(peerId, reason);
     for (const participant of participants) {
       this.#join(participant);
+      this.#describe(participant);
       const tracks = new Set(participant.tracks.map(({ trackId }) => trackId));
       for (const entry of [...this.#entries()]) {
         if (entry.participant.peerId === participant.peerId && !tracks.has(entry.trackId)) this.#remove(entry);
@@ -86,6 +90,7 @@ export class Participants {
   /** Takes in a frame about the others; true when it was one. */
   receive(frame: ServerFrame): boolean {
     if (frame.type === 'peer-joined') this.#join(frame);
+    else if (frame.type === 'peer-updated') this.#describe(frame);
     else if (frame.type === 'peer-left') this.leave(frame.peerId, frame.reason);
     else if (frame.type === 'track-added') this.#announce(frame.peerId, frame, frame.mid);
     else if (frame.type === 'track-updated') {
@@ -122,6 +127,15 @@ export class Participants {
     this.#byId.set(peerId, participant);
     this.#report({ type: 'participant-joined', participant });
     return participant;
+  }
+
+  #describe({ peerId, name, metadata }: Pick<Participant, 'peerId' | 'name' | 'metadata'>): void {
+    const participant = this.#byId.get(peerId);
+    if (!participant) return;
+    const isSame = participant.name === name && JSON.stringify(participant.metadata) === JSON.stringify(metadata);
+    if (isSame) return;
+    Object.assign(participant, { name, metadata });
+    this.#report({ type: 'participant-updated', participant });
   }
 
   #announce(peerId: string, info: TrackInfo, mid: string | undefined): void {

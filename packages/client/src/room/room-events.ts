@@ -2,6 +2,7 @@ import type { ClientFrameOf } from '@orama/protocol';
 import type { ClientError } from '../errors.ts';
 import type { LocalTrack } from '../media/local-track.ts';
 import type { RoomStats } from '../media/stats.ts';
+import type { ReceivedChannel } from './channels.ts';
 import type { ReceivedTrack, RemoteParticipant, RemoteTrack } from './participants.ts';
 
 export type RoomState = 'connecting' | 'connected' | 'reconnecting' | 'disconnected';
@@ -11,6 +12,8 @@ export type SubscriptionOptions = Partial<Pick<ClientFrameOf<'subscribe'>, 'maxL
 
 export interface RoomEvents {
   'participant-joined': [participant: RemoteParticipant];
+  /** Changed its name or metadata. */
+  'participant-updated': [participant: RemoteParticipant];
   /** `reason` is the server's, or `reconnected` when we joined anew and everybody is about to be announced again. */
   'participant-left': [participant: RemoteParticipant, reason: string];
   /** The media of a track is there and can be attached to an element. */
@@ -29,6 +32,8 @@ export interface RoomEvents {
   /** Over, with the one reason why. */
   disconnected: [reason: ClientError];
   data: [message: { data: unknown; from: RemoteParticipant | undefined; fromPeerId: string; direct: boolean }];
+  /** Somebody opened a data channel, or had one open when we came. */
+  channel: [received: ReceivedChannel];
   /** The server refused a single request; the call goes on. */
   warning: [error: { code: string; message: string }];
   /** Once a second while somebody listens. */

@@ -1,4 +1,4 @@
-import type { ServerFrame, ServerFrameOf, TurnCredentials } from '@orama/protocol';
+import type { RoomPermissions, ServerFrame, ServerFrameOf, TurnCredentials } from '@orama/protocol';
 import { type Clock, systemClock, type Timer } from '../clock.ts';
 import { Emitter } from '../emitter.ts';
 import { ClientError, describeError } from '../errors.ts';
@@ -6,6 +6,7 @@ import { type IcePath, otherPath } from '../media/ice-path.ts';
 import { LocalTrack, type PublishOptions } from '../media/local-track.ts';
 import { MediaSession } from '../media/media-session.ts';
 import { type RoomStats, StatsReader } from '../media/stats.ts';
+import { type ChannelOptions, Channels, type ReceivedChannel } from './channels.ts';
 import { Connection } from './connection.ts';
 import type { ConnectOptions, Platform } from './options.ts';
 import { type ParticipantChange, Participants, type RemoteParticipant, type RemoteTrack } from './participants.ts';
@@ -29,6 +30,9 @@ export class Room extends Emitter<RoomEvents> {
   readonly #connection: Connection;
   readonly #participants = new Participants((change) => this.#onChange(change));
   readonly #publications = new Map<LocalTrack, Publication>();
+  readonly #channels = new Channels();
+  /** What we say of ourselves when we join. */
+  readonly #self: Pick<ConnectOptions, 'name' | 'metadata'>;
   readonly #joined = Promise.withResolvers<void>();
   readonly #statsTimer: Timer;
   #state: RoomState = 'connecting';
@@ -49,7 +53,9 @@ export class Room extends Emitter<RoomEvents> {
     for (const { track, options: publishOptions } of options.publish ?? []) this.#publish(track, publishOptions);
     this.#statsTimer = this.#platform.clock.every(STATS_EVERY_MS, () => void this.#emitStats());
     const policy = { ...DEFAULT_RECONNECT_POLICY, ...options.reconnect };
-    this.#connection = new Connection(options, this.#platform, policy, {
+    const own = { ...options };
+    this.#self = own;
+    this.#connection = new Connection(own, this.#platform, policy, {
       onWelcome: (welcome) => this.#onWelcome(welcome),
       onFrame: (frame) => this.#onFrame(frame),
       onLost: (reason, attempt) => this.#onLost(reason, attempt),
@@ -66,9 +72,24 @@ export class Room extends Emitter<RoomEvents> {
     return this.#peerId;
   }
 
+  /** What the room's owner wrote about it; undefined before the first join, and where nothing was written. */
+  get metadata(): Record<string, unknown> | undefined {
+    return this.#welcome?.roomMetadata;
+  }
+
+  /** What our credential lets us do; undefined before the first join. */
+  get permissions(): RoomPermissions | undefined {
+    return this.#welcome?.permissions;
+  }
+
   /** The others, by peer id. */
   get participants(): ReadonlyMap<string, RemoteParticipant> {
     return this.#participants.all;
+  }
+
+  /** Data channels that others have open to us. */
+  get receivedChannels(): readonly ReceivedChannel[] {
+    return this.#channels.received;
   }
 
   get localTracks(): readonly LocalTrack[] {
@@ -116,6 +137,21 @@ export class Room extends Emitter<RoomEvents> {
   sendData(data: unknown, options: { to?: RemoteParticipant | string } = {}): void {
     const to = typeof options.to === 'object' ? options.to.peerId : options.to;
     this.#connection.send({ type: 'data', data, ...(to === undefined ? {} : { to }) });
+  }
+
+  /**
+   * Opens a data channel to everybody else, who get it as a `channel` event, or to one peer, who can answer on it.
+   * Resolves when it is open. It ends with the media session: after a `reconnected` that did not resume, open another.
+   */
+  openChannel(label: string, options: ChannelOptions = {}): Promise<RTCDataChannel> {
+    if (this.#state === 'disconnected') return Promise.reject(notConnected('open a channel'));
+    return this.#channels.open(label, options);
+  }
+
+  /** Changes the name or the metadata that the others see; what is left out stays as it is. */
+  describeSelf(change: { name?: string; metadata?: Record<string, unknown> }): void {
+    Object.assign(this.#self, change);
+    this.#connection.send({ type: 'peer-state', ...change });
   }
 
   /** What is sent and received right now, and on which path. Bit rates are since the call before. */
@@ -263,7 +299,9 @@ export class Room extends Emitter<RoomEvents> {
       this.#end(new ClientError('media_failed', message, { cause: thrown }));
       return;
     }
-    this.#media.publish(this.localTracks);
+    const media = this.#media;
+    this.#channels.use((label, init) => media.openChannel(label, init));
+    media.publish(this.localTracks);
   }
 
   #openMedia(forceRelay: boolean): MediaSession {
@@ -278,6 +316,11 @@ export class Room extends Emitter<RoomEvents> {
           this.#back(false);
         },
         onReceiversChanged: () => this.#bindTracks(),
+        onChannel: (channel) =>
+          this.emit(
+            'channel',
+            this.#channels.receive(channel, (peerId) => this.participants.get(peerId)),
+          ),
         onPublished: (track) => this.#publications.get(track)?.resolve(track),
         onRefused: (track, error) => this.#removeLocal(track, error),
         onUnrelatedError: (frame) => this.#warn(frame),
@@ -300,6 +343,7 @@ export class Room extends Emitter<RoomEvents> {
 
   #dropMedia(): void {
     this.#credentialsTimer?.cancel();
+    this.#channels.pause();
     this.#media?.close();
     this.#media = undefined;
     this.#credentials = undefined;
@@ -321,6 +365,7 @@ export class Room extends Emitter<RoomEvents> {
 
   #onChange(change: ParticipantChange): void {
     if (change.type === 'participant-joined') this.emit(change.type, change.participant);
+    else if (change.type === 'participant-updated') this.emit(change.type, change.participant);
     else if (change.type === 'participant-left') this.emit(change.type, change.participant, change.reason);
     else if (change.type === 'track-added') this.emit(change.type, change.track, change.track.participant);
     else this.emit(change.type, change.track, change.track.participant);
@@ -332,6 +377,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#statsTimer.cancel();
     this.#participants.replace([], reason.code);
     this.#dropMedia();
+    this.#channels.end(reason);
     for (const publication of this.#publications.values()) publication.reject(reason);
     this.#publications.clear();
     this.#joined.reject(reason);
