@@ -72,12 +72,17 @@ export class DataPort {
     for (const relayed of this.#opened) if (isFor(relayed.terms, newcomer)) relayed.copyTo(newcomer);
   }
 
-  /** Opens a copy of another peer's channel to this one; null when it has as many as it takes. */
+  /** Opens a copy of another peer's channel to this one; null when it takes none, having enough or being about to end. */
   open(from: string, label: string, terms: ChannelTerms): RtcChannel | null {
     if (this.#closed || this.buffer.legs.size >= MAX_CHANNELS_TO_PEER) return null;
     const { ordered, maxRetransmits, maxPacketLifeTime } = terms;
     const protocol = writeChannelProtocol(from, terms);
-    return this.#options.open(label, { protocol, ordered, maxRetransmits, maxPacketLifeTime });
+    try {
+      return this.#options.open(label, { protocol, ordered, maxRetransmits, maxPacketLifeTime });
+    } catch {
+      // Its connection has ended, which is about to be told; nothing that the opener is to blame for.
+      return null;
+    }
   }
 
   /** Counts a message that the peer sends; false when it sends too many, or too much. */

@@ -42,8 +42,7 @@ export class RelayedChannel {
     const channel = receiver.open(this.#opener.peerId, this.#channel.label, this.terms);
     if (!channel) {
       this.#opener.counters.refused++;
-      const why = `${receiver.peerId} has as many channels as it takes`;
-      this.#opener.tell('too_many_channels', `${this.#name} is incomplete: ${why}`);
+      this.#opener.tell('too_many_channels', `${this.#name} does not reach ${receiver.peerId}, which takes no more`);
       if (this.#back) this.close();
       return;
     }

@@ -38,12 +38,16 @@ export class RtcChannel {
   }
 
   get isOpen(): boolean {
-    return !this.#ended && this.#native?.isOpen() === true;
+    return this.#ask((native) => native.isOpen()) === true;
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended;
   }
 
   /** Bytes that were sent and that the network did not take yet. */
   get bufferedAmount(): number {
-    return this.#ended ? 0 : (this.#native?.bufferedAmount() ?? 0);
+    return this.#ask((native) => native.bufferedAmount()) ?? 0;
   }
 
   /**
@@ -92,7 +96,19 @@ export class RtcChannel {
     if (this.#ended) return;
     const native = this.#native;
     this.#end();
-    native?.close();
+    try {
+      native?.close();
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  #ask<T>(question: (native: DataChannel) => T): T | undefined {
+    try {
+      return this.#native ? question(this.#native) : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   #end(): void {

@@ -441,3 +441,60 @@ test('an offer of ours that restarts ICE and is crossed gives way, and is made a
   expect(credentialsOf(offers[1] as string)).not.toEqual(credentialsOf(offers[0] as string));
   expect(credentialsOf(offers[1] as string)).not.toEqual(credentialsOf(before));
 });
+
+const CHAT = { protocol: '', ordered: true };
+
+test('a data m-line is offered once, with the first channel, whatever else is sent or not', async () => {
+  const { negotiation, offers, settle, add, faults } = create();
+  negotiation.openChannel('chat', CHAT);
+  negotiation.openChannel('files', CHAT);
+  await settle();
+  expect(parse(offers[0] as string).media).toMatchObject([
+    { mid: 's-data', type: 'application', sctpPort: 5_000, maxMessageSize: 65_536 },
+  ]);
+  negotiation.handleAnswer(answerTo(offers[0] as string));
+  negotiation.openChannel('more', CHAT);
+  await settle();
+  expect(offers).toHaveLength(1);
+  add('camera');
+  await settle();
+  expect(parse(offers[1] as string).media.map(({ mid }) => mid)).toEqual(['s-data', 's0']);
+  expect(faults).toEqual([]);
+});
+
+test('a peer that refuses the data m-line is not asked again, and keeps its media', async () => {
+  const { negotiation, offers, settle, add, faults, refused } = create();
+  add('camera');
+  const channel = negotiation.openChannel('chat', CHAT);
+  await settle();
+  negotiation.handleAnswer(
+    answerTo(offers[0] as string, (line) => (line.mid === 's-data' ? { ...line, port: 0 } : line)),
+  );
+  negotiation.openChannel('more', CHAT);
+  await settle();
+  expect(offers).toHaveLength(1);
+  add('screen');
+  await settle();
+  expect(directions(offers[1] as string)).toEqual({ s0: 'sendonly', 's-data': 'off', s1: 'sendonly' });
+  expect(channel.isOpen).toBe(false);
+  expect([faults, refused]).toEqual([[], []]);
+});
+
+test("the peer's own data m-line serves our channels too, and a second one is refused", async () => {
+  const { negotiation, offers, settle } = create();
+  const { answer } = negotiation.handleOffer(
+    browserOffer([
+      { kind: 'application', mid: '0' },
+      { kind: 'application', mid: '1' },
+    ]),
+  );
+  expect(parse(answer).media.map(({ port }) => port > 0)).toEqual([true, false]);
+  negotiation.openChannel('chat', CHAT);
+  await settle();
+  expect(offers).toEqual([]);
+});
+
+test('a peer may not name an m-line as our data m-line is named', () => {
+  const { negotiation } = create();
+  expect(() => negotiation.handleOffer(browserOffer([{ kind: 'audio', mid: 's-data' }]))).toThrow(PeerError);
+});

@@ -232,8 +232,9 @@ export class Negotiation {
       this.#connection.openChannel(channel, init);
       return channel;
     }
+    this.#channels = this.#channels.filter((waiting) => !waiting.channel.hasEnded);
     this.#channels.push({ channel, init });
-    this.requestOffer();
+    if (![...this.#order, ...(this.#pending?.order ?? [])].some(isData)) this.requestOffer();
     return channel;
   }
 
@@ -322,7 +323,7 @@ export class Negotiation {
     const wanted = this.#lines.wanted();
     const order = [...this.#order];
     const isEmpty = [...wanted.values()].every((media) => media === null);
-    const wantsData = this.#channels.length > 0 && !order.some(({ type }) => type === 'application');
+    const wantsData = this.#channels.length > 0 && !order.some(isData);
     if (wantsData) order.push(DATA_LINE);
     if (isEmpty && !this.#remoteKnown && !wantsData) return;
     try {
@@ -419,6 +420,10 @@ export class Negotiation {
 
 function lineOf({ mid, kind, media }: RemoteSection): MediaLine {
   return { mid, type: kind, protocol: media.protocol };
+}
+
+function isData({ type }: MediaLine): boolean {
+  return type === 'application';
 }
 
 function withoutCandidates(sdp: string): string {

@@ -12,6 +12,8 @@ const KEY = sfuControlKey(TEST_SECRET);
 export interface RunningSfu {
   sfu: Sfu;
   address: string;
+  /** What a signalling socket of another process needs: an address, and a ticket like the gateway's. */
+  admission(ticket?: Partial<SfuTicket>): { url: string; ticket: string };
   /** Opens a signalling socket with a ticket like the gateway's. */
   connect(ticket?: Partial<SfuTicket>, options?: { header?: string; query?: string; protocols?: string[] }): WebSocket;
   /** Signed HTTP as the gateway sends it. */
@@ -42,26 +44,32 @@ export async function startSfu(config: Partial<SfuConfigInput> = {}, clock?: Clo
     ...(clock ? { clock } : {}),
   });
   await sfu.start();
+  const admission = (ticket: Partial<SfuTicket> = {}) => {
+    const room = ticket.room ?? 'lobby';
+    const signed = signTicket(
+      KEY,
+      {
+        ns: 'demo',
+        room,
+        identity: 'key-1',
+        permissions: { publish: true, subscribe: true, data: true, admin: false },
+        maxParticipants: 100,
+        maxSpeakers: null,
+        ...ticket,
+      },
+      Date.now(),
+    );
+    return { url: `ws://${address}:30000/ws/signal?room=${encodeURIComponent(room)}`, ticket: signed };
+  };
   return {
     sfu,
     address,
-    connect(ticket = {}, { header, query, protocols = [] } = {}) {
-      const room = ticket.room ?? 'lobby';
-      const signed = signTicket(
-        KEY,
-        {
-          ns: 'demo',
-          room,
-          identity: 'key-1',
-          permissions: { publish: true, subscribe: true, data: true, admin: false },
-          maxParticipants: 100,
-          maxSpeakers: null,
-          ...ticket,
-        },
-        Date.now(),
-      );
-      const url = `ws://${address}:30000/ws/signal?room=${encodeURIComponent(query ?? room)}`;
-      return new WebSocket(url, protocols, { headers: { [SFU_TICKET_HEADER]: header ?? signed } });
+    admission,
+    connect(given, { header, query, protocols = [] } = {}) {
+      const { url, ticket } = admission(given);
+      const target = new URL(url);
+      if (query !== undefined) target.searchParams.set('room', query);
+      return new WebSocket(target, protocols, { headers: { [SFU_TICKET_HEADER]: header ?? ticket } });
     },
     http(method, target, body, signed = true) {
       const text = body === undefined ? '' : JSON.stringify(body);
