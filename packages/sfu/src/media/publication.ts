@@ -42,6 +42,8 @@ export class Publication {
   readonly kind: 'audio' | 'video';
   source: string | undefined;
   muted: boolean;
+  /** False while the room forwards the audio of louder ones instead. */
+  heard = true;
   readonly #arrivals: ArrivalRecorder;
   readonly #counters: MediaCounters;
   readonly #onCodecChange: (publication: Publication) => void;

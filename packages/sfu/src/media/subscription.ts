@@ -101,9 +101,9 @@ export class Subscription implements PacketSink {
     return this.#retransmissions.nextRtxSequence;
   }
 
-  /** Whether packets flow: negotiated, wanted and within the bandwidth. */
+  /** Whether packets flow: negotiated, wanted, heard in the room and within the bandwidth. */
   get active(): boolean {
-    return this.#forwarder.outgoing !== null && this.#enabled && this.#target !== null;
+    return this.#forwarder.outgoing !== null && this.#enabled && this.publication.heard && this.#target !== null;
   }
 
   /** While there is no bandwidth the smallest is kept ready. */
@@ -199,6 +199,11 @@ export class Subscription implements PacketSink {
     this.wish = { maxLayer, maxWidth, maxHeight, maxFps };
     this.priority = priority ?? DEFAULT_PRIORITY;
     this.setEnabled(enabled);
+  }
+
+  /** The room forwards the track from now on, or no longer: `Publication.heard` says which. */
+  hearingChanged(): void {
+    this.#apply();
   }
 
   /** Pauses or resumes without negotiating. */
@@ -301,6 +306,7 @@ export class Subscription implements PacketSink {
   #deliveryNow(): Delivery {
     if (this.#stopped === 'unsupported-codec') return 'unsupported-codec';
     if (this.#stopped === 'paused' || !this.#enabled) return 'disabled';
+    if (!this.publication.heard) return 'not-a-speaker';
     return this.#target === null ? 'no-bandwidth' : 'flowing';
   }
 

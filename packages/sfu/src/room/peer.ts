@@ -347,6 +347,11 @@ export class Peer {
     return true;
   }
 
+  /** A track is heard in the room from now on, or no longer. */
+  hearingChanged({ trackId }: Publication): void {
+    this.#received.get(trackId)?.hearingChanged();
+  }
+
   /** Mutes or unmutes what the peer sends and will send, against its will. @returns how many tracks changed */
   forceMute(muted: boolean, kind?: 'audio' | 'video'): number {
     let changed = 0;

@@ -17,6 +17,7 @@ import type { Publication } from '../media/publication.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
 import { type LeaveReason, Peer, type PeerHost, type Playback } from './peer.ts';
+import { RoomVoices } from './room-voices.ts';
 
 /** What the socket of a leaving peer is closed with. */
 const LEAVE_CLOSE: Readonly<Record<LeaveReason, number>> = {
@@ -51,12 +52,14 @@ export class Room implements PeerHost {
   readonly #createdAtMs: number;
   #lastActivityMs: number;
   #settings: RoomSettings;
+  #voices: RoomVoices;
 
   constructor(id: string, settings: RoomSettings, context: SfuContext) {
     this.id = id;
     this.#context = context;
     this.#logger = context.logger.child({ room: id });
     this.#settings = settings;
+    this.#voices = this.#listen();
     this.#createdAtMs = this.#lastActivityMs = context.clock.now();
   }
 
@@ -87,6 +90,8 @@ export class Room implements PeerHost {
   /** Lets a peer in and tells the others. @throws FrameError when the room or the server is full */
   join(request: JoinRequest): Peer {
     this.#settings = request.ticket;
+    // A room that was deleted and made anew with other settings.
+    if (this.#peers.size === 0) this.#voices = this.#listen();
     const { maxParticipants } = this.#settings;
     if (this.#peers.size >= maxParticipants)
       throw new FrameError('room_full', `the room takes ${maxParticipants} participants`, {
@@ -114,6 +119,8 @@ export class Room implements PeerHost {
       for (const publication of other.publications) this.#subscribe(peer, publication);
       other.data.greet(peer.data);
     }
+    const { frame } = this.#voices;
+    if (frame.speakers.length > 0) peer.send(frame);
     return peer;
   }
 
@@ -132,6 +139,7 @@ export class Room implements PeerHost {
     if (reason === 'media-failed')
       peer.send({ type: 'error', code: 'media_failed', message: 'the media connection is gone; join again' });
     const publications = [...peer.publications];
+    for (const publication of publications) this.#voices.remove(publication);
     for (const other of this.#peers.values()) {
       for (const publication of publications) other.unsubscribe(publication);
       other.send({ type: 'peer-left', peerId: peer.id, reason });
@@ -141,11 +149,13 @@ export class Room implements PeerHost {
 
   published(peer: Peer, publication: Publication): void {
     this.#touch();
+    this.#voices.add(publication);
     for (const other of this.#peers.values()) if (other !== peer) this.#subscribe(other, publication);
   }
 
   unpublished(peer: Peer, publication: Publication): void {
     this.#touch();
+    this.#voices.remove(publication);
     for (const other of this.#peers.values()) if (other !== peer) other.unsubscribe(publication);
   }
 
@@ -207,6 +217,7 @@ export class Room implements PeerHost {
 
   /** Every peer's periodic work; a fault ends that peer only. */
   tick(nowMs: number, withTransportFeedback: boolean): void {
+    this.#voices.tick(nowMs);
     for (const peer of this.#peers.values()) {
       try {
         peer.tick(nowMs, withTransportFeedback);
@@ -263,6 +274,15 @@ export class Room implements PeerHost {
     if (!publisher || !peer.wants(publisher)) return;
     const streamId = publication.source?.startsWith('screen') ? `${publication.peerId}-screen` : publication.peerId;
     peer.subscribe(publication, publication.peerId, streamId);
+  }
+
+  #listen(): RoomVoices {
+    return new RoomVoices(this.#settings.maxSpeakers, {
+      onSpeakers: (frame) => this.tellAll(frame),
+      onHeard: (publication) => {
+        for (const peer of this.#peers.values()) peer.hearingChanged(publication);
+      },
+    });
   }
 
   #tellOthers(peer: Peer, frame: ServerFrame): void {

@@ -189,7 +189,14 @@ export class TestPeer {
   sendPacket(
     mid: string,
     sequence: number,
-    options: { timestamp?: number; payload?: Buffer; marker?: boolean; ssrc?: number; payloadType?: number } = {},
+    options: {
+      timestamp?: number;
+      payload?: Buffer;
+      marker?: boolean;
+      ssrc?: number;
+      payloadType?: number;
+      audioLevel?: number;
+    } = {},
   ): void {
     const track = this.#sent.get(mid) as SentTrack;
     const packet = rtpPacket({
@@ -199,6 +206,7 @@ export class TestPeer {
       timestamp: options.timestamp ?? sequence * 3_000,
       marker: options.marker ?? true,
       payload: options.payload ?? VP8_DELTA,
+      audioLevel: options.audioLevel,
     });
     if (!this.connection.track(mid)?.send(packet)) throw new Error(`packet ${sequence} was not sent`);
   }
@@ -277,11 +285,12 @@ function collect(channel: RtcChannel): ReceivedChannel {
   return received;
 }
 
-/** The description with what libdatachannel does not write: simulcast layers, and further codecs. */
+/** The description with what libdatachannel does not write: simulcast layers, further codecs, and audio levels. */
 function withMore(sdp: string, tracks: ReadonlyMap<string, SentTrack>): string {
   return eachSection(sdp, (section) => {
     const { layers = [], otherCodecs = [] } = tracks.get(/^a=mid:(.*)$/m.exec(section)?.[1]?.trim() ?? '') ?? {};
     const lines = [
+      ...(section.startsWith('m=audio') ? ['a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level'] : []),
       ...otherCodecs.map(({ name, payloadType }) => `a=rtpmap:${payloadType} ${name}/90000`),
       ...layers.map(({ rid }) => `a=rid:${rid} send`),
       ...layers.map(({ ssrc }) => `a=ssrc-group:FID ${ssrc} ${ssrc + 1}`),
@@ -317,6 +326,8 @@ export function rtpPacket(fields: {
   timestamp: number;
   marker: boolean;
   payload: Buffer;
+  /** In dB under the loudest (RFC 6464), as element 1. */
+  audioLevel?: number | undefined;
 }): Buffer {
   const header = Buffer.alloc(12);
   header[0] = 0x80;
@@ -324,5 +335,8 @@ export function rtpPacket(fields: {
   header.writeUInt16BE(fields.sequence & 0xffff, 2);
   header.writeUInt32BE(fields.timestamp >>> 0, 4);
   header.writeUInt32BE(fields.ssrc, 8);
-  return Buffer.concat([header, fields.payload]);
+  if (fields.audioLevel === undefined) return Buffer.concat([header, fields.payload]);
+  header[0] = 0x90;
+  const level = Buffer.from([0xbe, 0xde, 0, 1, 0x10, fields.audioLevel, 0, 0]);
+  return Buffer.concat([header, level, fields.payload]);
 }
