@@ -1,3 +1,5 @@
+import type { ChildProcess } from 'node:child_process';
+
 /** A `MessagePort`, a `Worker` seen from outside, or one end of the channel between two processes. */
 export interface RpcPort {
   postMessage(message: unknown): void;
@@ -68,4 +70,15 @@ export class Rpc<Remote extends Methods<Remote>> {
     }
     this.#port.postMessage(reply);
   }
+}
+
+/** One end of the channel between two processes, `serialization: 'advanced'`, as `Rpc` needs it. */
+export function processPort(end: ChildProcess | NodeJS.Process): RpcPort {
+  return {
+    postMessage: (message) => {
+      // What a process that just ended cannot be told any more is noticed by its end.
+      if (end.connected) end.send?.(message as object, undefined, undefined, () => {});
+    },
+    on: (_event, listener) => end.on('message', listener as (message: unknown) => void),
+  };
 }

@@ -2,14 +2,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { describeMachine } from '../machine.ts';
+import { type Sample, spreadOf } from '../samples.ts';
 import { coturn } from './coturn.ts';
 import { type Engine, requireShortSlices } from './engine.ts';
 import { compileLoadGenerator } from './load-generator.ts';
-import { describeMachine } from './machine.ts';
 import { FULL, measureOnBothCores, measureOnOneCore, QUICK, type Round } from './measure.ts';
 import { nodeTurn, orama } from './orama.ts';
 import { renderReport } from './report.ts';
-import { type Sample, spreadOf } from './samples.ts';
 
 const REPORT = join(import.meta.dirname, 'report.md');
 const RESULTS = '.orama/bench';

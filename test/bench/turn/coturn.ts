@@ -1,14 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import {
-  ADDRESSES,
-  type Engine,
-  REALM,
-  RELAY_PORTS,
-  type RunningEngine,
-  SECRET,
-  SERVER_PORT,
-  ServerProcess,
-} from './engine.ts';
+import { ServerProcess } from '../server-process.ts';
+import { ADDRESSES, type Engine, REALM, RELAY_PORTS, type RunningEngine, SECRET, SERVER_PORT } from './engine.ts';
 
 /** Debian's coturn with one relay thread, REST credentials and no log of single packets. */
 export function coturn(): Engine {

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { coreBusyUs, residentKb } from '../machine.ts';
+import type { Sample } from '../samples.ts';
 import { type Engine, placement, type RunningEngine } from './engine.ts';
 import { type Flow, LoadGenerator, type Traffic, type TrafficResult } from './load-generator.ts';
-import { coreBusyUs, residentKb } from './machine.ts';
-import type { Sample } from './samples.ts';
 
 const SERVER_CORE = 0;
 const LOAD_CORE = 1;

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import type { TurnConfigInput, TurnTenantInput } from '@orama/protocol';
+import { ServerProcess } from '../server-process.ts';
 import {
   ADDRESSES,
   type Engine,
@@ -12,7 +13,6 @@ import {
   type RunningEngine,
   SECRET,
   SERVER_PORT,
-  ServerProcess,
 } from './engine.ts';
 
 /** As the controlplane starts it. */

@@ -1,5 +1,6 @@
+import { type Sample, spreadOf } from '../samples.ts';
+import { cell, type Format, micros, percent, table, thousands, whole } from '../tables.ts';
 import { ALLOCATIONS, BURSTS, CLIENTS, FLOWS, LOSS_MAX, RATES, SIZES } from './measure.ts';
-import { type Sample, type Spread, spreadOf } from './samples.ts';
 
 const OURS = 'orama';
 const THEIRS = 'coturn';
@@ -14,12 +15,6 @@ export interface ReportInput {
   /** ISO date. */
   date: string;
 }
-
-type Format = (value: number) => string;
-const micros: Format = (value) => value.toFixed(1);
-const thousands: Format = (value) => `${Math.round(value / 1000)}k`;
-const percent: Format = (value) => `${(value * 100).toFixed(2)} %`;
-const whole: Format = (value) => value.toFixed(0);
 
 /** The whole report as Markdown, readable on a terminal as it is. */
 export function renderReport(input: ReportInput): string {
@@ -104,15 +99,6 @@ export function renderReport(input: ReportInput): string {
   ].join('\n\n');
 }
 
-function cell(samples: readonly Sample[], engine: string, metric: string, format: Format): string {
-  const spread = spreadOf(samples, engine, metric);
-  return spread === undefined ? '-' : showSpread(spread, format);
-}
-
-function showSpread({ median, min, max, count }: Spread, format: Format): string {
-  return count === 1 ? format(median) : `${format(median)} (${format(min)}–${format(max)})`;
-}
-
 function perSecond(samples: readonly Sample[], engine: string): string {
   const spread = spreadOf(samples, engine, 'cpuUs/allocation');
   return spread === undefined ? '-' : whole(1e6 / spread.median);
@@ -125,13 +111,4 @@ function withRatio(rows: string[][], metrics: [string, string, Format][], sample
     const theirs = spreadOf(samples, THEIRS, metric);
     return [...row, ours === undefined || theirs === undefined ? '-' : (ours.median / theirs.median).toFixed(2)];
   });
-}
-
-/** A Markdown table with its columns in line. */
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((title, column) =>
-    Math.max(3, title.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) => `| ${cells.map((text, i) => text.padEnd(widths[i] ?? 0)).join(' | ')} |`;
-  return [line(header), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.map(line)].join('\n');
 }

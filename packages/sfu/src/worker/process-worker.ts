@@ -9,8 +9,8 @@ import {
   type InternalRequest,
   type Logger,
   OramaError,
+  processPort,
   Rpc,
-  type RpcPort,
   type Timer,
 } from '@orama/core';
 import type { WorkerSettings } from './sfu-worker.ts';
@@ -77,7 +77,7 @@ export class ProcessWorker implements WorkerHandle {
       serialization: 'advanced',
       execArgv: SUFFIX !== '.ts' || inherited.includes(SOURCE_CONDITION) ? inherited : [...inherited, SOURCE_CONDITION],
     });
-    const rpc: WorkerRpc = new Rpc(portOf(child), {});
+    const rpc: WorkerRpc = new Rpc(processPort(child), {});
     const failed = new Promise<never>((_, reject) => {
       child.once('error', reject);
       child.once('exit', (code, signal) =>
@@ -149,15 +149,4 @@ export class ProcessWorker implements WorkerHandle {
     });
     return Promise.race([answer, gone]);
   }
-}
-
-/** One end of the channel between two processes, as calls need it. */
-export function portOf(end: ChildProcess | NodeJS.Process): RpcPort {
-  return {
-    postMessage: (message) => {
-      // What a process that just ended cannot be told any more is noticed by its end.
-      if (end.connected) end.send?.(message as object, undefined, undefined, () => {});
-    },
-    on: (_event, listener) => end.on('message', listener as (message: unknown) => void),
-  };
 }

@@ -1,7 +1,7 @@
 // What runs as a worker's own process.
 import type { Socket } from 'node:net';
-import { createLogger, type InternalReply, Rpc, systemClock, toOramaError } from '@orama/core';
-import { type PlainRequest, portOf, type WorkerMethods } from './process-worker.ts';
+import { createLogger, type InternalReply, processPort, Rpc, systemClock, toOramaError } from '@orama/core';
+import type { PlainRequest, WorkerMethods } from './process-worker.ts';
 import { SfuWorker, type WorkerSettings } from './sfu-worker.ts';
 import type { Upgrade } from './worker-handle.ts';
 
@@ -34,7 +34,7 @@ const methods: WorkerMethods = {
   close: () => running().close(),
 };
 
-new Rpc(portOf(process), methods);
+new Rpc(processPort(process), methods);
 process.on('message', (message: { kind?: string; upgrade?: Upgrade }, socket: Socket | undefined) => {
   if (message.kind !== 'upgrade' || !message.upgrade || !socket) return;
   running().accept(message.upgrade, socket);

@@ -1,0 +1,77 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeMachine } from '../machine.ts';
+import type { Sample } from '../samples.ts';
+import { makeBed } from './bed.ts';
+import type { Engine } from './engine.ts';
+import { janus } from './janus.ts';
+import { FULL, measure, QUICK } from './measure.ts';
+import { orama } from './orama.ts';
+import { renderReport } from './report.ts';
+
+const REPORT = join(import.meta.dirname, 'report.md');
+const RESULTS = '.orama/bench';
+const SAMPLES = `${RESULTS}/sfu.json`;
+
+const ENGINES: Record<string, () => Engine> = { orama, janus: () => janus(0), 'janus-1': () => janus(1) };
+
+/** Measures SFUs against each other and writes the report; see `--help`. */
+export async function benchSfu(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      engines: { type: 'string', default: Object.keys(ENGINES).join(',') },
+      append: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return;
+  }
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be a whole number above 0');
+  const engines = values.engines.split(',').map((name) => {
+    const make = ENGINES[name];
+    if (make === undefined) throw new Error(`--engines knows ${Object.keys(ENGINES).join(', ')}, not ${name}`);
+    return make();
+  });
+
+  mkdirSync(RESULTS, { recursive: true });
+  const samples: Sample[] = values.append ? (JSON.parse(readFileSync(SAMPLES, 'utf8')) as Sample[]) : [];
+  const directory = mkdtempSync(join(tmpdir(), 'sfu-bench-'));
+  const removeBed = makeBed();
+  try {
+    for (let round = 1; round <= rounds; round++) {
+      // Alternately from the front and from the back, so that no engine always comes after the same other.
+      for (const engine of round % 2 === 1 ? engines : engines.toReversed()) {
+        console.error(`round ${round} of ${rounds}: ${engine.name}`);
+        const durations = values.quick ? QUICK : FULL;
+        await measure({ engine, directory, durations, record: (sample) => samples.push(sample) });
+        writeFileSync(SAMPLES, JSON.stringify(samples));
+      }
+    }
+  } finally {
+    removeBed();
+    rmSync(directory, { recursive: true, force: true });
+  }
+
+  const report = renderReport({
+    samples,
+    engines: new Map(engines.map(({ name, description }) => [name, description])),
+    machine: describeMachine(),
+    date: new Date().toISOString().slice(0, 10),
+  });
+  console.log(report);
+  if (!values.quick) writeFileSync(REPORT, `${report}\n`);
+}
+
+const HELP = `pnpm bench sfu [--quick] [--rounds 5] [--engines ${Object.keys(ENGINES).join(',')}] [--append]
+
+Runs each SFU on core 0 in a network namespace of its own (which needs root) and the same clients against it from
+core 1, by turns, prints tables and writes test/bench/sfu/report.md. --quick takes short looks in one round and writes
+no report. --append adds rounds to those of the last run. Nothing else should use the machine meanwhile.`;
