@@ -1,4 +1,4 @@
-import { Gauge, type Registry } from '@orama/core';
+import { Gauge, Histogram, type Registry } from '@orama/core';
 import type { ChannelCounters } from './data/channel-counters.ts';
 import type { MediaCounters } from './media/counters.ts';
 import type { Rooms } from './room/rooms.ts';
@@ -67,4 +67,18 @@ export function registerMetrics(
     'Data channels, or copies of one, refused or ended by a limit',
     () => channels.refused,
   );
+  gauge('paused_tracks', 'Tracks not sent to a subscriber because its path has no room', () => rooms.pausedTrackCount);
+  gauge('probes_total', 'Attempts to find more bandwidth to a subscriber', () => counters.probes);
+  gauge('probes_succeeded_total', 'Attempts that found more bandwidth', () => counters.probesSucceeded);
+  gauge('padding_bytes_out_total', 'RTP bytes sent only to find more bandwidth', () => counters.paddingBytesOut);
+  new Histogram({
+    name: 'orama_sfu_available_bitrate_bits',
+    help: 'What the paths to the peers take at this moment, in bit/s, as far as it is known',
+    buckets: [100_000, 300_000, 600_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const peer of rooms.peers()) if (peer.availableBps !== null) this.observe(peer.availableBps);
+    },
+  });
 }

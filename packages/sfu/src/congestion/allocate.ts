@@ -98,6 +98,13 @@ export function wantedBps(tracks: readonly AllocationTrack[]): number {
   return sum / (1 - RESERVE);
 }
 
+/** What the smallest layers of everything take, in bit/s, with what has to be to spare for them. */
+export function lowestBps(tracks: readonly Omit<AllocationTrack, 'current'>[]): number {
+  let sum = 0;
+  for (const { layers } of tracks) sum += (layers[0]?.bitrateBps ?? 0) * (1 + KEY_FRAME_HEADROOM);
+  return sum / (1 - RESERVE);
+}
+
 /** The layers within the track's wish that are worth their bitrate, ascending. */
 export function optionsOf(track: AllocationTrack): LayerOption[] {
   const { layers, wish } = track;

@@ -134,14 +134,13 @@ test('BandwidthEstimator goes by the loss of receiver reports when nothing else 
   const report = (fractionLost: number, fromMs: number, untilMs: number) => {
     for (let ms = fromMs; ms < untilMs; ms += 10) {
       estimator.recordUnnumbered(1_200, ms);
-      if (ms % 1_000 === 0) estimator.onReceiverReport(fractionLost, 40, ms);
+      if (ms % 1_000 === 0) estimator.onReceiverReport(fractionLost, ms);
     }
     return estimator.availableBps as number;
   };
   const grown = report(0, 1_000, 20_000);
   expect(grown).toBeGreaterThan(1_500_000);
   expect(report(0.5, 20_000, 25_000)).toBeLessThan(700_000);
-  expect(estimator.rttMs).toBe(40);
 });
 
 test('BandwidthEstimator sends less when the peer falls silent', () => {
@@ -150,7 +149,7 @@ test('BandwidthEstimator sends less when the peer falls silent', () => {
   const before = call.estimator.targetBps;
   for (let ms = call.timeMs; ms < call.timeMs + 6_000; ms += 20) {
     call.estimator.record(1_200, ms);
-    call.estimator.tick(0, ms);
+    call.estimator.tick(0, true, ms);
   }
   expect(call.estimator.targetBps).toBeLessThan(before / 2);
 });
@@ -176,11 +175,11 @@ test('BandwidthEstimator stays within its limits, whatever a peer reports', () =
       for (const [elapsedMs, does] of steps) {
         nowMs += elapsedMs;
         if ('remb' in does) estimator.onRemb(does.remb, nowMs);
-        else if ('loss' in does) estimator.onReceiverReport(does.loss / 256, null, nowMs);
+        else if ('loss' in does) estimator.onReceiverReport(does.loss / 256, nowMs);
         else if ('packets' in does) {
           for (let i = 0; i < does.packets; i++) estimator.record(1_200, nowMs + i);
           nowMs += does.packets;
-          estimator.tick(does.wantedBps, nowMs);
+          estimator.tick(does.wantedBps, true, nowMs);
         } else {
           const packet: TransportFeedbackPacket = {
             ...{ type: 'twcc', senderSsrc: 1, mediaSsrc: 2, feedbackCount: 0 },

@@ -8,6 +8,7 @@ import { SendHistory } from './send-history.ts';
 
 /** Assumed of a path that nothing is known about: a small picture and audio for everybody. */
 const START_BPS = 600_000;
+const MAX_START_BPS = 5_000_000;
 const MIN_BPS = 30_000;
 const MAX_BPS = 50_000_000;
 const FIRST_RTT_MS = 100;
@@ -55,6 +56,7 @@ export class BandwidthEstimator {
   #packets = 0;
   #packetsAtReport = 0;
   #packetsWhenHeard = 0;
+  #wantsUnproved = false;
   /** The last packet that was reported on, and the count of the report. */
   #newest = -1;
   #feedbackCount = -1;
@@ -64,6 +66,13 @@ export class BandwidthEstimator {
   /** What the path takes, in bit/s; null until the peer has reported. */
   get availableBps(): number | null {
     return this.#source === 'none' ? null : this.#targetBps;
+  }
+
+  /** Begins with more than usual, as long as nothing is known: the least that shows every picture. */
+  assume(bps: number): void {
+    if (this.#source !== 'none') return;
+    this.#rate.set(Math.min(MAX_START_BPS, Math.max(START_BPS, bps)));
+    this.#targetBps = this.#rate.bps;
   }
 
   /** What may be sent: the estimate, or a careful guess before there is one. */
@@ -130,24 +139,30 @@ export class BandwidthEstimator {
   }
 
   /** Takes the loss of a receiver report, a share of 1; it counts while nothing better comes. */
-  onReceiverReport(fractionLost: number, rttMs: number | null, nowMs: number): void {
+  onReceiverReport(fractionLost: number, nowMs: number): void {
     if (this.#hasFeedback(nowMs)) return;
-    if (rttMs !== null) this.#rttMs = rttMs;
     const packets = this.#packets - this.#packetsAtReport;
     this.#packetsAtReport = this.#packets;
     this.#loss.add(packets * (1 - fractionLost), packets * fractionLost);
     const sentBps = this.#sent.bitrateBps(nowMs) ?? 0;
+    // Whatever was sent so far is no reason for alarm by itself.
+    if (this.#source === 'none') this.#rate.set(Math.max(this.#rate.bps, sentBps));
     this.#hear(this.#source === 'remb' ? 'remb' : 'reports', nowMs);
     this.#loss.update(this.#targetBps, sentBps * (1 - fractionLost), nowMs);
     if (this.#source === 'reports' && this.#loss.share < LOW_LOSS)
-      this.#rate.update('normal', sentBps, Number.POSITIVE_INFINITY, this.#rttMs, nowMs);
+      this.#rate.update('normal', sentBps, null, true, this.#rttMs, nowMs);
     this.#update(nowMs);
   }
 
-  /** Watches for silence, ends probes and begins those that `wantedBps` (what everything that is wanted would take) calls for. Call it every 50 ms or so. */
-  tick(wantedBps: number, nowMs: number): void {
+  /**
+   * Watches for silence, ends probes and begins them. Call it every 50 ms or so.
+   * @param wantedBps what everything that is wanted would take
+   * @param canProbe padding can be sent; otherwise the rate rises without proof while more is wanted
+   */
+  tick(wantedBps: number, canProbe: boolean, nowMs: number): void {
+    this.#wantsUnproved = !canProbe && wantedBps > this.#targetBps;
     this.#checkSilence(nowMs);
-    if (this.#source !== 'feedback') return;
+    if (this.#source !== 'feedback' || !canProbe) return;
     this.prober.tick(
       {
         targetBps: this.#targetBps,
@@ -190,7 +205,7 @@ export class BandwidthEstimator {
       this.#trend.reset();
     }
     if (probed) this.#applyProbe(probed.bps, probed.saturated, throughputBps ?? 0);
-    else this.#rate.update(this.#trend.use, sentBps, throughputBps, this.#rttMs, nowMs);
+    else this.#rate.update(this.#trend.use, sentBps, throughputBps, this.#wantsUnproved, this.#rttMs, nowMs);
     this.#loss.update(this.#targetBps, throughputBps, nowMs);
     this.#update(nowMs);
     if (this.#targetBps >= before * 0.99) return;

@@ -42,13 +42,21 @@ export class RateControl {
 
   /**
    * @param sentBps what was sent of late
-   * @param throughputBps what arrived of late; null while unknown, infinity when nothing is known to limit it
+   * @param throughputBps what arrived of late; null while unknown
+   * @param unproved it may rise beyond what got through
    */
-  update(use: PathUse, sentBps: number, throughputBps: number | null, rttMs: number, nowMs: number): void {
+  update(
+    use: PathUse,
+    sentBps: number,
+    throughputBps: number | null,
+    unproved: boolean,
+    rttMs: number,
+    nowMs: number,
+  ): void {
     const elapsedMs = Number.isNaN(this.#updatedMs) ? 0 : Math.min(1_000, nowMs - this.#updatedMs);
     this.#updatedMs = nowMs;
     if (use === 'over') this.#decrease(sentBps, throughputBps, rttMs, nowMs);
-    else if (use === 'normal') this.#increase(throughputBps, elapsedMs, nowMs);
+    else if (use === 'normal') this.#increase(unproved ? Number.POSITIVE_INFINITY : throughputBps, elapsedMs, nowMs);
   }
 
   /** A probe has shown what the path takes. */

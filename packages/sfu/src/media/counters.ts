@@ -11,4 +11,8 @@ export class MediaCounters {
   nacksOut = 0;
   keyFrameRequestsIn = 0;
   keyFrameRequestsOut = 0;
+  /** Attempts to find out whether a subscriber's path takes more, and those that found it does. */
+  probes = 0;
+  probesSucceeded = 0;
+  paddingBytesOut = 0;
 }

@@ -1,3 +1,4 @@
+import { VirtualClock } from '@orama/core';
 import { expect, test } from 'vitest';
 import type { RtcTrack } from '../rtc/track.ts';
 import { RtpView } from '../rtp/header.ts';
@@ -6,7 +7,7 @@ import { Downlink, SENT } from './downlink.ts';
 
 test('Downlink numbers the packets of all tracks of a peer in one row, and stamps when they leave', () => {
   const counters = new MediaCounters();
-  const downlink = new Downlink(counters);
+  const downlink = new Downlink(counters, new VirtualClock());
   const sent: number[][] = [];
   const track = (isOpen: boolean) =>
     ({ send: (packet: Buffer) => isOpen && sent.push([...packet]) > 0 }) as unknown as RtcTrack;

@@ -1,30 +1,51 @@
+import type { Clock, Timer } from '@orama/core';
+import { type AllocationTrack, lowestBps } from '../congestion/allocate.ts';
+import { Allocator } from '../congestion/allocator.ts';
+import { BandwidthEstimator } from '../congestion/estimator.ts';
 import type { RtcTrack } from '../rtc/track.ts';
 import { type RtpView, writeUint16 } from '../rtp/header.ts';
-import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
+import type { ReportBlock, RtcpPacket } from '../rtp/rtcp/packets.ts';
 import type { MediaCounters } from './counters.ts';
+import type { Subscription } from './subscription.ts';
 
 /** What a sent packet is: media on its way for the first time, media again, or bytes that only measure the path. */
 export const SENT = { media: 0, retransmission: 1, probe: 2 } as const;
 export type SentKind = (typeof SENT)[keyof typeof SENT];
 
-/** Power of two. */
-const HISTORY = 1_024;
+const ALLOCATION_MS = 100;
+/** Padding of a probe goes out so often, so that it comes evenly. */
+const PADDING_MS = 5;
+/** A peer that was sent packets for so long and told nothing will not: it gets everything. */
+const UNHEARD_MS = 2_000;
+/** A compound of reports may come once for each track it is about. */
+const SAME_REPORT_MS = 100;
 
 /**
- * Everything that is sent to one peer, whatever the track: numbers the packets transport-wide, keeps what was sent when,
- * and takes what the peer reports about its path.
+ * Everything that is sent to one peer, whatever the track: numbers the packets transport-wide, estimates from what the
+ * peer reports how much its path takes, and shares that among the tracks.
  */
 export class Downlink {
   readonly #counters: MediaCounters;
-  readonly #sentMs = new Float64Array(HISTORY);
-  readonly #bytes = new Uint16Array(HISTORY);
-  readonly #kinds = new Uint8Array(HISTORY);
-  #nextSequence = 0;
+  readonly #clock: Clock;
+  readonly #estimator = new BandwidthEstimator();
+  readonly #allocator = new Allocator<Subscription>();
+  #firstSentMs = Number.POSITIVE_INFINITY;
+  #allocatedMs = Number.NEGATIVE_INFINITY;
+  #reportMs = Number.NEGATIVE_INFINITY;
+  /** Whose RTX stream carries padding; null when nobody's can. */
+  #padder: Subscription | null = null;
+  #paddingTimer: Timer | null = null;
   /** When the peer last reported; minus infinity before the first time. */
   heardMs = Number.NEGATIVE_INFINITY;
 
-  constructor(counters: MediaCounters) {
+  constructor(counters: MediaCounters, clock: Clock) {
     this.#counters = counters;
+    this.#clock = clock;
+  }
+
+  /** What the path takes in our estimate, in bit/s; null until the peer has reported. */
+  get availableBps(): number | null {
+    return this.#estimator.availableBps;
   }
 
   /**
@@ -34,28 +55,85 @@ export class Downlink {
    */
   send(track: RtcTrack, packet: Buffer, view: RtpView, kind: SentKind, nowMs: number): boolean {
     const at = view.transportSequenceAt;
-    if (at > 0) {
-      const sequence = this.#nextSequence;
-      this.#nextSequence = (sequence + 1) & 0xffff;
-      writeUint16(packet, at, sequence);
-      const slot = sequence & (HISTORY - 1);
-      this.#sentMs[slot] = nowMs;
-      this.#bytes[slot] = packet.length;
-      this.#kinds[slot] = kind;
-    }
+    if (at > 0) writeUint16(packet, at, this.#estimator.record(packet.length, nowMs));
+    else this.#estimator.recordUnnumbered(packet.length, nowMs);
     if (view.sendTimeAt > 0) writeSendTime(packet, view.sendTimeAt, nowMs);
+    if (nowMs < this.#firstSentMs) this.#firstSentMs = nowMs;
     if (!track.send(packet)) {
       this.#counters.sendFailures++;
       return false;
     }
     this.#counters.packetsOut++;
     this.#counters.bytesOut += packet.length;
+    if (kind === SENT.probe) this.#counters.paddingBytesOut += packet.length;
     return true;
   }
 
   /** Takes what came on any of the peer's tracks: transport-wide feedback and REMB are about all of them. */
-  receive(_packets: readonly RtcpPacket[], nowMs: number): void {
+  receive(packets: readonly RtcpPacket[], nowMs: number): void {
     this.heardMs = nowMs;
+    for (const packet of packets) {
+      if (packet.type === 'twcc') this.#estimator.onFeedback(packet, nowMs);
+      else if (packet.type === 'remb') this.#estimator.onRemb(packet.bitrateBps, nowMs);
+      else if (packet.type === 'rr' || packet.type === 'sr') this.#learnReports(packet.reports, nowMs);
+    }
+  }
+
+  /** Shares the path among `subscriptions`, and measures it when they want more. Call it every 50 ms or so. */
+  tick(subscriptions: Iterable<Subscription>, nowMs: number): void {
+    if (nowMs - this.#allocatedMs < ALLOCATION_MS) return;
+    this.#allocatedMs = nowMs;
+    const tracks = new Map<Subscription, Omit<AllocationTrack, 'current'>>();
+    this.#padder = null;
+    for (const subscription of subscriptions) {
+      if (subscription.takesPadding) this.#padder = subscription;
+      const { wanted, wish, priority, publication } = subscription;
+      if (!wanted || !publication.isFlowing(nowMs)) continue;
+      tracks.set(subscription, { kind: publication.kind, priority, wish, layers: publication.layers(nowMs) });
+    }
+    const estimator = this.#estimator;
+    estimator.assume(lowestBps([...tracks.values()]));
+    const isUnheard = estimator.availableBps === null && nowMs - this.#firstSentMs > UNHEARD_MS;
+    const budgetBps = isUnheard ? Number.POSITIVE_INFINITY : estimator.targetBps;
+    const { layers, wantedBps } = this.#allocator.update(tracks, budgetBps, nowMs);
+    let i = 0;
+    for (const [subscription, { layers: options }] of tracks) {
+      const layer = layers[i++] ?? null;
+      if (options.length > 0) subscription.setTarget(layer);
+    }
+    const { begun, succeeded } = estimator.prober;
+    estimator.tick(wantedBps, this.#padder !== null, nowMs);
+    this.#counters.probes += estimator.prober.begun - begun;
+    this.#counters.probesSucceeded += estimator.prober.succeeded - succeeded;
+    if (estimator.prober.cluster !== 0) this.#paddingTimer ??= this.#clock.every(PADDING_MS, () => this.#pad());
+  }
+
+  /** Sends nothing of its own accord any more. */
+  close(): void {
+    this.#stopPadding();
+  }
+
+  #learnReports(reports: readonly ReportBlock[], nowMs: number): void {
+    if (reports.length === 0 || nowMs - this.#reportMs < SAME_REPORT_MS) return;
+    this.#reportMs = nowMs;
+    const lost = reports.reduce((sum, { fractionLost }) => sum + fractionLost, 0);
+    this.#estimator.onReceiverReport(lost / reports.length / 256, nowMs);
+  }
+
+  #pad(): void {
+    const nowMs = performance.now();
+    const { prober } = this.#estimator;
+    for (let due = prober.due(nowMs); due > 0; due = prober.due(nowMs))
+      if (!this.#padder?.pad(due, nowMs)) {
+        this.#stopPadding();
+        return;
+      }
+    if (prober.cluster === 0) this.#stopPadding();
+  }
+
+  #stopPadding(): void {
+    this.#paddingTimer?.cancel();
+    this.#paddingTimer = null;
   }
 }
 

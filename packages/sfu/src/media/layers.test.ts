@@ -333,7 +333,9 @@ describe('Temporal layers', () => {
     };
     bed.receive(1_000, frame(0), { timestamp: 0, marker: true });
     run(1, 100);
-    expect(bed.publication.layers.map(({ temporal, fps }) => [temporal, Math.round(fps ?? 0)])).toEqual([
+    expect(
+      bed.publication.layers(performance.now()).map(({ temporal, fps }) => [temporal, Math.round(fps ?? 0)]),
+    ).toEqual([
       [0, expect.closeTo(7.5, -1)],
       [1, expect.closeTo(15, -1)],
       [2, expect.closeTo(30, -1)],
@@ -407,7 +409,7 @@ describe('Spatial layers inside one stream (VP9, RFC 9628)', () => {
   test('fewer at once, with the picture ended by what is sent of it; more from a key frame, which is asked for', () => {
     const { publication, subscription, run, sent, uplink } = setUp();
     run(60);
-    expect(publication.layers.map(({ spatial, temporal }) => [spatial, temporal])).toEqual([
+    expect(publication.layers(nowMs).map(({ spatial, temporal }) => [spatial, temporal])).toEqual([
       [0, 0],
       [1, 0],
       [2, 0],

@@ -17,6 +17,8 @@ import { UplinkFeedback } from './uplink-feedback.ts';
 
 /** A publisher that sent nothing for so long is silent (camera off), not slow. */
 const FLOWING_MS = 2_000;
+/** What can be sent of it is worked out so often. */
+const LAYERS_MS = 200;
 
 export interface PublicationOptions {
   trackId: string;
@@ -59,6 +61,8 @@ export class Publication {
   #codec: Codec;
   #track: RtcTrack | null = null;
   #forcedMute = false;
+  #layers: readonly LayerOption[] = [];
+  #layersMs = Number.NEGATIVE_INFINITY;
   #lastPacketMs = Number.NEGATIVE_INFINITY;
   #lastReportHeardMs = Number.NEGATIVE_INFINITY;
 
@@ -95,9 +99,18 @@ export class Publication {
     return this.#encodings.list;
   }
 
-  /** What can be sent of it, from the least to the best; empty until something came. */
-  get layers(): LayerOption[] {
-    return layerOptionsOf(this.encodings);
+  /** What can be sent of it, from the least to the best; empty until something came. Worked out now and then. */
+  layers(nowMs: number): readonly LayerOption[] {
+    if (nowMs - this.#layersMs >= LAYERS_MS || this.#layers.length === 0) {
+      this.#layers = layerOptionsOf(this.encodings);
+      this.#layersMs = nowMs;
+    }
+    return this.#layers;
+  }
+
+  /** Whether anything of it came of late. */
+  isFlowing(nowMs: number): boolean {
+    return nowMs - this.#lastPacketMs < FLOWING_MS;
   }
 
   /** See EncodingTable. */

@@ -6,6 +6,7 @@ import { type Downlink, SENT } from './downlink.ts';
 import type { Encoding } from './encoding.ts';
 import type { Forwarder, Outgoing } from './forwarder.ts';
 import { MAX_CACHED_BYTES } from './packet-cache.ts';
+import { PADDING_VIEW, paddingPacket } from './padding.ts';
 
 /** What one subscription may ask for: more would be an attack or a lost cause. */
 const RATE = { burst: 300, perSec: 600 };
@@ -74,6 +75,15 @@ export class Retransmissions {
       this.#note(sequence, nowMs);
       this.#repeat(outgoing, encoding, sequence, length, nowMs);
     }
+  }
+
+  /** Sends about so many bytes of padding on the RTX stream. False when there is none. */
+  pad(bytes: number, nowMs: number): boolean {
+    const outgoing = this.#forwarder.outgoing;
+    if (!outgoing || !this.rtx) return false;
+    const packet = paddingPacket(this.rtx.ssrc, this.rtx.payloadType, this.#nextRtx, bytes);
+    this.#nextRtx = (this.#nextRtx + 1) & 0xffff;
+    return this.#downlink.send(outgoing.track, packet, PADDING_VIEW, SENT.probe, nowMs);
   }
 
   #repeat(outgoing: Outgoing, encoding: Encoding, sequence: number, length: number, nowMs: number): void {

@@ -103,14 +103,24 @@ export class Subscription implements PacketSink {
 
   /** Whether packets flow: negotiated, wanted, heard in the room and within the bandwidth. */
   get active(): boolean {
-    return this.#forwarder.outgoing !== null && this.#enabled && this.publication.heard && this.#target !== null;
+    return this.wanted && this.#target !== null;
+  }
+
+  /** Whether the subscriber would take packets, if there is bandwidth. */
+  get wanted(): boolean {
+    return this.#forwarder.outgoing !== null && this.#enabled && this.publication.heard;
+  }
+
+  /** Whether its path can be measured with padding: it takes an RTX stream. */
+  get takesPadding(): boolean {
+    return this.#forwarder.outgoing !== null && this.#retransmissions.rtx !== null;
   }
 
   /** While there is no bandwidth the smallest is kept ready. */
   get needed(): number {
     const { outgoing, current } = this.#forwarder;
     if (outgoing === null || !this.#enabled) return 0;
-    return (1 << this.#wanted.index) | (current ? 1 << current.index : 0);
+    return (1 << this.#wantedEncoding.index) | (current ? 1 << current.index : 0);
   }
 
   /** What the subscriber gets, or why not. */
@@ -228,6 +238,11 @@ export class Subscription implements PacketSink {
     if (encoding === this.#forwarder.current) this.#synchronise(nowMs);
   }
 
+  /** Sends about so many bytes of padding. False when that was not possible. */
+  pad(bytes: number, nowMs: number): boolean {
+    return this.#retransmissions.pad(bytes, nowMs);
+  }
+
   /** Reports, and another encoding when the one it should carry has fallen silent. Called every 50 ms or so. */
   tick(nowMs: number): void {
     this.#forwarder.rate.sample(nowMs);
@@ -246,7 +261,7 @@ export class Subscription implements PacketSink {
   // Tells the forwarder what is wanted and what flows, and asks for the key frames that it then needs.
   #follow(nowMs: number): void {
     const { spatial, temporal } = this.#target as LayerTarget;
-    const wanted = this.#wanted;
+    const wanted = this.#wantedEncoding;
     const forwarder = this.#forwarder;
     forwarder.limit(
       this.#isSimulcast || spatial >= wanted.layers.spatial ? EVERY_LAYER : spatial,
@@ -267,7 +282,7 @@ export class Subscription implements PacketSink {
   }
 
   /** The encoding it should carry, by its target. */
-  get #wanted(): Encoding {
+  get #wantedEncoding(): Encoding {
     const { encodings } = this.publication;
     return encodings[Math.min(this.#target?.spatial ?? 0, encodings.length - 1)] as Encoding;
   }
@@ -279,8 +294,8 @@ export class Subscription implements PacketSink {
   // The wanted encoding is silent, and what is forwarded is so too, or more than there is room for.
   #needsSubstitute(nowMs: number): boolean {
     const { current } = this.#forwarder;
-    if (!this.#isSimulcast || this.#wanted.isFlowing(nowMs)) return false;
-    return current === null || !current.isFlowing(nowMs) || current.index > this.#wanted.index;
+    if (!this.#isSimulcast || this.#wantedEncoding.isFlowing(nowMs)) return false;
+    return current === null || !current.isFlowing(nowMs) || current.index > this.#wantedEncoding.index;
   }
 
   #synchronise(nowMs: number): void {

@@ -118,7 +118,7 @@ export class Peer {
     this.#context = options.context;
     this.#logger = options.logger.child({ peer: this.id });
     this.#releasePort = options.releasePort;
-    this.#downlink = new Downlink(options.context.counters);
+    this.#downlink = new Downlink(options.context.counters, options.context.clock);
     this.#playback = options.playback;
     const { config, clock } = options.context;
     this.#negotiation = new Negotiation(
@@ -174,6 +174,18 @@ export class Peer {
   /** Whether its media was ever connected. */
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /** What its path takes in our estimate, in bit/s; null until it has reported. */
+  get availableBps(): number | null {
+    return this.#downlink.availableBps;
+  }
+
+  /** How many of the others' tracks it does not get for want of bandwidth. */
+  get pausedTrackCount(): number {
+    let count = 0;
+    for (const { delivery } of this.#received.values()) if (delivery === 'no-bandwidth') count++;
+    return count;
   }
 
   /** How others see the peer. */
@@ -373,6 +385,7 @@ export class Peer {
   tick(nowMs: number, withTransportFeedback: boolean): void {
     for (const publication of this.#published.values()) publication.tick(nowMs);
     for (const subscription of this.#received.values()) subscription.tick(nowMs);
+    this.#downlink.tick(this.#received.values(), nowMs);
     if (nowMs >= this.#nextQualityMs) this.#tellQuality(nowMs);
     if (nowMs >= this.#nextPathCheckMs) this.#checkPath(nowMs);
     if (!withTransportFeedback) return;
@@ -397,6 +410,7 @@ export class Peer {
     this.#waiting.clear();
     for (const publication of this.#published.values()) publication.close();
     this.#published.clear();
+    this.#downlink.close();
     this.#negotiation.close();
     this.#releasePort();
   }
@@ -487,7 +501,13 @@ export class Peer {
     if (this.#received.size === 0) return;
     const subscriptions = [...this.#received.values()];
     const rttMs = subscriptions.find((subscription) => subscription.rttMs !== null)?.rttMs;
-    this.send({ type: 'quality', ...(rttMs ? { rttMs } : {}), tracks: subscriptions.map(qualityOf) });
+    const { availableBps } = this.#downlink;
+    this.send({
+      type: 'quality',
+      ...(availableBps === null ? {} : { availableBitrate: Math.round(availableBps) }),
+      ...(rttMs ? { rttMs } : {}),
+      tracks: subscriptions.map(qualityOf),
+    });
   }
 
   #announce(subscription: Subscription): void {

@@ -53,8 +53,19 @@ export class Rooms {
 
   get trackCount(): number {
     let count = 0;
-    for (const room of this.#rooms.values()) for (const peer of room.peers) count += [...peer.publications].length;
+    for (const peer of this.peers()) count += [...peer.publications].length;
     return count;
+  }
+
+  /** How many tracks are not sent to somebody for want of bandwidth. */
+  get pausedTrackCount(): number {
+    let count = 0;
+    for (const peer of this.peers()) count += peer.pausedTrackCount;
+    return count;
+  }
+
+  *peers(): Generator<Peer> {
+    for (const room of this.#rooms.values()) yield* room.peers;
   }
 
   /** Lets a client into the room of its ticket, or gives it back the peer its token names. @throws FrameError */

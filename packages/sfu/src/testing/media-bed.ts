@@ -1,3 +1,4 @@
+import { VirtualClock } from '@orama/core';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import { MediaCounters } from '../media/counters.ts';
 import { Downlink } from '../media/downlink.ts';
@@ -5,6 +6,7 @@ import { Publication } from '../media/publication.ts';
 import { Subscription, type SubscriptionOptions } from '../media/subscription.ts';
 import { readUplink, type UplinkEncoding } from '../rtc/sections.ts';
 import type { RtcTrack } from '../rtc/track.ts';
+import { EXTENSION } from '../rtp/extensions.ts';
 import { isRtcp, RtpView, readRtp } from '../rtp/header.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import { rtpPacket } from './test-peer.ts';
@@ -62,6 +64,7 @@ export function mediaBed(encodings: UplinkEncoding[] = [{ ssrc: BED_SSRC }]) {
       { payload: 98, codec: 'VP9', rate: 90_000 },
     ],
     fmtp: [{ payload: 97, config: 'apt=96' }],
+    ext: [{ value: 3, uri: EXTENSION.transportSequence }],
     rtcpFb: [
       { payload: 96, type: 'nack' },
       { payload: 96, type: 'nack', subtype: 'pli' },
@@ -81,12 +84,12 @@ export function mediaBed(encodings: UplinkEncoding[] = [{ ssrc: BED_SSRC }]) {
   const subscribe = (
     payloadType = 96,
     firstSequence = 0,
-    options: Partial<SubscriptionOptions> & { rtxPayloadType?: number } = {},
+    options: Partial<SubscriptionOptions> & { rtxPayloadType?: number; track?: KeptTrack } = {},
   ) => {
-    const track = new KeptTrack();
+    const track = options.track ?? new KeptTrack();
     const subscription = new Subscription({
       ...{ publication, mid: 's0', ssrc: 9_000 + payloadType, cname: 'p', firstSequence },
-      ...{ downlink: new Downlink(counters), counters },
+      ...{ downlink: new Downlink(counters, new VirtualClock()), counters },
       ...options,
     });
     publication.addSink(subscription);

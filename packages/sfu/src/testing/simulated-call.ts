@@ -118,7 +118,7 @@ export class SimulatedCall {
       if (target !== track.target) track.switchMs = nowMs + KEY_FRAME_MS;
       track.target = target;
     });
-    this.estimator.tick(wantedBps, nowMs);
+    this.estimator.tick(wantedBps, true, nowMs);
     this.samples.push({
       timeMs: nowMs,
       targetBps: this.estimator.targetBps,
