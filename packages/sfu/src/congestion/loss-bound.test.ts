@@ -32,3 +32,9 @@ test('LossBound takes loss that does not go away as the path’s own', () => {
   expect(bound.ownShare).toBeCloseTo(0.15, 1);
   expect(run(bound, () => 0.15, 60_000, 90_000)).toBeGreaterThan(1_000_000);
 });
+
+test('LossBound never gets used to the loss of a policer, however long it takes', () => {
+  const bound = new LossBound();
+  const policer = (bps: number) => Math.max(0, 1 - 500_000 / bps);
+  for (let ms = 0; ms < 600_000; ms += 60_000) expect(run(bound, policer, ms, ms + 60_000)).toBeLessThan(620_000);
+});

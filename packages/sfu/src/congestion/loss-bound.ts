@@ -11,9 +11,14 @@ const DECREASE_GAP_MS = 1_000;
 const HEAVY_LOSS = 0.3;
 const AFTER_HEAVY_LOSS = 0.95;
 const GROWTH = 0.08;
-const SLOW_GROWTH = 0.02;
-/** Loss that goes on for so long although less was sent is the path's own, like that of a bad radio link. */
-const OWN_LOSS_SEC = 8;
+const SLOW_GROWTH = 0.01;
+/**
+ * Loss that is still this share of what it was, after the rate went down so many times in a row, is the path's own, like
+ * that of a bad radio link.
+ */
+const UNCHANGED = 0.8;
+const ATTEMPTS = 4;
+const IN_A_ROW_MS = 3_000;
 const MAX_OWN_LOSS = 0.2;
 
 /**
@@ -27,8 +32,9 @@ export class LossBound {
   #sinceMs = Number.NaN;
   #average = 0;
   #ownLoss = 0;
-  readonly #leastPerSec = new Float64Array(OWN_LOSS_SEC);
-  #second = -1;
+  /** Loss when the rate went down for the first time in a row, and how often it did. */
+  #firstLoss = 0;
+  #attempts = 0;
   #decreasedMs = Number.NEGATIVE_INFINITY;
 
   /** Infinity while loss says nothing. */
@@ -66,14 +72,16 @@ export class LossBound {
     this.#received = this.#lost = 0;
     this.#sinceMs = nowMs;
     this.#average += (loss - this.#average) * Math.min(1, packets / AVERAGED_PACKETS);
-    this.#learnOwnLoss(nowMs);
+    this.#ownLoss = Math.min(this.#ownLoss, this.#average);
     if (loss - this.#ownLoss > HEAVY_LOSS && throughputBps !== null) {
       this.#lower(Math.min(targetBps, throughputBps * AFTER_HEAVY_LOSS), nowMs);
       return;
     }
     const excess = Math.min(loss, this.#average) - this.#ownLoss;
     if (excess > HIGH_LOSS) {
-      if (nowMs - this.#decreasedMs >= DECREASE_GAP_MS) this.#lower(targetBps * (1 - excess / 2), nowMs);
+      if (nowMs - this.#decreasedMs < DECREASE_GAP_MS) return;
+      this.#learnOwnLoss(nowMs);
+      this.#lower(targetBps * (1 - excess / 2), nowMs);
       return;
     }
     const growth = excess < LOW_LOSS ? GROWTH : SLOW_GROWTH;
@@ -91,15 +99,14 @@ export class LossBound {
     this.#decreasedMs = nowMs;
   }
 
-  // The least of the last seconds: loss by our own sending would have gone when the rate went down.
+  // Loss by our own sending would have gone when the rate went down.
   #learnOwnLoss(nowMs: number): void {
-    const second = Math.floor(nowMs / 1_000);
-    const slot = second % OWN_LOSS_SEC;
-    if (second !== this.#second) this.#leastPerSec[slot] = this.#average;
-    else this.#leastPerSec[slot] = Math.min(this.#leastPerSec[slot] as number, this.#average);
-    this.#second = second;
-    let own = MAX_OWN_LOSS;
-    for (let i = 0; i < OWN_LOSS_SEC; i++) own = Math.min(own, this.#leastPerSec[i] as number);
-    this.#ownLoss = own;
+    if (this.#attempts === 0 || nowMs - this.#decreasedMs > IN_A_ROW_MS) {
+      this.#firstLoss = this.#average;
+      this.#attempts = 1;
+    } else if (++this.#attempts > ATTEMPTS) {
+      this.#attempts = 0;
+      if (this.#average >= this.#firstLoss * UNCHANGED) this.#ownLoss = Math.min(MAX_OWN_LOSS, this.#average);
+    }
   }
 }

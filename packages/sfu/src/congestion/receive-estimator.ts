@@ -46,8 +46,8 @@ export class ReceiveEstimator {
   update(nowMs: number): number {
     const received = this.#received.bitrateBps(nowMs);
     this.#rate.update(this.#trend.use, received ?? 0, received, true, 0, nowMs);
-    this.#rate.limit(MAX_BPS, nowMs);
-    this.#loss.update(this.#rate.bps, received, nowMs);
-    return Math.max(MIN_BPS, Math.min(this.#rate.bps, this.#loss.bps));
+    this.#loss.update(Math.min(this.#rate.bps, this.#loss.bps), received, nowMs);
+    this.#rate.limit(Math.min(MAX_BPS, this.#loss.bps), nowMs);
+    return Math.max(MIN_BPS, this.#rate.bps);
   }
 }

@@ -1,5 +1,6 @@
 import type { ClientFrameOf, TrackInfo } from '@orama/protocol';
 import type { LayerOption } from '../congestion/allocate.ts';
+import type { ReceiveEstimator } from '../congestion/receive-estimator.ts';
 import type { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import type { Codec } from '../rtc/codecs.ts';
 import type { UplinkMedia } from '../rtc/sections.ts';
@@ -29,6 +30,8 @@ export interface PublicationOptions {
   media: UplinkMedia;
   /** Shared by all publications of a peer: transport-wide sequence numbers count per connection. */
   arrivals: ArrivalRecorder;
+  /** Likewise, for publishers without those numbers. */
+  estimator: ReceiveEstimator;
   counters: MediaCounters;
   /** The publisher began to send another of its negotiated codecs. */
   onCodecChange: (publication: Publication) => void;
@@ -47,6 +50,7 @@ export class Publication {
   /** False while the room forwards the audio of louder ones instead. */
   heard = true;
   readonly #arrivals: ArrivalRecorder;
+  readonly #estimator: ReceiveEstimator;
   readonly #counters: MediaCounters;
   readonly #onCodecChange: (publication: Publication) => void;
   readonly #sinks: PacketSink[] = [];
@@ -74,6 +78,7 @@ export class Publication {
     this.source = options.source;
     this.muted = options.muted;
     this.#arrivals = options.arrivals;
+    this.#estimator = options.estimator;
     this.#counters = options.counters;
     this.#onCodecChange = options.onCodecChange;
     this.#media = options.media;
@@ -84,7 +89,7 @@ export class Publication {
         (encoding) => new Encoding(encoding, codec, (asked) => this.#feedback.askForKeyFrame(asked)),
       ),
     );
-    this.#feedback = new UplinkFeedback(options.media, this.#encodings.list, options.counters);
+    this.#feedback = new UplinkFeedback(options.media, this.#encodings.list, options.estimator, options.counters);
     this.#demand = new LayerDemand((rids) => options.onDemand(this, rids));
     this.#learn();
   }
@@ -215,6 +220,7 @@ export class Publication {
     renumberExtensions(packet, view, this.#media.extensionIds);
     if (this.#media.transportFeedback && view.transportSequenceAt > 0)
       this.#arrivals.record(view.transportSequence, nowMs * 1000);
+    if (this.#media.remb) this.#estimator.record(packet.length, sendTimeOf(packet, view), nowMs);
     if (encoding === null) return;
     if (repeated >= 0) {
       const original = unwrapRtx(packet, view, repeated, encoding.ssrc);
@@ -347,4 +353,9 @@ export class Publication {
       for (const sink of this.#sinks) sink.onSenderReport(encoding, nowMs);
     }
   }
+}
+
+/** Its absolute send time; -1 without one. */
+function sendTimeOf(packet: Buffer, { sendTimeAt }: RtpView): number {
+  return sendTimeAt > 0 ? packet.readUIntBE(sendTimeAt, 3) : -1;
 }

@@ -1,3 +1,4 @@
+import type { ReceiveEstimator } from '../congestion/receive-estimator.ts';
 import type { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import type { UplinkMedia } from '../rtc/sections.ts';
 import type { RtcTrack } from '../rtc/track.ts';
@@ -10,23 +11,28 @@ import type { Encoding } from './encoding.ts';
 const SSRC = 1;
 const DESCRIPTION = buildSdes(SSRC, 'orama-sfu');
 const RECEIVER_REPORT_MS = 1_000;
-/** What a publisher without transport-wide feedback is told it may send. */
-const REMB_BPS = 2_500_000;
 const REMB_INTERVAL_MS = 500;
 
 /** What a publisher is told about one of its tracks, by RTCP. */
 export class UplinkFeedback {
   readonly #counters: MediaCounters;
   readonly #encodings: readonly Encoding[];
+  readonly #estimator: ReceiveEstimator;
   track: RtcTrack | null = null;
   media: UplinkMedia;
   #firSequence = 0;
   #lastReportMs = 0;
   #lastRembMs = 0;
 
-  constructor(media: UplinkMedia, encodings: readonly Encoding[], counters: MediaCounters) {
+  constructor(
+    media: UplinkMedia,
+    encodings: readonly Encoding[],
+    estimator: ReceiveEstimator,
+    counters: MediaCounters,
+  ) {
     this.media = media;
     this.#encodings = encodings;
+    this.#estimator = estimator;
     this.#counters = counters;
   }
 
@@ -53,7 +59,7 @@ export class UplinkFeedback {
     }
     if (this.media.remb && nowMs - this.#lastRembMs >= REMB_INTERVAL_MS) {
       this.#lastRembMs = nowMs;
-      this.track?.send(buildRemb(SSRC, REMB_BPS, this.#ssrcs));
+      this.track?.send(buildRemb(SSRC, this.#estimator.update(nowMs), this.#ssrcs));
     }
   }
 
@@ -74,6 +80,10 @@ export class UplinkFeedback {
     for (const { reception, ssrc } of this.#encodings) {
       const block = reception.report(ssrc, nowMs);
       if (block) blocks.push(block);
+    }
+    if (this.media.remb && blocks.length > 0) {
+      const lost = blocks.reduce((sum, { fractionLost }) => sum + fractionLost, 0);
+      this.#estimator.learnLoss(lost / blocks.length / 256);
     }
     if (blocks.length > 0) this.track?.send(Buffer.concat([buildReceiverReport(SSRC, blocks), DESCRIPTION]));
   }

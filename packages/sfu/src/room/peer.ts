@@ -12,6 +12,7 @@ import {
   SIGNALLING_CLOSE,
   type SignallingErrorCode,
 } from '@orama/protocol';
+import { ReceiveEstimator } from '../congestion/receive-estimator.ts';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import { DataPort } from '../data/data-port.ts';
 import { Downlink } from '../media/downlink.ts';
@@ -91,6 +92,7 @@ export class Peer {
   readonly #releasePort: () => void;
   readonly #negotiation: Negotiation;
   readonly #arrivals = new ArrivalRecorder();
+  readonly #uplinkEstimator = new ReceiveEstimator();
   readonly #published = new Map<string, Publication>();
   readonly #downlink: Downlink;
   readonly #received = new Map<string, Subscription>();
@@ -444,6 +446,7 @@ export class Peer {
         muted: description?.muted ?? false,
         media,
         arrivals: this.#arrivals,
+        estimator: this.#uplinkEstimator,
         counters: this.#context.counters,
         onCodecChange: (changed) => this.#codecChanged(changed),
         onDemand: ({ trackId }, rids) => this.send({ type: 'send-layers', trackId, mid, rids }),

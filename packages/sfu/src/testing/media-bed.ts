@@ -1,4 +1,5 @@
 import { VirtualClock } from '@orama/core';
+import { ReceiveEstimator } from '../congestion/receive-estimator.ts';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import { MediaCounters } from '../media/counters.ts';
 import { Downlink } from '../media/downlink.ts';
@@ -75,7 +76,7 @@ export function mediaBed(encodings: UplinkEncoding[] = [{ ssrc: BED_SSRC }]) {
   const demands: string[][] = [];
   const publication = new Publication({
     ...{ trackId: 't', peerId: 'p', mid: '0', source: 'camera', muted: false },
-    ...{ media: { ...media, encodings }, arrivals: new ArrivalRecorder(), counters },
+    ...{ media: { ...media, encodings }, arrivals: new ArrivalRecorder(), estimator: new ReceiveEstimator(), counters },
     onCodecChange: (changed) => codecChanges.push(changed),
     onDemand: (_publication, rids) => demands.push(rids),
   });
