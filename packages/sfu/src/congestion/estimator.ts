@@ -168,7 +168,7 @@ export class BandwidthEstimator {
         targetBps: this.#targetBps,
         wantedBps: Math.min(wantedBps, MAX_BPS),
         rttMs: this.#rttMs,
-        congested: this.#trend.use === 'over' || nowMs - this.#loweredMs < CALM_MS,
+        congested: (this.#trend.use === 'over' && nowMs - this.#heardMs < CALM_MS) || nowMs - this.#loweredMs < CALM_MS,
       },
       nowMs,
     );

@@ -8,7 +8,7 @@ import { KeptTrack, mediaBed } from '../testing/media-bed.ts';
 import { SimulatedPath } from '../testing/simulated-path.ts';
 import { VP8_DELTA, VP8_KEY } from '../testing/test-peer.ts';
 import { Downlink } from './downlink.ts';
-import type { Subscription } from './subscription.ts';
+import { SMALLEST, type Subscription } from './subscription.ts';
 
 const SSRCS = [101, 202, 303] as const;
 const BITRATES = [150_000, 500_000, 1_500_000] as const;
@@ -61,6 +61,7 @@ function subscriber(path: SimulatedPath, answers: Answer = 'feedback', takesRtx 
     ...(takesRtx ? { rtx: RTX, rtxPayloadType: RTX_PAYLOAD_TYPE } : {}),
     onDelivery: ({ delivery }: Subscription) => deliveries.push(delivery),
   });
+  subscription.setTarget(SMALLEST);
   const report = () => {
     if (answers === 'remb') downlink.receive(parseRtcp(buildRemb(1, path.options.rateBps * 0.9, [96])), nowMs);
     if (answers === 'reports') {

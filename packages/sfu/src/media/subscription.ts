@@ -21,6 +21,8 @@ export interface LayerTarget {
   temporal: number;
 }
 const DEFAULT_PRIORITY = 100;
+/** What a subscription begins with where a downlink allocates: quick to come, and it fits nearly always. */
+export const SMALLEST: LayerTarget = { spatial: 0, temporal: EVERY_LAYER };
 /** The best there is. */
 const EVERYTHING: LayerTarget = { spatial: EVERY_LAYER, temporal: EVERY_LAYER };
 

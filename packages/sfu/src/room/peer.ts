@@ -18,7 +18,7 @@ import { DataPort } from '../data/data-port.ts';
 import { Downlink } from '../media/downlink.ts';
 import { Publication } from '../media/publication.ts';
 import { qualityOf } from '../media/quality.ts';
-import { Subscription } from '../media/subscription.ts';
+import { SMALLEST, Subscription } from '../media/subscription.ts';
 import type { RtcState } from '../rtc/connection.ts';
 import type { DownlinkSpec } from '../rtc/media-lines.ts';
 import { Negotiation, type OfferOutcome } from '../rtc/negotiation.ts';
@@ -315,6 +315,7 @@ export class Peer {
       downlink: this.#downlink,
       onDelivery: (changed) => this.#tellDelivery(changed),
     });
+    subscription.setTarget(SMALLEST);
     this.#received.set(publication.trackId, subscription);
     publication.addSink(subscription);
     this.#announce(subscription);
