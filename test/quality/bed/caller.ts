@@ -30,9 +30,15 @@ export class Caller {
     return this.page.tab.evaluate<Reading>(READ);
   }
 
-  /** Waits until pictures of that many others are shown. */
+  /** Waits until pictures of that many others are decoded. */
   async sees(others: number): Promise<void> {
-    await this.page.whenPicturesOf(others, { timeoutMs: 30_000 });
+    const decoded = ({ kind, framesDecoded }: Inbound) => kind === 'video' && framesDecoded > 5;
+    await waitUntil(
+      `${this.page.name} to see ${others} others`,
+      () => this.read(),
+      ({ inbound }) => inbound.filter(decoded).length >= others,
+      { timeoutMs: 30_000, intervalMs: 100 },
+    );
   }
 
   /** Begins to measure the gaps between shown frames. */
@@ -40,9 +46,12 @@ export class Caller {
     await this.page.tab.evaluate('window.__meter.take(true)');
   }
 
-  /** Longest time without a new frame on any tile of another since `resetGaps`. */
+  /** Longest time without a new frame on any tile of another since `resetGaps`; infinite when none was shown at all. */
   async longestGapMs(): Promise<number> {
-    return (await this.page.tab.evaluate<{ longestGapMs: number }>('window.__meter.take(false)')).longestGapMs;
+    const { longestGapMs, shown } = await this.page.tab.evaluate<{ longestGapMs: number; shown: number }>(
+      'window.__meter.take(false)',
+    );
+    return shown === 0 ? Number.POSITIVE_INFINITY : longestGapMs;
   }
 
   /** What the server said about tracks since a moment of the page's clock. */
