@@ -1,13 +1,20 @@
+import { TokenBucket } from '@orama/core';
+
 /** Between two requests while no key frame comes: the first may be lost. */
 const RETRY_MS = 500;
-/** Between a key frame and the next request: who joins within it waits, so that many joining are no storm. */
-const MIN_GAP_MS = 1_000;
+/** A wish this soon after a key frame was made before that arrived; it waits, and so does who joins. */
+const MIN_GAP_MS = 300;
+/** One a second, and one more after a quiet time: many joining, or many with a bad path, are no storm. */
+const RATE = { burst: 2, perSec: 1 };
 
 /** Coalesces wishes for a key frame of one encoding, and repeats the request until one comes. */
 export class KeyFrameRequests {
   readonly #send: () => boolean;
+  readonly #budget = new TokenBucket(RATE, 0);
   #wanted = false;
   #asked = false;
+  /** A request is out that no key frame has answered yet. */
+  #unanswered = false;
   #lastSentMs = Number.NEGATIVE_INFINITY;
   #lastKeyFrameMs = Number.NEGATIVE_INFINITY;
 
@@ -30,7 +37,7 @@ export class KeyFrameRequests {
 
   /** A key frame began: every wish so far is fulfilled. */
   onKeyFrame(nowMs: number): void {
-    this.#wanted = false;
+    this.#wanted = this.#unanswered = false;
     this.#lastKeyFrameMs = nowMs;
   }
 
@@ -43,7 +50,10 @@ export class KeyFrameRequests {
   }
 
   #ask(nowMs: number): void {
-    if (nowMs - this.#lastSentMs < RETRY_MS || nowMs - this.#lastKeyFrameMs < MIN_GAP_MS || !this.#send()) return;
+    if (nowMs - this.#lastSentMs < RETRY_MS || nowMs - this.#lastKeyFrameMs < MIN_GAP_MS) return;
+    if (!this.#unanswered && !this.#budget.take(nowMs)) return;
+    this.#unanswered = true;
+    if (!this.#send()) return;
     this.#asked = true;
     this.#lastSentMs = nowMs;
   }

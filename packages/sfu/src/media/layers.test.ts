@@ -246,6 +246,43 @@ describe('Subscription to a simulcast track', () => {
     expectContinuous(track);
   });
 
+  test('sinks after it see the payload as the publisher sent it', () => {
+    const { subscribe, run, publication } = simulcast();
+    const { track, subscription } = subscribe();
+    const seen: number[] = [];
+    publication.addSink({
+      needed: 0,
+      forward: (packet, view, encoding) => {
+        const { pictureIdAt, pictureId } = view.payload;
+        if (encoding.rid === 'f') seen.push(packet.readUInt16BE(pictureIdAt) & 0x7fff, pictureId);
+      },
+      resynchronise: () => {},
+      onSenderReport: () => {},
+    });
+    for (const spatial of [2, 0, 2]) {
+      subscription.setTarget({ spatial, temporal: 255 });
+      run(1_500, subscription);
+    }
+    expect(picturesOf(track).at(-1)?.pictureId).not.toBe(seen.at(-1));
+    for (let i = 0; i < seen.length; i += 2) expect(seen[i]).toBe(seen[i + 1]);
+  });
+
+  test('what a silent layer would take stays known, so that it can be chosen again', () => {
+    const { subscribe, run, layers, publication } = simulcast();
+    const { subscription } = subscribe();
+    run(3_000, subscription);
+    const bitrates = () =>
+      publication.layers(nowMs).map(({ spatial, bitrateBps }) => [spatial, Math.round(bitrateBps / 1_000)]);
+    const before = bitrates();
+    expect(before.map(([spatial]) => spatial)).toEqual([0, 1, 2]);
+    layers[2].on = false;
+    run(5_000, subscription);
+    const [[, remembered] = [0, 0], [, was] = [0, 0]] = [bitrates().at(-1), before.at(-1)] as number[][];
+    expect(remembered).toBeGreaterThan((was as number) * 0.7);
+    expect(remembered).toBeLessThan((was as number) * 1.3);
+    expect(publication.encodings[2]?.bitrateBps).toBe(0);
+  });
+
   test('joining, leaving and changing by many is no storm of key frames', () => {
     const { subscribe, run, uplink } = simulcast();
     const subscriptions = Array.from({ length: 30 }, () => subscribe().subscription);
@@ -256,7 +293,7 @@ describe('Subscription to a simulcast track', () => {
     }
     for (const ssrc of [101, 202, 303]) {
       const requests = uplink.rtcp.filter((packet) => packet.type === 'pli' && packet.mediaSsrc === ssrc);
-      expect(requests.length).toBeLessThanOrEqual(12);
+      expect(requests.length).toBeLessThanOrEqual(13);
     }
   });
 });
@@ -306,6 +343,35 @@ describe('Layers nobody watches', () => {
     expect(asked() - before).toBeLessThanOrEqual(1);
     expectContinuous(track);
   });
+});
+
+test('a sender report comes every second, also between those of the publisher, on one line with them', () => {
+  const { subscribe, run, layers, report } = simulcast();
+  const { track, subscription } = subscribe();
+  run(500, subscription);
+  report(layers[2]);
+  run(5_000, subscription);
+  const reports = track.rtcp.filter((packet) => packet.type === 'sr');
+  expect(reports.length).toBe(5);
+  const [first, ...others] = reports;
+  for (const [i, { ntpSeconds, ntpFraction, rtpTimestamp, packetCount }] of others.entries()) {
+    const elapsedMs =
+      (ntpSeconds - (first?.ntpSeconds ?? 0)) * 1_000 + ((ntpFraction - (first?.ntpFraction ?? 0)) / 2 ** 32) * 1_000;
+    expect(Math.abs(elapsedMs - 1_000 * (i + 1))).toBeLessThan(60 * (i + 1));
+    expect(Math.abs((rtpTimestamp - (first?.rtpTimestamp ?? 0)) / 90 - elapsedMs)).toBeLessThan(0.1);
+    expect(packetCount).toBeGreaterThan(first?.packetCount ?? 0);
+  }
+});
+
+test('padding that a publisher probes its path with is not forwarded, and leaves no hole', () => {
+  const { subscribe, receive } = mediaBed();
+  const { track } = subscribe();
+  const delta = (picture: number) => vp8({ key: picture === 0, pictureId: picture, tl0: picture });
+  receive(10, delta(0));
+  receive(11, Buffer.alloc(0));
+  receive(12, Buffer.alloc(0));
+  receive(13, delta(1));
+  expect(track.rtp.map(({ sequence }) => sequence)).toEqual([0, 1]);
 });
 
 describe('Temporal layers', () => {
@@ -433,5 +499,30 @@ describe('Spatial layers inside one stream (VP9, RFC 9628)', () => {
     const all = sent();
     for (let i = 1; i < all.length; i++)
       expect(((all[i]?.sequence ?? 0) - (all[i - 1]?.sequence ?? 0)) & 0xffff).toBe(1);
+  });
+
+  test('a packet of an unwanted layer that comes late leaves its number to one without content', () => {
+    const { receive, subscription, run, track } = setUp();
+    run(60);
+    subscription.setTarget({ spatial: 1, temporal: 255 });
+    run(2);
+    const before = track.rtp.length;
+    const vp9 = { payloadType: VP9.payloadType, marker: false };
+    // As run() numbers: the next picture's packets, its last one behind the first of the picture after.
+    const next = 4_000 + 1 + 62 * 3;
+    const send = (offset: number, picture: number, spatial: number) =>
+      receive(next + offset, layerFrame(picture, spatial, false), { ...vp9, timestamp: picture * 3_000 });
+    send(0, 63, 0);
+    send(1, 63, 1);
+    send(3, 64, 0);
+    send(2, 63, 2);
+    const late = track.rtp.slice(before);
+    const first = late[0]?.sequence ?? 0;
+    expect(late.map(({ sequence, payload }) => [sequence - first, payload.length > 0])).toEqual([
+      [0, true],
+      [1, true],
+      [3, true],
+      [2, false],
+    ]);
   });
 });

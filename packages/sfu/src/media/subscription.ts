@@ -62,6 +62,7 @@ export class Subscription implements PacketSink {
   #stopped: 'paused' | 'unsupported-codec' | null = null;
   #target: LayerTarget | null = EVERYTHING;
   #delivery: Delivery = 'flowing';
+  #closed = false;
   /** Share of packets lost that the subscriber reported last, 0 to 1. */
   #loss = 0;
 
@@ -203,6 +204,7 @@ export class Subscription implements PacketSink {
 
   /** The end: nothing is sent or told any more. */
   close(): void {
+    this.#closed = true;
     this.#disconnect();
   }
 
@@ -315,7 +317,7 @@ export class Subscription implements PacketSink {
 
   #tellDelivery(): void {
     const delivery = this.#deliveryNow();
-    if (delivery === this.#delivery) return;
+    if (delivery === this.#delivery || this.#closed) return;
     this.#delivery = delivery;
     this.#onDelivery(this);
   }
