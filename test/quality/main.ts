@@ -56,7 +56,7 @@ async function inside(name: string): Promise<void> {
           `  ${mark === '' ? '    ' : passed ? 'ok  ' : 'MISS'} ${what}: ${measured}${mark === '' ? '' : ` (${mark})`}`,
         );
       failed += rows.filter(({ passed }) => !passed).length;
-      if (!values.short) writeReport(scenario.title, rows, bed.versions);
+      writeReport(scenario.title, rows, { browsers: bed.versions, short: values.short });
     } catch (thrown) {
       failed++;
       console.log(`  MISS ended with ${thrown instanceof Error ? thrown.stack : thrown}`);

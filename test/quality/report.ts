@@ -12,11 +12,15 @@ own processes: a local cluster with its TURN servers, SFU and gateway. Rates are
 delay and loss come from a small program between two interfaces (test/quality/bed/wire.c). The figures are the browsers' own
 (\`getStats\`), and the gaps between the frames they really show (\`requestVideoFrameCallback\`).
 
-\`pnpm quality\` measures all of it and writes this file, \`pnpm quality <scenario> ...\` a part; both need root.
+\`pnpm quality\` measures all of it and writes this file, \`pnpm quality <scenario> ...\` a part, \`--short\` a taste; it needs root.
 `;
 
 /** Puts the figures of a scenario into the document, in place of older ones. */
-export function writeReport(title: string, rows: readonly Row[], browsers: string): void {
+export function writeReport(
+  title: string,
+  rows: readonly Row[],
+  { browsers, short }: { browsers: string; short: boolean },
+): void {
   const sections = new Map<string, string>();
   if (existsSync(FILE)) {
     for (const section of readFileSync(FILE, 'utf8').split('\n## ').slice(1)) {
@@ -36,7 +40,7 @@ export function writeReport(title: string, rows: readonly Row[], browsers: strin
       '|--|--|--|--|',
       ...table,
       '',
-      `${date} UTC, ${machine()}, ${browsers}.`,
+      `${date} UTC, ${machine()}, ${browsers}${short ? '. The short form: shorter times, fewer rounds' : ''}.`,
     ].join('\n'),
   );
   const body = [...sections].map(([heading, text]) => `## ${heading}\n\n${text}\n`);

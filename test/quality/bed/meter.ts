@@ -1,10 +1,16 @@
+import { CAMERA } from '@orama/testkit';
+
 /**
- * Script for a call page before it joins. It keeps what the server says about tracks, and measures the gaps between the
+ * Script for a call page before it joins. It gives every browser a camera of the same size, keeps what the server says about tracks, and measures the gaps between the
  * frames that are really shown: `getStats` tells of freezes only after they are over.
  */
 export const INSTALL_METER = `(() => {
   const meter = { told: [], longestGapMs: 0, shown: 0, last: new Map() };
   window.__meter = meter;
+  const devices = navigator.mediaDevices;
+  const getUserMedia = devices.getUserMedia.bind(devices);
+  const video = { width: ${CAMERA.width}, height: ${CAMERA.height}, frameRate: ${CAMERA.framesPerSec} };
+  devices.getUserMedia = () => getUserMedia({ video, audio: true });
   const Native = window.WebSocket;
   window.WebSocket = class WebSocket extends Native {
     constructor(...args) {
