@@ -17,6 +17,13 @@ const ALLOCATION_MS = 100;
 const PADDING_MS = 5;
 /** A peer that was sent packets for so long and told nothing will not: it gets everything. */
 const UNHEARD_MS = 2_000;
+/** What is sent again has this share of the path at most, and so long of it at once: more would only make it lose more. */
+const REPEAT_SHARE = 0.5;
+const REPEAT_BURST_MS = 500;
+/** So much more than there is room for is not sent until a smaller layer comes: it would keep that one's key frame away. */
+const OVERLOAD = 1.3;
+/** A budget that falls below this share is allocated at once. */
+const FALLEN = 0.95;
 /** A compound of reports may come once for each track it is about. */
 const SAME_REPORT_MS = 100;
 
@@ -31,6 +38,9 @@ export class Downlink {
   readonly #allocator = new Allocator<Subscription>();
   #firstSentMs = Number.POSITIVE_INFINITY;
   #allocatedMs = Number.NEGATIVE_INFINITY;
+  #budgetBps = Number.POSITIVE_INFINITY;
+  #repeatCredit = 0;
+  #repeatMs = Number.NEGATIVE_INFINITY;
   #reportMs = Number.NEGATIVE_INFINITY;
   /** Whose RTX stream carries padding; null when nobody's can. */
   #padder: Subscription | null = null;
@@ -69,6 +79,19 @@ export class Downlink {
     return true;
   }
 
+  /** Whether there is room to send a packet of so many bytes again; it counts as sent then. */
+  mayRepeat(bytes: number, nowMs: number): boolean {
+    const { availableBps } = this;
+    if (availableBps === null) return true;
+    const bytesPerMs = (availableBps * REPEAT_SHARE) / 8_000;
+    const earned = (nowMs - this.#repeatMs) * bytesPerMs;
+    this.#repeatCredit = Math.min(REPEAT_BURST_MS * bytesPerMs, this.#repeatCredit + earned);
+    this.#repeatMs = nowMs;
+    if (this.#repeatCredit <= 0) return false;
+    this.#repeatCredit -= bytes;
+    return true;
+  }
+
   /** Takes what came on any of the peer's tracks: transport-wide feedback and REMB are about all of them. */
   receive(packets: readonly RtcpPacket[], nowMs: number): void {
     this.heardMs = nowMs;
@@ -81,7 +104,8 @@ export class Downlink {
 
   /** Shares the path among `subscriptions`, and measures it when they want more. Call it every 50 ms or so. */
   tick(subscriptions: Iterable<Subscription>, nowMs: number): void {
-    if (nowMs - this.#allocatedMs < ALLOCATION_MS) return;
+    const hasFallen = this.#estimator.targetBps < this.#budgetBps * FALLEN;
+    if (nowMs - this.#allocatedMs < ALLOCATION_MS && !hasFallen) return;
     this.#allocatedMs = nowMs;
     const tracks = new Map<Subscription, Omit<AllocationTrack, 'current'>>();
     this.#padder = null;
@@ -94,12 +118,15 @@ export class Downlink {
     const estimator = this.#estimator;
     estimator.assume(lowestBps([...tracks.values()]));
     const isUnheard = estimator.availableBps === null && nowMs - this.#firstSentMs > UNHEARD_MS;
-    const budgetBps = isUnheard ? Number.POSITIVE_INFINITY : estimator.targetBps;
-    const { layers, wantedBps } = this.#allocator.update(tracks, budgetBps, nowMs);
+    this.#budgetBps = isUnheard ? Number.POSITIVE_INFINITY : estimator.targetBps;
+    const { layers, wantedBps } = this.#allocator.update(tracks, this.#budgetBps, nowMs);
+    let sentBps = 0;
+    for (const { bitrateBps } of tracks.keys()) sentBps += bitrateBps;
+    const isOverloaded = sentBps > this.#budgetBps * OVERLOAD;
     let i = 0;
     for (const [subscription, { layers: options }] of tracks) {
       const layer = layers[i++] ?? null;
-      if (options.length > 0) subscription.setTarget(layer);
+      if (options.length > 0) subscription.setTarget(layer, isOverloaded);
     }
     const { begun, succeeded } = estimator.prober;
     estimator.tick(wantedBps, this.#padder !== null, nowMs);

@@ -69,9 +69,11 @@ export class Retransmissions {
     for (const sequence of sequences) {
       if (this.#repeatedMs(sequence) > nowMs - gapMs || !numbering.find(sequence)) continue;
       const encoding = numbering.foundEncoding as Encoding;
+      // The key frame that another encoding began with has made useless what came before.
+      if (encoding !== this.#forwarder.current) continue;
       const length = encoding.cache.copy(numbering.foundSequence, scratch);
       if (length === 0) continue;
-      if (!this.#budget.take(nowMs)) return;
+      if (!this.#budget.take(nowMs) || !this.#downlink.mayRepeat(length, nowMs)) return;
       this.#note(sequence, nowMs);
       this.#repeat(outgoing, encoding, sequence, length, nowMs);
     }

@@ -175,10 +175,13 @@ export class Subscription implements PacketSink {
   /**
    * Sets what to carry; null pauses. Another encoding begins with its next key frame, which is asked for; until then the
    * one before goes on.
+   * @param isOverloaded the path cannot carry what is sent: a larger encoding than the target stops at once
    */
-  setTarget(target: LayerTarget | null): void {
+  setTarget(target: LayerTarget | null, isOverloaded = false): void {
     if (target?.spatial === this.#target?.spatial && target?.temporal === this.#target?.temporal) return;
     this.#target = target;
+    const { current } = this.#forwarder;
+    if (isOverloaded && current && current.index > this.#wantedEncoding.index) this.#forwarder.pause();
     this.#apply();
   }
 
