@@ -143,6 +143,11 @@ export class RtcConnection {
     return !this.#closed && this.#native.signalingState() === 'stable';
   }
 
+  /** Whether DTLS stands. */
+  get isConnected(): boolean {
+    return !this.#closed && this.#native.state() === 'connected';
+  }
+
   /** @throws Error when the candidate is malformed */
   addCandidate(candidate: string, mid: string): void {
     this.#requireOpen();

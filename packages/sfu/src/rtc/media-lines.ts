@@ -195,14 +195,14 @@ export class MediaLines {
   }
 
   /** Takes over the plan of an offer that was accepted. */
-  apply(remote: RemoteDescription, plan: UplinkPlan): UplinkOutcome {
+  apply(remote: RemoteDescription, plan: UplinkPlan, takesData: boolean): UplinkOutcome {
     const outcome: UplinkOutcome = { added: [], changed: [], removed: [], refused: [] };
     const data = dataSectionOf(remote);
     for (const section of remote.sections) {
       const { mid } = section;
       this.#payloadTypes.learn(section.media);
       // One association a connection (RFC 8841 section 5).
-      if (section.kind === 'application') this.#lines.set(mid, { way: 'data', off: section !== data });
+      if (section.kind === 'application') this.#lines.set(mid, { way: 'data', off: section !== data || !takesData });
       this.#followPeer(section);
       const line = plan.get(mid);
       if (!line) continue;

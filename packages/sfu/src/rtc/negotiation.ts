@@ -148,12 +148,12 @@ export class Negotiation {
     const ice = readIce(remote);
     if (!this.#remoteKnown && remote.sections[0]?.media.setup === 'active') this.#setup = 'passive';
     if (!this.#remoteKnown && this.#pending && !this.#startedOver) this.#startOver();
-    if (!this.#remoteKnown || this.#bringsData(remote)) this.#setRemoteOffer(remote);
+    if (!this.#remoteKnown || this.#takesData(remote)) this.#setRemoteOffer(remote);
     for (const { mid, kind } of brought) this.#bundle.send(mid, kind, this.#lines.ssrcs(mid));
     this.#noteCandidates(remote);
     if (this.#pending) this.#offerWanted = true;
     this.#endPending();
-    const outcome = this.#lines.apply(remote, plan);
+    const outcome = this.#lines.apply(remote, plan, this.#hasData);
     this.#followUplinks(outcome, remote);
     if (!this.#ice.isAgreed) this.#ice.begin(this.#connection.localDescription, ice);
     else if (ice && this.#ice.isRestart(ice)) {
@@ -182,7 +182,7 @@ export class Negotiation {
     this.#requireSameCertificate(remote);
     if (!this.#remoteKnown) this.#setRemote('answer', remote, false);
     // To libdatachannel a data m-line always comes from the peer: it would name one of its own as it likes.
-    if (this.#bringsData(remote)) this.#setRemoteOffer(remote);
+    if (this.#takesData(remote)) this.#setRemoteOffer(remote);
     this.#order = pending.order;
     this.#noteCandidates(remote);
     this.#concludeIce(readIce(remote));
@@ -323,7 +323,7 @@ export class Negotiation {
     const wanted = this.#lines.wanted();
     const order = [...this.#order];
     const isEmpty = [...wanted.values()].every((media) => media === null);
-    const wantsData = this.#channels.length > 0 && !order.some(isData);
+    const wantsData = this.#channels.length > 0 && !this.#connection.isConnected && !order.some(isData);
     if (wantsData) order.push(DATA_LINE);
     if (isEmpty && !this.#remoteKnown && !wantsData) return;
     try {
@@ -368,8 +368,9 @@ export class Negotiation {
     this.#answerTimer = null;
   }
 
-  #bringsData(remote: RemoteDescription): boolean {
-    return !this.#hasData && dataSectionOf(remote) !== undefined;
+  // libdatachannel fails a connection that stands when a data m-line comes to it.
+  #takesData(remote: RemoteDescription): boolean {
+    return !this.#hasData && dataSectionOf(remote) !== undefined && !this.#connection.isConnected;
   }
 
   #setRemoteOffer(remote: RemoteDescription): void {
