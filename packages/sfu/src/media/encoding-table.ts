@@ -1,4 +1,5 @@
 import type { TrackLayer } from '@orama/protocol';
+import type { PayloadView } from '../rtp/codecs/payload.ts';
 import { EXTENSION, findExtension } from '../rtp/extensions.ts';
 import type { RtpView } from '../rtp/header.ts';
 import type { Encoding } from './encoding.ts';
@@ -72,6 +73,19 @@ export class EncodingTable {
     const id = isRepeat ? this.#repairedRidId : this.#ridId;
     const at = id > 0 ? findExtension(packet, view, id) : -1;
     return this.list.find(({ rid }) => rid !== undefined && at >= 0 && elementIs(packet, view, at, rid)) ?? null;
+  }
+
+  /** Notes the sizes that a key frame tells, of all spatial layers inside it. */
+  learnSizes(encoding: Encoding, { spatialLayers, widths, heights }: PayloadView): void {
+    if (spatialLayers === 0) return;
+    const width = widths[spatialLayers - 1] as number;
+    const height = heights[spatialLayers - 1] as number;
+    if (width === encoding.width && height === encoding.height && encoding.sizes.length === spatialLayers) return;
+    encoding.sizes = Array.from({ length: spatialLayers }, (_, i) => ({
+      width: widths[i] as number,
+      height: heights[i] as number,
+    }));
+    this.resize(encoding, width, height);
   }
 
   /** Notes a picture's size. Once all are known they give the order. */

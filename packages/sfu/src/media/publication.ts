@@ -14,6 +14,7 @@ import { EncodingTable } from './encoding-table.ts';
 import { LayerDemand } from './layer-demand.ts';
 import { layerOptionsOf } from './layer-options.ts';
 import type { PacketSink } from './packet-sink.ts';
+import { PayloadTypeTable } from './payload-type-table.ts';
 import { UplinkFeedback } from './uplink-feedback.ts';
 
 /** A publisher that sent nothing for so long is silent (camera off), not slow. */
@@ -56,9 +57,7 @@ export class Publication {
   readonly #sinks: PacketSink[] = [];
   readonly #view = new RtpView();
   readonly #encodings: EncodingTable;
-  readonly #codecs: (Codec | undefined)[] = new Array<Codec | undefined>(128).fill(undefined);
-  /** By payload type: the payload type that an RTX packet repeats, or -1. */
-  readonly #repeats = new Int16Array(128);
+  readonly #payloadTypes = new PayloadTypeTable();
   readonly #feedback: UplinkFeedback;
   readonly #demand: LayerDemand;
   #media: UplinkMedia;
@@ -215,7 +214,7 @@ export class Publication {
     }
     const nowMs = performance.now();
     this.#lastPacketMs = nowMs;
-    const repeated = this.#repeats[view.payloadType] as number;
+    const repeated = this.#payloadTypes.repeated(view.payloadType);
     const encoding = this.#encodings.find(view.ssrc) ?? this.#encodingOfStranger(packet, view, repeated >= 0);
     renumberExtensions(packet, view, this.#media.extensionIds);
     if (this.#media.transportFeedback && view.transportSequenceAt > 0)
@@ -229,7 +228,7 @@ export class Publication {
     } else {
       encoding.reception.record(view.sequence, view.timestamp, nowMs);
     }
-    const codec = this.#codecs[view.payloadType];
+    const codec = this.#payloadTypes.codec(view.payloadType);
     if (!codec) return;
     if (encoding.cache.has(view.sequence)) return;
     if (codec !== encoding.codec) this.#switchCodec(encoding, codec);
@@ -239,7 +238,10 @@ export class Publication {
     encoding.cache.put(view.sequence, packet, nowMs);
     encoding.payloads.read(packet, view);
     encoding.layers.count(view.payload, packet.length);
-    if (view.payload.startsKeyFrame) this.#noteKeyFrame(encoding, view, nowMs);
+    if (view.payload.startsKeyFrame) {
+      encoding.keyFrames.onKeyFrame(nowMs);
+      this.#encodings.learnSizes(encoding, view.payload);
+    }
     if (this.#forcedMute) return;
     const sinks = this.#sinks;
     for (let i = 0; i < sinks.length; i++) (sinks[i] as PacketSink).forward(packet, view, encoding, nowMs);
@@ -287,12 +289,7 @@ export class Publication {
   }
 
   #learn(): void {
-    this.#codecs.fill(undefined);
-    this.#repeats.fill(-1);
-    for (const codec of this.#media.codecs) {
-      this.#codecs[codec.payloadType] = codec.key === this.#codec.key ? this.#codec : codec;
-      if (codec.rtxPayloadType !== undefined) this.#repeats[codec.rtxPayloadType] = codec.payloadType;
-    }
+    this.#payloadTypes.learn(this.#media.codecs, this.#codec);
     this.#encodings.learnExtensions(this.#media.extensions);
   }
 
@@ -320,20 +317,6 @@ export class Publication {
     if (codec === this.#codec) return;
     this.#codec = codec;
     this.#onCodecChange(this);
-  }
-
-  #noteKeyFrame(encoding: Encoding, view: RtpView, nowMs: number): void {
-    encoding.keyFrames.onKeyFrame(nowMs);
-    const { spatialLayers, widths, heights } = view.payload;
-    if (spatialLayers === 0) return;
-    const width = widths[spatialLayers - 1] as number;
-    const height = heights[spatialLayers - 1] as number;
-    if (width === encoding.width && height === encoding.height && encoding.sizes.length === spatialLayers) return;
-    encoding.sizes = Array.from({ length: spatialLayers }, (_, i) => ({
-      width: widths[i] as number,
-      height: heights[i] as number,
-    }));
-    this.#encodings.resize(encoding, width, height);
   }
 
   #resynchronise(encoding: Encoding): void {

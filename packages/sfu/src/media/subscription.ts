@@ -9,17 +9,12 @@ import type { MediaCounters } from './counters.ts';
 import type { Downlink } from './downlink.ts';
 import type { Encoding } from './encoding.ts';
 import { EVERY_LAYER, Forwarder } from './forwarder.ts';
+import { LayerFollower, type LayerTarget } from './layer-follower.ts';
 import type { PacketSink } from './packet-sink.ts';
 import type { Publication } from './publication.ts';
 import { Retransmissions } from './retransmissions.ts';
 import { SenderReports } from './sender-reports.ts';
 
-/** The layers a subscription should carry: the downlink's allocation says which. */
-export interface LayerTarget {
-  /** Index of the encoding (simulcast), or spatial layer inside the only one (SVC). */
-  spatial: number;
-  temporal: number;
-}
 const DEFAULT_PRIORITY = 100;
 /** What a subscription begins with where a downlink allocates: quick to come, and it fits nearly always. */
 export const SMALLEST: LayerTarget = { spatial: 0, temporal: EVERY_LAYER };
@@ -47,6 +42,7 @@ export class Subscription implements PacketSink {
   readonly mid: string;
   readonly cname: string;
   readonly #forwarder: Forwarder;
+  readonly #follower: LayerFollower;
   readonly #retransmissions: Retransmissions;
   readonly #reports: SenderReports;
   readonly #rtxSsrc: number;
@@ -81,6 +77,7 @@ export class Subscription implements PacketSink {
       downlink,
       onSwitch: (nowMs) => this.#synchronise(nowMs),
     });
+    this.#follower = new LayerFollower(publication, this.#forwarder);
     this.#rtxSsrc = rtx?.ssrc ?? 0;
     this.#retransmissions = new Retransmissions(this.#forwarder, downlink, counters, rtx?.firstSequence ?? 0);
     this.#reports = new SenderReports(this.#forwarder, options.cname);
@@ -123,7 +120,7 @@ export class Subscription implements PacketSink {
   get needed(): number {
     const { outgoing, current } = this.#forwarder;
     if (outgoing === null || !this.#enabled) return 0;
-    return (1 << this.#wantedEncoding.index) | (current ? 1 << current.index : 0);
+    return (1 << this.#follower.encodingFor(this.#target).index) | (current ? 1 << current.index : 0);
   }
 
   /** What the subscriber gets, or why not. */
@@ -148,13 +145,7 @@ export class Subscription implements PacketSink {
 
   /** The layers that are sent: encoding or spatial layer inside the only one, and temporal layer; null while nothing is. */
   get layer(): LayerTarget | null {
-    const { current, spatial, temporal } = this.#forwarder;
-    if (!current) return null;
-    const top = current.layers;
-    return {
-      spatial: this.#isSimulcast ? current.index : Math.min(spatial, top.spatial),
-      temporal: Math.min(temporal, top.temporal),
-    };
+    return this.#follower.layer;
   }
 
   /** Sent to the subscriber in the last second or so, in bit/s. */
@@ -181,7 +172,7 @@ export class Subscription implements PacketSink {
     if (target?.spatial === this.#target?.spatial && target?.temporal === this.#target?.temporal) return;
     this.#target = target;
     const { current } = this.#forwarder;
-    if (isOverloaded && current && current.index > this.#wantedEncoding.index) this.#forwarder.pause();
+    if (isOverloaded && current && current.index > this.#follower.encodingFor(target).index) this.#forwarder.pause();
     this.#apply();
   }
 
@@ -254,55 +245,15 @@ export class Subscription implements PacketSink {
   tick(nowMs: number): void {
     this.#forwarder.rate.sample(nowMs);
     this.#reports.tick(nowMs);
-    if (this.active && this.publication.kind === 'video') this.#follow(nowMs);
+    if (this.#target && this.active && this.publication.kind === 'video') this.#follower.follow(this.#target, nowMs);
   }
 
   // What is wanted, as the forwarder is told it.
   #apply(): void {
     const nowMs = performance.now();
-    if (this.active) this.#follow(nowMs);
+    if (this.#target && this.active) this.#follower.follow(this.#target, nowMs);
     else this.#forwarder.pause();
     this.#tellDelivery();
-  }
-
-  // Tells the forwarder what is wanted and what flows, and asks for the key frames that it then needs.
-  #follow(nowMs: number): void {
-    const { spatial, temporal } = this.#target as LayerTarget;
-    const wanted = this.#wantedEncoding;
-    const forwarder = this.#forwarder;
-    forwarder.limit(
-      this.#isSimulcast || spatial >= wanted.layers.spatial ? EVERY_LAYER : spatial,
-      temporal >= wanted.layers.temporal ? EVERY_LAYER : temporal,
-    );
-    const substitute = this.#needsSubstitute(nowMs) ? this.publication.substitute(wanted, nowMs) : null;
-    const isNew = forwarder.await(wanted, substitute);
-    const { awaited, current } = forwarder;
-    if (substitute && substitute !== current) this.#needKeyFrame(substitute, false, nowMs);
-    // A layer that was off begins with a key frame when it comes on.
-    if (awaited) this.#needKeyFrame(awaited, isNew && !substitute, nowMs);
-    if (current && forwarder.lacksSpatial) this.#needKeyFrame(current, false, nowMs);
-  }
-
-  #needKeyFrame(encoding: Encoding, evenIfSilent: boolean, nowMs: number): void {
-    if (encoding.keyFrames.isPending || !(evenIfSilent || encoding.isFlowing(nowMs))) return;
-    this.publication.requestKeyFrame(encoding, nowMs);
-  }
-
-  /** The encoding it should carry, by its target. */
-  get #wantedEncoding(): Encoding {
-    const { encodings } = this.publication;
-    return encodings[Math.min(this.#target?.spatial ?? 0, encodings.length - 1)] as Encoding;
-  }
-
-  get #isSimulcast(): boolean {
-    return this.publication.encodings.length > 1;
-  }
-
-  // The wanted encoding is silent, and what is forwarded is so too, or more than there is room for.
-  #needsSubstitute(nowMs: number): boolean {
-    const { current } = this.#forwarder;
-    if (!this.#isSimulcast || this.#wantedEncoding.isFlowing(nowMs)) return false;
-    return current === null || !current.isFlowing(nowMs) || current.index > this.#wantedEncoding.index;
   }
 
   #synchronise(nowMs: number): void {
