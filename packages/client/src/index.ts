@@ -6,7 +6,14 @@ export type { InboundStats, OutboundStats, PairStats, RoomStats } from './media/
 export type { ChannelOptions, ReceivedChannel } from './room/channels.ts';
 export { connect } from './room/connect.ts';
 export type { ConnectOptions, Credential, Platform } from './room/options.ts';
-export type { ReceivedTrack, RemoteParticipant, RemoteTrack } from './room/participants.ts';
+export type {
+  ActiveSpeaker,
+  ReceivedTrack,
+  ReceptionQuality,
+  RemoteParticipant,
+  RemoteTrack,
+  TrackQuality,
+} from './room/participants.ts';
 export { DEFAULT_RECONNECT_POLICY, type ReconnectPolicy } from './room/reconnect-policy.ts';
 export { Room } from './room/room.ts';
-export type { RoomEvents, RoomState, SubscriptionOptions } from './room/room-events.ts';
+export type { QualityLimit, RoomEvents, RoomState, SubscriptionOptions } from './room/room-events.ts';

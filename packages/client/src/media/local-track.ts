@@ -6,11 +6,24 @@ export interface PublishOptions {
   muted?: boolean;
   /** Ceiling of the encoder, in bits per second. Default for video: 1.5 Mbit/s. */
   maxBitrateBps?: number;
+  /**
+   * Several sizes at once, of which the server sends each receiver the one that fits. Default: cameras, by their size
+   * (three from 960x540 on, two from 480x270 on).
+   */
+  simulcast?: boolean;
+  /**
+   * Codec to prefer, as in `RTCRtpSender.getCapabilities()`: `VP8`, `VP9`, `H264`, `AV1`. Default: the browser's choice.
+   * VP9 and AV1 are sent in layers of one stream (SVC) in place of simulcast, where the browser can.
+   */
+  codec?: string;
   /** What gives way when the network or the CPU is too slow. Default: `balanced`, for screens `maintain-resolution`. */
   degradationPreference?: RTCDegradationPreference;
 }
 
 const DEFAULT_VIDEO_BITRATE_BPS = 1_500_000;
+/** Codecs with spatial layers inside one stream, and how: each layer depends on the ones below in key frames only. */
+const SCALABLE_CODECS = ['VP9', 'AV1'];
+const SCALABILITY_MODE = 'L3T3_KEY';
 
 /** A track of ours in the room. Made by `room.publish()`. */
 export class LocalTrack {
@@ -19,6 +32,9 @@ export class LocalTrack {
   readonly source: string;
   readonly maxBitrateBps: number | undefined;
   readonly degradationPreference: RTCDegradationPreference;
+  readonly simulcast: boolean;
+  /** As asked for, in capitals. */
+  readonly codec: string | undefined;
   /** @internal the server's id of it, once it has announced the track */
   trackId: string | undefined;
   /** @internal use `room.mute()` and `room.unmute()` */
@@ -32,6 +48,13 @@ export class LocalTrack {
     this.maxBitrateBps = options.maxBitrateBps ?? (this.kind === 'video' ? DEFAULT_VIDEO_BITRATE_BPS : undefined);
     this.degradationPreference =
       options.degradationPreference ?? (this.source === 'screen' ? 'maintain-resolution' : 'balanced');
+    this.codec = options.codec?.toUpperCase();
+    this.simulcast = this.kind === 'video' && (options.simulcast ?? this.source === 'camera');
     track.enabled = !this.muted;
+  }
+
+  /** The mode of layers inside one stream (W3C webrtc-svc) that fits codec and wish; undefined for none. */
+  get scalabilityMode(): string | undefined {
+    return this.simulcast && SCALABLE_CODECS.includes(this.codec ?? '') ? SCALABILITY_MODE : undefined;
   }
 }

@@ -29,7 +29,7 @@ const EXPLANATIONS: Record<string, ClientErrorCode> = {
   forbidden: 'not_allowed',
 };
 
-export interface MediaHandlers extends SendersHandlers {
+export interface MediaHandlers extends Omit<SendersHandlers, 'onLayers'> {
   send(frame: ClientFrame): void;
   /** Media is connected, for the first time or again. */
   onConnected(): void;
@@ -78,7 +78,11 @@ export class MediaSession {
     this.#forceRelay = options.forceRelay;
     this.#path = options.path;
     this.pc = new platform.RTCPeerConnection(this.#configuration(credentials));
-    this.#senders = new Senders(this.pc, platform.clock, handlers);
+    this.#senders = new Senders(this.pc, platform.clock, {
+      onPublished: (track) => handlers.onPublished(track),
+      onRefused: (track, error) => handlers.onRefused(track, error),
+      onLayers: (layers) => handlers.send(layers),
+    });
     this.#negotiator = new Negotiator(this.pc, platform.clock, {
       send: (frame) => handlers.send(frame),
       describeTracks: () => this.#senders.describe(),
@@ -135,11 +139,12 @@ export class MediaSession {
     return this.#senders.on(mid);
   }
 
-  /** Handles frames of the negotiation; true when `frame` was one. */
+  /** Handles frames about the session; true when `frame` was one. */
   receive(frame: ServerFrame): boolean {
     if (frame.type === 'offer') this.#negotiator.receiveOffer(frame);
     else if (frame.type === 'answer') this.#negotiator.receiveAnswer(frame);
     else if (frame.type === 'ice-candidate') this.#negotiator.receiveCandidate(frame);
+    else if (frame.type === 'send-layers') this.#senders.watch(frame.mid, frame.rids);
     else if (frame.type === 'error') return this.#receiveError(frame);
     else return false;
     return true;

@@ -1,7 +1,9 @@
 import type { ClientFrameOf } from '@orama/protocol';
 import type { Clock, Timer } from '../clock.ts';
 import { ClientError } from '../errors.ts';
+import { ridsOf, type TrackEncoding, videoEncodings } from './encodings.ts';
 import type { LocalTrack } from './local-track.ts';
+import { SenderParameters } from './sender-parameters.ts';
 
 /** A track that an answer leaves out is explained by an `error` that follows at once, from servers that explain. */
 const REASON_WAIT_MS = 500;
@@ -11,10 +13,17 @@ export interface SendersHandlers {
   onPublished(track: LocalTrack): void;
   /** The server does not; it has left the session. */
   onRefused(track: LocalTrack, error: ClientError): void;
+  /** The server takes a track with several layers, and does not know their sizes. */
+  onLayers(layers: LayerDescription): void;
 }
+
+/** What the server is told about the layers of a track. */
+export type LayerDescription = ClientFrameOf<'track-layers'>;
 
 interface Sending {
   transceiver: RTCRtpTransceiver;
+  encodings: readonly TrackEncoding[];
+  parameters: SenderParameters;
   /** `new` until an offer names it, `accepted` once an answer has taken it. */
   state: 'new' | 'offered' | 'accepted';
 }
@@ -25,7 +34,7 @@ export class Senders {
   readonly #clock: Clock;
   readonly #handlers: SendersHandlers;
   readonly #sending = new Map<LocalTrack, Sending>();
-  readonly #idle: RTCRtpTransceiver[] = [];
+  readonly #idle: Sending[] = [];
   /** Tracks that the last answer left out, until the server has said why. */
   #unexplained: LocalTrack[] = [];
   #reasonTimer: Timer | undefined;
@@ -38,7 +47,9 @@ export class Senders {
 
   /** Puts a track on an m-line. Negotiate afterwards. */
   add(track: LocalTrack): void {
-    this.#sending.set(track, { transceiver: this.#transceiverFor(track), state: 'new' });
+    const sending = this.#place(track);
+    preferCodec(sending.transceiver, track);
+    this.#sending.set(track, sending);
   }
 
   /** Takes a track off; true when it was on. Negotiate afterwards. */
@@ -46,7 +57,7 @@ export class Senders {
     const sending = this.#sending.get(track);
     if (!sending) return false;
     this.#sending.delete(track);
-    this.#retire(sending.transceiver);
+    this.#retire(sending);
     return true;
   }
 
@@ -54,6 +65,12 @@ export class Senders {
   on(mid: string): LocalTrack | undefined {
     for (const [track, { transceiver }] of this.#sending) if (transceiver.mid === mid) return track;
     return undefined;
+  }
+
+  /** The server names the layers of the track on `mid` that somebody watches. */
+  watch(mid: string, rids: readonly string[]): void {
+    for (const { transceiver, parameters } of this.#sending.values())
+      if (transceiver.mid === mid) parameters.watch(rids);
   }
 
   /** Describes what the local offer, which must be set, sends. */
@@ -72,7 +89,8 @@ export class Senders {
       if (sending.state !== 'offered') continue;
       if (sending.transceiver.currentDirection === 'sendonly') {
         sending.state = 'accepted';
-        tune(sending.transceiver.sender, track);
+        if (track.kind === 'video') sending.parameters.apply();
+        this.#describeLayers(track, sending);
         this.#handlers.onPublished(track);
       } else {
         this.remove(track);
@@ -110,34 +128,75 @@ export class Senders {
     this.#reasonTimer?.cancel();
   }
 
-  #transceiverFor(track: LocalTrack): RTCRtpTransceiver {
+  #place(track: LocalTrack): Sending {
+    const encodings = track.kind === 'video' ? videoEncodings(track.mediaStreamTrack.getSettings(), track) : [{}];
+    const rids = ridsOf(encodings).join();
     // An m-line can never leave a session, so one that an unpublished track left behind is used again.
-    const idle = this.#idle.find((t) => t.receiver.track.kind === track.kind && t.currentDirection === 'inactive');
-    if (!idle) {
-      const encoding = track.maxBitrateBps === undefined ? {} : { maxBitrate: track.maxBitrateBps };
-      return this.#pc.addTransceiver(track.mediaStreamTrack, { direction: 'sendonly', sendEncodings: [encoding] });
-    }
+    const idle = this.#idle.find(
+      ({ transceiver, ...left }) =>
+        transceiver.receiver.track.kind === track.kind &&
+        transceiver.currentDirection === 'inactive' &&
+        ridsOf(left.encodings).join() === rids,
+    );
+    if (!idle) return this.#newPlace(track, encodings);
     this.#idle.splice(this.#idle.indexOf(idle), 1);
-    idle.direction = 'sendonly';
+    const { transceiver } = idle;
+    transceiver.direction = 'sendonly';
     // It only fails on a closed connection, and then the next session publishes the track.
-    idle.sender.replaceTrack(track.mediaStreamTrack).catch(() => {});
-    return idle;
+    transceiver.sender.replaceTrack(track.mediaStreamTrack).catch(() => {});
+    return sendingOf(transceiver, track, encodings);
   }
 
-  #retire(transceiver: RTCRtpTransceiver): void {
+  #newPlace(track: LocalTrack, encodings: TrackEncoding[]): Sending {
+    const add = (sendEncodings: TrackEncoding[]) =>
+      sendingOf(
+        this.#pc.addTransceiver(track.mediaStreamTrack, { direction: 'sendonly', sendEncodings }),
+        track,
+        sendEncodings,
+      );
+    try {
+      return add(encodings);
+    } catch {
+      // A scalability mode that the browser does not know.
+      return add(encodings.map(({ scalabilityMode: _, ...encoding }) => encoding));
+    }
+  }
+
+  #describeLayers(track: LocalTrack, { transceiver, encodings }: Sending): void {
+    const { mid } = transceiver;
+    if (mid === null || ridsOf(encodings).length === 0) return;
+    const { width = 0, height = 0 } = track.mediaStreamTrack.getSettings();
+    const layers = encodings.map(({ rid = '', scaleResolutionDownBy = 1, maxBitrate }) => ({
+      rid,
+      ...(width > 0 ? { width: Math.max(1, Math.floor(width / scaleResolutionDownBy)) } : {}),
+      ...(height > 0 ? { height: Math.max(1, Math.floor(height / scaleResolutionDownBy)) } : {}),
+      ...(maxBitrate === undefined ? {} : { maxBitrate }),
+    }));
+    this.#handlers.onLayers({ type: 'track-layers', mid, layers });
+  }
+
+  #retire(sending: Sending): void {
+    const { transceiver } = sending;
     transceiver.direction = 'inactive';
     transceiver.sender.replaceTrack(null).catch(() => {});
-    this.#idle.push(transceiver);
+    this.#idle.push(sending);
   }
 }
 
-/** Applies what the publisher asked for; a browser that does not know a field ignores it or refuses, both harmless. */
-function tune(sender: RTCRtpSender, track: LocalTrack): void {
-  if (track.kind !== 'video') return;
-  const parameters = sender.getParameters();
-  for (const encoding of parameters.encodings) {
-    if (track.maxBitrateBps !== undefined) encoding.maxBitrate = track.maxBitrateBps;
-  }
-  parameters.degradationPreference = track.degradationPreference;
-  sender.setParameters(parameters).catch(() => {});
+function sendingOf(transceiver: RTCRtpTransceiver, track: LocalTrack, encodings: readonly TrackEncoding[]): Sending {
+  return {
+    transceiver,
+    encodings,
+    parameters: new SenderParameters(transceiver.sender, track, encodings),
+    state: 'new',
+  };
+}
+
+/** Puts the wanted codec first; a browser that lacks it keeps its own order. */
+function preferCodec(transceiver: RTCRtpTransceiver, { kind, codec }: LocalTrack): void {
+  if (codec === undefined) return;
+  const { codecs = [] } = RTCRtpReceiver.getCapabilities?.(kind) ?? {};
+  const isWanted = ({ mimeType }: RTCRtpCodec) => mimeType.toUpperCase().endsWith(`/${codec}`);
+  if (!codecs.some(isWanted)) return;
+  transceiver.setCodecPreferences([...codecs.filter(isWanted), ...codecs.filter((other) => !isWanted(other))]);
 }

@@ -1,4 +1,4 @@
-import type { Participant, ServerFrame, TrackInfo } from '@orama/protocol';
+import type { Delivery, Participant, ServerFrame, ServerFrameOf, TrackInfo, TrackLayer } from '@orama/protocol';
 
 /** A track of somebody else. */
 export interface RemoteTrack {
@@ -6,9 +6,46 @@ export interface RemoteTrack {
   readonly kind: 'audio' | 'video';
   readonly source: string | undefined;
   readonly muted: boolean;
+  /** Name of the codec it is sent in, such as `VP8`; undefined where the server does not tell. */
+  readonly codec: string | undefined;
+  /** From the smallest picture up; empty for a track without simulcast. */
+  readonly layers: readonly TrackLayer[];
+  /** Whether the server sends it to us, or why not. */
+  readonly delivery: Delivery;
+  /** How it came in the last two seconds; undefined until the server has said so. */
+  readonly quality: TrackQuality | undefined;
   readonly participant: RemoteParticipant;
   /** The media; undefined until it is negotiated. */
   readonly mediaStreamTrack: MediaStreamTrack | undefined;
+}
+
+/** What the server sent of a track in the last two seconds. */
+export interface TrackQuality {
+  /** Index in `layers`, 0 for the smallest; undefined without layers, and where nothing is sent. */
+  readonly layer: number | undefined;
+  readonly bitrateBps: number;
+  /** Share of packets lost on the way, 0 to 1. */
+  readonly loss: number;
+}
+
+/** How everything that is received goes. */
+export interface ReceptionQuality {
+  /** What the path to us takes, as the server estimates; undefined until it has an estimate. */
+  readonly availableBitrateBps: number | undefined;
+  /** Round trip between us and the server. */
+  readonly rttMs: number | undefined;
+  /** Those whose `quality` or `delivery` was told. */
+  readonly tracks: readonly RemoteTrack[];
+}
+
+/** Somebody who speaks. */
+export interface ActiveSpeaker {
+  /** Undefined for oneself. */
+  readonly participant: RemoteParticipant | undefined;
+  readonly peerId: string;
+  readonly trackId: string;
+  /** 0 (silence) to 1. */
+  readonly level: number;
 }
 
 /** A track whose media has arrived. */
@@ -24,6 +61,10 @@ export interface RemoteParticipant {
 
 interface TrackEntry extends RemoteTrack {
   muted: boolean;
+  codec: string | undefined;
+  layers: readonly TrackLayer[];
+  delivery: Delivery;
+  quality: TrackQuality | undefined;
   participant: ParticipantEntry;
   mediaStreamTrack: MediaStreamTrack | undefined;
   mid: string | undefined;
@@ -94,12 +135,25 @@ export class Participants {
     else if (frame.type === 'peer-left') this.leave(frame.peerId, frame.reason);
     else if (frame.type === 'track-added') this.#announce(frame.peerId, frame, frame.mid);
     else if (frame.type === 'track-updated') {
-      if (this.#track(frame.trackId)) this.#announce(frame.peerId, frame, undefined);
+      if (this.#track(frame.trackId)) this.#announce(frame.peerId, frame, undefined, frame.delivery);
     } else if (frame.type === 'track-removed') {
       const entry = this.#track(frame.trackId);
       if (entry) this.#remove(entry);
     } else return false;
     return true;
+  }
+
+  /** Takes in how everything goes. */
+  measure(frame: ServerFrameOf<'quality'>): ReceptionQuality {
+    const tracks = frame.tracks.flatMap(({ trackId, delivery, layer, bitrate, loss }) => {
+      const entry = this.#track(trackId);
+      if (!entry) return [];
+      entry.quality = { layer, bitrateBps: bitrate, loss };
+      const { muted, codec, layers } = entry;
+      this.#update(entry, { muted, codec, layers, delivery });
+      return [entry];
+    });
+    return { availableBitrateBps: frame.availableBitrate, rttMs: frame.rttMs, tracks };
   }
 
   /** Finds the media of announced tracks; call whenever m-lines have changed. */
@@ -138,18 +192,24 @@ export class Participants {
     this.#report({ type: 'participant-updated', participant });
   }
 
-  #announce(peerId: string, info: TrackInfo, mid: string | undefined): void {
+  #announce(peerId: string, info: TrackInfo, mid: string | undefined, delivery?: Delivery): void {
     const participant = this.#join({ peerId });
-    const known = participant.tracks.get(info.trackId);
-    if (known) {
-      known.mid = mid ?? known.mid;
-      if (known.muted === info.muted) return;
-      known.muted = info.muted;
-      this.#report({ type: 'track-updated', track: known });
+    const { trackId, kind, source, muted, codec, layers = [] } = info;
+    const known = participant.tracks.get(trackId);
+    if (!known) {
+      const untold = { delivery: delivery ?? 'flowing', quality: undefined, mediaStreamTrack: undefined };
+      participant.tracks.set(trackId, { trackId, kind, source, muted, codec, layers, participant, mid, ...untold });
       return;
     }
-    const { trackId, kind, source, muted } = info;
-    participant.tracks.set(trackId, { trackId, kind, source, muted, participant, mid, mediaStreamTrack: undefined });
+    known.mid = mid ?? known.mid;
+    this.#update(known, { muted, codec, layers, delivery: delivery ?? known.delivery });
+  }
+
+  #update(entry: TrackEntry, told: Pick<TrackEntry, 'muted' | 'codec' | 'layers' | 'delivery'>): void {
+    const { muted, codec, layers, delivery } = entry;
+    if (JSON.stringify({ muted, codec, layers, delivery }) === JSON.stringify(told)) return;
+    Object.assign(entry, told);
+    this.#report({ type: 'track-updated', track: entry });
   }
 
   #remove(entry: TrackEntry): void {

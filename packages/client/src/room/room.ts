@@ -8,14 +8,24 @@ import { MediaSession } from '../media/media-session.ts';
 import { type RoomStats, StatsReader } from '../media/stats.ts';
 import { type ChannelOptions, Channels, type ReceivedChannel } from './channels.ts';
 import { Connection } from './connection.ts';
+import { watchElement } from './element-watch.ts';
 import type { ConnectOptions, Platform } from './options.ts';
-import { type ParticipantChange, Participants, type RemoteParticipant, type RemoteTrack } from './participants.ts';
+import {
+  type ParticipantChange,
+  Participants,
+  type ReceivedTrack,
+  type RemoteParticipant,
+  type RemoteTrack,
+} from './participants.ts';
 import { DEFAULT_RECONNECT_POLICY } from './reconnect-policy.ts';
-import type { RoomEvents, RoomState, SubscriptionOptions } from './room-events.ts';
+import type { QualityLimit, RoomEvents, RoomState, SubscriptionOptions } from './room-events.ts';
+import { Wishes } from './wishes.ts';
 
 const STATS_EVERY_MS = 1_000;
 /** Where clients may send without TURN, the connection does not wait longer than this for credentials. */
 const CREDENTIALS_WAIT_MS = 1_000;
+
+const MAX_LAYERS: Readonly<Record<QualityLimit, number | undefined>> = { low: 0, medium: 1, high: undefined };
 
 interface Publication {
   settled: boolean;
@@ -35,6 +45,7 @@ export class Room extends Emitter<RoomEvents> {
   readonly #self: Pick<ConnectOptions, 'name' | 'metadata'>;
   readonly #joined = Promise.withResolvers<void>();
   readonly #statsTimer: Timer;
+  readonly #wishes: Wishes;
   #state: RoomState = 'connecting';
   #peerId = '';
   #welcome: ServerFrameOf<'welcome'> | undefined;
@@ -50,6 +61,7 @@ export class Room extends Emitter<RoomEvents> {
     super();
     this.roomId = options.room;
     this.#platform = platformOf(options.platform);
+    this.#wishes = new Wishes(this.#platform.clock, (frame) => this.#connection.send(frame));
     for (const { track, options: publishOptions } of options.publish ?? []) this.#publish(track, publishOptions);
     this.#statsTimer = this.#platform.clock.every(STATS_EVERY_MS, () => void this.#emitStats());
     const policy = { ...DEFAULT_RECONNECT_POLICY, ...options.reconnect };
@@ -127,10 +139,42 @@ export class Room extends Emitter<RoomEvents> {
     this.#setMuted(track, false);
   }
 
-  /** Starts or stops receiving a track, or limits it. By default everything is received. */
+  /** Starts or stops receiving a track, or limits it. By default everything is received, as good as the path allows. */
   subscribe(track: RemoteTrack | string, enabled: boolean, options: SubscriptionOptions = {}): void {
-    const trackId = typeof track === 'string' ? track : track.trackId;
-    this.#connection.send({ type: 'subscribe', trackId, enabled, ...options });
+    this.#wishes.set(trackIdOf(track), { enabled, ...options });
+  }
+
+  /** Limits the picture to its smallest layer (`low`), the next one (`medium`), or not at all (`high`). */
+  setQuality(track: RemoteTrack | string, quality: QualityLimit): void {
+    this.#wishes.set(trackIdOf(track), { maxLayer: MAX_LAYERS[quality] });
+  }
+
+  /** Tracks of a higher priority get bandwidth first: 0 to 255, 100 unless set. Audio always comes before video. */
+  setPriority(track: RemoteTrack | string, priority: number): void {
+    this.#wishes.set(trackIdOf(track), { priority });
+  }
+
+  /**
+   * Shows a track in an element, and receives no larger a picture than its size needs and none while it is scrolled out
+   * of view or hidden. A track may be shown in several elements: the largest counts.
+   * @returns ends it; the element is left empty
+   */
+  attach(track: ReceivedTrack, element: HTMLMediaElement): () => void {
+    element.srcObject = new MediaStream([track.mediaStreamTrack]);
+    const unwatch = track.kind === 'video' ? this.watch(track, element) : () => {};
+    return () => {
+      unwatch();
+      element.srcObject = null;
+    };
+  }
+
+  /** Only the watching of `attach()`, for an element that shows the track already. @returns ends it */
+  watch(track: RemoteTrack, element: HTMLElement): () => void {
+    const stop = watchElement(element, (shown) => this.#wishes.show(track.trackId, element, shown));
+    return () => {
+      stop();
+      if (this.#participants.track(track.trackId)) this.#wishes.show(track.trackId, element, null);
+    };
   }
 
   /** Sends JSON of at most 16 KB to everybody, or to one peer. */
@@ -215,6 +259,7 @@ export class Room extends Emitter<RoomEvents> {
     const isFirst = this.#welcome === undefined;
     this.#welcome = welcome;
     this.#peerId = welcome.peerId;
+    if (!welcome.resumed) this.#wishes.clear();
     this.#participants.replace(welcome.participants, welcome.resumed ? 'left' : 'reconnected');
     if (welcome.resumed && this.#media) {
       this.#media.resume();
@@ -248,6 +293,14 @@ export class Room extends Emitter<RoomEvents> {
       this.emit('data', { data: frame.data, from, fromPeerId: frame.from, direct: frame.to !== undefined });
     } else if (frame.type === 'server-draining') {
       this.#connection.rejoin(new ClientError('moved', `the server is going away: ${frame.reason}`));
+    } else if (frame.type === 'quality') {
+      this.emit('quality', this.#participants.measure(frame));
+    } else if (frame.type === 'active-speakers') {
+      const speakers = frame.speakers.map((speaker) => ({
+        ...speaker,
+        participant: this.participants.get(speaker.peerId),
+      }));
+      this.emit('active-speakers', speakers);
     } else if (this.#participants.receive(frame)) {
       this.#bindTracks();
     } else if (!this.#receiveMedia(frame) && frame.type === 'error') {
@@ -369,7 +422,10 @@ export class Room extends Emitter<RoomEvents> {
     else if (change.type === 'participant-updated') this.emit(change.type, change.participant);
     else if (change.type === 'participant-left') this.emit(change.type, change.participant, change.reason);
     else if (change.type === 'track-added') this.emit(change.type, change.track, change.track.participant);
-    else this.emit(change.type, change.track, change.track.participant);
+    else {
+      if (change.type === 'track-removed') this.#wishes.forget(change.track.trackId);
+      this.emit(change.type, change.track, change.track.participant);
+    }
   }
 
   #end(reason: ClientError): void {
@@ -377,6 +433,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#state = 'disconnected';
     this.#statsTimer.cancel();
     this.#participants.replace([], reason.code);
+    this.#wishes.clear();
     this.#dropMedia();
     this.#channels.end(reason);
     for (const publication of this.#publications.values()) publication.reject(reason);
@@ -388,6 +445,10 @@ export class Room extends Emitter<RoomEvents> {
   async #emitStats(): Promise<void> {
     if (this.#media && this.listenerCount('stats') > 0) this.emit('stats', await this.stats());
   }
+}
+
+function trackIdOf(track: RemoteTrack | string): string {
+  return typeof track === 'string' ? track : track.trackId;
 }
 
 function notConnected(doing: string): ClientError {

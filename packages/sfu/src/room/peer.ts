@@ -252,6 +252,9 @@ export class Peer {
       case 'track-state':
         this.#handleTrackState(frame);
         break;
+      case 'track-layers':
+        this.#handleTrackLayers(frame);
+        break;
       case 'subscribe':
         this.#handleSubscribe(frame);
         break;
@@ -487,6 +490,13 @@ export class Peer {
       throw new FrameError('forbidden', 'the track is muted by the namespace');
     if (publication.muted === frame.muted) return;
     publication.muted = frame.muted;
+    this.#host.updated(this, publication);
+  }
+
+  #handleTrackLayers({ mid, layers }: ClientFrameOf<'track-layers'>): void {
+    const publication = this.#published.get(mid);
+    if (!publication) throw new FrameError('unknown_track', `you publish no track on the m-line ${mid}`);
+    publication.describeLayers(layers);
     this.#host.updated(this, publication);
   }
 
