@@ -113,7 +113,8 @@ describe('Chromium', () => {
   test('a publisher holds its bit rate', async () => {
     const [ann, bob] = [await join(chromium, 'rate', 'ann'), await join(chromium, 'rate', 'bob')];
     const rateOf = async () => {
-      const video = (await ann.stats()).outbound.find((stream) => stream.kind === 'video');
+      const layers = (await ann.stats()).outbound.filter((stream) => stream.kind === 'video');
+      const video = layers.sort((one, other) => other.frameWidth - one.frameWidth)[0];
       return {
         frames: video?.framesEncoded ?? 0,
         bytes: video?.bytesSent ?? 0,

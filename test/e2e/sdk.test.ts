@@ -198,7 +198,7 @@ describe('a room', () => {
       ada.tab.evaluate<string[]>(
         `[...document.querySelectorAll('.tile .stats')].map(({ textContent }) => textContent)`,
       );
-    const complete = /^\d+×\d+ · \d+ fps · [1-9][\d.]* [kM]bit\/s · \d+ ms$/;
+    const complete = /^\d+×\d+ · \d+ fps · [1-9][\d.]* [kM]bit\/s · \d+ ms(?: · .*layers?.*)?$/;
     await waitUntil('both lines', lines, (seen) => seen.length === 2 && seen.every((line) => complete.test(line)));
   });
 });

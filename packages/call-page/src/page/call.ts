@@ -5,7 +5,7 @@ import { type PageStats, readPageStats } from './page-stats.ts';
 import { showToggle, type ToggleId } from './view/controls.ts';
 import { element, showMessage } from './view/elements.ts';
 import { Grid } from './view/grid.ts';
-import { explainError, statsLine } from './view/texts.ts';
+import { explainError, sentLine, statsLine, trackLine } from './view/texts.ts';
 
 const SELF = 'self';
 const STATS_EVERY_MS = 1_000;
@@ -21,6 +21,8 @@ export class Call {
   readonly #timers: number[] = [];
   readonly #onEnd: (message: string) => void;
   readonly #abort = new AbortController();
+  /** Ends of watching how large a picture is shown, by track. */
+  readonly #watched = new Map<string, () => void>();
   #firstFrameMs: number | undefined;
   #soundBlocked = false;
 
@@ -125,11 +127,14 @@ export class Call {
     const tile = this.#grid.add(tileKey(track), participant.name ?? 'guest', { isScreen: track.source === 'screen' });
     if (track.kind === 'audio') tile.setAudio(mediaStreamTrack);
     else tile.setVideo(mediaStreamTrack);
+    if (track.kind === 'video') this.#watched.set(track.trackId, this.room.watch(track, tile.root));
     if (track.kind === 'video') tile.onNextFrame(() => this.#noteFirstFrame());
     this.#showMuted(track);
   }
 
   #removeTrack(track: RemoteTrack): void {
+    this.#watched.get(track.trackId)?.();
+    this.#watched.delete(track.trackId);
     const key = tileKey(track);
     if (key !== track.participant.peerId) this.#grid.remove(key);
     else if (track.kind === 'audio') this.#grid.get(key)?.setAudio(undefined);
@@ -198,11 +203,13 @@ export class Call {
     const { participants, pair, outbound } = await this.stats();
     const line = (stats: Parameters<typeof statsLine>[0] | undefined) =>
       stats ? statsLine({ ...stats, rttMs: pair?.rttMs }) : '';
-    for (const { peerId, video, tracks } of participants) {
-      this.#grid.get(peerId)?.showStats(line(video));
-      for (const track of tracks) this.#grid.get(`${peerId}/${track.trackId}`)?.showStats(line(track));
+    for (const { peerId, tracks } of participants) {
+      for (const stats of tracks) {
+        const track = this.room.participants.get(peerId)?.tracks.get(stats.trackId);
+        if (track?.kind === 'video') this.#grid.get(tileKey(track))?.showStats(trackLine(track, line(stats)));
+      }
     }
-    this.#grid.get(SELF)?.showStats(line(outbound.video));
+    this.#grid.get(SELF)?.showStats(sentLine(line(outbound.video), outbound.video?.layers ?? []));
   }
 
   /** A hidden page draws no frames, so the statistics are asked too. */
@@ -232,6 +239,7 @@ export class Call {
     this.#abort.abort();
     this.#own('screen')?.mediaStreamTrack.stop();
     this.#source.stop();
+    for (const unwatch of this.#watched.values()) unwatch();
     this.#grid.close();
     showMessage(element('banner'), '');
     this.#onEnd(reason.code === 'left' ? 'You left the room.' : explainError(reason));

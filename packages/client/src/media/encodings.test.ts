@@ -21,7 +21,7 @@ test.each([
   [{ width: 640, height: 360 }, 'h,f'],
   [{ width: 480, height: 270 }, 'h,f'],
   [{ width: 320, height: 180 }, ''],
-  [{}, ''],
+  [{}, 'q,h,f'],
 ])('videoEncodings: a picture of %o is sent in the layers "%s"', (settings, rids) => {
   expect(ridsOf(videoEncodings(settings, options)).join()).toBe(rids);
 });

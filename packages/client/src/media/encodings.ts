@@ -23,12 +23,13 @@ export interface TrackEncoding extends RTCRtpEncodingParameters {
 
 /** Encodings of a video track for `addTransceiver`, from the smallest picture up (RFC 8853). */
 export function videoEncodings(
-  { width = 0, height = 0 }: Pick<MediaTrackSettings, 'width' | 'height'>,
+  { width, height }: Pick<MediaTrackSettings, 'width' | 'height'>,
   { simulcast, scalabilityMode, maxBitrateBps }: EncodingOptions,
 ): TrackEncoding[] {
   const limit = maxBitrateBps === undefined ? {} : { maxBitrate: maxBitrateBps };
   if (scalabilityMode !== undefined) return [{ ...limit, scalabilityMode }];
-  const pixels = width * height;
+  // Firefox does not tell the size of some sources; a browser leaves out layers that would be too small.
+  const pixels = width && height ? width * height : THREE_LAYERS_PIXELS;
   const count = !simulcast || pixels < TWO_LAYERS_PIXELS ? 1 : pixels < THREE_LAYERS_PIXELS ? 2 : 3;
   if (count === 1) return [limit];
   return RIDS.slice(-count).map((rid, index) => {

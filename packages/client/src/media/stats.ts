@@ -43,6 +43,20 @@ export interface OutboundStats extends TrackStats {
   targetBitrateBps: number | undefined;
   /** Round trip as the server's receiver reports tell it. */
   rttMs: number | undefined;
+  /** Its simulcast layers from the smallest picture up, by themselves; empty without. The rest is of all of them. */
+  layers: OutboundLayerStats[];
+}
+
+/** One simulcast layer that is sent, or could be. */
+export interface OutboundLayerStats {
+  rid: string;
+  /** False while nobody watches it. */
+  active: boolean;
+  bitrateBps: number;
+  width: number | undefined;
+  height: number | undefined;
+  framesPerSecond: number | undefined;
+  framesEncoded: number;
 }
 
 export interface RoomStats {
@@ -76,16 +90,19 @@ export class StatsReader {
     const all = new Map<string, Raw>();
     for (const [id, raw] of report) all.set(id, raw as Raw);
     const inbound: InboundStats[] = [];
-    const outbound: OutboundStats[] = [];
+    const sent = new Map<unknown, Raw[]>();
     for (const raw of all.values()) {
       if (raw.type === 'inbound-rtp') {
         const owner = owners.inbound(text(raw.mid), text(raw.trackIdentifier));
         if (owner) inbound.push(this.#inbound(raw, owner));
       } else if (raw.type === 'outbound-rtp') {
-        const owner = owners.outbound(text(raw.mid));
-        if (owner) outbound.push(this.#outbound(raw, owner, all));
+        sent.set(raw.mid ?? raw.id, [...(sent.get(raw.mid ?? raw.id) ?? []), raw]);
       }
     }
+    const outbound = [...sent.values()].flatMap((streams) => {
+      const owner = owners.outbound(text(streams[0]?.mid));
+      return owner ? [this.#outbound(streams, owner, all)] : [];
+    });
     return { pair: selectedPair(all), inbound, outbound };
   }
 
@@ -103,16 +120,27 @@ export class StatsReader {
     };
   }
 
-  #outbound(raw: Raw, owner: { trackId: string | undefined; source: string }, all: Map<string, Raw>): OutboundStats {
-    const report = all.get(text(raw.remoteId) ?? '');
+  #outbound(
+    streams: readonly Raw[],
+    owner: { trackId: string | undefined; source: string },
+    all: Map<string, Raw>,
+  ): OutboundStats {
+    const layers = streams
+      .map((raw) => ({ raw, ...this.#common(raw, 'bytesSent'), report: all.get(text(raw.remoteId) ?? '') }))
+      .sort((one, other) => (one.width ?? 0) - (other.width ?? 0));
+    const sum = (of: (layer: (typeof layers)[number]) => number | undefined) =>
+      layers.reduce((total, layer) => total + (of(layer) ?? 0), 0);
+    const top = layers.findLast(({ bitrateBps }) => bitrateBps > 0) ?? (layers.at(-1) as (typeof layers)[number]);
+    const { raw, report, kind, width, height, framesPerSecond } = top;
     return {
       ...owner,
-      ...this.#common(raw, 'bytesSent'),
-      packetsLost: number(report?.packetsLost) ?? 0,
+      ...{ kind, width, height, framesPerSecond, bitrateBps: sum(({ bitrateBps }) => bitrateBps) },
+      packetsLost: sum((layer) => number(layer.report?.packetsLost)),
       framesEncoded: number(raw.framesEncoded) ?? 0,
       limitedBy: text(raw.qualityLimitationReason),
       targetBitrateBps: number(raw.targetBitrate),
       rttMs: toMs(report?.roundTripTime),
+      layers: layers.flatMap((layer) => layerStats(layer.raw, layer)),
     };
   }
 
@@ -135,6 +163,17 @@ export class StatsReader {
     this.#last.set(id, { bytes, atMs, bitrateBps });
     return bitrateBps;
   }
+}
+
+function layerStats(
+  raw: Raw,
+  common: Omit<OutboundLayerStats, 'rid' | 'active' | 'framesEncoded'>,
+): OutboundLayerStats[] {
+  const rid = text(raw.rid);
+  if (rid === undefined) return [];
+  const { bitrateBps, width, height, framesPerSecond } = common;
+  const framesEncoded = number(raw.framesEncoded) ?? 0;
+  return [{ rid, active: raw.active !== false, bitrateBps, width, height, framesPerSecond, framesEncoded }];
 }
 
 function selectedPair(all: Map<string, Raw>): PairStats | undefined {

@@ -1,4 +1,4 @@
-import { ClientError } from '@orama/client';
+import { ClientError, type OutboundLayerStats, type RemoteTrack } from '@orama/client';
 
 /** An error in words for the person in front of the page. */
 export function explainError(thrown: unknown): string {
@@ -52,6 +52,33 @@ export function statsLine(stats: {
   ]
     .filter(Boolean)
     .join(' · ');
+}
+
+/** Why the server sends nothing of a track. */
+const PAUSED: Readonly<Partial<Record<RemoteTrack['delivery'], string>>> = {
+  'no-bandwidth': 'paused: the network is too slow',
+  disabled: 'paused: not in view',
+  'unsupported-codec': 'this browser cannot play it',
+  'not-a-speaker': 'quiet',
+};
+
+/** The line of a received track: its numbers and its layer, or why there is nothing to see. */
+export function trackLine(
+  { delivery, layers, quality }: Pick<RemoteTrack, 'delivery' | 'layers' | 'quality'>,
+  numbers: string,
+): string {
+  const paused = PAUSED[delivery];
+  if (paused) return paused;
+  const layer =
+    layers.length > 1 && quality?.layer !== undefined ? `layer ${quality.layer + 1} of ${layers.length}` : '';
+  return [numbers, layer].filter(Boolean).join(' · ');
+}
+
+/** The line of one's own picture: its numbers and how many of its layers somebody watches. */
+export function sentLine(numbers: string, layers: readonly Pick<OutboundLayerStats, 'active'>[]): string {
+  const active = layers.filter(({ active }) => active).length;
+  const watched = layers.length > 1 ? `${active} of ${layers.length} layers` : '';
+  return [numbers, watched].filter(Boolean).join(' · ');
 }
 
 function formatBitrate(bps: number): string {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tileWidth } from './layout.ts';
-import { initialsOf, statsLine } from './texts.ts';
+import { initialsOf, sentLine, statsLine, trackLine } from './texts.ts';
 
 describe('tileWidth', () => {
   test('always finds a grid in which all tiles fit', () => {
@@ -30,6 +30,16 @@ test('statsLine() shows what is known', () => {
   );
   expect(statsLine({ bitrateBps: 1_540_000 })).toBe('1.5 Mbit/s');
   expect(statsLine({})).toBe('');
+});
+
+test('trackLine() adds the layer, or says why nothing comes; sentLine() counts the layers that are watched', () => {
+  const layers = [{ rid: 'h' }, { rid: 'f' }];
+  const quality = { layer: 1, bitrateBps: 5, loss: 0 };
+  expect(trackLine({ delivery: 'flowing', layers, quality }, '3 ms')).toBe('3 ms · layer 2 of 2');
+  expect(trackLine({ delivery: 'flowing', layers: [], quality }, '3 ms')).toBe('3 ms');
+  expect(trackLine({ delivery: 'no-bandwidth', layers, quality }, '3 ms')).toBe('paused: the network is too slow');
+  expect(sentLine('3 ms', [{ active: true }, { active: false }])).toBe('3 ms · 1 of 2 layers');
+  expect(sentLine('3 ms', [])).toBe('3 ms');
 });
 
 test('initialsOf() gives two letters at most', () => {

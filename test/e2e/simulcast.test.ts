@@ -1,0 +1,121 @@
+import {
+  type BrowserDriver,
+  CallPage,
+  LocalCluster,
+  launchChromium,
+  launchFirefox,
+  type NamespaceAccess,
+  waitUntil,
+} from '@orama/testkit';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+
+/** Simulcast as an application uses it: the SDK of the call page publishes a large moving picture in three layers. */
+let cluster: LocalCluster;
+let access: NamespaceAccess;
+let chromium: BrowserDriver;
+let firefox: BrowserDriver;
+let open: CallPage[] = [];
+let rooms = 0;
+
+beforeAll(async () => {
+  [cluster, chromium, firefox] = await Promise.all([
+    LocalCluster.start({ prefix: 42 }),
+    launchChromium(),
+    launchFirefox(),
+  ]);
+  access = await cluster.createEnabled('layers');
+});
+afterEach(async () => {
+  await Promise.all(open.map((page) => page.close()));
+  open = [];
+});
+afterAll(async () => {
+  await Promise.all([chromium?.close(), firefox?.close()]);
+  await cluster?.stop();
+});
+
+/** A listener in Chromium and a publisher that share a room; the publisher's camera is off, its slides are 1280x720. */
+async function meet(driver: BrowserDriver): Promise<{ ada: CallPage; bob: CallPage }> {
+  const room = `layers-${++rooms}`;
+  const ada = await CallPage.join(driver, access, { room, name: 'Ada' });
+  const bob = await CallPage.join(chromium, access, { room, name: 'Bob' });
+  open.push(ada, bob);
+  await Promise.all([ada.waitMedia(1), bob.waitMedia(1)]);
+  for (const page of [ada, bob])
+    await page.tab.evaluate(`void orama.room.unpublish(orama.room.localTracks.find(({ kind }) => kind === 'video'))`);
+  await ada.tab.evaluate(`orama.room.publish(${PAINT}, { source: 'slides', simulcast: true }).then(() => true)`);
+  await waitUntil(
+    'Bob to have the slides',
+    () => bob.tab.evaluate<boolean>(`${SLIDES}?.mediaStreamTrack !== undefined`),
+    (there) => there,
+  );
+  return { ada, bob };
+}
+
+const PAINT = `(() => {
+  const canvas = document.createElement('canvas');
+  canvas.width = 1280;
+  canvas.height = 720;
+  const context = canvas.getContext('2d');
+  setInterval(() => {
+    context.fillStyle = 'hsl(' + (performance.now() / 10) % 360 + ' 60% 50%)';
+    context.fillRect((performance.now() / 5) % 1000, 100, 280, 500);
+  }, 66);
+  return canvas.captureStream(15).getVideoTracks()[0];
+})()`;
+const SLIDES = `[...orama.room.participants.values()].flatMap(({ tracks }) => [...tracks.values()])
+  .find(({ source }) => source === 'slides')`;
+
+interface Layer {
+  rid: string;
+  active: boolean;
+  framesEncoded: number;
+  frameWidth: number;
+  /** The SFU has reported about it: its packets arrive. */
+  arrives: boolean;
+}
+
+/** The layers of the slides, as the publisher's browser counts them. */
+function layersOf(page: CallPage): Promise<Layer[]> {
+  return page.tab.evaluate<Layer[]>(`(async () => {
+    const all = [...(await __connections.at(-1).getStats()).values()];
+    const heard = new Set(all.filter(({ type }) => type === 'remote-inbound-rtp').map(({ ssrc }) => ssrc));
+    const { encodings = [] } = __connections.at(-1).getSenders()
+      .find(({ track }) => track?.kind === 'video')?.getParameters() ?? {};
+    return all.filter(({ type, kind, rid }) => type === 'outbound-rtp' && kind === 'video' && rid).map((stream) => ({
+      rid: stream.rid,
+      active: encodings.find(({ rid }) => rid === stream.rid)?.active !== false,
+      framesEncoded: stream.framesEncoded ?? 0,
+      frameWidth: stream.frameWidth ?? 0,
+      arrives: heard.has(stream.ssrc),
+    }));
+  })()`);
+}
+
+function limit(page: CallPage, quality: 'low' | 'medium' | 'high'): Promise<void> {
+  return page.tab.evaluate(`void orama.room.setQuality(${SLIDES}, '${quality}')`);
+}
+
+describe.each([
+  ['Chromium', () => chromium],
+  ['Firefox', () => firefox],
+] as const)('%s', (_name, driver) => {
+  test('publishes a large picture in three layers, and all of them arrive', async () => {
+    const { ada, bob } = await meet(driver());
+    const arrived = new Set<string>();
+    for (const quality of ['low', 'medium', 'high'] as const) {
+      await limit(bob, quality);
+      await waitUntil(
+        `another layer to arrive, for "${quality}" after ${[...arrived]}`,
+        () => layersOf(ada),
+        (layers) => {
+          const before = arrived.size;
+          for (const { rid, arrives } of layers) if (arrives) arrived.add(rid);
+          return arrived.size > before || arrived.size === 3;
+        },
+        { timeoutMs: 20_000 },
+      );
+    }
+    expect([...arrived].sort()).toEqual(['f', 'h', 'q']);
+  });
+});
