@@ -119,3 +119,29 @@ describe.each([
     expect([...arrived].sort()).toEqual(['f', 'h', 'q']);
   });
 });
+
+test('a publisher of H.264 sends something else as soon as somebody without it is there', async () => {
+  const room = `layers-${++rooms}`;
+  const ada = await CallPage.join(chromium, access, { room, name: 'Ada' });
+  const bob = await CallPage.join(chromium, access, { room, name: 'Bob' });
+  open.push(ada, bob);
+  await Promise.all([ada.waitMedia(1), bob.waitMedia(1)]);
+  await ada.tab.evaluate(`orama.room.publish(${PAINT}, { source: 'slides', codec: 'H264' }).then(() => true)`);
+  const codecSeenBy = (page: CallPage) => page.tab.evaluate<string | undefined>(`${SLIDES}?.codec`);
+  await waitUntil(
+    'Bob to see H.264',
+    () => codecSeenBy(bob),
+    (codec) => codec === 'H264',
+  );
+  // Debian's Firefox has no H.264.
+  const fox = await CallPage.join(firefox, access, { room, name: 'Fox' });
+  open.push(fox);
+  await waitUntil(
+    'Fox to see the slides',
+    () => fox.stats(),
+    ({ inbound }) => inbound.filter(({ kind, framesDecoded }) => kind === 'video' && framesDecoded > 10).length === 3,
+    { timeoutMs: 20_000 },
+  );
+  expect(await codecSeenBy(fox)).toBe('VP8');
+  expect(await fox.tab.evaluate(`${SLIDES}.delivery`)).toBe('flowing');
+});

@@ -19,6 +19,7 @@ import { Downlink } from '../media/downlink.ts';
 import { Publication } from '../media/publication.ts';
 import { qualityOf } from '../media/quality.ts';
 import { SMALLEST, Subscription } from '../media/subscription.ts';
+import type { Codec } from '../rtc/codecs.ts';
 import type { RtcState } from '../rtc/connection.ts';
 import type { DownlinkSpec } from '../rtc/media-lines.ts';
 import { Negotiation, type OfferOutcome } from '../rtc/negotiation.ts';
@@ -43,6 +44,10 @@ export interface PeerHost {
   described(peer: Peer): void;
   /** Sends another of its codecs now. */
   codecChanged(publication: Publication): void;
+  /** A subscriber cannot decode it. */
+  notDecoded(publication: Publication): void;
+  /** Whether everybody else decodes what the peer would send in that codec. */
+  isDecodable(publisher: Peer, codec: Codec): boolean;
   /** Everybody else who is in it. */
   others(peer: Peer): Iterable<Peer>;
   relay(from: Peer, frame: ClientFrameOf<'data'>): void;
@@ -135,6 +140,7 @@ export class Peer {
         forceRelay: config.forceRelay,
         maxUplinks: options.ticket.permissions.publish ? MAX_TRACKS_PER_PEER : 0,
         answersOnly: options.playback !== undefined,
+        isDecodable: (codec) => options.host.isDecodable(this, codec),
         takePort: () => options.context.ports.take(),
         front: options.context.front,
       },
@@ -309,6 +315,7 @@ export class Peer {
       onStopped: (why) => {
         subscription?.deactivate(why);
         this.#logger.info({ track: publication.trackId, reason: why }, 'track not received');
+        if (why === 'unsupported-codec') this.#host.notDecoded(publication);
       },
     };
     const place = this.#playback ? this.#negotiation.placeDownlink(spec) : this.#negotiation.addDownlink(spec);
@@ -348,6 +355,16 @@ export class Peer {
     const { trackId, peerId, kind } = publication;
     this.send({ type: 'track-removed', peerId, trackId, kind });
     this.#playWaiting();
+  }
+
+  /** Whether the peer decodes a codec, as far as it told. */
+  decodes(codec: Codec): boolean {
+    return !this.ticket.permissions.subscribe || this.#negotiation.decodes(codec);
+  }
+
+  /** Offers what it publishes again, codecs first that all others decode now. */
+  offerCodecs(): void {
+    this.#negotiation.requestOffer();
   }
 
   /**

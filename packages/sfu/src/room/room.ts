@@ -14,6 +14,7 @@ import {
   SIGNALLING_FRAME_MAX_BYTES,
 } from '@orama/protocol';
 import type { Publication } from '../media/publication.ts';
+import type { Codec } from '../rtc/codecs.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
 import { type LeaveReason, Peer, type PeerHost, type Playback } from './peer.ts';
@@ -163,6 +164,15 @@ export class Room implements PeerHost {
     const forced = publication.forcedMute ? { forced: true } : {};
     const frame: ServerFrame = { type: 'track-updated', peerId: peer.id, ...publication.info, ...forced };
     this.tellAll(frame);
+  }
+
+  notDecoded(publication: Publication): void {
+    this.#peers.get(publication.peerId)?.offerCodecs();
+  }
+
+  isDecodable(publisher: Peer, codec: Codec): boolean {
+    for (const peer of this.others(publisher)) if (!peer.decodes(codec)) return false;
+    return true;
   }
 
   codecChanged(publication: Publication): void {

@@ -21,6 +21,8 @@ export interface Codec {
 /** What is forwarded, and which parameters tell two configurations of it apart, with their defaults. */
 const FORWARDED: Readonly<Record<string, { kind: 'audio' | 'video'; parameters: Readonly<Record<string, string>> }>> = {
   opus: { kind: 'audio', parameters: {} },
+  // Opus with what went before (RFC 2198), for those who ask for it.
+  red: { kind: 'audio', parameters: {} },
   vp8: { kind: 'video', parameters: {} },
   vp9: { kind: 'video', parameters: { 'profile-id': '0' } },
   // RFC 6184 section 8.1.
@@ -55,9 +57,8 @@ export function readCodecs(media: SdpMedia): Codec[] {
     if (Number.isInteger(repeated)) retransmissions.set(repeated, payload);
   }
   return media.rtp
-    .filter(
-      ({ codec, payload }) => FORWARDED[codec.toLowerCase()]?.kind === media.type && payload >= 0 && payload < 128,
-    )
+    .filter(({ codec }) => FORWARDED[codec.toLowerCase()]?.kind === media.type)
+    .filter(({ codec, payload }) => codec.toLowerCase() !== 'red' || repeatsOpus(media, payload))
     .map(({ codec, payload, rate, encoding }) => {
       const fmtp = fmtpOf(media, payload);
       const clockRate = rate ?? 90_000;
@@ -75,6 +76,16 @@ export function readCodecs(media: SdpMedia): Codec[] {
     });
 }
 
+/** Payload type of the Opus inside RED (RFC 2198), which stands in every packet; undefined for other codecs. */
+export function payloadTypeInside({ name, fmtp }: Pick<Codec, 'name' | 'fmtp'>): number | undefined {
+  return name.toLowerCase() === 'red' ? Number(fmtp.split('/')[0]) : undefined;
+}
+
+function repeatsOpus(media: SdpMedia, payloadType: number): boolean {
+  const inside = payloadTypeInside({ name: 'red', fmtp: fmtpOf(media, payloadType) });
+  return media.rtp.some(({ payload, codec }) => payload === inside && codec.toLowerCase() === 'opus');
+}
+
 /** Payload types that have no meaning of their own (RFC 3551 section 6, RFC 5761 section 4). */
 const DYNAMIC = [...range(96, 127), ...range(35, 63)];
 
@@ -82,11 +93,37 @@ const DYNAMIC = [...range(96, 127), ...range(35, 63)];
 export class PayloadTypes {
   readonly #keys = new Map<number, string>();
   readonly #numbers = new Map<string, number>();
+  /** Keys of codecs that the peer itself named. */
+  readonly #named = new Set<string>();
+  readonly #refused = new Set<string>();
+  /** Kinds of media for which the peer listed all its codecs. */
+  readonly #listed = new Set<string>();
 
-  /** Notes every payload type of a remote m-section, also of codecs that are not forwarded. */
-  learn(media: SdpMedia): void {
-    for (const { payload, codec, rate, encoding } of media.rtp)
-      this.#set(payload, keyOf(codec, rate ?? 90_000, Number(encoding ?? 1) || 1, fmtpOf(media, payload)));
+  /**
+   * Notes every payload type of a remote m-section, also of codecs that are not forwarded.
+   * @param isList whether the peer listed what it has, and did not choose from what we offered
+   */
+  learn(media: SdpMedia, isList: boolean): void {
+    if (isList) this.#listed.add(media.type);
+    for (const { payload, codec, rate, encoding } of media.rtp) {
+      const key = keyOf(codec, rate ?? 90_000, Number(encoding ?? 1) || 1, fmtpOf(media, payload));
+      this.#named.add(key);
+      this.#set(payload, key);
+    }
+  }
+
+  /** The peer did not take the codec when it was offered; of one that it named itself that says nothing. */
+  refuse({ key }: Codec): void {
+    if (!this.#named.has(key)) this.#refused.add(key);
+  }
+
+  /** Whether the peer decodes the codec, as far as it told: true where nothing speaks against it. */
+  decodes({ key, name, fmtp }: Codec): boolean {
+    const kind = FORWARDED[name.toLowerCase()]?.kind ?? '';
+    // The numbers inside RED are the publisher's: they must mean Opus here too.
+    const inside = payloadTypeInside({ name, fmtp });
+    if (inside !== undefined && !(this.#keys.get(inside) ?? 'opus').startsWith('opus')) return false;
+    return !this.#refused.has(key) && (this.#named.has(key) || !this.#listed.has(kind));
   }
 
   /** The number to offer `codec` under: the peer's own, else the publisher's, else a free dynamic one. */

@@ -122,6 +122,7 @@ async function play(acts: readonly Act[]) {
   const negotiation = new Negotiation(
     {
       ...{ connection: { name: 'n', address: ADDRESS }, clock, forceRelay: true, maxUplinks: 64, front },
+      isDecodable: () => true,
       takePort: () => () => {},
     },
     {

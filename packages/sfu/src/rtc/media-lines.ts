@@ -116,15 +116,22 @@ export class MediaLines {
   readonly #payloadTypes = new PayloadTypes();
   readonly #maxUplinks: number;
   readonly #trackOf: (mid: string) => RtcTrack | undefined;
+  readonly #isDecodable: (codec: Codec) => boolean;
   #nextMid = 0;
 
   /**
    * @param maxUplinks tracks the peer may send at once
-   * @param trackOf the native track of an m-line
+   * @param trackOf the track of an m-line
+   * @param isDecodable whether everybody who receives what the peer sends decodes a codec: such are preferred
    */
-  constructor(maxUplinks: number, trackOf: (mid: string) => RtcTrack | undefined) {
+  constructor(
+    maxUplinks: number,
+    trackOf: (mid: string) => RtcTrack | undefined,
+    isDecodable: (codec: Codec) => boolean,
+  ) {
     this.#maxUplinks = maxUplinks;
     this.#trackOf = trackOf;
+    this.#isDecodable = isDecodable;
   }
 
   /**
@@ -148,7 +155,7 @@ export class MediaLines {
       if (sends) accepted++;
       plan.set(section.mid, {
         way: 'up',
-        media: sends ? media : null,
+        media: sends ? this.#preferred(media) : null,
         agreed: media ?? before?.agreed ?? null,
         refused: section.rejected || media === null,
       });
@@ -200,7 +207,7 @@ export class MediaLines {
     const data = dataSectionOf(remote);
     for (const section of remote.sections) {
       const { mid } = section;
-      this.#payloadTypes.learn(section.media);
+      this.#payloadTypes.learn(section.media, !isOurMid(mid));
       // One association a connection (RFC 8841 section 5).
       if (section.kind === 'application') this.#lines.set(mid, { way: 'data', off: section !== data || !takesData });
       this.#followPeer(section);
@@ -272,6 +279,11 @@ export class MediaLines {
     return line?.way === 'down' ? line.sources.flatMap(({ ssrc, rtx }) => [ssrc, rtx.ssrc]) : [];
   }
 
+  /** Whether the peer decodes a codec, as far as it told. */
+  decodes(codec: Codec): boolean {
+    return this.#payloadTypes.decodes(codec);
+  }
+
   /** Our m-lines. */
   downlinks(): { mid: string; kind: 'audio' | 'video' }[] {
     return [...this.#lines].flatMap(([mid, line]) => (line.way === 'down' ? [{ mid, kind: line.kind }] : []));
@@ -289,6 +301,7 @@ export class MediaLines {
     if (section.kind === 'application') this.#lines.set(section.mid, { way: 'data', off: section.rejected });
     const line = this.#lines.get(section.mid);
     if (line?.way !== 'down') return;
+    this.#learnDecoder(section, offered);
     if (section.rejected) {
       // RFC 3264 section 6: an m-line without a common codec is refused.
       this.#kill(line, offered ? 'unsupported-codec' : 'paused');
@@ -314,7 +327,7 @@ export class MediaLines {
     if (line.way === 'data') return line.off ? null : undefined;
     if (line.way === 'up') {
       if (line.refused || !line.agreed) return null;
-      return { ...uplinkSection(line.agreed), direction: line.media ? 'recvonly' : 'inactive' };
+      return { ...uplinkSection(this.#preferred(line.agreed)), direction: line.media ? 'recvonly' : 'inactive' };
     }
     if (offered && !offered.rejected && line.choices.length > 0) {
       const section = withinOffer(choiceSection(line.choices), offered.media);
@@ -326,6 +339,13 @@ export class MediaLines {
     if (!offered) return { ...downlinkSection(media), direction: 'sendonly' };
     const sends = line.wanted === media && offered.receives;
     return { ...withinOffer(downlinkSection(media), offered.media), direction: sends ? 'sendonly' : 'inactive' };
+  }
+
+  // RFC 3264 section 6: an m-line without a common codec is refused.
+  #learnDecoder({ rejected, media }: RemoteSection, offered: DownlinkMedia | null): void {
+    this.#payloadTypes.learn(media, false);
+    const isTaken = !rejected && media.rtp.some(({ payload }) => payload === offered?.payloadType);
+    if (offered && !isTaken) this.#payloadTypes.refuse(offered.codec);
   }
 
   // In an offer of its own the peer may stop or pause what it receives, or end a pause.
@@ -340,6 +360,13 @@ export class MediaLines {
     line.paused = !section.receives;
     if (line.paused) line.spec?.onStopped('paused');
     else this.#start(section.mid, line, line.agreed);
+  }
+
+  // Browsers send the first codec that the other side lists.
+  #preferred<T extends UplinkMedia | null>(media: T): T {
+    if (!media) return media;
+    const decoded = media.codecs.filter((codec) => this.#isDecodable(codec));
+    return { ...media, codecs: [...decoded, ...media.codecs.filter((codec) => !decoded.includes(codec))] };
   }
 
   #start(mid: string, line: DownlinkLine, media: DownlinkMedia): void {

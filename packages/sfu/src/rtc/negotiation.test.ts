@@ -22,13 +22,13 @@ afterEach(() => {
   for (const negotiation of open.splice(0)) negotiation.close();
 });
 
-function create(maxUplinks = 16, hasSparePort = true) {
+function create(maxUplinks = 16, hasSparePort = true, isDecodable: (codec: Codec) => boolean = () => true) {
   const clock = new VirtualClock();
   const offers: string[] = [];
   const faults: unknown[] = [];
   const takePort = () => (hasSparePort ? () => {} : null);
   const negotiation = new Negotiation(
-    { connection: { name: 'n', address: ADDRESS }, clock, forceRelay: true, maxUplinks, takePort, front },
+    { connection: { name: 'n', address: ADDRESS }, clock, forceRelay: true, maxUplinks, isDecodable, takePort, front },
     {
       sendOffer: (sdp) => offers.push(sdp),
       sendCandidate: () => {},
@@ -299,6 +299,42 @@ test('retransmissions are offered under the number that the peer itself has for 
   expect(offer).toContain(`a=ssrc-group:FID ${ssrc} ${rtx?.ssrc}`);
   expect(offer).toContain('a=fmtp:97 apt=96');
   expect(parse(offer).media.at(-1)?.payloads).toBe('96 97');
+});
+
+test('codecs that everybody decodes come first in our half of an m-line, in the answer and in later offers', async () => {
+  let lacking = 'vp8';
+  const { negotiation, offers, settle } = create(16, true, ({ name }) => name.toLowerCase() !== lacking);
+  const { answer, added } = negotiation.handleOffer(browserOffer([{ kind: 'video', mid: '0', ssrc: 5 }]));
+  const order = (sdp: string) => parse(sdp).media[0]?.payloads;
+  expect(order(answer)).toBe('103 35 96 97');
+  expect(added[0]?.media.codecs[0]?.name).toBe('H264');
+  lacking = 'h264';
+  negotiation.requestOffer();
+  await settle();
+  expect(order(offers[0] as string)).toBe('96 97 35 103');
+});
+
+test('what a peer decodes is what it lists or answers; where nothing speaks against it, everything', async () => {
+  const { negotiation, offers, add, settle } = create();
+  const codec = (name: string): Codec => ({ ...VP8, name, key: `${name.toLowerCase()}/90000/1;` });
+  expect(negotiation.decodes(codec('H266'))).toBe(true);
+  negotiation.handleOffer(browserOffer([{ kind: 'audio', mid: '0' }]));
+  expect(negotiation.decodes(VP8)).toBe(true);
+  add('one');
+  await settle();
+  const lacks = (line: OfferedLine) => (line.mid === 's0' ? { ...line, attributes: ['a=rtpmap:98 H264/90000'] } : line);
+  negotiation.handleAnswer(answerTo(offers[0] as string, lacks));
+  expect(negotiation.decodes(VP8)).toBe(false);
+});
+
+test('RED counts as decoded where the number inside it means Opus', () => {
+  const { negotiation } = create();
+  const red: Codec = { ...VP8, name: 'red', fmtp: '111/111', clockRate: 48_000, channels: 2, key: 'red/48000/2;' };
+  expect(negotiation.decodes(red)).toBe(true);
+  const { added } = negotiation.handleOffer(browserOffer([{ kind: 'audio', mid: '0' }]));
+  expect(added[0]?.media.codecs.map(({ name }) => name)).toEqual(['opus', 'red']);
+  expect(negotiation.decodes(red)).toBe(true);
+  expect(negotiation.decodes({ ...red, fmtp: '9/9' })).toBe(false);
 });
 
 test('a simulcast track is answered with the layers that are taken; with other layers it is another track', () => {

@@ -70,6 +70,8 @@ export interface NegotiationOptions {
   maxUplinks: number;
   /** The peer is never sent an offer (WHIP, WHEP): its tracks come on the m-lines that it brings for them. */
   answersOnly?: boolean;
+  /** Whether everybody who receives what the peer sends decodes a codec: such are preferred. */
+  isDecodable: (codec: Codec) => boolean;
   /** Counts one more media port (see PortBudget), for a connection that takes the place of one being closed. */
   takePort: () => (() => void) | null;
   front: StunFront;
@@ -122,7 +124,7 @@ export class Negotiation {
     this.#events = events;
     this.#mayOfferAtMs = options.clock.monotonic() + FIRST_OFFER_WAIT_MS;
     [this.#connection, this.#bundle] = this.#connect();
-    this.#lines = new MediaLines(options.maxUplinks, (mid) => this.#bundle.track(mid));
+    this.#lines = new MediaLines(options.maxUplinks, (mid) => this.#bundle.track(mid), options.isDecodable);
     const selected = () => this.#connection.selectedPair()?.remote ?? null;
     this.#ice = new IceSession(options.front, selected, events.onPath);
   }
@@ -248,6 +250,11 @@ export class Negotiation {
   removeDownlink(mid: string, nextSequence: number, nextRtxSequence?: number): void {
     this.#lines.removeDownlink(mid, nextSequence, nextRtxSequence);
     this.requestOffer();
+  }
+
+  /** Whether the peer decodes a codec, as far as it told: true where nothing speaks against it. */
+  decodes(codec: Codec): boolean {
+    return this.#lines.decodes(codec);
   }
 
   /** Offers again, as soon as it may be. */

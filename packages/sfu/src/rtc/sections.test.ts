@@ -18,7 +18,13 @@ test('readCodecs keeps what can be forwarded, in the order of the offer, with it
     ['H264', 103, undefined],
     ['AV1', 35, undefined],
   ]);
-  expect(readCodecs(mediaOf({ kind: 'audio' })).map(({ name, channels }) => [name, channels])).toEqual([['opus', 2]]);
+  expect(readCodecs(mediaOf({ kind: 'audio' })).map(({ name, channels }) => [name, channels])).toEqual([
+    ['opus', 2],
+    ['red', 2],
+  ]);
+  // RED of something that is not forwarded.
+  const attributes = ['a=rtpmap:9 G722/8000', 'a=rtpmap:63 red/48000/2', 'a=fmtp:63 9/9'];
+  expect(readCodecs(mediaOf({ kind: 'audio', attributes }))).toEqual([]);
 });
 
 test('two configurations of a codec that one decoder plays have one key', () => {
@@ -43,7 +49,7 @@ test('two configurations of a codec that one decoder plays have one key', () => 
 
 test('PayloadTypes never gives one number two meanings', () => {
   const types = new PayloadTypes();
-  types.learn(mediaOf());
+  types.learn(mediaOf(), true);
   const codec = (name: string, payloadType: number): Codec => ({
     ...{ name, payloadType, clockRate: 90_000, channels: 1, fmtp: '', rtxPayloadType: undefined, feedback: [] },
     key: `${name.toLowerCase()}/90000/1;${name === 'VP9' ? 'profile-id=0' : ''}`,

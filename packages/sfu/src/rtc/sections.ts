@@ -1,6 +1,6 @@
 import type { SdpMedia } from 'sdp-transform';
 import { EXTENSION, FORWARDED_EXTENSION_IDS } from '../rtp/extensions.ts';
-import { type Codec, readCodecs } from './codecs.ts';
+import { type Codec, payloadTypeInside, readCodecs } from './codecs.ts';
 import { readSimulcast, type Simulcast, simulcastSection } from './simulcast.ts';
 
 /** One RTP stream of an m-line on which the peer sends, as far as the descriptions tell. */
@@ -61,6 +61,9 @@ const DOWNLINK_EXTENSIONS = {
  * names another start. Others ignore the parameter.
  */
 const START_BITRATE = 'x-google-start-bitrate=1500';
+
+/** What RED repeats. */
+const OPUS = { name: 'opus', clockRate: 48_000, channels: 2, fmtp: 'minptime=10;useinbandfec=1' };
 
 /** Reads what an offered m-section sends; null when nothing of it can be forwarded. */
 export function readUplink(media: SdpMedia): UplinkMedia | null {
@@ -141,6 +144,8 @@ export function downlinkSection(media: DownlinkMedia): Partial<SdpMedia> {
   };
   const { kind, codec, payloadType, ssrc, rtx } = media;
   addCodec(section, codec, payloadType, DOWNLINK_FEEDBACK[kind]);
+  const inside = payloadTypeInside(codec);
+  if (inside !== undefined) addCodec(section, OPUS, inside, DOWNLINK_FEEDBACK[kind]);
   if (rtx) addRtx(section, rtx.payloadType, payloadType, codec.clockRate);
   // A decoder of AV1 finds in it which frames it needs; of others the payload tells, and goes on telling over switches.
   const describesDependencies = codec.name.toLowerCase() === 'av1' ? [EXTENSION.dependencyDescriptor] : [];
@@ -178,7 +183,12 @@ function addRtx(section: CodecLines, payloadType: number, repeated: number, cloc
   section.fmtp.push({ payload: payloadType, config: `apt=${repeated}` });
 }
 
-function addCodec(section: CodecLines, codec: Codec, payloadType: number, feedback: readonly string[]): void {
+function addCodec(
+  section: CodecLines,
+  codec: Pick<Codec, 'name' | 'clockRate' | 'channels' | 'fmtp'>,
+  payloadType: number,
+  feedback: readonly string[],
+): void {
   section.rtp.push({
     payload: payloadType,
     codec: codec.name,
