@@ -92,31 +92,43 @@ function layersOf(page: CallPage): Promise<Layer[]> {
   })()`);
 }
 
-function limit(page: CallPage, quality: 'low' | 'medium' | 'high'): Promise<void> {
-  return page.tab.evaluate(`void orama.room.setQuality(${SLIDES}, '${quality}')`);
+/** Takes no higher layer, whatever the size of Bob's tile. */
+function limit(page: CallPage, maxLayer: number): Promise<void> {
+  const wish = JSON.stringify({ maxLayer, maxWidth: 1280, maxHeight: 720 });
+  return page.tab.evaluate(`void orama.room.subscribe(${SLIDES}, true, ${wish})`);
+}
+
+/** Width of the slides as decoded. */
+function widthSeenBy(page: CallPage): Promise<number> {
+  return page.tab.evaluate<number>(`orama.room.stats().then(({ inbound }) =>
+    inbound.find(({ trackId }) => trackId === ${SLIDES}.trackId)?.width ?? 0)`);
 }
 
 describe.each([
   ['Chromium', () => chromium],
   ['Firefox', () => firefox],
 ] as const)('%s', (_name, driver) => {
-  test('publishes a large picture in three layers, and all of them arrive', async () => {
+  test('publishes a large picture in three layers; each arrives when it is asked for, and the others are off then', async () => {
     const { ada, bob } = await meet(driver());
-    const arrived = new Set<string>();
-    for (const quality of ['low', 'medium', 'high'] as const) {
-      await limit(bob, quality);
+    for (const [maxLayer, rid, width] of [
+      [0, 'q', 320],
+      [2, 'f', 1280],
+      [1, 'h', 640],
+    ] as const) {
+      await limit(bob, maxLayer);
       await waitUntil(
-        `another layer to arrive, for "${quality}" after ${[...arrived]}`,
-        () => layersOf(ada),
-        (layers) => {
-          const before = arrived.size;
-          for (const { rid, arrives } of layers) if (arrives) arrived.add(rid);
-          return arrived.size > before || arrived.size === 3;
-        },
-        { timeoutMs: 20_000 },
+        `Bob to see the slides ${width} wide`,
+        () => widthSeenBy(bob),
+        (seen) => seen === width,
+        { timeoutMs: 30_000 },
       );
+      const layers = await waitUntil(
+        `nothing but ${rid} to be sent`,
+        () => layersOf(ada),
+        (seen) => seen.every(({ active, ...layer }) => active === (layer.rid === rid)),
+      );
+      expect(layers.find((layer) => layer.rid === rid)).toMatchObject({ arrives: true });
     }
-    expect([...arrived].sort()).toEqual(['f', 'h', 'q']);
   });
 });
 

@@ -2,8 +2,8 @@
 export type { Clock, Timer } from './clock.ts';
 export { ClientError, type ClientErrorCode } from './errors.ts';
 export { LocalTrack, type PublishOptions } from './media/local-track.ts';
-export type { ChannelOptions, ReceivedChannel } from './room/channels.ts';
 export type { InboundStats, OutboundLayerStats, OutboundStats, PairStats, RoomStats } from './media/stats.ts';
+export type { ChannelOptions, ReceivedChannel } from './room/channels.ts';
 export { connect } from './room/connect.ts';
 export type { ConnectOptions, Credential, Platform } from './room/options.ts';
 export type {
