@@ -74,6 +74,56 @@ test('another codec of the publisher is told and not forwarded under the old pay
   expect(track.rtp.slice(1)).toMatchObject([{ sequence: 1, payloadType: 103 }]);
 });
 
+test('a key frame whose first packet was lost and comes late is had whole by asking for the rest', () => {
+  const { subscribe, receive } = mediaBed();
+  const { track, subscription } = subscribe(96, 0);
+  receive(9, VP8_DELTA);
+  for (const sequence of [11, 12, 13]) receive(sequence, VP8_DELTA, { timestamp: 900 });
+  receive(10, VP8_KEY, { timestamp: 900 });
+  receive(14, VP8_DELTA);
+  expect(track.rtp.map(({ sequence }) => sequence)).toEqual([0, 4]);
+  track.onPacket?.(buildNack(1, subscription.ssrc, [1, 2, 3]));
+  expect(track.rtp.slice(2).map(({ sequence, timestamp }) => [sequence, timestamp])).toEqual([
+    [1, 900],
+    [2, 900],
+    [3, 900],
+  ]);
+});
+
+test('whatever a publisher sends and a subscriber asks for, nothing throws and only whole RTP packets go out', () => {
+  const packet = fc.record({
+    sequence: fc.integer({ min: 0, max: 0xffff }),
+    ssrc: fc.constantFrom(50, 51, 52, 53, 0xffffffff),
+    payloadType: fc.constantFrom(96, 97, 98, 102, 111),
+    marker: fc.boolean(),
+    timestamp: fc.nat(0xffffffff),
+    payload: fc.uint8Array({ maxLength: 40 }),
+  });
+  const target = fc.option(fc.record({ spatial: fc.nat(4), temporal: fc.nat(4) }), { nil: null });
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(packet, target, fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 20 })), {
+        maxLength: 80,
+      }),
+      fc.boolean(),
+      (steps, isSimulcast) => {
+        const layers = ['q', 'h', 'f'].map((rid, i) => ({ rid, ssrc: 50 + i }));
+        const { subscribe, receive, publication } = mediaBed(isSimulcast ? layers : undefined);
+        const { track, subscription } = subscribe(96, 0, { rtx: { ssrc: 7, firstSequence: 0 }, rtxPayloadType: 121 });
+        for (const step of steps) {
+          if (Array.isArray(step)) track.onPacket?.(buildNack(1, subscription.ssrc, step));
+          else if (step === null || 'spatial' in step) subscription.setTarget(step);
+          else receive(step.sequence, Buffer.from(step.payload), { ...step, payload: Buffer.from(step.payload) });
+          publication.tick(performance.now());
+          subscription.tick(performance.now());
+        }
+        for (const { ssrc } of track.rtp) expect([subscription.ssrc, 7]).toContain(ssrc);
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
 test('whatever order packets come in, no sequence number stands for two packets', () => {
   fc.assert(
     fc.property(
