@@ -12,8 +12,9 @@ import { Reception } from './reception.ts';
 /** A second and a half of 16 Mbit/s, of 680 kbit/s. */
 const VIDEO_CACHE_BYTES = 3_000_000;
 const AUDIO_CACHE_BYTES = 131_072;
-/** A stream of which nothing came for so long has stopped, not just stumbled. */
+/** A stream of which nothing came for so long, and for so many of its pictures, has stopped, not just stumbled. */
 const SILENT_MS = 500;
+const SILENT_PICTURES = 2.5;
 /** What a picture of so many pixels takes at 30 frames a second, roughly, in bit/s. */
 const BPS_PER_PIXEL = 1.8;
 /** The same where not even the size is known, by place among the layers. */
@@ -88,7 +89,7 @@ export class Encoding {
 
   /** Whether packets of it come now. */
   isFlowing(nowMs: number): boolean {
-    return nowMs - this.lastPacketMs < SILENT_MS;
+    return nowMs - this.lastPacketMs < Math.max(SILENT_MS, this.layers.pictureGapMs * SILENT_PICTURES);
   }
 
   /** The publisher sends it in another of its codecs from now on. */

@@ -14,6 +14,8 @@ export class LayerRates {
   /** Highest ids seen in the last second. */
   spatial = 0;
   temporal = 0;
+  /** Between two pictures of the highest layers, on average, in milliseconds; 0 until that is known. */
+  pictureGapMs = 0;
   readonly #bytes = new Float64Array(LAYERS);
   readonly #frames = new Float64Array(LAYERS);
   /** What was counted at the last samples, one row after the other, and when. */
@@ -70,6 +72,8 @@ export class LayerRates {
       this.spatial = Math.max(this.spatial, layer >> 3);
       this.temporal = Math.max(this.temporal, layer & 7);
     }
+    const fps = this.fps(this.spatial, this.temporal);
+    this.pictureGapMs = fps > 0 ? 1_000 / fps : 0;
   }
 
   #sum(rates: Float64Array, from: number, spatial: number, temporal: number): number {

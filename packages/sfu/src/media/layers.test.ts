@@ -246,6 +246,31 @@ describe('Subscription to a simulcast track', () => {
     expectContinuous(track);
   });
 
+  test('a picture a second, as of a screen that stands still, is no silence', () => {
+    const { subscribe, layers, sendFrame, publication, answerRequests, uplink } = simulcast();
+    const { track, subscription } = subscribe();
+    const tick = () => {
+      nowMs += 50;
+      publication.tick(nowMs);
+      subscription.tick(nowMs);
+      answerRequests();
+    };
+    const second = () => {
+      for (const layer of layers) {
+        sendFrame(layer);
+        tick();
+        tick();
+      }
+      for (let i = 6; i < 20; i++) tick();
+    };
+    for (let i = 0; i < 5; i++) second();
+    expect(subscription.current?.rid).toBe('f');
+    const [asked, sent] = [uplink.rtcp.filter(({ type }) => type === 'pli').length, track.rtp.length];
+    for (let i = 0; i < 20; i++) second();
+    expect(uplink.rtcp.filter(({ type }) => type === 'pli').length).toBe(asked);
+    expect(track.rtp.length).toBe(sent + 20);
+  });
+
   test('sinks after it see the payload as the publisher sent it', () => {
     const { subscribe, run, publication } = simulcast();
     const { track, subscription } = subscribe();
