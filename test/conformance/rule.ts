@@ -120,6 +120,13 @@ export class Bench {
     return peer;
   }
 
+  /** Where a peer was that is gone: nobody has its port. */
+  async gonePeer(address = this.server.addresses.peer): Promise<Endpoint> {
+    const peer = await Peer.open(address, this.#patienceMs);
+    await peer.close();
+    return { address, port: peer.port };
+  }
+
   /** Whether a relay port can be bound by somebody else: nobody has it. The server answers between one look and the next. */
   async isFree({ address, port }: Endpoint): Promise<boolean> {
     const client = await this.client();

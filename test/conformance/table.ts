@@ -17,6 +17,7 @@ export function renderTable(results: Results): string {
     '',
     `${RULES.length} rules, each tried over the wire at three servers by \`pnpm conformance\`, which writes this file.`,
     'A rule that needs a transport or an address family that a server does not have is not offered.',
+    'ICMP errors are tried where the server has its own sockets; with Node’s it cannot know of them (decision 029).',
     'node-turn is version 0.0.6 with the defects mended that made it unsafe; coturn is Debian’s.',
     '',
     ...head('engine', 'pass', 'fail (MUST)', 'fail (SHOULD)', 'not offered'),

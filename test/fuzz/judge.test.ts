@@ -1,4 +1,4 @@
-import { ATTRIBUTE, CLASS, encodeChannelData, METHOD, StunWriter } from '@orama/turn/stun';
+import { ATTRIBUTE, CLASS, encodeChannelData, icmp, METHOD, StunWriter } from '@orama/turn/stun';
 import { beforeEach, expect, test } from 'vitest';
 import { FORBIDDEN_DATA, Judge } from './judge.ts';
 import { DatagramQuestions, type Questions, StreamQuestions } from './questions.ts';
@@ -20,6 +20,16 @@ const request = (method: number = METHOD.allocate) => new StunWriter(method, CLA
 const answer = (bytes = 8, key?: Buffer) =>
   new StunWriter(METHOD.allocate, CLASS.success, ID).bytes(ATTRIBUTE.software, Buffer.alloc(bytes)).finish({ key });
 
+const REFUSED = { type: 3, code: 3, data: 0 };
+const indication = (peer: string) =>
+  new StunWriter(METHOD.data, CLASS.indication, ID).address(ATTRIBUTE.xorPeerAddress, peer, PEER_PORTS.start);
+
+test('a Data indication tells data or an ICMP error of a peer', () => {
+  tell(indication(PEER_IP).bytes(ATTRIBUTE.data, Buffer.of(1)).finish());
+  tell(indication(PEER_IP).bytes(ATTRIBUTE.icmp, icmp(REFUSED)).finish());
+  expect(judge.takeWrong()).toBeUndefined();
+});
+
 test('one small answer to one request is right, and so is a large one that is sealed', () => {
   questions.asking(request());
   tell(answer());
@@ -38,7 +48,10 @@ test.each<[string, () => void]>([
   ['cannot be parsed', () => tell(answer().subarray(0, 24))],
   ['cut short', () => tell(encodeChannelData(0x4000, Buffer.alloc(9), false).subarray(0, 8))],
   ['without permission', () => tell(encodeChannelData(0x4000, Buffer.of(FORBIDDEN_DATA), false))],
-  ['without data or peer', () => tell(new StunWriter(METHOD.data, CLASS.indication, ID).finish())],
+  ['without peer', () => tell(new StunWriter(METHOD.data, CLASS.indication, ID).finish())],
+  ['either data or an ICMP error', () => tell(indication(PEER_IP).finish())],
+  ['no peer', () => tell(indication('127.0.0.1').bytes(ATTRIBUTE.icmp, icmp(REFUSED)).finish())],
+  ['error that is none', () => tell(indication(PEER_IP).bytes(ATTRIBUTE.icmp, Buffer.alloc(4)).finish())],
   ['500', () => tell(new StunWriter(METHOD.allocate, CLASS.error, ID).errorCode(500, '').finish())],
   ['sealed with another key', () => tell(answer(8, Buffer.from('another')))],
   [

@@ -1,4 +1,4 @@
-import { ATTRIBUTE, CLASS, channelDataLength, isChannelData, METHOD, StunMessage } from '@orama/turn/stun';
+import { ATTRIBUTE, CLASS, channelDataLength, isChannelData, METHOD, readIcmp, StunMessage } from '@orama/turn/stun';
 import type { Questions } from './questions.ts';
 import { PEER_IP, PEER_IP6, PEER_PORTS, REAL_PEER_IP } from './server-under-test.ts';
 
@@ -88,11 +88,15 @@ export class Judge {
 
   #judgeIndication(message: StunMessage): void {
     const data = message.bytes(ATTRIBUTE.data);
+    const icmp = message.bytes(ATTRIBUTE.icmp);
+    const peer = message.address(ATTRIBUTE.xorPeerAddress);
     if (message.method !== METHOD.data) this.accuse(`an indication of method ${message.method}`);
-    else if (data === undefined || message.address(ATTRIBUTE.xorPeerAddress) === undefined) {
-      this.accuse('a Data indication without data or peer');
-    } else {
+    else if (peer === undefined || (data === undefined) === (icmp === undefined)) {
+      this.accuse('a Data indication without peer, or not with either data or an ICMP error');
+    } else if (data !== undefined) {
       this.#judgeData(data);
+    } else if (!PEERS.includes(peer.address) || !icmp || readIcmp(icmp) === undefined) {
+      this.accuse('an ICMP error that is none, or of somebody who is no peer');
     }
   }
 

@@ -1,13 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { type Rule, rule } from '../rule.ts';
-import type { RelayedData } from '../wire/client.ts';
-import { ATTR, type Attribute, bytes, message, peerAddress, TYPE, UDP } from '../wire/stun.ts';
+import type { Client, RelayedData } from '../wire/client.ts';
+import {
+  ATTR,
+  type Attribute,
+  bytes,
+  type Endpoint,
+  FAMILY,
+  message,
+  peerAddress,
+  requestedFamily,
+  TYPE,
+  UDP,
+} from '../wire/stun.ts';
 import { expect, expectData } from './expect.ts';
 
 const SEND = 'RFC 8656 §11.2';
 const DATA = 'RFC 8656 §11.3';
 const PING = Buffer.from('ping');
 const PONG = Buffer.from('pong');
+/** Values of ICMP: two bytes of nothing, seven bits of type, nine of code, and four bytes that only MTUs need. */
+const PORT_UNREACHABLE = Buffer.of(0, 0, 3 << 1, 3, 0, 0, 0, 0);
+const PORT_UNREACHABLE_IPV6 = Buffer.of(0, 0, 1 << 1, 4, 0, 0, 0, 0);
 
 /** Send and Data indications. */
 export const dataRules: Rule[] = [
@@ -128,4 +142,51 @@ export const dataRules: Rule[] = [
       );
     expect(new Set(received.map(({ id }) => id)).size === sent.length, 'an id comes twice');
   }),
+  rule(
+    'icmp-error',
+    'RFC 8656 §11.5, §18.13',
+    'MUST',
+    'an ICMP error of a permitted peer comes as a Data indication with ICMP and the peer, without DATA',
+    async (bench) => {
+      const { client } = await bench.allocated();
+      await expectIcmp(client, await bench.gonePeer(), PORT_UNREACHABLE);
+    },
+  ),
+  rule(
+    'icmp-error-ipv6',
+    'RFC 8656 §11.5, §18.13',
+    'MUST',
+    'an ICMPv6 error of a permitted peer comes so too, with the numbers of ICMPv6',
+    async (bench) => {
+      const { client } = await bench.allocated({}, requestedFamily(FAMILY.ipv6));
+      await expectIcmp(client, await bench.gonePeer('::1'), PORT_UNREACHABLE_IPV6);
+    },
+    { needs: ['ipv6'] },
+  ),
+  rule(
+    'icmp-error-harmless',
+    'RFC 8656 §11.2',
+    'MUST',
+    'a peer that answers with ICMP errors costs no data to another one',
+    async (bench) => {
+      const { client } = await bench.allocated();
+      const gone = await bench.gonePeer();
+      const peer = await bench.peer();
+      await client.permit(peer);
+      for (let n = 0; n < 20; n++) {
+        client.send(gone, PING);
+        client.send(peer, Buffer.of(n));
+        expectData((await peer.next()).data, Buffer.of(n));
+      }
+    },
+  ),
 ];
+
+async function expectIcmp(client: Client, gone: Endpoint, icmp: Buffer): Promise<void> {
+  await client.permit(gone);
+  client.send(gone, PING);
+  const error = await client.nextError();
+  expect(error.peer.address === gone.address && error.peer.port === gone.port, 'another XOR-PEER-ADDRESS');
+  expectData(error.icmp, icmp);
+  expect(!error.indication.has(ATTR.data), 'it has DATA');
+}

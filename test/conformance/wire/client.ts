@@ -31,6 +31,14 @@ export interface RelayedData {
   id?: string;
 }
 
+/** Why data to a peer did not arrive, as a Data indication tells it. */
+export interface PeerError {
+  peer: Endpoint;
+  /** Value of ICMP. */
+  icmp: Buffer;
+  indication: Received;
+}
+
 export interface ClientOptions {
   transport: Transport;
   server: Endpoint;
@@ -48,7 +56,9 @@ export class Client {
   readonly #replies = new Map<string, Received>();
   readonly #replyWaiters = new Map<string, () => void>();
   readonly #data: RelayedData[] = [];
-  #dataWaiter: (() => void) | undefined;
+  readonly #errors: PeerError[] = [];
+  /** Whoever waits, by inbox. */
+  readonly #waiters = new Map<unknown, () => void>();
   /** Why a packet could not be understood, if one could not. */
   #broken: string | undefined;
   /** Every response and every piece of data that ever came. */
@@ -181,17 +191,13 @@ export class Client {
   }
 
   /** The next data from a peer. Throws when none comes. */
-  async nextData(): Promise<RelayedData> {
-    if (this.#data.length === 0) {
-      await this.#within(
-        new Promise<void>((resolve) => {
-          this.#dataWaiter = resolve;
-        }),
-      );
-    }
-    const next = this.#data.shift();
-    if (next === undefined) throw new Error(this.#broken ?? 'no data from the peer');
-    return next;
+  nextData(): Promise<RelayedData> {
+    return this.#next(this.#data, 'no data from the peer');
+  }
+
+  /** The next ICMP error that data to a peer brought about. Throws when none comes. */
+  nextError(): Promise<PeerError> {
+    return this.#next(this.#errors, 'no Data indication with ICMP');
   }
 
   /** Throws unless the server closes the connection. */
@@ -209,6 +215,13 @@ export class Client {
     return this.socket.close();
   }
 
+  async #next<T>(inbox: T[], missing: string): Promise<T> {
+    if (inbox.length === 0) await this.#within(new Promise<void>((resolve) => this.#waiters.set(inbox, resolve)));
+    const next = inbox.shift();
+    if (next === undefined) throw new Error(this.#broken ?? missing);
+    return next;
+  }
+
   async #within(event: Promise<unknown>): Promise<void> {
     const late = new AbortController();
     await Promise.race([event, delay(this.#options.patienceMs, undefined, { signal: late.signal }).catch(() => {})]);
@@ -218,7 +231,7 @@ export class Client {
   #onPacket(packet: Buffer): void {
     this.received++;
     if ((packet[0] as number) >> 6 === 1) {
-      this.#onData({ channel: packet.readUInt16BE(0), data: packet.subarray(4, 4 + packet.readUInt16BE(2)) });
+      this.#put(this.#data, { channel: packet.readUInt16BE(0), data: packet.subarray(4, 4 + packet.readUInt16BE(2)) });
       return;
     }
     try {
@@ -226,7 +239,9 @@ export class Client {
       if (received.type === TYPE.data) {
         const [peer] = received.addresses(ATTR.xorPeerAddress);
         const data = received.value(ATTR.data);
-        if (peer !== undefined && data !== undefined) this.#onData({ peer, data, id: received.id });
+        const icmp = received.value(ATTR.icmp);
+        if (peer !== undefined && data !== undefined) this.#put(this.#data, { peer, data, id: received.id });
+        if (peer !== undefined && icmp !== undefined) this.#put(this.#errors, { peer, icmp, indication: received });
       } else {
         this.#replies.set(received.id, received);
         this.#replyWaiters.get(received.id)?.();
@@ -236,8 +251,8 @@ export class Client {
     }
   }
 
-  #onData(data: RelayedData): void {
-    this.#data.push(data);
-    this.#dataWaiter?.();
+  #put<T>(inbox: T[], item: T): void {
+    inbox.push(item);
+    this.#waiters.get(inbox)?.();
   }
 }

@@ -42,6 +42,7 @@ export const ATTR = {
   additionalAddressFamily: 0x8000,
   addressErrorCode: 0x8001,
   passwordAlgorithms: 0x8002,
+  icmp: 0x8004,
   software: 0x8022,
   fingerprint: 0x8028,
 } as const;

@@ -12,12 +12,14 @@ import {
   encodeChannelData,
   evenPort,
   familyOf,
+  type IcmpError,
   isChannelData,
   longTermKey,
   METHOD,
   opaqueString,
   type PasswordAlgorithm,
   passwordAlgorithm,
+  readIcmp,
   readPasswordAlgorithm,
   requestedTransport,
   StunMessage,
@@ -49,6 +51,12 @@ export interface PeerData {
   data: Buffer;
   peer: TransportAddress | undefined;
   channel: number | undefined;
+}
+
+/** An ICMP error that data sent to a peer brought about. */
+export interface PeerError {
+  peer: TransportAddress | undefined;
+  error: IcmpError;
 }
 
 /** An error response; `code` is the STUN error code. */
@@ -106,6 +114,7 @@ export class TurnClient {
   readonly #options: TurnClientOptions;
   readonly #waiting = new Map<string, (message: StunMessage) => void>();
   readonly #listeners = new Set<(data: PeerData) => void>();
+  readonly #errorListeners = new Set<(error: PeerError) => void>();
   readonly #peerByChannel = new Map<number, TransportAddress>();
   #socket: ClientSocket | undefined;
   #realm: string | undefined;
@@ -218,6 +227,12 @@ export class TurnClient {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls `listener` with what the server tells of peers that were not reached; the result takes it off again. */
+  onPeerError(listener: (error: PeerError) => void): () => void {
+    this.#errorListeners.add(listener);
+    return () => this.#errorListeners.delete(listener);
+  }
+
   /** The next data from a peer. Start waiting before causing it. */
   nextData(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<PeerData> {
     return new Promise((resolve, reject) => {
@@ -299,6 +314,7 @@ export class TurnClient {
   /** Closes the socket without telling the server. */
   async close(): Promise<void> {
     this.#listeners.clear();
+    this.#errorListeners.clear();
     await this.#open.close();
   }
 
@@ -363,8 +379,12 @@ export class TurnClient {
     const message = StunMessage.parse(packet);
     if (message === undefined) return;
     if (message.method === METHOD.data && message.cls === CLASS.indication) {
+      const peer = message.address(ATTRIBUTE.xorPeerAddress);
       const data = message.bytes(ATTRIBUTE.data);
-      if (data) this.#emit({ data, channel: undefined, peer: message.address(ATTRIBUTE.xorPeerAddress) });
+      const icmp = message.bytes(ATTRIBUTE.icmp);
+      const error = icmp && readIcmp(icmp);
+      if (data) this.#emit({ data, channel: undefined, peer });
+      if (error) for (const listener of [...this.#errorListeners]) listener({ peer, error });
     } else if (message.cls === CLASS.success || message.cls === CLASS.error) {
       this.#waiting.get(message.transactionId.toString('latin1'))?.(message);
     }

@@ -2,11 +2,14 @@ import { randomBytes } from 'node:crypto';
 import {
   ATTRIBUTE,
   CLASS,
+  type IcmpError,
+  icmp,
   MAGIC_COOKIE,
   METHOD,
   messageType,
   padded,
   STUN_HEADER_BYTES,
+  StunWriter,
   writeXorAddress,
 } from '../stun/index.ts';
 
@@ -56,4 +59,12 @@ export function writeDataIndication(target: Buffer, peerAddress: string, peerPor
   data.copy(target, dataStart);
   target.fill(0, dataStart + data.length, end);
   return end;
+}
+
+/** A Data indication that tells why data to a peer did not arrive (RFC 8656 section 11.5). */
+export function icmpIndication(peerAddress: string, peerPort: number, error: IcmpError): Buffer {
+  return new StunWriter(METHOD.data, CLASS.indication, randomBytes(12))
+    .address(ATTRIBUTE.xorPeerAddress, peerAddress, peerPort)
+    .bytes(ATTRIBUTE.icmp, icmp(error))
+    .finish();
 }

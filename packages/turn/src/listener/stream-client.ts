@@ -6,12 +6,13 @@ import {
   CHANNEL_HEADER_BYTES,
   FRAME_MAX_BYTES,
   FrameReader,
+  type IcmpError,
   isChannelData,
   padded,
   writeChannelData,
 } from '../stun/index.ts';
 import type { ClientTransport, PacketHandler } from './client-transport.ts';
-import { dataIndicationSize, writeDataIndication } from './data-indication.ts';
+import { dataIndicationSize, icmpIndication, writeDataIndication } from './data-indication.ts';
 import type { StreamOutbox } from './stream-outbox.ts';
 import { StreamQueue } from './stream-queue.ts';
 
@@ -179,6 +180,10 @@ export class StreamClient implements ClientTransport {
     if (!this.#mayQueue(frameBytes)) return;
     const frame = this.#outbox.reserve(this.#queue, frameBytes);
     this.#outbox.commit(writeDataIndication(frame, peerAddress, peerPort, buffer.subarray(0, bytes)));
+  }
+
+  sendIcmpIndication(peerAddress: string, peerPort: number, error: IcmpError): void {
+    this.send(icmpIndication(peerAddress, peerPort, error));
   }
 
   #mayQueue(bytes: number): boolean {

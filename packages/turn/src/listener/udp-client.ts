@@ -1,6 +1,8 @@
 import type { Allocation } from '../allocation/allocation.ts';
+import type { IcmpError } from '../stun/index.ts';
 import type { HostAddress } from '../udp/udp-socket.ts';
 import type { ClientTransport } from './client-transport.ts';
+import { icmpIndication } from './data-indication.ts';
 import type { UdpListener } from './udp.ts';
 
 /** A client as UDP knows it: an address and port. Made anew for each packet until it has an allocation. */
@@ -71,5 +73,9 @@ export class UdpClient implements ClientTransport {
 
   sendDataIndication(peerAddress: string, peerPort: number, buffer: Buffer, bytes: number): void {
     this.#listener.sendDataIndication(this, peerAddress, peerPort, buffer, bytes);
+  }
+
+  sendIcmpIndication(peerAddress: string, peerPort: number, error: IcmpError): void {
+    this.send(icmpIndication(peerAddress, peerPort, error));
   }
 }

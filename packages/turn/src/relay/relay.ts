@@ -1,3 +1,5 @@
+import type { IcmpError } from '../stun/index.ts';
+
 /** A UDP port range, both ends included. */
 export interface PortRange {
   readonly start: number;
@@ -21,10 +23,12 @@ export interface Flow {
   readonly port: number;
 }
 
-/** Where a relay port delivers what peers send: the first `bytes` of `buffer`, which both calls take before they return. */
+/** Where a relay port delivers what peers send: the first `bytes` of `buffer`, taken before the calls return. */
 export interface ClientSink {
   sendChannelData(channel: number, buffer: Buffer, bytes: number): void;
   sendDataIndication(peerAddress: string, peerPort: number, buffer: Buffer, bytes: number): void;
+  /** Tells of an ICMP error that data to a peer brought about. */
+  sendIcmpIndication(peerAddress: string, peerPort: number, error: IcmpError): void;
 }
 
 /** A limit on bytes of application data a second. Asked by the packet path, and only where a limit is set. */

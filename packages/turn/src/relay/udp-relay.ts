@@ -1,5 +1,5 @@
 import type { Clock } from '@orama/core';
-import { CHANNEL_HEADER_BYTES, channelDataLength, hostKey } from '../stun/index.ts';
+import { CHANNEL_HEADER_BYTES, channelDataLength, hostKey, type IcmpError } from '../stun/index.ts';
 import { HostAddress, type UdpSocket, type UdpSockets } from '../udp/udp-socket.ts';
 import type {
   ByteBudget,
@@ -23,6 +23,9 @@ const SEND_QUEUE_MAX_BYTES = 1024 * 1024;
  * them for the address and the two headers. UDP over IPv4 carries nothing that would not fit.
  */
 const DATA_MAX_BYTES = 65_504;
+
+/** ICMP errors that a client is told of in a second; what they say is rarely new. */
+const ICMP_PER_SEC = 10;
 
 /** A peer host: permitted or not, with the flows bound to its ports. */
 interface Host {
@@ -91,6 +94,9 @@ class UdpRelayPort implements RelayPort {
   readonly #flows = new Map<number, BoundFlow>();
   /** The host of the last packet from a peer: most packets come from one. */
   #lastHost: Host | undefined;
+  /** The second that ICMP errors were last told in, and how many. */
+  #icmpAtMs = Number.NEGATIVE_INFINITY;
+  #icmpTold = 0;
   #closed: Promise<void> | undefined;
 
   constructor(port: number, client: ClientSink, sockets: UdpSockets, drops: DropCounters, clock: Clock) {
@@ -217,6 +223,7 @@ class UdpRelayPort implements RelayPort {
         address,
         port: this.port,
         onDatagram: (buffer, bytes, host, port) => this.#onPeerPacket(address, buffer, bytes, host, port),
+        onIcmp: (host, port, error) => this.#onIcmp(address, host, port, error),
         receiveBufferBytes: RECEIVE_BUFFER_BYTES,
         sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
       });
@@ -249,9 +256,7 @@ class UdpRelayPort implements RelayPort {
       host = this.#hosts.get(peer);
       if (host !== undefined) this.#lastHost = host;
     }
-    if (this.#aliases !== undefined && (host === undefined || !portAllowed(host.ports, port))) {
-      host = this.#aliases.get(peer) ?? host;
-    }
+    host = this.#byAlias(host, peer, port);
     if (host === undefined || !host.permitted || host.source !== source) {
       this.#drops.noPermission++;
       return;
@@ -273,6 +278,26 @@ class UdpRelayPort implements RelayPort {
     this.counters.toClientBytes += bytes;
     if (channel === undefined) this.#client.sendDataIndication(host.address.text, port, buffer, bytes);
     else this.#client.sendChannelData(channel, buffer, bytes);
+  }
+
+  /** The host that is meant by an address and a port: the one known by it, or the one that is reached there. */
+  #byAlias(known: Host | undefined, peer: number | string, port: number): Host | undefined {
+    if (this.#aliases === undefined || (known !== undefined && portAllowed(known.ports, port))) return known;
+    return this.#aliases.get(peer) ?? known;
+  }
+
+  /** Tells the client why its data did not arrive (RFC 8656 section 11.5), where it may send such data. */
+  #onIcmp(source: string, peer: number | string, port: number, error: IcmpError): void {
+    const host = this.#byAlias(this.#hosts.get(peer), peer, port);
+    if (host === undefined || !host.permitted || host.source !== source || !portAllowed(host.ports, port)) return;
+    const nowMs = this.#clock.monotonic();
+    if (nowMs - this.#icmpAtMs >= 1000) {
+      this.#icmpAtMs = nowMs;
+      this.#icmpTold = 0;
+    }
+    if (this.#icmpTold === ICMP_PER_SEC) return;
+    this.#icmpTold++;
+    this.#client.sendIcmpIndication(host.address.text, port, error);
   }
 
   #forgetWhenUnused(host: Host): void {

@@ -24,6 +24,29 @@ export function readEvenPort(value: Buffer): { reserveNext: boolean } | undefine
   return value.length === 1 ? { reserveNext: ((value[0] as number) & RESERVE_NEXT) !== 0 } : undefined;
 }
 
+/** An ICMP error that a datagram to a peer brought about; the numbers mean what the peer's address family says. */
+export interface IcmpError {
+  readonly type: number;
+  readonly code: number;
+  /** Of "packet too big" and "fragmentation needed": the MTU of the next hop; otherwise 0. */
+  readonly data: number;
+}
+
+/** Value of ICMP (RFC 8656 section 18.13): seven bits of type and nine of code behind two bytes of nothing. */
+export function icmp({ type, code, data }: IcmpError): Buffer {
+  const value = Buffer.alloc(8);
+  value.writeUInt16BE(((type & 0x7f) << 9) | (code & 0x1ff), 2);
+  value.writeUInt32BE(data, 4);
+  return value;
+}
+
+/** The error in such a value; undefined for a wrong size. */
+export function readIcmp(value: Buffer): IcmpError | undefined {
+  if (value.length !== 8) return undefined;
+  const typeAndCode = value.readUInt16BE(2);
+  return { type: typeAndCode >> 9, code: typeAndCode & 0x1ff, data: value.readUInt32BE(4) };
+}
+
 /** Value of CHANNEL-NUMBER (RFC 8656 section 18.1). */
 export function channelNumber(channel: number): Buffer {
   return Buffer.from([channel >> 8, channel & 0xff, 0, 0]);

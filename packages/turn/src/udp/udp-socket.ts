@@ -1,7 +1,7 @@
 import type { Logger } from '@orama/core';
 import type { BugLog } from '../bug-log.ts';
 import type { DropCounters } from '../relay/relay.ts';
-import { hostKey, ipv6ToBytes } from '../stun/index.ts';
+import { hostKey, type IcmpError, ipv6ToBytes } from '../stun/index.ts';
 
 /** Somebody's address in every form that a packet path needs. Made once for a host, not for a packet. */
 export class HostAddress {
@@ -26,11 +26,16 @@ export class HostAddress {
  */
 export type OnDatagram = (buffer: Buffer, bytes: number, host: number | string, port: number) => void;
 
+/** Takes an ICMP error that a datagram to `host` and `port` brought about; `host` as `hostKey` names it. */
+export type OnIcmp = (host: number | string, port: number, error: IcmpError) => void;
+
 export interface UdpSocketOptions {
   /** IPv4 or IPv6 address of ours. */
   address: string;
   port: number;
   onDatagram: OnDatagram;
+  /** Asks for ICMP errors, which not all sockets can tell of. */
+  onIcmp?: OnIcmp;
   /** Lets other threads bind the same address and port; the system spreads the senders over them. */
   reusePort?: boolean;
   /** Asked of the system, which may give less. */

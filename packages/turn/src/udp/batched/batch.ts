@@ -190,7 +190,9 @@ export class Batch {
       let end = i + 1;
       while (end < count && this.#targets[end] === descriptor) end++;
       while (i < end) {
-        const sent = this.#libc.sendmmsg(descriptor, this.#outgoing.address(i), end - i, MSG_DONTWAIT);
+        const address = this.#outgoing.address(i);
+        let sent = this.#libc.sendmmsg(descriptor, address, end - i, MSG_DONTWAIT);
+        if (sent < 0 && !this.#isFull()) sent = this.#libc.sendmmsg(descriptor, address, end - i, MSG_DONTWAIT);
         i += sent > 0 ? sent : this.#failed(end - i);
       }
     }
@@ -199,12 +201,19 @@ export class Batch {
   /** Counts what could not be sent: all that waits for the socket when it is full, otherwise the one at fault. */
   #failed(waiting: number): number {
     const errno = this.#libc.errno();
-    if (errno === EAGAIN || errno === ENOBUFS) {
-      this.#drops.sendQueueFull += waiting;
-      return waiting;
-    }
-    this.#drops.sendFailed++;
-    return 1;
+    const lost = errno === EAGAIN ? waiting : 1;
+    if (this.#isFull()) this.#drops.sendQueueFull += lost;
+    else this.#drops.sendFailed++;
+    return lost;
+  }
+
+  /**
+   * Whether the last send failed because the socket (EAGAIN) or the interface (ENOBUFS) is full. Any other is tried once
+   * more: the ICMP error of an earlier datagram fails the next call, which also takes it off the socket.
+   */
+  #isFull(): boolean {
+    const errno = this.#libc.errno();
+    return errno === EAGAIN || errno === ENOBUFS;
   }
 
   #queue(descriptor: number, to: HostAddress, port: number): number {
@@ -227,7 +236,11 @@ export class Batch {
   #sendScratch(descriptor: number, bytes: number, to: HostAddress, port: number): void {
     const nameBytes = setName(this.#single, 0, to, port);
     const name = this.#single.nameAddress(0);
-    const sent = this.#libc.sendto(descriptor, this.#scratch.address, bytes, MSG_DONTWAIT, name, nameBytes);
+    const { address } = this.#scratch;
+    let sent = this.#libc.sendto(descriptor, address, bytes, MSG_DONTWAIT, name, nameBytes);
+    if (sent < 0 && !this.#isFull()) {
+      sent = this.#libc.sendto(descriptor, address, bytes, MSG_DONTWAIT, name, nameBytes);
+    }
     if (sent < 0) this.#failed(1);
   }
 

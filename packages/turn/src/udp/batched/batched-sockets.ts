@@ -1,14 +1,19 @@
 import type { BugLog } from '../../bug-log.ts';
 import type { DropCounters } from '../../relay/relay.ts';
 import { ipv4ToNumber } from '../../stun/index.ts';
-import type { HostAddress, OnDatagram, UdpSocket, UdpSocketOptions, UdpSockets } from '../udp-socket.ts';
+import type { HostAddress, OnDatagram, OnIcmp, UdpSocket, UdpSocketOptions, UdpSockets } from '../udp-socket.ts';
 import { Batch } from './batch.ts';
+import { ErrorQueue } from './error-queue.ts';
 import {
   AF_INET,
   AF_INET6,
   EPOLL_DATA_OFFSET,
   EPOLL_EVENT_BYTES,
+  EPOLLERR,
+  IP_RECVERR,
+  IPPROTO_IP,
   IPPROTO_IPV6,
+  IPV6_RECVERR,
   IPV6_V6ONLY,
   type Libc,
   NativeMemory,
@@ -47,6 +52,7 @@ export class BatchedSockets implements UdpSockets {
   /** By descriptor. */
   readonly #sockets = new Map<number, BatchedSocket>();
   readonly #batch: Batch;
+  readonly #errors: ErrorQueue;
   #running = false;
   #closed = false;
   #sleptMs = 0;
@@ -58,6 +64,7 @@ export class BatchedSockets implements UdpSockets {
     this.#loopDescriptor = loopDescriptor;
     libc.epollAdd(this.#epoll, loopDescriptor);
     this.#batch = new Batch(libc, drops, bugs);
+    this.#errors = new ErrorQueue(libc, bugs);
   }
 
   async open(options: UdpSocketOptions): Promise<UdpSocket> {
@@ -72,6 +79,10 @@ export class BatchedSockets implements UdpSockets {
         libc.setOption(descriptor, SOL_SOCKET, SO_RCVBUF, options.receiveBufferBytes);
       }
       libc.setOption(descriptor, SOL_SOCKET, SO_SNDBUF, options.sendQueueMaxBytes);
+      if (options.onIcmp !== undefined) {
+        if (ipv4 < 0) libc.setOption(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 1);
+        else libc.setOption(descriptor, IPPROTO_IP, IP_RECVERR, 1);
+      }
       this.#batch.bind(descriptor, options.address, options.port);
       libc.epollAdd(this.#epoll, descriptor);
     } catch (thrown) {
@@ -79,7 +90,7 @@ export class BatchedSockets implements UdpSockets {
       throw thrown;
     }
     const port = options.port === 0 ? libc.boundPort(descriptor) : options.port;
-    const socket = new BatchedSocket(descriptor, family, port, options.onDatagram, this.#batch, this.#close);
+    const socket = new BatchedSocket(descriptor, family, port, options, this.#batch, this.#close);
     this.#sockets.set(descriptor, socket);
     if (!this.#running) {
       this.#running = true;
@@ -130,6 +141,10 @@ export class BatchedSockets implements UdpSockets {
     for (let i = 0; i < ready; i++) {
       const descriptor = view.getUint32(i * EPOLL_EVENT_BYTES + EPOLL_DATA_OFFSET, true);
       const socket = this.#sockets.get(descriptor);
+      // First, because an error that waits fails the next call on the socket.
+      if (socket !== undefined && (view.getUint32(i * EPOLL_EVENT_BYTES, true) & EPOLLERR) !== 0) {
+        this.#errors.drain(descriptor, socket);
+      }
       if (socket !== undefined) count += this.#batch.receive(descriptor, socket);
       else if (descriptor === this.#loopDescriptor) count += TURN_DATAGRAMS;
     }
@@ -141,6 +156,7 @@ export class BatchedSockets implements UdpSockets {
 class BatchedSocket implements UdpSocket {
   readonly port: number;
   readonly onDatagram: OnDatagram;
+  readonly onIcmp: OnIcmp | undefined;
   readonly #descriptor: number;
   readonly #family: number;
   readonly #batch: Batch;
@@ -151,7 +167,7 @@ class BatchedSocket implements UdpSocket {
     descriptor: number,
     family: number,
     port: number,
-    onDatagram: OnDatagram,
+    { onDatagram, onIcmp }: UdpSocketOptions,
     batch: Batch,
     onClose: (descriptor: number) => void,
   ) {
@@ -159,6 +175,7 @@ class BatchedSocket implements UdpSocket {
     this.#family = family;
     this.port = port;
     this.onDatagram = onDatagram;
+    this.onIcmp = onIcmp;
     this.#batch = batch;
     this.#onClose = onClose;
   }

@@ -5,14 +5,17 @@ import koffi from 'koffi';
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_ERRQUEUE = 0x2000;
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
 export const IPPROTO_IP = 0;
 export const IP_MTU_DISCOVER = 10;
+export const IP_RECVERR = 11;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_MTU_DISCOVER = 23;
+export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
 /** Value of IP_MTU_DISCOVER and IPV6_MTU_DISCOVER: every datagram with DF, EMSGSIZE for what the path does not take. */
 export const PMTUDISC_DO = 2;
@@ -25,6 +28,8 @@ const EPOLL_CLOEXEC = SOCK_CLOEXEC;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
+/** Reported whether asked for or not. */
+export const EPOLLERR = 8;
 export const EAGAIN = 11;
 export const ENOBUFS = 105;
 const EINTR = 4;
