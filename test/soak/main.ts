@@ -2,6 +2,8 @@
 import { readCommandLine, refuse } from '../support/command-line.ts';
 import type { Footprint } from './footprint.ts';
 import { realPace, virtualPace } from './pace.ts';
+import { SeparateServer } from './separate-server.ts';
+import { LocalServer } from './server.ts';
 import { soak } from './soak.ts';
 
 const USAGE =
@@ -28,18 +30,19 @@ console.log(
   `${clients} clients, ${workers} workers, ${minutes} minutes of ${values.real ? 'real' : 'virtual'} time, seed ${seed}`,
 );
 const startedAt = performance.now();
-const { tally, before, after, faults } = await soak({
+const pace = values.real ? realPace() : virtualPace();
+// Virtual time is one clock of server and clients. Otherwise only a process of its own shows what is the server's.
+const server = values.real ? await SeparateServer.start(workers) : await LocalServer.start(1, pace);
+const { tally, before, after, faults } = await soak(server, {
   clients,
-  workers,
   seconds: Math.ceil(minutes * 60),
-  pace: values.real ? realPace() : virtualPace(),
+  pace,
   seed,
   onProgress: (second, { clients: come, echoes }, alive) => {
     if (second % REPORT_EVERY_SEC !== 0) return;
-    const memory = mebibytes(process.memoryUsage().heapUsed);
-    console.log(`${second / 60} min: ${alive} clients, ${come} so far, ${echoes} echoes, heap ${memory}`);
+    console.log(`${second / 60} min: ${alive} clients, ${come} so far, ${echoes} echoes`);
   },
-});
+}).finally(() => server.close());
 const tookSec = Math.round((performance.now() - startedAt) / 1000);
 console.log(`${tally.clients} clients in ${tookSec} s, ${tally.vanished} of them vanished`);
 console.log(`${tally.requests} requests, ${tally.echoes} packets to the peer and back`);

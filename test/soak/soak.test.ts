@@ -1,10 +1,15 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { growth } from './footprint.ts';
 import { virtualPace } from './pace.ts';
+import { SeparateServer } from './separate-server.ts';
+import { LocalServer } from './server.ts';
 import { soak } from './soak.ts';
 
 test('forty clients that come and go for ten minutes leave nothing behind in the TURN server', async () => {
-  const { tally, faults } = await soak({ clients: 40, workers: 1, seconds: 600, pace: virtualPace(), seed: 1 });
+  const pace = virtualPace();
+  const server = await LocalServer.start(1, pace);
+  onTestFinished(() => server.close());
+  const { tally, faults } = await soak(server, { clients: 40, seconds: 600, pace, seed: 1 });
   expect(faults).toEqual([]);
   expect(tally.clients).toBeGreaterThan(80);
   expect(tally.vanished).toBeGreaterThan(10);
@@ -36,4 +41,15 @@ test('whatever has grown is named, and what has shrunk is not', () => {
     'turn_allocations: 0 before, 1 after',
   ]);
   expect(growth(before, before, most)).toEqual([]);
+});
+
+test('a server in a process of its own says what that process holds, and ends with its parent’s word', async () => {
+  const server = await SeparateServer.start(1);
+  const first = await server.measure();
+  expect(first.metrics).toMatchObject({ 'turn_relay_ports_bound{svc="turn"}': 0 });
+  expect(first.residentBytes).toBeGreaterThan(first.memoryBytes);
+  const second = await server.measure();
+  expect(growth(first, second, { memoryBytes: 2 ** 20, residentBytes: 2 ** 25 })).toEqual([]);
+  await server.close();
+  await expect(server.measure()).rejects.toThrow();
 });
