@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type AllocationTrack, allocate, type LayerOption, optionsOf, wantedBps } from './allocate.ts';
+import { type AllocationTrack, allocate, type LayerOption, optionsOf as optionsWithin, wantedBps } from './allocate.ts';
 
 const layer = (spatial: number, temporal: number, bitrateBps: number, width?: number): LayerOption => ({
   ...{ spatial, temporal, bitrateBps, width },
@@ -17,6 +17,7 @@ const video = (over: Partial<AllocationTrack> = {}): AllocationTrack => ({
   ...over,
 });
 const audio: AllocationTrack = { ...video({ layers: [layer(0, 0, 40_000)] }), kind: 'audio' };
+const optionsOf = ({ layers, wish }: AllocationTrack) => optionsWithin(layers, wish);
 const spatials = (tracks: AllocationTrack[], budgetBps: number) =>
   allocate(tracks, budgetBps).map((chosen) => chosen?.spatial ?? null);
 

@@ -64,7 +64,7 @@ export function allocate(tracks: readonly AllocationTrack[], budgetBps: number):
   let left = budgetBps;
   for (let i = 0; i < tracks.length; i++) {
     const track = tracks[i] as AllocationTrack;
-    const options = optionsOf(track);
+    const options = optionsOf(track.layers, track.wish);
     if (track.kind === 'audio') {
       chosen[i] = options.at(-1) ?? null;
       left -= chosen[i]?.bitrateBps ?? 0;
@@ -92,7 +92,7 @@ function inOrder(a: Step, b: Step): number {
 export function wantedBps(tracks: readonly AllocationTrack[]): number {
   let sum = 0;
   for (const track of tracks) {
-    const best = optionsOf(track).at(-1)?.bitrateBps ?? 0;
+    const best = optionsOf(track.layers, track.wish).at(-1)?.bitrateBps ?? 0;
     sum += track.kind === 'audio' ? best : best * (1 + KEY_FRAME_HEADROOM);
   }
   return sum / (1 - RESERVE);
@@ -105,9 +105,8 @@ export function lowestBps(tracks: readonly Omit<AllocationTrack, 'current'>[]): 
   return sum / (1 - RESERVE);
 }
 
-/** The layers within the track's wish that are worth their bitrate, ascending. */
-export function optionsOf(track: AllocationTrack): LayerOption[] {
-  const { layers, wish } = track;
+/** The layers within a wish that are worth their bitrate, ascending. */
+export function optionsOf(layers: readonly LayerOption[], wish: Wish): LayerOption[] {
   const least = layers[0];
   if (!least) return [];
   const within = layers.filter(
@@ -129,6 +128,7 @@ export function optionsOf(track: AllocationTrack): LayerOption[] {
 // The layer below already fills the pixels it is shown at, or the subscriber said so.
 function isSpatiallyWanted(layer: LayerOption, layers: readonly LayerOption[], wish: Wish): boolean {
   if (wish.maxLayer !== undefined && layer.spatial > wish.maxLayer) return false;
+  if (wish.maxWidth === undefined && wish.maxHeight === undefined) return true;
   return !layers.some((smaller) => smaller.spatial < layer.spatial && fills(smaller, wish));
 }
 

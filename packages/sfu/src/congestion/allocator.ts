@@ -42,9 +42,15 @@ export class Allocator<Key extends object> {
   update(tracks: ReadonlyMap<Key, Omit<AllocationTrack, 'current'>>, budgetBps: number, nowMs: number): Allocation {
     for (const key of this.#states.keys()) if (!tracks.has(key)) this.#states.delete(key);
     const keys = [...tracks.keys()];
-    const inputs = [...tracks].map(([key, track]) => ({ ...track, current: this.#states.get(key)?.layer ?? null }));
+    const inputs: AllocationTrack[] = [];
+    // The wish is worked in once, here.
+    for (const [key, { kind, priority, wish, layers }] of tracks) {
+      const options = optionsOf(layers, wish);
+      inputs.push({ kind, priority, wish: {}, layers: options, current: this.#states.get(key)?.layer ?? null });
+    }
     const possible = allocate(inputs, budgetBps);
-    const ample = allocate(inputs, budgetBps / AMPLE);
+    const mayRise = possible.some((layer, i) => compare(layer, inputs[i]?.current ?? null) > 0);
+    const ample = mayRise ? allocate(inputs, budgetBps / AMPLE) : possible;
     const layers = possible.map((layer, i) =>
       this.#settle(keys[i] as Key, inputs[i] as AllocationTrack, layer, ample[i] ?? null, nowMs),
     );
@@ -99,10 +105,12 @@ export class Allocator<Key extends object> {
 /** What `layer` is among the options now; undefined when it is none of them any more. */
 function current(track: AllocationTrack, layer: LayerOption | null): LayerOption | null | undefined {
   if (layer === null) return null;
-  return optionsOf(track).find(({ spatial, temporal }) => spatial === layer.spatial && temporal === layer.temporal);
+  return track.layers.find(({ spatial, temporal }) => spatial === layer.spatial && temporal === layer.temporal);
 }
 
-function compare(a: LayerOption | null, b: LayerOption | null): number {
+type Place = Pick<LayerOption, 'spatial' | 'temporal'>;
+
+function compare(a: Place | null, b: Place | null): number {
   if (a === null || b === null) return (a === null ? 0 : 1) - (b === null ? 0 : 1);
   return a.spatial - b.spatial || a.temporal - b.temporal;
 }

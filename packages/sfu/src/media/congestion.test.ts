@@ -2,7 +2,7 @@ import { VirtualClock } from '@orama/core';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import { isRtcp, readUint16, writeUint32 } from '../rtp/header.ts';
-import { buildReceiverReport, buildRemb } from '../rtp/rtcp/build.ts';
+import { buildNack, buildReceiverReport, buildRemb } from '../rtp/rtcp/build.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import { KeptTrack, mediaBed } from '../testing/media-bed.ts';
 import { SimulatedPath } from '../testing/simulated-path.ts';
@@ -90,6 +90,7 @@ function subscriber(path: SimulatedPath, answers: Answer = 'feedback', takesRtx 
     }
   };
   let asked = 0;
+  const publisher = { answersRequests: true };
   const step = () => {
     if (nowMs % FRAME_MS === 0) for (const [i, ssrc] of SSRCS.entries()) sendFrame(ssrc, BITRATES[i] as number);
     clock.advance(1);
@@ -98,7 +99,8 @@ function subscriber(path: SimulatedPath, answers: Answer = 'feedback', takesRtx 
     bed.publication.tick(nowMs);
     subscription.tick(nowMs);
     downlink.tick([subscription], nowMs);
-    for (const packet of bed.uplink.rtcp.slice(asked)) if (packet.type === 'pli') wantsKey.add(packet.mediaSsrc);
+    for (const packet of bed.uplink.rtcp.slice(asked))
+      if (packet.type === 'pli' && publisher.answersRequests) wantsKey.add(packet.mediaSsrc);
     asked = bed.uplink.rtcp.length;
   };
   const run = (durationMs: number) => {
@@ -110,7 +112,7 @@ function subscriber(path: SimulatedPath, answers: Answer = 'feedback', takesRtx 
     while (nowMs < fromMs + limitMs && (subscription.layer?.spatial ?? null) !== wanted) run(50);
     return (nowMs - fromMs) / 1_000;
   };
-  return { ...bed, downlink, subscription, deliveries, sent, run, until, clock };
+  return { ...bed, publisher, track, downlink, subscription, deliveries, sent, run, until, clock };
 }
 const clean = () => new SimulatedPath({ rateBps: 10_000_000, queueMs: 100, delayMs: 20, burstBytes: 4_000, seed: 3 });
 
@@ -137,6 +139,55 @@ test('a path squeezed to 500 kbit/s gets a lower layer within 3 s, and the best 
   path.setRate(10_000_000, nowMs);
   expect(until(2)).toBeLessThan(10);
   expect(deliveries).toEqual([]);
+});
+
+test('a layer that the path cannot carry at all stops before the key frame of the smaller one comes', () => {
+  const path = clean();
+  const { until, run, subscription, downlink, publisher } = subscriber(path);
+  until(2);
+  run(2_000);
+  publisher.answersRequests = false;
+  path.setRate(300_000, nowMs);
+  while ((downlink.availableBps ?? 0) > 400_000) run(50);
+  run(50);
+  expect([subscription.current, subscription.awaited?.index]).toEqual([null, 0]);
+  publisher.answersRequests = true;
+  expect(until(0)).toBeLessThan(1);
+});
+
+test('what came before a change of layers is not sent again', () => {
+  const path = clean();
+  const { until, run, subscription, track, counters } = subscriber(path);
+  until(2);
+  run(2_000);
+  const before = subscription.nextSequence - 1;
+  path.setRate(400_000, nowMs);
+  until(0);
+  run(200);
+  const repeated = counters.retransmitted;
+  track.onPacket?.(buildNack(1, subscription.ssrc, [before & 0xffff]));
+  expect(counters.retransmitted).toBe(repeated);
+  track.onPacket?.(buildNack(1, subscription.ssrc, [(subscription.nextSequence - 1) & 0xffff]));
+  expect(counters.retransmitted).toBe(repeated + 1);
+});
+
+test('what is sent again has half of the path at most', () => {
+  const { until, run, downlink } = subscriber(clean());
+  until(2);
+  run(2_000);
+  const repeated = (bytes: number) => {
+    let sum = 0;
+    while (downlink.mayRepeat(bytes, nowMs)) sum += bytes;
+    return sum;
+  };
+  repeated(1_000);
+  nowMs += 400;
+  const share = (repeated(1_000) * 8_000) / 400 / (downlink.availableBps ?? 0);
+  expect(share).toBeGreaterThan(0.45);
+  expect(share).toBeLessThan(0.55);
+  // And of a long silence no more than half a second's.
+  nowMs += 60_000;
+  expect((repeated(1_000) * 8_000) / 500).toBeLessThan((downlink.availableBps ?? 0) * 0.55);
 });
 
 test('a path squeezed to 100 kbit/s is told that there is no bandwidth for the video, and when there is again', () => {

@@ -12,7 +12,7 @@ import type { Subscription } from './subscription.ts';
 export const SENT = { media: 0, retransmission: 1, probe: 2 } as const;
 export type SentKind = (typeof SENT)[keyof typeof SENT];
 
-const ALLOCATION_MS = 100;
+const ALLOCATION_MS = 250;
 /** Padding of a probe goes out so often, so that it comes evenly. */
 const PADDING_MS = 5;
 /** A peer that was sent packets for so long and told nothing will not: it gets everything. */
@@ -39,6 +39,7 @@ export class Downlink {
   #firstSentMs = Number.POSITIVE_INFINITY;
   #allocatedMs = Number.NEGATIVE_INFINITY;
   #budgetBps = Number.POSITIVE_INFINITY;
+  #wantedBps = 0;
   #repeatCredit = 0;
   #repeatMs = Number.NEGATIVE_INFINITY;
   #reportMs = Number.NEGATIVE_INFINITY;
@@ -105,7 +106,16 @@ export class Downlink {
   /** Shares the path among `subscriptions`, and measures it when they want more. Call it every 50 ms or so. */
   tick(subscriptions: Iterable<Subscription>, nowMs: number): void {
     const hasFallen = this.#estimator.targetBps < this.#budgetBps * FALLEN;
-    if (nowMs - this.#allocatedMs < ALLOCATION_MS && !hasFallen) return;
+    if (nowMs - this.#allocatedMs >= ALLOCATION_MS || hasFallen) this.#allocate(subscriptions, nowMs);
+    this.#measure(nowMs);
+  }
+
+  /** Sends nothing of its own accord any more. */
+  close(): void {
+    this.#stopPadding();
+  }
+
+  #allocate(subscriptions: Iterable<Subscription>, nowMs: number): void {
     this.#allocatedMs = nowMs;
     const tracks = new Map<Subscription, Omit<AllocationTrack, 'current'>>();
     this.#padder = null;
@@ -128,16 +138,16 @@ export class Downlink {
       const layer = layers[i++] ?? null;
       if (options.length > 0) subscription.setTarget(layer, isOverloaded);
     }
+    this.#wantedBps = wantedBps;
+  }
+
+  #measure(nowMs: number): void {
+    const estimator = this.#estimator;
     const { begun, succeeded } = estimator.prober;
-    estimator.tick(wantedBps, this.#padder !== null, nowMs);
+    estimator.tick(this.#wantedBps, this.#padder !== null, nowMs);
     this.#counters.probes += estimator.prober.begun - begun;
     this.#counters.probesSucceeded += estimator.prober.succeeded - succeeded;
     if (estimator.prober.cluster !== 0) this.#paddingTimer ??= this.#clock.every(PADDING_MS, () => this.#pad());
-  }
-
-  /** Sends nothing of its own accord any more. */
-  close(): void {
-    this.#stopPadding();
   }
 
   #learnReports(reports: readonly ReportBlock[], nowMs: number): void {
