@@ -16,6 +16,8 @@ const FIRST_RTT_MS = 100;
 const DRAIN_MS = 150;
 /** No probe so soon after the rate went down. */
 const CALM_MS = 1_000;
+/** So long after a decrease, and a round trip, reports are about what was sent before it. */
+const SETTLING_MS = 300;
 /** Much was sent and nothing was heard for so long: the path is worse than thought. */
 const SILENCE_MS = 1_500;
 const SILENCE_PACKETS = 20;
@@ -206,7 +208,8 @@ export class BandwidthEstimator {
     }
     if (probed) this.#applyProbe(probed.bps, probed.saturated, throughputBps ?? 0);
     else this.#rate.update(this.#trend.use, sentBps, throughputBps, this.#wantsUnproved, this.#rttMs, nowMs);
-    this.#loss.update(this.#targetBps, throughputBps, nowMs);
+    if (nowMs - this.#loweredMs >= SETTLING_MS + this.#rttMs) this.#loss.update(this.#targetBps, throughputBps, nowMs);
+    else this.#loss.discard(nowMs);
     this.#update(nowMs);
     if (this.#targetBps >= before * 0.99) return;
     this.#loweredMs = nowMs;

@@ -89,6 +89,12 @@ export class LossBound {
     if (this.#bps > targetBps * 2) this.#bps = Number.POSITIVE_INFINITY;
   }
 
+  /** Forgets what was counted and not judged: it is about another rate. */
+  discard(nowMs: number): void {
+    this.#received = this.#lost = 0;
+    this.#sinceMs = nowMs;
+  }
+
   /** A probe got `bps` through. */
   raise(bps: number): void {
     this.#bps = Math.max(this.#bps, bps);

@@ -5,6 +5,8 @@ const IDS = 8;
 const LAYERS = IDS * IDS;
 const SAMPLE_MS = 250;
 const SAMPLES = 5;
+/** The key frame that a stream begins with would make any shorter time look like many times the rate. */
+const MIN_SEC = 0.7;
 
 /**
  * What each layer inside one encoding takes, over the last second: bytes and pictures by spatial and temporal id. While
@@ -58,7 +60,7 @@ export class LayerRates {
     this.#counted = false;
     const oldest = this.#taken < SAMPLES ? 0 : this.#taken % SAMPLES;
     const seconds = (nowMs - (this.#times[oldest] as number)) / 1_000;
-    if (seconds > 0) this.#work(oldest * LAYERS, seconds);
+    if (seconds >= MIN_SEC) this.#work(oldest * LAYERS, seconds);
   }
 
   #work(oldest: number, seconds: number): void {
