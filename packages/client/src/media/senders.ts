@@ -18,7 +18,7 @@ export interface SendersHandlers {
 }
 
 /** What the server is told about the layers of a track. */
-export type LayerDescription = ClientFrameOf<'track-layers'>;
+type LayerDescription = ClientFrameOf<'track-layers'>;
 
 interface Sending {
   transceiver: RTCRtpTransceiver;
