@@ -93,7 +93,7 @@ export class Downlink {
     return true;
   }
 
-  /** Takes what came on any of the peer's tracks: transport-wide feedback and REMB are about all of them. */
+  /** Takes what the peer reports, one RTCP datagram. */
   receive(packets: readonly RtcpPacket[], nowMs: number): void {
     this.heardMs = nowMs;
     for (const packet of packets) {

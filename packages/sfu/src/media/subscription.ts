@@ -46,7 +46,6 @@ export class Subscription implements PacketSink {
   readonly #retransmissions: Retransmissions;
   readonly #reports: SenderReports;
   readonly #rtxSsrc: number;
-  readonly #downlink: Downlink;
   readonly #counters: MediaCounters;
   readonly #onDelivery: (subscription: Subscription) => void;
   /** What the subscriber asked for, for the downlink's allocation. */
@@ -67,7 +66,6 @@ export class Subscription implements PacketSink {
     this.publication = publication;
     this.mid = options.mid;
     this.cname = options.cname;
-    this.#downlink = downlink;
     this.#counters = counters;
     this.#onDelivery = options.onDelivery ?? (() => {});
     this.#forwarder = new Forwarder({
@@ -286,10 +284,8 @@ export class Subscription implements PacketSink {
   #receive(datagram: Buffer): void {
     if (!isRtcp(datagram)) return;
     const nowMs = performance.now();
-    const packets = parseRtcp(datagram);
-    this.#downlink.receive(packets, nowMs);
     const { ssrc } = this;
-    for (const packet of packets) {
+    for (const packet of parseRtcp(datagram)) {
       if (packet.type === 'nack' && packet.mediaSsrc === ssrc) this.#answerNack(packet.sequences, nowMs);
       else if (packet.type === 'pli' && packet.mediaSsrc === ssrc) this.#keyFrameWanted(nowMs);
       else if (packet.type === 'fir' && packet.entries.some((entry) => entry.ssrc === ssrc))

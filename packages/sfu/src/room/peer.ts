@@ -149,6 +149,7 @@ export class Peer {
         sendCandidate: (candidate, sdpMid) => this.send({ type: 'ice-candidate', candidate, sdpMid }),
         onChannel: (channel) => this.data.accept(channel),
         onState: (state) => this.#mediaState(state),
+        onControl: (packets) => this.#downlink.receive(packets, performance.now()),
         onPath: () => this.#expectRelay(),
         onFault: (thrown) => this.#fault(thrown),
       },

@@ -11,7 +11,8 @@ const MID_URI = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 /** A bundle of uplinks `0` (payload types 111), `1` and `2` (both 96 and 97) and our `s0`, and what each was given. */
 function create() {
   const carrier = { onPacket: null, isOpen: true, send: () => true } as unknown as NativeTrack;
-  const bundle = new Bundle(carrier);
+  const control: string[] = [];
+  const bundle = new Bundle(carrier, (packets) => control.push(...packets.map(({ type }) => type)));
   const got: string[] = [];
   const watch = (track: RtcTrack | undefined) => {
     if (track) track.onPacket = (packet) => got.push(`${track.mid}:${packet.length}`);
@@ -28,7 +29,7 @@ function create() {
     carrier.onPacket?.(packet);
     return got.map((entry) => entry.split(':')[0]);
   };
-  return { bundle, receive };
+  return { bundle, receive, control };
 }
 
 function packet(payloadType: number, ssrc: number, mid?: string): Buffer {
@@ -75,15 +76,16 @@ test('Bundle: an m-line takes so many strangers and no more, and forgets all its
   expect(receive(packet(96, 500))).toEqual(['1']);
 });
 
-test('Bundle: RTCP goes once to every m-line that it is about; what names none goes to one of ours', () => {
-  const { receive } = create();
+test('Bundle: RTCP goes once to every m-line that it is about, and once to whoever looks after the connection', () => {
+  const { receive, control } = create();
   const block = { fractionLost: 0, packetsLost: 0, highestSequence: 0, jitter: 0, lastSenderReport: 0 };
   const report = { ...block, delaySinceLastSenderReport: 0, ssrc: 900 };
   expect(receive(Buffer.concat([buildReceiverReport(7, [report]), buildPli(7, 901)]))).toEqual(['s0']);
   expect(receive(buildNack(7, 900, [3]))).toEqual(['s0']);
   const times = { ntpSeconds: 1, ntpFraction: 0, rtpTimestamp: 1, packetCount: 1, octetCount: 1 };
   expect(receive(buildSenderReport({ ...times, ssrc: 500, reports: [report] }))).toEqual(['1', 's0']);
-  expect(receive(buildPli(7, 12_345))).toEqual(['s0']);
+  expect(receive(buildPli(7, 12_345))).toEqual([]);
+  expect(control).toEqual(['rr', 'pli', 'nack', 'sr', 'pli']);
 });
 
 test('Bundle: malformed packets are nobody’s', () => {

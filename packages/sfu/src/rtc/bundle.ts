@@ -32,10 +32,13 @@ export class Bundle {
   readonly #sources = new Map<number, RtcTrack>();
   /** By the SSRC of what we send: reports and requests are about it. */
   readonly #sinks = new Map<number, RtcTrack>();
+  readonly #onControl: (packets: readonly RtcpPacket[]) => void;
   readonly #view = new RtpView();
 
-  constructor(carrier: NativeTrack) {
+  /** @param onControl everything that the peer reports or asks for, once, whatever m-line it is about */
+  constructor(carrier: NativeTrack, onControl: (packets: readonly RtcpPacket[]) => void) {
     this.#carrier = carrier;
+    this.#onControl = onControl;
     carrier.onPacket = (packet) => this.#receive(packet);
   }
 
@@ -128,14 +131,13 @@ export class Bundle {
 
   // A compound packet goes once to every track it says something about.
   #receiveRtcp(packet: Buffer): void {
+    const parts = parseRtcp(packet);
+    this.#onControl(parts);
     const concerned = new Set<RtcTrack | undefined>();
-    for (const part of parseRtcp(packet)) {
+    for (const part of parts) {
       if (part.type === 'sr') concerned.add(this.#sources.get(part.ssrc));
       for (const ssrc of ssrcsOf(part)) concerned.add(this.#sinks.get(ssrc));
     }
-    concerned.delete(undefined);
-    // What is about the whole connection may name no SSRC, or one that is gone: any track of ours will do.
-    if (concerned.size === 0) concerned.add([...this.#sinks.values()].find(({ onPacket }) => onPacket !== null));
     for (const track of concerned) track?.onPacket?.(packet);
   }
 }

@@ -127,7 +127,7 @@ async function play(acts: readonly Act[]) {
     },
     {
       sendOffer: (sdp) => toClient.push({ type: 'offer', sdp }),
-      ...{ sendCandidate: () => {}, onState: () => {}, onPath: () => {}, onChannel: () => {} },
+      ...{ sendCandidate: () => {}, onState: () => {}, onControl: () => {}, onPath: () => {}, onChannel: () => {} },
       onFault: (thrown) => faults.push(thrown),
     },
   );

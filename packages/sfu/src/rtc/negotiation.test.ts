@@ -34,6 +34,7 @@ function create(maxUplinks = 16, hasSparePort = true, isDecodable: (codec: Codec
       sendCandidate: () => {},
       onChannel: () => {},
       onState: () => {},
+      onControl: () => {},
       onPath: () => {},
       onFault: (thrown) => faults.push(thrown),
     },

@@ -1,5 +1,6 @@
 import { type Clock, PeerError, type Timer } from '@orama/core';
 import type { SdpCandidate } from 'sdp-transform';
+import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
 import { Bundle } from './bundle.ts';
 import { type ChannelInit, RtcChannel } from './channel.ts';
 import type { Codec } from './codecs.ts';
@@ -57,6 +58,8 @@ export interface NegotiationEvents {
   /** The peer opened a data channel. */
   onChannel: (channel: RtcChannel) => void;
   onState: (state: RtcState) => void;
+  /** The peer reports or asks for something: one RTCP datagram, taken apart. */
+  onControl: (packets: readonly RtcpPacket[]) => void;
   /** The peer's media comes from another address, because it restarted ICE or by way of the StunFront. */
   onPath: () => void;
   onFault: (thrown: unknown) => void;
@@ -291,7 +294,7 @@ export class Negotiation {
   #connect(): [RtcConnection, Bundle] {
     const { onState, onChannel, onFault } = this.#events;
     const connection = new RtcConnection(this.#options.connection, { onState, onChannel, onFault });
-    return [connection, new Bundle(connection.sendTrack(CARRIER))];
+    return [connection, new Bundle(connection.sendTrack(CARRIER), this.#events.onControl)];
   }
 
   /**
