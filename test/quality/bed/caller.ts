@@ -33,12 +33,12 @@ export class Caller {
   /** Waits until pictures of that many others are decoded. */
   async sees(others: number): Promise<void> {
     const decoded = ({ kind, framesDecoded }: Inbound) => kind === 'video' && framesDecoded > 5;
-    await waitUntil(
-      `${this.page.name} to see ${others} others`,
-      () => this.read(),
-      ({ inbound }) => inbound.filter(decoded).length >= others,
-      { timeoutMs: 30_000, intervalMs: 100 },
-    );
+    const seen = async () => ({
+      pictures: (await this.read()).inbound.filter(decoded).length,
+      page: await this.page.tab.evaluate<string>('document.body.innerText'),
+    });
+    const accept = ({ pictures }: Awaited<ReturnType<typeof seen>>) => pictures >= others;
+    await waitUntil(`${this.page.name} to see ${others} others`, seen, accept, { timeoutMs: 30_000, intervalMs: 100 });
   }
 
   /** Begins to measure the gaps between shown frames. */

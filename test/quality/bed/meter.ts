@@ -91,7 +91,8 @@ export interface Reading {
 
 /** Expression that reads a `Reading`. */
 export const READ = `(async () => {
-  const all = [...(await window.__connections.at(-1).getStats()).values()];
+  const connection = window.__connections.at(-1);
+  const all = connection ? [...(await connection.getStats()).values()] : [];
   const tiles = [...document.querySelectorAll('.tile')];
   const plays = (tile, id) => [...tile.querySelectorAll('video, audio')].some(({ srcObject }) => srcObject?.getTrackById(id));
   const nameOf = (id) => tiles.find((tile) => plays(tile, id))?.querySelector('.name').textContent ?? '';
