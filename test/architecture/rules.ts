@@ -22,7 +22,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'packages/client': ['@orama/protocol'],
   'packages/call-page': ['@orama/client'],
   'packages/testkit': ['@orama/protocol', '@orama/core', '@orama/sfu', '@orama/turn'],
-  'cmd/orama': ['@orama/protocol', '@orama/core', '@orama/turn', '@orama/controlplane', '@orama/call-page'],
+  'cmd/orama': [
+    '@orama/protocol',
+    '@orama/core',
+    '@orama/sfu',
+    '@orama/turn',
+    '@orama/controlplane',
+    '@orama/call-page',
+  ],
   'cmd/controlplane': ['@orama/protocol', '@orama/core', '@orama/store', '@orama/controlplane'],
   'cmd/gateway': ['@orama/protocol', '@orama/core', '@orama/store', '@orama/gateway', '@orama/call-page'],
   'cmd/sfu': ['@orama/protocol', '@orama/core', '@orama/sfu'],
@@ -31,6 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** Packages with native code or a lot of weight, and the only folders that import them. */
 const IMPORTERS: Record<string, readonly string[]> = {
+  mediabunny: ['packages/sfu/src/record/'],
   'better-sqlite3': ['packages/store/src/'],
   'node-datachannel': ['packages/sfu/src/rtc/'],
   'node-turn': ['packages/turn/src/node-turn/'],

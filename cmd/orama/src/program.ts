@@ -17,6 +17,7 @@ import { roomDeleteCommand } from './commands/room/delete.ts';
 import { roomKickCommand } from './commands/room/kick.ts';
 import { roomListCommand } from './commands/room/list.ts';
 import { roomMuteCommand } from './commands/room/mute.ts';
+import { roomRecordCommand } from './commands/room/record.ts';
 import { roomShowCommand } from './commands/room/show.ts';
 import { turnAttachCommand } from './commands/turn/attach.ts';
 import { turnCheckCommand } from './commands/turn/check.ts';
@@ -77,6 +78,7 @@ export function createProgram(version: string): Command {
     roomDeleteCommand(),
     roomKickCommand(),
     roomMuteCommand(),
+    roomRecordCommand(),
   ])
     room.addCommand(command);
 

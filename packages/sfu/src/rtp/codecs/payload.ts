@@ -14,6 +14,8 @@ export class PayloadView {
   startsFrame = false;
   /** Last packet of a picture, or of one spatial layer of it. */
   endsFrame = false;
+  /** VP8 and VP9: where the codec's own bytes begin, behind the payload descriptor; 0 where that is cut off. */
+  dataAt = 0;
   spatialId = 0;
   temporalId = 0;
   /** No other picture refers to this one. */
@@ -54,7 +56,7 @@ export class PayloadView {
   /** Forgets the last packet. */
   reset(): void {
     this.startsKeyFrame = this.startsFrame = this.endsFrame = false;
-    this.spatialId = this.temporalId = 0;
+    this.dataAt = this.spatialId = this.temporalId = 0;
     this.discardable = this.beginsTemporal = this.opensHigherTemporal = false;
     this.pictureId = this.tl0PicIdx = this.keyIdx = this.frameNumber = -1;
     this.pictureIdBits = this.pictureIdAt = this.tl0PicIdxAt = this.keyIdxAt = this.frameNumberAt = 0;

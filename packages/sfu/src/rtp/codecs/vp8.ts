@@ -36,6 +36,7 @@ export class Vp8Reader implements CodecReader {
         offset++;
       }
     }
+    payload.dataAt = offset;
     if (!startsFrame || offset >= end) return;
     payload.startsFrame = true;
     if ((packet[offset] as number) & 1) return;

@@ -37,19 +37,30 @@ export class Vp9Reader implements CodecReader {
     payload.startsFrame = (descriptor & 0x08) !== 0;
     payload.endsFrame = (descriptor & 0x04) !== 0;
     payload.startsKeyFrame = payload.startsFrame && !interPredicted && payload.spatialId === 0;
-    if (descriptor & 0x02) readSizes(packet, offset, end, payload);
+    payload.dataAt = descriptor & 0x02 ? readStructure(packet, offset, end, payload) : offset;
   }
 }
 
-/** The sizes of the scalability structure (RFC 9628 section 4.2.1); the pictures it describes are of no use to us. */
-function readSizes(packet: Uint8Array, start: number, end: number, payload: PayloadView): void {
+/**
+ * The sizes of the scalability structure (RFC 9628 section 4.2.1); the pictures it describes are of no use to us.
+ * @returns the offset behind it; 0 when it is cut off
+ */
+function readStructure(packet: Uint8Array, start: number, end: number, payload: PayloadView): number {
   const head = packet[start] as number;
-  if ((head & 0x10) === 0) return;
-  const layers = (head >> 5) + 1;
-  if (start + 1 + layers * 4 > end) return;
-  for (let i = 0; i < layers; i++) {
-    payload.widths[i] = readUint16(packet, start + 1 + i * 4);
-    payload.heights[i] = readUint16(packet, start + 3 + i * 4);
+  let offset = start + 1;
+  if (head & 0x10) {
+    const layers = (head >> 5) + 1;
+    if (offset + layers * 4 > end) return 0;
+    for (let i = 0; i < layers; i++) {
+      payload.widths[i] = readUint16(packet, offset + i * 4);
+      payload.heights[i] = readUint16(packet, offset + 2 + i * 4);
+    }
+    payload.spatialLayers = layers;
+    offset += layers * 4;
   }
-  payload.spatialLayers = layers;
+  if (head & 0x08) {
+    const pictures = packet[offset++] ?? 0;
+    for (let i = 0; i < pictures; i++) offset += 1 + (((packet[offset] ?? 0) >> 2) & 3);
+  }
+  return offset < end ? offset : 0;
 }

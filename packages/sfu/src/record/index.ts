@@ -1,0 +1,3 @@
+// Recording a room into files: what the command line uses.
+export { type RecordedTrack, type Recording, recordingSchema } from './manifest.ts';
+export { RoomRecorder, type RoomRecorderOptions } from './room-recorder.ts';

@@ -1,0 +1,296 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OramaError, systemClock, type Timer } from '@orama/core';
+import { type ServerFrame, type ServerFrameOf, SIGNALLING_CLOSE, serverFrameSchema } from '@orama/protocol';
+import type { Codec } from '../rtc/codecs.ts';
+import type { NativeTrack } from '../rtc/native-track.ts';
+import { isRtcp, readUint32 } from '../rtp/header.ts';
+import { parseRtcp } from '../rtp/rtcp/parse.ts';
+import { type RecordedTrack, type Recording, writeManifest } from './manifest.ts';
+import { PeerClock } from './peer-clock.ts';
+import { Receiver } from './receiver.ts';
+import { extensionOf, isRecordable } from './track-file.ts';
+import { TrackRecorder } from './track-recorder.ts';
+
+const TICK_MS = 50;
+const OPEN_TIMEOUT_MS = 10_000;
+/** The room may move: it is looked for again for so long. */
+const RETRY_MS = 30_000;
+const RETRY_GAP_MS = 500;
+/** Closes after which joining again makes no sense. */
+const FINAL_CLOSES: readonly number[] = [
+  SIGNALLING_CLOSE.normal,
+  SIGNALLING_CLOSE.badCredential,
+  SIGNALLING_CLOSE.notAllowed,
+  SIGNALLING_CLOSE.noSuchRoom,
+];
+
+export interface RoomRecorderOptions {
+  /** Base URL of a gateway, http or https. */
+  gateway: string;
+  apiKey: string;
+  room: string;
+  /** Folder for the files; made if it is not there. */
+  folder: string;
+  /** Shown to the others in the room. */
+  name: string;
+  /** Ends the recording in order. */
+  signal: AbortSignal;
+  /** A file was begun. */
+  onTrack?: (track: { file: string; peerId: string; name: string | undefined; codec: string }) => void;
+  /** Something that the operator should know; the recording goes on. */
+  onNote?: (text: string) => void;
+}
+
+interface Announced {
+  frame: ServerFrameOf<'track-added'>;
+  recorder: TrackRecorder | null;
+  ssrc: number;
+  refused: boolean;
+}
+
+/** Records every track of a room into files of its own, as a peer that only listens. */
+export class RoomRecorder {
+  readonly #options: RoomRecorderOptions;
+  readonly #startedAt = new Date();
+  readonly #startedMs = performance.now();
+  readonly #names = new Map<string, string>();
+  readonly #clocks = new Map<string, PeerClock>();
+  /** What is received now, by mid. */
+  readonly #tracks = new Map<string, Announced>();
+  /** Every file of the recording. */
+  readonly #recorders: TrackRecorder[] = [];
+  readonly #closing: Promise<void>[] = [];
+  #written: Promise<void> = Promise.resolve();
+  /** SSRCs of tracks that have ended: what still comes of them is not the next track's. */
+  readonly #endedSsrcs = new Set<number>();
+  #socket: WebSocket | null = null;
+  #receiver: Receiver | null = null;
+  #tick: Timer | null = null;
+  #fault: unknown = null;
+  #stop: (why: { code: number; reason: string }) => void = () => {};
+
+  constructor(options: RoomRecorderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Records until the signal is aborted, the room is closed or the recorder is removed from it.
+   * @throws OramaError when nothing can be recorded; files that were begun are closed and can be played all the same
+   */
+  async run(): Promise<Recording> {
+    const { folder, signal } = this.#options;
+    await mkdir(folder, { recursive: true });
+    await this.#write(null);
+    this.#tick = systemClock.every(TICK_MS, () => this.#everyTick());
+    let retryUntilMs = 0;
+    try {
+      while (!signal.aborted && !this.#fault) {
+        const { code, reason, joined } = await this.#attend();
+        if (signal.aborted || this.#fault || FINAL_CLOSES.includes(code)) {
+          if (!joined && !signal.aborted && !this.#fault) throw refused(reason);
+          break;
+        }
+        if (joined) retryUntilMs = performance.now() + RETRY_MS;
+        if (performance.now() > retryUntilMs) throw refused(reason);
+        this.#options.onNote?.(`the connection is gone (${reason || code}); joining again`);
+        await new Promise<void>((resolve) => void systemClock.after(RETRY_GAP_MS, resolve));
+      }
+    } finally {
+      this.#tick.cancel();
+      await this.#endTracks();
+      await this.#write(new Date());
+    }
+    if (this.#fault) throw failed(this.#fault);
+    return this.#describe(new Date());
+  }
+
+  /** One stay in the room. Settles when the socket has ended. */
+  async #attend(): Promise<{ code: number; reason: string; joined: boolean }> {
+    const { gateway, apiKey, room, name, signal } = this.#options;
+    const url = new URL('/v1/webrtc/signal', gateway.replace(/^http/, 'ws'));
+    url.searchParams.set('room', room);
+    const socket = new WebSocket(url, { headers: { 'x-api-key': apiKey } });
+    this.#socket = socket;
+    let joined = false;
+    let handled = Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<{ code: number; reason: string }>();
+    this.#stop = resolve;
+    const stop = () => resolve({ code: SIGNALLING_CLOSE.normal, reason: 'stopped' });
+    const timeout = systemClock.after(OPEN_TIMEOUT_MS, () => {
+      if (!joined) resolve({ code: SIGNALLING_CLOSE.goingAway, reason: 'the gateway does not answer' });
+    });
+    signal.addEventListener('abort', stop, { once: true });
+    socket.onopen = () => this.#send({ type: 'join', name, metadata: { recorder: true } });
+    socket.onerror = () => resolve({ code: SIGNALLING_CLOSE.goingAway, reason: 'the gateway is not reached' });
+    socket.onclose = ({ code, reason }) => resolve({ code, reason });
+    socket.onmessage = ({ data }) => {
+      const frame = serverFrameSchema.parse(JSON.parse(String(data)));
+      if (frame.type === 'welcome') joined = true;
+      // One after the other: an offer may overtake the connection that it is for.
+      handled = handled.then(() => this.#handle(frame)).catch((thrown: unknown) => this.#fail(thrown));
+    };
+    const ending = await promise;
+    timeout.cancel();
+    signal.removeEventListener('abort', stop);
+    if (socket.readyState === WebSocket.OPEN) this.#send({ type: 'leave' });
+    socket.onclose = socket.onmessage = null;
+    socket.close();
+    await handled;
+    this.#receiver?.close();
+    this.#receiver = null;
+    await this.#endTracks();
+    return { ...ending, joined };
+  }
+
+  async #handle(frame: ServerFrame): Promise<void> {
+    switch (frame.type) {
+      case 'welcome':
+        for (const { peerId, name } of frame.participants) if (name !== undefined) this.#names.set(peerId, name);
+        break;
+      case 'turn-credentials':
+        this.#receiver = await Receiver.open(frame, {
+          answer: (sdp) => this.#send({ type: 'answer', sdp }),
+          candidate: (candidate, sdpMid) => this.#send({ type: 'ice-candidate', candidate, sdpMid }),
+          packet: (track, packet, codec) => this.#receive(track, packet, codec),
+          ended: () => this.#stop({ code: SIGNALLING_CLOSE.goingAway, reason: 'the media connection is gone' }),
+        });
+        break;
+      case 'offer':
+      case 'ice-candidate':
+        this.#receiver?.handle(frame);
+        break;
+      case 'peer-joined':
+        if (frame.name !== undefined) this.#names.set(frame.peerId, frame.name);
+        break;
+      case 'track-added':
+        await this.#endTrack(frame.mid);
+        this.#tracks.set(frame.mid, { frame, recorder: null, ssrc: 0, refused: false });
+        break;
+      case 'track-removed':
+        for (const [mid, { frame: added }] of this.#tracks)
+          if (added.trackId === frame.trackId) await this.#endTrack(mid);
+        break;
+      case 'server-draining':
+        this.#stop({ code: SIGNALLING_CLOSE.moved, reason: frame.reason });
+        break;
+      case 'kicked':
+      case 'room-closed':
+        this.#options.onNote?.(frame.reason);
+        break;
+      case 'error':
+        this.#options.onNote?.(frame.message);
+        break;
+    }
+  }
+
+  #receive(track: NativeTrack, packet: Buffer, codec: Codec | null): void {
+    const announced = this.#tracks.get(track.mid);
+    if (!announced || packet.length < 12) return;
+    const nowMs = performance.now();
+    if (isRtcp(packet)) {
+      for (const report of parseRtcp(packet))
+        if (report.type === 'sr' && report.ssrc === announced.ssrc) announced.recorder?.learn(report, nowMs);
+      return;
+    }
+    const ssrc = readUint32(packet, 8);
+    if (!codec || this.#endedSsrcs.has(ssrc)) return;
+    if (!announced.recorder && !announced.refused) this.#begin(announced, track, codec, ssrc);
+    if (ssrc === announced.ssrc) announced.recorder?.receive(packet, nowMs);
+  }
+
+  #begin(announced: Announced, native: NativeTrack, codec: Codec, ssrc: number): void {
+    const { folder, onTrack, onNote } = this.#options;
+    const { frame } = announced;
+    if (!isRecordable(codec.name)) {
+      announced.refused = true;
+      onNote?.(`a track in ${codec.name} is left out: that codec cannot be recorded`);
+      return;
+    }
+    const number = String(this.#recorders.length + 1).padStart(2, '0');
+    const file = `${number}-${frame.source ?? frame.kind}-${frame.peerId}.${extensionOf(codec.name)}`;
+    const name = this.#names.get(frame.peerId);
+    const clock = this.#clocks.get(frame.peerId) ?? new PeerClock();
+    this.#clocks.set(frame.peerId, clock);
+    announced.ssrc = ssrc;
+    announced.recorder = new TrackRecorder({
+      track: { ...frame, name },
+      codec: codec.name,
+      clockRate: codec.clockRate,
+      ssrc,
+      path: join(folder, file),
+      clock,
+      send: (packet) => native.send(packet),
+      onFault: (thrown) => this.#fail(thrown),
+    });
+    this.#recorders.push(announced.recorder);
+    onTrack?.({ file, peerId: frame.peerId, name, codec: codec.name });
+  }
+
+  #everyTick(): void {
+    const nowMs = performance.now();
+    for (const { recorder } of this.#tracks.values()) recorder?.tick(nowMs);
+  }
+
+  async #endTrack(mid: string): Promise<void> {
+    const announced = this.#tracks.get(mid);
+    this.#tracks.delete(mid);
+    if (!announced?.recorder) return;
+    this.#endedSsrcs.add(announced.ssrc);
+    const closed = announced.recorder.close();
+    this.#closing.push(closed);
+    await closed;
+    await this.#write(null);
+  }
+
+  async #endTracks(): Promise<void> {
+    await Promise.all([...this.#tracks.keys()].map((mid) => this.#endTrack(mid)));
+    await Promise.all(this.#closing);
+  }
+
+  #describe(endedAt: Date | null): Recording {
+    const tracks = this.#recorders.map((recorder) => recorder.describe(this.#startedMs));
+    return {
+      room: this.#options.room,
+      startedAt: this.#startedAt.toISOString(),
+      endedAt: endedAt?.toISOString() ?? null,
+      tracks: tracks.filter((track): track is RecordedTrack => track !== null),
+    };
+  }
+
+  /** Writes the manifest as it is then; one after the other, because tracks may end together. */
+  #write(endedAt: Date | null): Promise<void> {
+    this.#written = this.#written
+      .then(() => writeManifest(this.#options.folder, this.#describe(endedAt)))
+      .catch((thrown: unknown) => this.#fail(thrown));
+    return this.#written;
+  }
+
+  #send(frame: object): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
+  }
+
+  #fail(thrown: unknown): void {
+    this.#fault ??= thrown;
+    this.#stop({ code: SIGNALLING_CLOSE.normal, reason: 'failed' });
+  }
+}
+
+function refused(reason: string): OramaError {
+  return new OramaError('UNAVAILABLE', `the room cannot be recorded: ${reason || 'the connection was refused'}`, {
+    hint: 'see "orama room list", and check the gateway and the API key',
+    retryable: true,
+  });
+}
+
+function failed(cause: unknown): OramaError {
+  if (cause instanceof OramaError) return cause;
+  const code = (cause as NodeJS.ErrnoException).code;
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new OramaError('UNAVAILABLE', 'the recording ended: the disk is full', {
+      hint: 'what was written until then can be played; make room, or record to another disk',
+      cause,
+    });
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new OramaError('UNAVAILABLE', `the recording ended: ${message}`, { cause });
+}
