@@ -57,14 +57,14 @@ describe('Sfu with simulcast', () => {
     const { mid, layers, codec, trackId } = await viewer.trackOf(publisher.id, 'video');
     expect({ layers, codec }).toEqual({ layers: LAYERS.map(({ rid }) => ({ rid })), codec: 'VP8' });
     startSending();
-    await until('video', () => viewer.packets(mid).length > 20);
+    await until('the best layer', () => layerOf(viewer.packets(mid).at(-1)) === 2);
     const packets = viewer.packets(mid);
     expect(new Set(packets.map(({ ssrc }) => ssrc)).size).toBe(1);
-    expect(layerOf(packets.at(-1))).toBe(2);
     for (let i = 1; i < packets.length; i++)
       expect(((packets[i]?.sequence ?? 0) - (packets[i - 1]?.sequence ?? 0)) & 0xffff).toBe(1);
-    const { tracks } = await viewer.next('quality', (frame) => frame.tracks.some(({ bitrate }) => bitrate > 0));
-    expect(tracks).toMatchObject([{ trackId, delivery: 'flowing', layer: 2, loss: 0 }]);
+    const { tracks } = await viewer.next('quality', (frame) => frame.tracks.some(({ layer }) => layer === 2));
+    expect(tracks).toMatchObject([{ trackId, delivery: 'flowing', loss: 0 }]);
+    expect(tracks[0]?.bitrate).toBeGreaterThan(0);
   });
 
   test('a lost packet of a layer is repeated on the RTX stream that the viewer takes', async () => {
@@ -84,7 +84,7 @@ describe('Sfu with simulcast', () => {
   test('layers nobody watches are switched off at the publisher, and on again when somebody does', async () => {
     const { mid, trackId } = await viewer.trackOf(publisher.id, 'video');
     startSending();
-    await until('video', () => viewer.packets(mid).length > 20);
+    await until('the best layer', () => layerOf(viewer.packets(mid).at(-1)) === 2);
     await publisher.next('send-layers', ({ rids }) => rids.join() === 'q,f');
     viewer.send({ type: 'subscribe', trackId, enabled: false });
     expect((await viewer.next('track-updated')).delivery).toBe('disabled');
@@ -92,8 +92,7 @@ describe('Sfu with simulcast', () => {
     expect(off).toMatchObject({ trackId, mid: '0' });
     const before = viewer.packets(mid).length;
     viewer.send({ type: 'subscribe', trackId, enabled: true });
-    await until('video again', () => viewer.packets(mid).length > before + 5);
-    expect(layerOf(viewer.packets(mid).at(-1))).toBe(2);
+    await until('the best layer again', () => layerOf(viewer.packets(mid).slice(before).at(-1)) === 2);
     const all = viewer.packets(mid);
     expect(((all[before]?.sequence ?? 0) - (all[before - 1]?.sequence ?? 0)) & 0xffff).toBe(1);
   }, 20_000);

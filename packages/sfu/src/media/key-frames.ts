@@ -1,7 +1,7 @@
 import { TokenBucket } from '@orama/core';
 
-/** Between two requests while no key frame comes: the first may be lost. */
-const RETRY_MS = 500;
+/** Between two requests while no key frame comes: the first may be lost. Browsers ignore a second one sooner than that. */
+const RETRY_MS = 300;
 /** A wish this soon after a key frame was made before that arrived; it waits, and so does who joins. */
 const MIN_GAP_MS = 300;
 /** One a second, and one more after a quiet time: many joining, or many with a bad path, are no storm. */

@@ -399,6 +399,26 @@ test('padding that a publisher probes its path with is not forwarded, and leaves
   expect(track.rtp.map(({ sequence }) => sequence)).toEqual([0, 1]);
 });
 
+test('a packet that the publisher never sends again is made up for by a key frame', () => {
+  const { subscribe, receive, publication, uplink } = mediaBed();
+  subscribe();
+  const delta = (picture: number) => vp8({ key: picture === 0, pictureId: picture, tl0: picture });
+  receive(10, delta(0));
+  receive(12, delta(2));
+  const count = (type: 'pli' | 'nack') => uplink.rtcp.filter((packet) => packet.type === type).length;
+  const before = count('pli');
+  for (let i = 0; i < 10; i++) {
+    nowMs += 50;
+    publication.tick(nowMs);
+  }
+  expect([count('pli'), count('nack') > 3]).toEqual([before, true]);
+  for (let i = 0; i < 15; i++) {
+    nowMs += 50;
+    publication.tick(nowMs);
+  }
+  expect(count('pli')).toBeGreaterThan(before);
+});
+
 describe('Temporal layers', () => {
   /** T0 T2 T1 T2, as Chromium sends three temporal layers. */
   const PATTERN = [0, 2, 1, 2];

@@ -10,12 +10,14 @@ const MIN_RETRY_MS = 20;
 const MAX_RETRY_MS = 300;
 /** Over the smoothed round trip: an answer that is a little late is not asked for again. */
 const RETRY_FACTOR = 1.25;
+const SOON = 0.6;
 
 const NONE: number[] = [];
 
 interface Missing {
   sequence: number;
   since: number;
+  firstAsked: number;
   lastAsked: number;
   tries: number;
 }
@@ -29,6 +31,7 @@ export class NackTracker {
   #highest = 0;
   #missing: Missing[] = [];
   #roundTripMs = Number.NaN;
+  #gaveUp = false;
 
   /** Notes a packet. True when it left a hole that is too large to mend. */
   record(sequence: number, nowMs: number): boolean {
@@ -49,7 +52,7 @@ export class NackTracker {
       return true;
     }
     for (let i = ahead - 1; i > 0; i--)
-      this.#missing.push({ sequence: (sequence - i) & 0xffff, since: nowMs, lastAsked: 0, tries: 0 });
+      this.#missing.push({ sequence: (sequence - i) & 0xffff, since: nowMs, firstAsked: 0, lastAsked: 0, tries: 0 });
     return false;
   }
 
@@ -69,9 +72,13 @@ export class NackTracker {
     let kept = 0;
     for (let i = 0; i < this.#missing.length; i++) {
       const missing = this.#missing[i] as Missing;
-      if (missing.tries >= MAX_TRIES || nowMs - missing.since >= GIVE_UP_MS) continue;
+      if (missing.tries >= MAX_TRIES || nowMs - missing.since >= GIVE_UP_MS) {
+        this.#gaveUp = true;
+        continue;
+      }
       this.#missing[kept++] = missing;
       if (missing.tries > 0 && nowMs - missing.lastAsked < this.retryMs) continue;
+      if (missing.tries === 0) missing.firstAsked = nowMs;
       missing.lastAsked = nowMs;
       missing.tries++;
       if (due === NONE) due = [];
@@ -79,6 +86,13 @@ export class NackTracker {
     }
     this.#missing.length = kept;
     return due;
+  }
+
+  /** Whether a packet was given up since the last call: who needs it needs a key frame now. */
+  takeGaveUp(): boolean {
+    const gaveUp = this.#gaveUp;
+    this.#gaveUp = false;
+    return gaveUp;
   }
 
   /** Forgets everything: the stream begins anew. */
@@ -90,10 +104,10 @@ export class NackTracker {
   #found(sequence: number, nowMs: number): void {
     const index = this.#missing.findIndex((missing) => missing.sequence === sequence);
     if (index < 0) return;
-    const [{ tries, lastAsked }] = this.#missing.splice(index, 1) as [Missing];
-    // After a second request nobody knows which one was answered.
-    if (tries !== 1) return;
-    const sample = nowMs - lastAsked;
+    const [{ tries, firstAsked, lastAsked }] = this.#missing.splice(index, 1) as [Missing];
+    // What comes soon after the second request answers the first; later, nobody knows.
+    if (tries === 0 || tries > 2 || (tries === 2 && nowMs - lastAsked > this.retryMs * SOON)) return;
+    const sample = nowMs - firstAsked;
     this.#roundTripMs = Number.isNaN(this.#roundTripMs) ? sample : this.#roundTripMs * 0.8 + sample * 0.2;
   }
 }

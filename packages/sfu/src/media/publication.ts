@@ -245,7 +245,7 @@ export class Publication {
     if (this.#forcedMute) return;
     const sinks = this.#sinks;
     for (let i = 0; i < sinks.length; i++) (sinks[i] as PacketSink).forward(packet, view, encoding, nowMs);
-    if (encoding.nacks.hasMissing) this.#feedback.sendNacks(encoding, nowMs);
+    if (encoding.nacks.hasMissing) this.#mend(encoding, nowMs);
   }
 
   /** Reports, repeated requests and REMB. Called every 50 ms or so. */
@@ -255,7 +255,7 @@ export class Publication {
       encoding.layers.sample(nowMs);
       encoding.cache.trim(nowMs);
       encoding.keyFrames.tick(nowMs, nowMs - encoding.lastPacketMs < FLOWING_MS);
-      if (encoding.nacks.hasMissing) this.#feedback.sendNacks(encoding, nowMs);
+      if (encoding.nacks.hasMissing) this.#mend(encoding, nowMs);
     }
     if (this.#isSimulcast) this.#demand.update(this.#encodings.rids, this.#needed, nowMs);
     if (this.#lastPacketMs > 0) this.#feedback.tick(nowMs);
@@ -300,6 +300,12 @@ export class Publication {
     if (isRepeat) encoding.rtxSsrc = view.ssrc;
     else this.#switchSource(encoding, view.ssrc);
     return encoding;
+  }
+
+  #mend(encoding: Encoding, nowMs: number): void {
+    this.#feedback.sendNacks(encoding, nowMs);
+    const isNeeded = encoding.nacks.takeGaveUp() && (!this.#isSimulcast || (this.#needed >> encoding.index) & 1);
+    if (isNeeded) this.requestKeyFrame(encoding, nowMs);
   }
 
   #switchSource(encoding: Encoding, ssrc: number): void {

@@ -16,6 +16,8 @@ const REMEMBERED = 128;
 const DEFAULT_RTT_MS = 100;
 const MIN_RTT_MS = 10;
 const MAX_RTT_MS = 500;
+/** Browsers ask again after a round trip by their own clock: that must not come just too early. */
+const RTT_SHARE = 0.7;
 /** An RTX payload begins with the original sequence number (RFC 4588 section 4). */
 const RTX_HEADER_BYTES = 2;
 
@@ -57,14 +59,14 @@ export class Retransmissions {
   }
 
   /**
-   * Sends packets again: each at most once in a round trip, because its repetition may be on its way already.
+   * Sends packets again: each at most about once in a round trip, because its repetition may be on its way already.
    * @param sequences as the subscriber knows them
    */
   answer(sequences: readonly number[], rttMs: number | null, nowMs: number): void {
     this.#counters.nacksIn += sequences.length;
     const outgoing = this.#forwarder.outgoing;
     if (!outgoing) return;
-    const gapMs = Math.min(MAX_RTT_MS, Math.max(MIN_RTT_MS, rttMs ?? DEFAULT_RTT_MS));
+    const gapMs = Math.min(MAX_RTT_MS, Math.max(MIN_RTT_MS, rttMs ?? DEFAULT_RTT_MS)) * RTT_SHARE;
     const { numbering } = this.#forwarder;
     for (const sequence of sequences) {
       if (this.#repeatedMs(sequence) > nowMs - gapMs || !numbering.find(sequence)) continue;
