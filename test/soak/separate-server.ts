@@ -5,7 +5,7 @@ import type { Footprint } from './footprint.ts';
 import type { Addresses, SoakedServer } from './server.ts';
 
 const PROGRAM = join(import.meta.dirname, 'server-process.ts');
-/** As operators start it. */
+/** As a local cluster starts it. */
 const NODE_OPTIONS = ['--conditions=source', '--max-semi-space-size=4'];
 
 /** The server in a process of its own, so that nothing the clients hold is taken for the server's. */
