@@ -25,6 +25,8 @@ const AFTER_SILENCE = 0.8;
 /** Transport-wide feedback counts for so long, then REMB and receiver reports do. */
 const FEEDBACK_MS = 5_000;
 const REFERENCE_MS = 64;
+/** Throughput is measured over so long: a longer time would still remember, at the first sign of a queue, that less was sent. */
+const THROUGHPUT_MS = 250;
 /** Packets lost between two reports; more is another beginning. */
 const MAX_GAP = 1_000;
 /** With reports of loss only, the rate rises while they tell of less than this. */
@@ -46,7 +48,7 @@ export class BandwidthEstimator {
   readonly #loss = new LossBound();
   readonly #sent = new RateMeter();
   /** On the peer's clock. */
-  readonly #acknowledged = new RateMeter();
+  readonly #acknowledged = new RateMeter(THROUGHPUT_MS);
   #source: 'none' | 'feedback' | 'remb' | 'reports' = 'none';
   #rembBps = Number.POSITIVE_INFINITY;
   #targetBps = START_BPS;

@@ -1,6 +1,6 @@
-/** How far above the estimate a probe goes; a first one further, because the estimate is only a guess then. */
+/** How far above the estimate a probe goes; further at first, when that is only a guess, and after one that succeeded. */
 const STEP = 1.5;
-const FIRST_STEP = 2;
+const WIDE_STEP = 2;
 /** And at least so far: less would take too long to tell. */
 const LEAST_STEP = 1.15;
 /**
@@ -37,7 +37,7 @@ const DISAPPOINTED_MS = 5_000;
 const FIRST_WAIT_MS = 2_000;
 /** Wait after a probe that came to less than it should, because too little or too unevenly was sent. */
 const RETRY_MS = 500;
-const MAX_WAIT_MS = 4_000;
+const MAX_WAIT_MS = 3_000;
 const MAX_CLUSTER = 255;
 
 /** What a finished probe shows. */
@@ -84,7 +84,7 @@ export class Prober {
   #waitMs = FIRST_WAIT_MS;
   #nextMs = 0;
   #succeededMs = Number.NEGATIVE_INFINITY;
-  #isFirst = true;
+  #isWide = true;
 
   /** The probe that packets sent now belong to, 1-255; 0 for none. */
   get cluster(): number {
@@ -103,7 +103,7 @@ export class Prober {
     if (this.#state !== 'idle' || nowMs < this.#nextMs) return false;
     if (aim.congested || aim.wantedBps <= aim.targetBps) return false;
     const step = aim.wantedBps / aim.targetBps;
-    this.#aimBps = aim.targetBps * Math.min(this.#isFirst ? FIRST_STEP : STEP, Math.max(LEAST_STEP, step));
+    this.#aimBps = aim.targetBps * Math.min(this.#isWide ? WIDE_STEP : STEP, Math.max(LEAST_STEP, step));
     const excessBps = this.#aimBps - aim.targetBps;
     this.#durationMs = Math.min(MAX_DURATION_MS, Math.max(MIN_DURATION_MS, (BUCKET_BYTES * 8_000) / excessBps));
     this.#cluster = this.#cluster === MAX_CLUSTER ? 1 : this.#cluster + 1;
@@ -157,6 +157,7 @@ export class Prober {
 
   /** The rate had to go down: a probe that found more a moment ago was wrong. */
   disappoint(nowMs: number): void {
+    this.#isWide = false;
     if (nowMs - this.#succeededMs < DISAPPOINTED_MS) this.#wait(nowMs);
     this.#succeededMs = Number.NEGATIVE_INFINITY;
   }
@@ -181,7 +182,7 @@ export class Prober {
       return null;
     }
     this.#state = 'idle';
-    this.#isFirst = false;
+    this.#isWide = !result.saturated;
     if (result.saturated) {
       this.#wait(nowMs);
       return result;
@@ -235,6 +236,7 @@ export class Prober {
 
   #fail(nowMs: number): void {
     this.#state = 'idle';
+    this.#isWide = false;
     this.#wait(nowMs);
   }
 
