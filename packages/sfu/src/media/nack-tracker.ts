@@ -6,11 +6,15 @@ const GIVE_UP_MS = 1_000;
 const MAX_GAP = 256;
 /** Before the round-trip time is known, and its bounds. */
 const FIRST_RETRY_MS = 60;
-const MIN_RETRY_MS = 20;
+const MIN_RETRY_MS = 30;
 const MAX_RETRY_MS = 300;
 /** Over the smoothed round trip: an answer that is a little late is not asked for again. */
 const RETRY_FACTOR = 1.25;
 const SOON = 0.6;
+/** A packet that was only overtaken comes within this; where that happens the first request waits so long. */
+const MAX_REORDERING_MS = 25;
+const REORDERING_FACTOR = 1.5;
+const REORDERING_DECAY = 0.98;
 
 const NONE: number[] = [];
 
@@ -31,10 +35,15 @@ export class NackTracker {
   #highest = 0;
   #missing: Missing[] = [];
   #roundTripMs = Number.NaN;
+  /** How late packets come that were overtaken on their way. */
+  #reorderingMs = 0;
   #gaveUp = false;
 
-  /** Notes a packet. True when it left a hole that is too large to mend. */
-  record(sequence: number, nowMs: number): boolean {
+  /**
+   * Notes a packet. True when it left a hole that is too large to mend.
+   * @param isRepeat it came as a retransmission (RFC 4588)
+   */
+  record(sequence: number, nowMs: number, isRepeat = false): boolean {
     if (!this.#started) {
       this.#started = true;
       this.#highest = sequence;
@@ -42,7 +51,7 @@ export class NackTracker {
     }
     const ahead = sequenceDistance(this.#highest, sequence);
     if (ahead <= 0) {
-      if (this.#missing.length > 0) this.#found(sequence, nowMs);
+      if (this.#missing.length > 0) this.#found(sequence, nowMs, isRepeat);
       return false;
     }
     this.#highest = sequence;
@@ -77,6 +86,7 @@ export class NackTracker {
         continue;
       }
       this.#missing[kept++] = missing;
+      if (missing.tries === 0 && nowMs - missing.since < this.#reorderingMs) continue;
       if (missing.tries > 0 && nowMs - missing.lastAsked < this.retryMs) continue;
       if (missing.tries === 0) missing.firstAsked = nowMs;
       missing.lastAsked = nowMs;
@@ -101,10 +111,16 @@ export class NackTracker {
     this.#missing = [];
   }
 
-  #found(sequence: number, nowMs: number): void {
+  #found(sequence: number, nowMs: number, isRepeat: boolean): void {
     const index = this.#missing.findIndex((missing) => missing.sequence === sequence);
     if (index < 0) return;
-    const [{ tries, firstAsked, lastAsked }] = this.#missing.splice(index, 1) as [Missing];
+    const [{ since, tries, firstAsked, lastAsked }] = this.#missing.splice(index, 1) as [Missing];
+    const lateMs = nowMs - since;
+    if (!isRepeat && lateMs <= MAX_REORDERING_MS) {
+      this.#reorderingMs = Math.min(MAX_REORDERING_MS, Math.max(this.#reorderingMs, lateMs * REORDERING_FACTOR));
+      return;
+    }
+    this.#reorderingMs *= REORDERING_DECAY;
     // What comes soon after the second request answers the first; later, nobody knows.
     if (tries === 0 || tries > 2 || (tries === 2 && nowMs - lastAsked > this.retryMs * SOON)) return;
     const sample = nowMs - firstAsked;

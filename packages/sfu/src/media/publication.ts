@@ -234,7 +234,8 @@ export class Publication {
     if (codec !== encoding.codec) this.#switchCodec(encoding, codec);
     encoding.lastPacketMs = nowMs;
     encoding.rate.bytes += packet.length;
-    if (this.#media.nack && encoding.nacks.record(view.sequence, nowMs)) this.requestKeyFrame(encoding, nowMs);
+    if (this.#media.nack && encoding.nacks.record(view.sequence, nowMs, repeated >= 0))
+      this.requestKeyFrame(encoding, nowMs);
     encoding.cache.put(view.sequence, packet, nowMs);
     encoding.payloads.read(packet, view);
     encoding.layers.count(view.payload, packet.length);

@@ -12,26 +12,43 @@ describe('NackTracker', () => {
     tracker.record(2, 10);
     expect(tracker.due(10)).toEqual([65_535, 0, 1]);
     expect(tracker.due(20)).toEqual([]);
-    tracker.record(0, 30);
-    // The answer took 20 ms: the others are asked for again after a little more.
-    expect(tracker.due(30)).toEqual([]);
-    expect(tracker.due(36)).toEqual([65_535, 1]);
-    tracker.record(65_535, 75);
-    tracker.record(1, 75);
+    tracker.record(0, 34, true);
+    // The answer took 24 ms: the others are asked for again after a little more.
+    expect(tracker.due(34)).toEqual([]);
+    expect(tracker.due(40)).toEqual([65_535, 1]);
+    tracker.record(65_535, 75, true);
+    tracker.record(1, 75, true);
     expect(tracker.hasMissing).toBe(false);
     // An answer that comes right after the second request was for the first.
     tracker.record(3, 80);
     tracker.record(5, 80);
     expect(tracker.due(80)).toEqual([4]);
     expect(tracker.due(80 + tracker.retryMs)).toEqual([4]);
-    tracker.record(4, 80 + 30);
-    expect(tracker.retryMs).toBeGreaterThan(25);
+    tracker.record(4, 80 + 40, true);
+    expect(tracker.retryMs).toBeGreaterThan(30);
     tracker.record(7, 120);
     let times = 0;
     for (let nowMs = 120; nowMs < 5_000; nowMs += 50) times += tracker.due(nowMs).length;
     expect(times).toBe(10);
     expect(tracker.hasMissing).toBe(false);
     expect([tracker.takeGaveUp(), tracker.takeGaveUp()]).toEqual([true, false]);
+  });
+
+  test('packets that were overtaken are not asked for, once that has been seen, and teach nothing about the round trip', () => {
+    const tracker = new NackTracker();
+    let asked = 0;
+    for (let i = 0; i < 100; i++) {
+      const sequence = i * 2;
+      tracker.record(sequence + 1, i * 20);
+      asked += tracker.due(i * 20).length;
+      tracker.record(sequence, i * 20 + 4);
+      asked += tracker.due(i * 20 + 4).length;
+    }
+    expect(asked).toBeLessThanOrEqual(1);
+    expect(tracker.retryMs).toBe(60);
+    tracker.record(202, 2_000);
+    expect(tracker.due(2_000)).toEqual([]);
+    expect(tracker.due(2_010)).toEqual([200, 201]);
   });
 
   test('a hole too large to mend is told as a break of the stream', () => {
