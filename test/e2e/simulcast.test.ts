@@ -37,9 +37,12 @@ afterAll(async () => {
 /** A listener in Chromium and a publisher that share a room; the publisher's camera is off, its slides are 1280x720. */
 async function meet(driver: BrowserDriver): Promise<{ ada: CallPage; bob: CallPage }> {
   const room = `layers-${++rooms}`;
-  const ada = await CallPage.join(driver, access, { room, name: 'Ada' });
+  const ada = await CallPage.open(driver, access, { room, name: 'Ada' });
+  open.push(ada);
+  await ada.tab.evaluate(KEEP_SOCKET);
+  await ada.pressJoin();
   const bob = await CallPage.join(chromium, access, { room, name: 'Bob' });
-  open.push(ada, bob);
+  open.push(bob);
   await Promise.all([ada.waitMedia(1), bob.waitMedia(1)]);
   for (const page of [ada, bob])
     await page.tab.evaluate(`void orama.room.unpublish(orama.room.localTracks.find(({ kind }) => kind === 'video'))`);
@@ -52,6 +55,16 @@ async function meet(driver: BrowserDriver): Promise<{ ada: CallPage; bob: CallPa
   return { ada, bob };
 }
 
+/** Lets a test drop the page's signalling. */
+const KEEP_SOCKET = `(() => {
+  const Native = window.WebSocket;
+  window.WebSocket = class extends Native {
+    constructor(...args) {
+      super(...args);
+      window.socket = this;
+    }
+  };
+})()`;
 const PAINT = `(() => {
   const canvas = document.createElement('canvas');
   canvas.width = 1280;
@@ -104,32 +117,52 @@ function widthSeenBy(page: CallPage): Promise<number> {
     inbound.find(({ trackId }) => trackId === ${SLIDES}.trackId)?.width ?? 0)`);
 }
 
+/** Waits until Bob sees the layer that he asks for, and nothing else of the slides is sent. */
+async function expectOnly(ada: CallPage, bob: CallPage, maxLayer: number): Promise<Layer | undefined> {
+  const { rid, width } = LAYERS[maxLayer] as (typeof LAYERS)[number];
+  await limit(bob, maxLayer);
+  await waitUntil(
+    `Bob to see the slides ${width} wide`,
+    () => widthSeenBy(bob),
+    (seen) => seen === width,
+    { timeoutMs: 30_000 },
+  );
+  const layers = await waitUntil(
+    `nothing but ${rid} to be sent`,
+    () => layersOf(ada),
+    (seen) => seen.every((layer) => layer.active === (layer.rid === rid)),
+  );
+  return layers.find((layer) => layer.rid === rid);
+}
+
+const LAYERS = [
+  { rid: 'q', width: 320 },
+  { rid: 'h', width: 640 },
+  { rid: 'f', width: 1280 },
+] as const;
+
 describe.each([
   ['Chromium', () => chromium],
   ['Firefox', () => firefox],
 ] as const)('%s', (_name, driver) => {
   test('publishes a large picture in three layers; each arrives when it is asked for, and the others are off then', async () => {
     const { ada, bob } = await meet(driver());
-    for (const [maxLayer, rid, width] of [
-      [0, 'q', 320],
-      [2, 'f', 1280],
-      [1, 'h', 640],
-    ] as const) {
-      await limit(bob, maxLayer);
-      await waitUntil(
-        `Bob to see the slides ${width} wide`,
-        () => widthSeenBy(bob),
-        (seen) => seen === width,
-        { timeoutMs: 30_000 },
-      );
-      const layers = await waitUntil(
-        `nothing but ${rid} to be sent`,
-        () => layersOf(ada),
-        (seen) => seen.every(({ active, ...layer }) => active === (layer.rid === rid)),
-      );
-      expect(layers.find((layer) => layer.rid === rid)).toMatchObject({ arrives: true });
-    }
+    for (const maxLayer of [0, 2, 1]) expect(await expectOnly(ada, bob, maxLayer)).toMatchObject({ arrives: true });
   });
+});
+
+test('layers go on after a dropped socket, and nothing is negotiated anew', async () => {
+  const { ada, bob } = await meet(chromium);
+  await expectOnly(ada, bob, 0);
+  const described = () => ada.tab.evaluate<string>('__connections.at(-1).localDescription.sdp');
+  const before = await described();
+  await ada.tab.evaluate(`new Promise((resolve) => {
+    orama.room.once('reconnected', ({ resumed }) => resolve(resumed));
+    window.socket.close(4999);
+  }).then((resumed) => { window.resumed = resumed; })`);
+  expect(await ada.tab.evaluate('window.resumed')).toBe(true);
+  await expectOnly(ada, bob, 2);
+  expect(await described()).toBe(before);
 });
 
 test('a publisher of H.264 sends something else as soon as somebody without it is there', async () => {

@@ -68,6 +68,40 @@ describe('StatsReader', () => {
     });
   });
 
+  test('tells the layers of a track one by one, and the track as all of them', () => {
+    const layer = (rid: string, frameWidth: number, bytesSent: number, active = true) => ({
+      ...{
+        id: rid,
+        type: 'outbound-rtp',
+        kind: 'video',
+        mid: '0',
+        rid,
+        frameWidth,
+        bytesSent,
+        active,
+        framesEncoded: 9,
+      },
+    });
+    const reader = new StatsReader();
+    const read = (atMs: number, bytes: number) =>
+      reader.read(
+        [layer('f', 1280, 0, false), layer('q', 320, bytes), layer('h', 640, 3 * bytes)].map((entry) => [
+          entry.id,
+          { timestamp: atMs, ...entry },
+        ]),
+        OWNERS,
+      );
+    read(0, 0);
+    const [sent, ...rest] = read(1_000, 12_500).outbound;
+    expect(rest).toEqual([]);
+    expect(sent).toMatchObject({ trackId: 'own', bitrateBps: 400_000, width: 640 });
+    expect(sent?.layers.map(({ rid, active, bitrateBps }) => [rid, active, bitrateBps])).toEqual([
+      ['q', true, 100_000],
+      ['h', true, 300_000],
+      ['f', false, 0],
+    ]);
+  });
+
   test('has no pair before one is selected', () => {
     expect(new StatsReader().read(report(0, 0, [PAIR]), OWNERS).pair).toBeUndefined();
   });

@@ -43,6 +43,25 @@ describe('Participants', () => {
     expect(take()).toEqual(['participant-joined ada', 'track-added t1', 'track-removed t1', 'track-added t2']);
   });
 
+  test('tells of a track whose delivery, codec or layers changed, and keeps how it went', () => {
+    const { participants, take } = observed();
+    participants.receive(announcement('t1', 's1'));
+    participants.bind(() => media('m'));
+    take();
+    const layers = [{ rid: 'q' }, { rid: 'f', width: 1280, height: 720 }];
+    const updated = { ...announcement('t1', 's1'), type: 'track-updated', codec: 'VP8', layers } as const;
+    participants.receive({ ...updated, delivery: 'no-bandwidth' });
+    participants.receive({ ...updated });
+    expect(take()).toEqual(['track-updated t1']);
+    expect(participants.track('t1')).toMatchObject({ delivery: 'no-bandwidth', codec: 'VP8', layers });
+    const sent = { trackId: 't1', delivery: 'flowing', layer: 1, bitrate: 900_000, loss: 0.01 } as const;
+    const unknown = { ...sent, trackId: 't9' };
+    const quality = participants.measure({ type: 'quality', availableBitrate: 2e6, tracks: [sent, unknown] });
+    expect(quality).toMatchObject({ availableBitrateBps: 2e6, rttMs: undefined, tracks: [{ trackId: 't1' }] });
+    expect(participants.track('t1')?.quality).toEqual({ layer: 1, bitrateBps: 900_000, loss: 0.01 });
+    expect(take()).toEqual(['track-updated t1']);
+  });
+
   test('a leaving participant takes their tracks along, in that order', () => {
     const { participants, take } = observed();
     participants.receive(announcement('t1', 's1'));
