@@ -46,7 +46,12 @@ export class Allocator<Key extends object> {
     // The wish is worked in once, here.
     for (const [key, { kind, priority, wish, layers }] of tracks) {
       const options = optionsOf(layers, wish);
-      inputs.push({ kind, priority, wish: {}, layers: options, current: this.#states.get(key)?.layer ?? null });
+      const state = this.#states.get(key);
+      // A track begins with its smallest layer, before anything is allocated: that needs nothing to spare.
+      const current = state
+        ? state.layer
+        : (options.findLast(({ spatial }) => spatial === options[0]?.spatial) ?? null);
+      inputs.push({ kind, priority, wish: {}, layers: options, current });
     }
     const possible = allocate(inputs, budgetBps);
     const mayRise = possible.some((layer, i) => compare(layer, inputs[i]?.current ?? null) > 0);

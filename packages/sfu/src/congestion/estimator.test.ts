@@ -116,7 +116,7 @@ test('no padding is sent while everything that is wanted is sent', () => {
 test('BandwidthEstimator knows nothing before the first report, and guesses carefully', () => {
   const estimator = new BandwidthEstimator();
   expect(estimator.availableBps).toBeNull();
-  expect(estimator.targetBps).toBe(600_000);
+  expect(estimator.targetBps).toBe(1_000_000);
 });
 
 test('BandwidthEstimator follows REMB while no feedback comes', () => {

@@ -6,8 +6,8 @@ import { RateControl } from './rate-control.ts';
 import { RateMeter } from './rate-meter.ts';
 import { SendHistory } from './send-history.ts';
 
-/** Assumed of a path that nothing is known about: a small picture and audio for everybody. */
-const START_BPS = 600_000;
+/** Assumed of a path that nothing is known about: the smaller pictures of a few, whose encoders begin with more than they keep to. */
+const START_BPS = 1_000_000;
 const MAX_START_BPS = 5_000_000;
 const MIN_BPS = 30_000;
 const MAX_BPS = 50_000_000;
