@@ -15,3 +15,13 @@ test("a TLS listener on the port of the others is refused: several workers would
   for (const tls of [false, { port: 5350 }])
     expect(turnConfigSchema.safeParse({ ...config, port: 5349, tls }).success).toBe(true);
 });
+
+test.each([
+  [{ listen: ['127.89.1.1', '127.89.1.1'] }, ['listen'], 'twice'],
+  [{ defaultLifetimeSec: 7200, maxLifetimeSec: 600 }, ['defaultLifetimeSec'], 'above maxLifetimeSec'],
+  [{ drainTimeoutMs: 2 ** 31 }, ['drainTimeoutMs'], '2147483647'],
+  [{ internal: { address: '127.89.1.1', port: 3478 } }, ['internal', 'port'], 'clients are served'],
+])('%j cannot be right and is refused', (change, path, message) => {
+  const { error } = turnConfigSchema.safeParse({ ...config, ...change });
+  expect(error?.issues).toMatchObject([{ path, message: expect.stringContaining(message) }]);
+});

@@ -1,13 +1,16 @@
 import { z } from 'zod';
 import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
-import { logLevelSchema } from './common.ts';
+import { logLevelSchema, timerMsSchema } from './common.ts';
 
 /** Configuration file of a node's TURN server. Tenants come over the control socket. */
 export const turnConfigSchema = z
   .strictObject({
     node: nodeIdSchema,
     /** Public addresses to listen on. */
-    listen: z.array(ipSchema).min(1),
+    listen: z
+      .array(ipSchema)
+      .min(1)
+      .refine((addresses) => new Set(addresses).size === addresses.length, { error: 'an address is there twice' }),
     port: portSchema.default(3478),
     /** The TLS listener; false turns it off. Without a certificate of its own it makes a self-signed one. */
     tls: z
@@ -53,12 +56,21 @@ export const turnConfigSchema = z
     unauthenticatedRate: z
       .strictObject({ burst: z.int().positive(), perSec: z.number().positive() })
       .default({ burst: 60, perSec: 30 }),
-    drainTimeoutMs: z.int().positive().default(30_000),
+    drainTimeoutMs: timerMsSchema.default(30_000),
     logLevel: logLevelSchema,
   })
   .refine(({ port, tls }) => tls === false || tls.port !== port, {
     error: 'TLS needs a port of its own: not that of `port`',
     path: ['tls', 'port'],
-  });
+  })
+  .refine(({ defaultLifetimeSec, maxLifetimeSec }) => defaultLifetimeSec <= maxLifetimeSec, {
+    error: 'the default may not be above maxLifetimeSec',
+    path: ['defaultLifetimeSec'],
+  })
+  .refine(
+    ({ listen, port, tls, internal }) =>
+      !listen.includes(internal.address) || (internal.port !== port && (tls === false || internal.port !== tls.port)),
+    { error: 'clients are served at this address and port', path: ['internal', 'port'] },
+  );
 export type TurnConfig = z.infer<typeof turnConfigSchema>;
 export type TurnConfigInput = z.input<typeof turnConfigSchema>;

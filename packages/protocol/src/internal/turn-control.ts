@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { timerMsSchema } from '../config/common.ts';
 import { ipSchema, namespaceNameSchema, portSchema } from '../names.ts';
 
 /**
@@ -100,7 +101,7 @@ export const turnServerStatusSchema = z.object({
 export type TurnServerStatus = z.infer<typeof turnServerStatusSchema>;
 
 /** Begins a drain that ends after `deadlineMs` at the latest; the server then exits. */
-export const turnDrainSchema = z.strictObject({ deadlineMs: z.int().positive().optional() });
+export const turnDrainSchema = z.strictObject({ deadlineMs: timerMsSchema.optional() });
 
 /** Answer to "may this tenant's clients reach that peer, and which rule says so". */
 export const turnPeerVerdictSchema = z.object({

@@ -109,6 +109,20 @@ test('a token does not lead past the quota of whoever shows it, and stays good f
   expect(redeem('c').ok).toBe(true);
 });
 
+test('limits that are lowered while a port is promised are not got round by showing its token again and again', () => {
+  const { ledger, tenant } = ledgerOf(50_000, 50_019, { maxAllocations: 10 });
+  for (const username of ['one', 'two', 'three']) lease(ledger, undefined, username);
+  const { token = '' } = lease(ledger, { kind: 'even', reserveNext: true }, 'four');
+  ledger.update({ ...tenant, maxAllocations: 3, maxAllocationsPerUsername: 1 });
+  const redeem = (username: string) =>
+    ledger.open({ username, source: SOURCE, wish: { kind: 'reserved', token }, family: 4 });
+  for (let n = 0; n < 10; n++) expect(redeem('one')).toEqual({ ok: false, code: 486 });
+  expect(redeem('five').ok).toBe(true);
+  expect(ledger.leaseCount).toBe(5);
+  const open = () => ledger.open({ username: 'six', source: SOURCE, wish: { kind: 'any' }, family: 4 });
+  expect(open()).toEqual({ ok: false, code: 486 });
+});
+
 test('a source has its share of a tenant, whatever its usernames', () => {
   const { ledger } = ledgerOf(50_000, 50_099, { maxAllocationsPerSource: 3 });
   for (const username of ['a', 'b', 'c']) lease(ledger, undefined, username);

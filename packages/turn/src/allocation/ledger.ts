@@ -175,11 +175,7 @@ export class TenantLedger implements Ledger {
   #redeem(wish: PortWish & { kind: 'reserved' }, owner: Owner): LeaseAnswer {
     const reservation = this.#reservations.get(wish.token);
     if (reservation === undefined || reservation.expiresAtMs <= this.#host.nowMs()) return { ok: false, code: 508 };
-    this.#quota.release(reservation.owner);
-    if (!this.#quota.take(owner)) {
-      this.#quota.take(reservation.owner);
-      return { ok: false, code: 486 };
-    }
+    if (!this.#quota.move(reservation.owner, owner)) return { ok: false, code: 486 };
     this.#reservations.delete(wish.token);
     const { port, family } = reservation;
     return this.#lease({ port, family, token: undefined, wish, owner });

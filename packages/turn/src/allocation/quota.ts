@@ -26,14 +26,25 @@ export class Quota {
   }
 
   /** Counts one allocation of `owner`; false, and nothing counted, when a limit is reached. */
-  take({ username, source }: Owner): boolean {
+  take(owner: Owner): boolean {
     const { total, perUsername, perSource } = this.limits;
-    const ofUsername = this.#byUsername.get(username) ?? 0;
-    const ofSource = this.#bySource.get(source) ?? 0;
+    const ofUsername = this.#byUsername.get(owner.username) ?? 0;
+    const ofSource = this.#bySource.get(owner.source) ?? 0;
     if (this.#total >= total || ofUsername >= perUsername || ofSource >= perSource) return false;
-    this.#total++;
-    this.#byUsername.set(username, ofUsername + 1);
-    this.#bySource.set(source, ofSource + 1);
+    this.#count(owner);
+    return true;
+  }
+
+  /**
+   * Counts for `to` what was counted for `from`; false, and nothing changed, when `to` has reached its own limits. The
+   * tenant has one as before, so its limit is not asked: it may have been lowered meanwhile.
+   */
+  move(from: Owner, to: Owner): boolean {
+    const ofUsername = (this.#byUsername.get(to.username) ?? 0) - Number(from.username === to.username);
+    const ofSource = (this.#bySource.get(to.source) ?? 0) - Number(from.source === to.source);
+    if (ofUsername >= this.limits.perUsername || ofSource >= this.limits.perSource) return false;
+    this.release(from);
+    this.#count(to);
     return true;
   }
 
@@ -42,6 +53,12 @@ export class Quota {
     this.#total--;
     takeOneOff(this.#byUsername, username);
     takeOneOff(this.#bySource, source);
+  }
+
+  #count({ username, source }: Owner): void {
+    this.#total++;
+    this.#byUsername.set(username, (this.#byUsername.get(username) ?? 0) + 1);
+    this.#bySource.set(source, (this.#bySource.get(source) ?? 0) + 1);
   }
 }
 

@@ -112,7 +112,7 @@ export type FillRequest = (writer: StunWriter) => void;
  */
 export class TurnClient {
   readonly #options: TurnClientOptions;
-  readonly #waiting = new Map<string, (message: StunMessage) => void>();
+  readonly #waiting = new Map<string, { answer: (message: StunMessage) => void; fail: (why: Error) => void }>();
   readonly #listeners = new Set<(data: PeerData) => void>();
   readonly #errorListeners = new Set<(error: PeerError) => void>();
   readonly #peerByChannel = new Map<number, TransportAddress>();
@@ -133,6 +133,10 @@ export class TurnClient {
   static async open(options: TurnClientOptions): Promise<TurnClient> {
     const client = new TurnClient(options);
     client.#socket = await openSocket(options, (packet) => client.#onPacket(packet));
+    void client.#socket.closed.then(() => {
+      for (const { fail } of [...client.#waiting.values()])
+        fail(new Error('the connection was closed before an answer came'));
+    });
     return client;
   }
 
@@ -276,16 +280,18 @@ export class TurnClient {
         clearTimeout(repeat);
         this.#waiting.delete(id);
       };
-      const giveUp = setTimeout(() => {
+      const fail = (why: Error) => {
         finish();
-        reject(new Error(`no answer within ${timeoutMs} ms`));
-      }, timeoutMs);
-      this.#waiting.set(id, (message) => {
+        reject(why);
+      };
+      const giveUp = setTimeout(() => fail(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+      const answer = (message: StunMessage) => {
         // What somebody else has sealed is no answer (RFC 8489 section 9.2.5).
         if (key !== undefined && message.integrity !== undefined && !message.integrityMatches(key)) return;
         finish();
         resolve(message);
-      });
+      };
+      this.#waiting.set(id, { answer, fail });
       const transmit = () => {
         this.sendRaw(request);
         if (this.#options.transport !== 'udp') return;
@@ -386,7 +392,7 @@ export class TurnClient {
       if (data) this.#emit({ data, channel: undefined, peer });
       if (error) for (const listener of [...this.#errorListeners]) listener({ peer, error });
     } else if (message.cls === CLASS.success || message.cls === CLASS.error) {
-      this.#waiting.get(message.transactionId.toString('latin1'))?.(message);
+      this.#waiting.get(message.transactionId.toString('latin1'))?.answer(message);
     }
   }
 

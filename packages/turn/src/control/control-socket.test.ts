@@ -1,4 +1,5 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { lstatSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { silentLogger, turnTenantDigest } from '@orama/core';
 import {
   turnPeerVerdictSchema,
@@ -201,7 +202,8 @@ test('POST /drain says until when, and the server ends with its last allocation'
   await expect(turn.control('GET', '/status')).rejects.toThrow();
 });
 
-test('a second server refuses a socket that is answered, and takes over one that is left behind', async () => {
+/** A control socket for another server, with nothing behind it. */
+function secondSocket(path: string): ControlSocket {
   const tenants = new TenantDirectory({
     workers: [],
     ownAddresses: [],
@@ -212,11 +214,24 @@ test('a second server refuses a socket that is answered, and takes over one that
     onAllocationEnded: () => undefined,
     logger: silentLogger,
   });
-  const second = new ControlSocket({ path: turn.controlSocket, tenants, logger: silentLogger });
+  return new ControlSocket({ path, tenants, logger: silentLogger });
+}
+
+test('a second server refuses a socket that is answered, and takes over one that is left behind', async () => {
+  const second = secondSocket(turn.controlSocket);
   await expect(second.start()).rejects.toThrow('in use by another TURN server');
   await turn.service.close();
-  writeFileSync(turn.controlSocket, '');
+  const killed = `process.getBuiltinModule('node:net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', killed, turn.controlSocket]);
+  expect(lstatSync(turn.controlSocket).isSocket()).toBe(true);
   await second.start();
   expect((await turn.control('GET', '/tenants')).body).toEqual({ tenants: [] });
   await second.close();
+});
+
+test('a file at the path of the socket is left as it is, and the server does not start', async () => {
+  const path = `${turn.controlSocket}.txt`;
+  writeFileSync(path, 'precious');
+  await expect(secondSocket(path).start()).rejects.toThrow(`controlSocket ${path} is there already and is no socket`);
+  expect(readFileSync(path, 'utf8')).toBe('precious');
 });

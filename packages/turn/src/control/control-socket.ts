@@ -1,4 +1,4 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { setImmediate as immediate } from 'node:timers/promises';
@@ -75,11 +75,15 @@ export class ControlSocket {
     this.#server = createInternalServer((request) => this.#tracked(this.#handle(request)), options.logger);
   }
 
-  /** Throws a ConfigError when another server answers on the socket. */
+  /** Throws a ConfigError when another server answers on the socket, or something else is there. */
   async start(): Promise<void> {
     if (await isAnswered(this.#path)) {
       throw new ConfigError(`control socket ${this.#path} is in use by another TURN server`);
     }
+    if (lstatSync(this.#path, { throwIfNoEntry: false })?.isSocket() === false)
+      throw new ConfigError(`controlSocket ${this.#path} is there already and is no socket`, {
+        hint: 'configure another path; nothing is overwritten',
+      });
     rmSync(this.#path, { force: true });
     const mask = process.umask(0o177);
     try {
