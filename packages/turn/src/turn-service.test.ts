@@ -96,7 +96,7 @@ describe('TurnService', () => {
     clock.advance(30_000);
     await stopped;
     await client.disconnected;
-    expect(turn.server.counters.relayPortsBound).toBe(0);
+    expect(turn.portsBound).toBe(0);
   });
 
   test('stop lets whoever reads the usage read all of it, and waits no longer than a second and a half', async () => {

@@ -180,7 +180,7 @@ test('whatever a client does in whatever order, allocation, permissions and chan
       await client.close();
       const { ledger } = turn;
       await expect.poll(() => [ledger.leaseCount, ledger.portCount], { interval: 1 }).toEqual([0, 0]);
-      expect(turn.server.counters.relayPortsBound).toBe(0);
+      expect(turn.portsBound).toBe(0);
     }),
     { numRuns: 60 },
   );

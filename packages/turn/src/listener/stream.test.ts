@@ -157,7 +157,7 @@ describe.each(['tcp', 'tls'] as const)('over %s', (transport) => {
     const client = await turn.client(transport);
     await client.allocate();
     await client.close();
-    await expect.poll(() => turn.server.counters.relayPortsBound).toBe(0);
+    await expect.poll(() => turn.portsBound).toBe(0);
     expect(turn.server.counters.ended.get('client-disconnected')).toBe(1);
   });
 

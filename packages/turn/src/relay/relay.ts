@@ -117,6 +117,8 @@ export interface RelayPort {
 export interface Relay {
   /** Whether datagrams can go out with the DF bit set. */
   readonly canSetDf: boolean;
+  /** Port numbers that have a socket open now, whatever became of their allocations. */
+  readonly portsBound: number;
   /** Binds `address:port`. Rejects with the system's error (`code` EADDRINUSE when another process has it). */
   open(options: { address: string; port: number; client: ClientSink }): Promise<RelayPort>;
 }

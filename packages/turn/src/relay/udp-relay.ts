@@ -46,11 +46,17 @@ interface BoundFlow {
   readonly port: number;
 }
 
+/** What the ports of a relay count together. */
+interface PortTally {
+  portsBound: number;
+}
+
 /** Relays over UDP sockets, one a relay address. */
 export class UdpRelay implements Relay {
   readonly #sockets: UdpSockets;
   readonly #drops: DropCounters;
   readonly #clock: Clock;
+  readonly #tally: PortTally = { portsBound: 0 };
 
   constructor(sockets: UdpSockets, drops: DropCounters, clock: Clock) {
     this.#sockets = sockets;
@@ -62,8 +68,12 @@ export class UdpRelay implements Relay {
     return this.#sockets.canSetDf;
   }
 
+  get portsBound(): number {
+    return this.#tally.portsBound;
+  }
+
   async open(options: { address: string; port: number; client: ClientSink }): Promise<RelayPort> {
-    const port = new UdpRelayPort(options.port, options.client, this.#sockets, this.#drops, this.#clock);
+    const port = new UdpRelayPort(options.port, options.client, this.#sockets, this.#drops, this.#clock, this.#tally);
     await port.bind(options.address);
     return port;
   }
@@ -97,10 +107,20 @@ class UdpRelayPort implements RelayPort {
   /** The second that ICMP errors were last told in, and how many. */
   #icmpAtMs = Number.NEGATIVE_INFINITY;
   #icmpTold = 0;
+  readonly #tally: PortTally;
+  #socketsOpen = 0;
   #closed: Promise<void> | undefined;
 
-  constructor(port: number, client: ClientSink, sockets: UdpSockets, drops: DropCounters, clock: Clock) {
+  constructor(
+    port: number,
+    client: ClientSink,
+    sockets: UdpSockets,
+    drops: DropCounters,
+    clock: Clock,
+    tally: PortTally,
+  ) {
     this.port = port;
+    this.#tally = tally;
     this.#client = client;
     this.#sockets = sockets;
     this.#drops = drops;
@@ -130,7 +150,7 @@ class UdpRelayPort implements RelayPort {
     const socket = this.#bound.get(address);
     if (socket === undefined) return;
     this.#bound.delete(address);
-    await socket.close();
+    await this.#closeSocket(socket);
   }
 
   permit(host: PermittedHost): void {
@@ -213,7 +233,7 @@ class UdpRelayPort implements RelayPort {
     this.#flows.clear();
     // A socket that is just being opened holds the port number too.
     if (this.#binding.size > 0) await Promise.allSettled(this.#binding.values());
-    await Promise.all(Array.from(this.#bound.values(), (socket) => socket.close()));
+    await Promise.all(Array.from(this.#bound.values(), (socket) => this.#closeSocket(socket)));
     this.#bound.clear();
   }
 
@@ -228,9 +248,15 @@ class UdpRelayPort implements RelayPort {
         sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
       });
       this.#bound.set(address, socket);
+      if (this.#socketsOpen++ === 0) this.#tally.portsBound++;
     } finally {
       this.#binding.delete(address);
     }
+  }
+
+  async #closeSocket(socket: UdpSocket): Promise<void> {
+    await socket.close();
+    if (--this.#socketsOpen === 0) this.#tally.portsBound--;
   }
 
   /** Whether so many bytes may go to a peer now; counts them, or why not. */

@@ -23,6 +23,4 @@ export class ServerCounters {
   /** Allocations ended, by reason. */
   readonly ended = new LabelledCounter();
   allocationsOpened = 0;
-  /** Relay sockets that are open now. */
-  relayPortsBound = 0;
 }

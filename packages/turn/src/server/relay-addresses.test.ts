@@ -74,7 +74,7 @@ describe('relay.innerAddress', () => {
     );
     await late.refresh(0);
     await client.refresh(0);
-    await expect.poll(() => turn.server.counters.relayPortsBound).toBe(0);
+    await expect.poll(() => turn.portsBound).toBe(0);
     expect(turn.ledger.portCount).toBe(0);
   });
 

@@ -181,7 +181,7 @@ describe('Refresh', () => {
     expect(turn.service.tenants.allocationCount).toBe(1);
     clock.advance(2_000);
     await expect(client.refresh()).rejects.toMatchObject({ code: 437 });
-    await expect.poll(() => turn.server.counters.relayPortsBound).toBe(0);
+    await expect.poll(() => turn.portsBound).toBe(0);
   });
 
   test('twelve minutes and more of refreshes keep the call relaying, both ways', async () => {

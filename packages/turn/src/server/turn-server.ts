@@ -244,13 +244,11 @@ export class TurnServer implements PacketHandler {
 
   #allocationOpened(allocation: Allocation): void {
     this.counters.allocationsOpened++;
-    this.counters.relayPortsBound++;
     this.#context.allocations.opened(allocation);
   }
 
   #allocationClosed(allocation: Allocation, reason: EndReason): void {
     this.counters.ended.add(reason);
-    this.counters.relayPortsBound--;
     this.#context.allocations.ended(allocation, reason);
   }
 }

@@ -109,6 +109,11 @@ export class TurnHarness {
     return this.#worker.server;
   }
 
+  /** Port numbers that have a relay socket open. */
+  get portsBound(): number {
+    return this.#worker.relay.portsBound;
+  }
+
   get drops(): DropCounters {
     return this.#worker.drops;
   }

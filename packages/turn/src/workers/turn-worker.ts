@@ -45,6 +45,7 @@ export class TurnWorker implements WorkerHandle {
   readonly #udp: UdpListener[] = [];
   readonly #streams: StreamListener[] = [];
   readonly #sockets: UdpSockets;
+  readonly relay: UdpRelay;
   readonly #eventLoop: EventLoopMeter;
   #sweeper: Timer | undefined;
   #sweeps = 0;
@@ -64,6 +65,7 @@ export class TurnWorker implements WorkerHandle {
     this.#tenants = new TenantRegistry(config.external);
     const bugs = new BugLog(logger, clock);
     this.#sockets = makeSockets(this.drops, bugs, logger);
+    this.relay = new UdpRelay(this.#sockets, this.drops, clock);
     this.#eventLoop = new EventLoopMeter(() => this.#sockets.sleptMs);
     const sourceLimits = new SourceLimits(config, settings.sourceLimits);
     this.server = new TurnServer({
@@ -72,7 +74,7 @@ export class TurnWorker implements WorkerHandle {
       logger,
       bugs,
       tenants: this.#tenants,
-      relay: new UdpRelay(this.#sockets, this.drops, clock),
+      relay: this.relay,
       external: config.external,
       drops: this.drops,
       sourceLimits,
@@ -144,7 +146,7 @@ export class TurnWorker implements WorkerHandle {
       id: this.id,
       allocations: tenants.reduce((sum, { allocations }) => sum + allocations, 0),
       transports,
-      relayPortsBound: counters.relayPortsBound,
+      relayPortsBound: this.relay.portsBound,
       allocationsOpened: counters.allocationsOpened,
       ended: Object.fromEntries(counters.ended.entries()),
       replies: Object.fromEntries(counters.replies.entries()),

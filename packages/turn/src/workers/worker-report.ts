@@ -10,7 +10,7 @@ export interface WorkerReport {
   readonly allocations: number;
   /** Allocations by the client's transport: udp, tcp, tls. */
   readonly transports: Counts;
-  /** Allocations whose relay sockets are open. */
+  /** Relay ports with an open socket, whatever became of their allocations. */
   readonly relayPortsBound: number;
   readonly allocationsOpened: number;
   readonly ended: Counts;
