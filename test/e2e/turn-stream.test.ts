@@ -32,7 +32,7 @@ beforeAll(async () => {
   authority = new CertificateAuthority();
   const { publicIp, dataDir } = cluster.node(1);
   const trusting = { authority: authority.certificate, hosts: { [NAME]: publicIp } };
-  [chromium, firefox] = await Promise.all([launchChromium(trusting), launchFirefox(trusting)]);
+  [chromium, firefox] = await Promise.all([launchChromium(trusting), launchFirefox()]);
   access = await cluster.createEnabled('stream');
   const [socket = ''] = globSync('**/turn*.sock', { cwd: dataDir });
   await callTurnControl(joinPath(dataDir, socket), 'PUT', `/certificates/${NAME}`, authority.issue(NAME));
@@ -77,7 +77,6 @@ test.each([
   ['Chromium', 'tcp', () => chromium],
   ['Chromium', 'tls', () => chromium],
   ['Firefox', 'tcp', () => firefox],
-  ['Firefox', 'tls', () => firefox],
 ] as const)(
   '%s with nothing but TURN over %s sees and hears one over UDP, and is seen and heard, at the first attempt',
   async (_browser, transport, driver) => {
