@@ -21,6 +21,7 @@ class PathOnlyConnection {
   bytesReceived = 0;
   #bytesSent = 0;
   servers: string[][] = [];
+  channels: (RTCDataChannelInit & { label: string })[] = [];
   closed = false;
 
   constructor(configuration: RTCConfiguration) {
@@ -40,6 +41,10 @@ class PathOnlyConnection {
   async setRemoteDescription(description: { type: string }): Promise<void> {
     this.remoteDescription = description;
     this.signalingState = description.type === 'offer' ? 'have-remote-offer' : 'stable';
+  }
+
+  createDataChannel(label: string, init: RTCDataChannelInit): void {
+    this.channels.push({ label, ...init });
   }
 
   restartIce(): void {
@@ -102,6 +107,11 @@ async function setUp(uris = [UDP, TCP]) {
   };
   return { session, pc, pass, settle, offers, answer, failures };
 }
+
+test('the m-line of data channels is there before the first description, made by a channel that nobody is told of', async () => {
+  const { pc } = await setUp();
+  expect(pc.channels).toEqual([{ label: '', negotiated: true, id: 1 }]);
+});
 
 test('UDP that brings no path within 3 s is followed by all of TURN in the same session, then by its end', async () => {
   const { pc, pass, offers, answer, failures } = await setUp();

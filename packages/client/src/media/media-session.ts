@@ -78,6 +78,9 @@ export class MediaSession {
     this.#forceRelay = options.forceRelay;
     this.#path = options.path;
     this.pc = new platform.RTCPeerConnection(this.#configuration(credentials));
+    // The m-line of data channels has to be there from the first description on. This channel makes it, unknown to the
+    // server, and carries nothing. Ours have odd numbers (RFC 8832 section 6): the server is the DTLS client.
+    this.pc.createDataChannel('', { negotiated: true, id: 1 });
     this.#senders = new Senders(this.pc, platform.clock, {
       onPublished: (track) => handlers.onPublished(track),
       onRefused: (track, error) => handlers.onRefused(track, error),
@@ -122,7 +125,7 @@ export class MediaSession {
   /** Opens a data channel. @throws DOMException when the browser does not like its label or its options */
   openChannel(label: string, init: RTCDataChannelInit): RTCDataChannel {
     const channel = this.pc.createDataChannel(label, init);
-    // The first one adds the m-line for all of them.
+    // Nothing may have been negotiated yet.
     if (!this.pc.sctp) this.#negotiator.request();
     return channel;
   }

@@ -185,8 +185,7 @@ export class Room extends Emitter<RoomEvents> {
 
   /**
    * Opens a data channel to everybody else, who get it as a `channel` event, or to one peer, who can answer on it.
-   * Resolves when it is open. Open the first one right after `connect()`: a connection that stands without data channels
-   * gets none any more, and rejects with `not_allowed`. It ends with the media session: after a `reconnected` that did not resume, open another.
+   * Resolves when it is open. It ends with the media session: after a `reconnected` that did not resume, open another.
    */
   openChannel(label: string, options: ChannelOptions = {}): Promise<RTCDataChannel> {
     if (this.#state === 'disconnected') return Promise.reject(notConnected('open a channel'));

@@ -5,6 +5,7 @@ import {
   MAX_CHANNELS_PER_PEER,
 } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RtcChannel } from '../rtc/channel.ts';
 import { type RunningSfu, startSfu } from '../testing/running-sfu.ts';
 import { type ReceivedChannel, TestPeer, until } from '../testing/test-peer.ts';
 
@@ -100,6 +101,36 @@ describe('data channels', () => {
     const copy = await bob.channelFrom(ann.id, 'chat');
     await until('all messages', () => copy.messages.length === 20);
     expect(copy.messages).toEqual(Array.from({ length: 20 }, (_, i) => `message ${i}`));
+  });
+
+  test('a peer that only receives media has a data m-line from the first offer on, and opens channels long after', async () => {
+    const [ann, bob] = [await join(), await join()];
+    await ann.publish(MICROPHONE);
+    await bob.trackOf(ann.id, 'audio');
+    await until('both to be connected', () => [ann, bob].every(({ states }) => states.includes('connected')));
+    const late = new RtcChannel('late', '', (thrown) => bob.faults.push(thrown));
+    bob.connection.openChannel(late, { ordered: true });
+    await until('the channel to open', () => late.isOpen);
+    expect(bob.frames.filter(({ type }) => type === 'answer')).toEqual([]);
+  });
+
+  test('a data m-line that comes to a connection that stands is refused with an error, and costs nothing else', async () => {
+    const [ann, bob] = [await join(), await join()];
+    await ann.publish(MICROPHONE);
+    const { mid } = await bob.trackOf(ann.id, 'audio');
+    await until('ann to be connected', () => ann.states.includes('connected'));
+    const late = new RtcChannel('late', '', (thrown) => ann.faults.push(thrown));
+    ann.connection.openChannel(late, { ordered: true });
+    ann.offer();
+    const { message } = await ann.next('error', ({ code }) => code === 'invalid_state');
+    expect(message).toContain('m=application');
+    let sequence = 0;
+    const answers = ann.frames.filter((frame) => frame.type === 'answer');
+    expect(answers.at(-1)?.sdp).toContain('m=application 0 ');
+    await until('the media to go on', () => {
+      ann.sendPacket(MICROPHONE.mid, ++sequence);
+      return bob.packets(mid).length > 0;
+    });
   });
 
   test('a copy delivers as its opener said', async () => {

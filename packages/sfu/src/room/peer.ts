@@ -444,12 +444,22 @@ export class Peer {
     this.send({ type: 'answer', sdp: outcome.answer });
     this.#applyOutcome(outcome, new Map(frame.tracks?.map((track) => [track.mid, track])));
     this.#playWaiting();
+    if (outcome.refusedData) this.#tellDataIsLate();
     if (outcome.refused.length === 0) return;
     if (!this.ticket.permissions.publish) throw new FrameError('forbidden', 'this credential may not publish');
     throw new FrameError(
       'too_many_tracks',
       `at most ${MAX_TRACKS_PER_PEER} tracks in forwarded codecs can be published`,
     );
+  }
+
+  #tellDataIsLate(): void {
+    this.send({
+      type: 'error',
+      code: 'invalid_state',
+      message: 'the m=application line was refused: it came to a connection that stands without data channels',
+      hint: 'join anew with a data channel in the first offer',
+    });
   }
 
   #applyOutcome(outcome: OfferOutcome, described: ReadonlyMap<string, TrackDescription>): void {

@@ -143,9 +143,9 @@ export class RtcConnection {
     return !this.#closed && this.#native.signalingState() === 'stable';
   }
 
-  /** Whether DTLS stands. */
-  get isConnected(): boolean {
-    return !this.#closed && this.#native.state() === 'connected';
+  /** Whether DTLS did not stand yet. */
+  get isConnecting(): boolean {
+    return !this.#closed && ['new', 'connecting'].includes(this.#native.state());
   }
 
   /** @throws Error when the candidate is malformed */

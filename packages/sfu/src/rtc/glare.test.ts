@@ -19,6 +19,7 @@ afterAll(() => front.close());
 type Message = { type: 'offer' | 'answer'; sdp: string };
 interface Line {
   mid: string;
+  kind: 'video' | 'application';
   direction: 'sendonly' | 'recvonly' | 'inactive';
 }
 
@@ -71,7 +72,7 @@ class ModelClient {
     this.#isDue = false;
     const known = new Set(this.#lines.map(({ mid }) => mid));
     const fresh = [...this.sending].filter((mid) => !known.has(mid));
-    const lines = [...this.#lines, ...fresh.map((mid): Line => ({ mid, direction: 'sendonly' }))];
+    const lines = [...this.#lines, ...fresh.map((mid): Line => ({ mid, kind: 'video', direction: 'sendonly' }))];
     this.#offered = lines.map((line) => (isOurs(line) ? line : { ...line, direction: this.#wish(line.mid) }));
     this.toServer.push({ type: 'offer', sdp: write(this.#offered, 'actpass') });
   }
@@ -87,23 +88,23 @@ class ModelClient {
     before.forEach(({ mid }, index) => {
       if (String(media[index]?.mid) !== mid) throw new Error(`m-line ${index} is no longer ${mid}`);
     });
-    return media.map(({ mid: parsed, direction, port }): Line => {
-      const mid = String(parsed);
-      if (port === 0) return { mid, direction: 'inactive' };
-      if (direction === 'sendonly') return { mid, direction: 'recvonly' };
-      return { mid, direction: direction === 'recvonly' && this.sending.has(mid) ? 'sendonly' : 'inactive' };
+    return media.map(({ mid: parsed, type, direction, port }): Line => {
+      const line = { mid: String(parsed), kind: type as Line['kind'] };
+      if (port === 0) return { ...line, direction: 'inactive' };
+      if (direction === 'sendonly') return { ...line, direction: 'recvonly' };
+      return { ...line, direction: direction === 'recvonly' && this.sending.has(line.mid) ? 'sendonly' : 'inactive' };
     });
   }
 }
 
-const isOurs = ({ mid }: Line) => mid.startsWith('s');
+const isOurs = ({ mid }: Pick<Line, 'mid'>) => mid.startsWith('s');
 const write = (lines: readonly Line[], setup: string) =>
   browserOffer(
-    lines.map(({ mid, direction }) => ({
-      kind: 'video',
+    lines.map(({ mid, kind, direction }) => ({
+      kind,
       mid,
       direction,
-      ...(isOurs({ mid, direction }) ? {} : { ssrc: 1_000 + Number(mid) * 2 }),
+      ...(isOurs({ mid }) ? {} : { ssrc: 1_000 + Number(mid) * 2 }),
     })),
     setup,
   );

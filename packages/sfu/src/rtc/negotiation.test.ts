@@ -499,6 +499,20 @@ test('a data m-line is offered once, with the first channel, whatever else is se
   expect(faults).toEqual([]);
 });
 
+test('our first offer has a data m-line after those of media, without any channel; an offer to a publisher has none', async () => {
+  const [receiver, publisher] = [create(), create()];
+  publisher.negotiation.handleOffer(browserOffer([{ kind: 'audio', mid: '0' }]));
+  for (const { add, settle } of [receiver, publisher]) {
+    add('camera');
+    await settle();
+  }
+  const mids = ({ offers }: typeof receiver) => parse(offers[0] as string).media.map(({ mid }) => String(mid));
+  expect([mids(receiver), mids(publisher)]).toEqual([
+    ['s0', 's-data'],
+    ['0', 's0'],
+  ]);
+});
+
 test('a peer that refuses the data m-line is not asked again, and keeps its media', async () => {
   const { negotiation, offers, settle, add, faults, refused } = create();
   add('camera');

@@ -50,6 +50,8 @@ const DATA_LINE: MediaLine = { mid: DATA_MID, type: 'application', protocol: 'UD
 /** What an offer of the peer changed, and our answer. */
 export interface OfferOutcome extends UplinkOutcome {
   answer: string;
+  /** It brought a data m-line too late. */
+  refusedData: boolean;
 }
 
 export interface NegotiationEvents {
@@ -159,6 +161,7 @@ export class Negotiation {
     if (this.#pending) this.#offerWanted = true;
     this.#endPending();
     const outcome = this.#lines.apply(remote, plan, this.#hasData);
+    const refusedData = !this.#hasData && dataSectionOf(remote) !== undefined;
     this.#followUplinks(outcome, remote);
     if (!this.#ice.isAgreed) this.#ice.begin(this.#connection.localDescription, ice);
     else if (ice && this.#ice.isRestart(ice)) {
@@ -173,7 +176,7 @@ export class Negotiation {
     this.#offerTimer = null;
     // Only after the caller has sent the answer: an offer that overtakes it meets the peer's own, and is ignored.
     if (this.#offerWanted) this.requestOffer();
-    return { ...outcome, answer };
+    return { ...outcome, answer, refusedData };
   }
 
   /** @throws PeerError when the answer does not fit an offer of ours */
@@ -230,7 +233,10 @@ export class Negotiation {
     return this.#lines.placeDownlink(spec);
   }
 
-  /** Opens a data channel to the peer, once both have an m-line for it, which is offered where there is none. */
+  /**
+   * Opens a data channel to the peer, once both have an m-line for it, which is offered where there is none as long as
+   * the connection does not stand. Never, where a peer that is connected has none.
+   */
   openChannel(label: string, init: ChannelInit): RtcChannel {
     const channel = new RtcChannel(label, init.protocol, this.#events.onFault);
     if (this.#hasData) {
@@ -239,7 +245,8 @@ export class Negotiation {
     }
     this.#channels = this.#channels.filter((waiting) => !waiting.channel.hasEnded);
     this.#channels.push({ channel, init });
-    if (![...this.#order, ...(this.#pending?.order ?? [])].some(isData)) this.requestOffer();
+    const isOffered = [...this.#order, ...(this.#pending?.order ?? [])].some(isData);
+    if (!isOffered && this.#connection.isConnecting) this.requestOffer();
     return channel;
   }
 
@@ -333,15 +340,16 @@ export class Negotiation {
     const wanted = this.#lines.wanted();
     const order = [...this.#order];
     const isEmpty = [...wanted.values()].every((media) => media === null);
-    const wantsData = this.#channels.length > 0 && !this.#connection.isConnected && !order.some(isData);
-    if (wantsData) order.push(DATA_LINE);
-    if (isEmpty && !this.#remoteKnown && !wantsData) return;
+    if (isEmpty && !this.#remoteKnown && this.#channels.length === 0) return;
     try {
       if (!this.#remoteKnown && this.#connection.isStable) this.#connection.createLocal('offer');
       if (this.#restartWanted && this.#ice.isAgreed) this.#ice.offerRestart();
       for (const [mid, media] of wanted)
         if (media && !order.some((line) => line.mid === mid))
           order.push({ mid, type: media.kind, protocol: 'UDP/TLS/RTP/SAVPF' });
+      // Always in a first offer: after that it may be too late.
+      const wantsData = !this.#remoteKnown || (this.#channels.length > 0 && this.#connection.isConnecting);
+      if (wantsData && !order.some(isData)) order.push(DATA_LINE);
       this.#pending = { order, downlinks: wanted };
       this.#answerTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => this.repeatOffer());
       this.#mayOfferAtMs = this.#options.clock.monotonic() + OFFER_GAP_MS + wanted.size * OFFER_GAP_PER_LINE_MS;
@@ -380,7 +388,7 @@ export class Negotiation {
 
   // libdatachannel fails a connection that stands when a data m-line comes to it.
   #takesData(remote: RemoteDescription): boolean {
-    return !this.#hasData && dataSectionOf(remote) !== undefined && !this.#connection.isConnected;
+    return !this.#hasData && dataSectionOf(remote) !== undefined && this.#connection.isConnecting;
   }
 
   #setRemoteOffer(remote: RemoteDescription): void {
