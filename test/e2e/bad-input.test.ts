@@ -15,10 +15,10 @@ import {
   launchChromium,
   type NamespaceAccess,
   SignallingClient,
-  turnServerOf,
   UNITS,
   waitFor,
 } from '@orama/testkit';
+import { turnServerOf } from '@orama/turn/bridge';
 import { TurnClient } from '@orama/turn/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { EXIT, type TurnCredentials } from '@orama/protocol';
-import { LocalCluster, leftoversOf, portBlocksOf, rowsOf, snapshotOf, turnServerOf } from '@orama/testkit';
+import { LocalCluster, leftoversOf, portBlocksOf, rowsOf, snapshotOf } from '@orama/testkit';
+import { turnServerOf } from '@orama/turn/bridge';
 import { TurnClient } from '@orama/turn/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 

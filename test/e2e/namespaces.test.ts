@@ -9,9 +9,9 @@ import {
   portBlocksOf,
   SignallingClient,
   SyntheticPeer,
-  turnServerOf,
   waitFor,
 } from '@orama/testkit';
+import { turnServerOf } from '@orama/turn/bridge';
 import { TurnClient, TurnError } from '@orama/turn/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 

@@ -16,7 +16,6 @@ export * from './cluster/run-files.ts';
 export * from './cluster/turn-control.ts';
 export * from './peer/signalling.ts';
 export * from './peer/synthetic-peer.ts';
-export * from './peer/turn-bridge.ts';
 export * from './rtp/numbered.ts';
 export * from './system/certificate-authority.ts';
 export * from './system/metrics.ts';

@@ -1,7 +1,4 @@
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
-import { OramaError } from '@orama/core';
-import type { ServerFrame, TurnCredentials } from '@orama/protocol';
+import type { ServerFrame } from '@orama/protocol';
 import { type Codec, readCodecs } from '../rtc/codecs.ts';
 import { RtcConnection } from '../rtc/connection.ts';
 import type { NativeTrack } from '../rtc/native-track.ts';
@@ -16,48 +13,67 @@ export interface ReceiverEvents {
   ended: (thrown: unknown) => void;
 }
 
+/**
+ * A way through TURN to the SFU. libdatachannel's own TURN client would go around the relay wherever the SFU can be
+ * reached without it, as on a node, and the SFU takes nobody who does.
+ */
+export interface MediaWay {
+  /** Where the connection sends to instead of to the SFU; a loopback address. */
+  readonly local: { readonly address: string; readonly port: number };
+  /** The relay as a candidate line. */
+  readonly candidate: string;
+  /** Says from which local port the connection sends. */
+  expectPeer(port: number): void;
+  /** A description, or one candidate, with the SFU's candidates replaced by the way. */
+  redirected(sdp: string): string;
+  redirect(candidate: string): string;
+  close(): Promise<void>;
+}
+
 /** The media of a peer that only receives, through TURN as every client's. */
 export class Receiver {
   readonly #connection: RtcConnection;
   readonly #events: ReceiverEvents;
+  readonly #way: MediaWay;
+  #relayTold = false;
   /** By mid, then by payload type. */
   readonly #codecs = new Map<string, Map<number, Codec>>();
 
-  private constructor(address: string, server: TurnServer, events: ReceiverEvents) {
+  constructor(way: MediaWay, events: ReceiverEvents) {
+    this.#way = way;
     this.#events = events;
     this.#connection = new RtcConnection(
-      { name: 'recorder', address, iceServers: [{ ...server, relayType: 'TurnUdp' }], relayOnly: true },
+      { name: 'recorder', address: way.local.address },
       {
         onState: (state) => {
           if (state === 'failed' || state === 'disconnected') events.ended(new Error('the media connection is gone'));
         },
         onTrack: (track) => this.#listen(track),
-        onCandidate: (candidate, mid) => events.candidate(candidate, mid),
+        onCandidate: (candidate) => way.expectPeer(Number(candidate.split(' ')[5])),
         onFault: events.ended,
       },
     );
   }
 
-  /** @throws OramaError when no TURN server of the credentials can be used */
-  static async open(credentials: TurnCredentials, events: ReceiverEvents): Promise<Receiver> {
-    const server = turnServerOf(credentials);
-    return new Receiver(await localAddressTowards(server), server, events);
-  }
-
   /** Takes what the SFU says about the connection. */
   handle(frame: Extract<ServerFrame, { type: 'offer' | 'ice-candidate' }>): void {
     if (frame.type === 'ice-candidate') {
-      if (frame.candidate !== '') this.#connection.addCandidate(frame.candidate, frame.sdpMid ?? '');
+      if (frame.candidate !== '')
+        this.#connection.addCandidate(this.#way.redirect(frame.candidate), frame.sdpMid ?? '');
       return;
     }
     for (const { mid, media } of readDescription(frame.sdp).sections)
       this.#codecs.set(mid, new Map(readCodecs(media).map((codec) => [codec.payloadType, codec])));
-    this.#connection.setRemote('offer', frame.sdp);
+    this.#connection.setRemote('offer', this.#way.redirected(frame.sdp));
     this.#events.answer(withoutExtras(this.#connection.createLocal('answer')));
+    if (this.#relayTold) return;
+    this.#relayTold = true;
+    this.#events.candidate(this.#way.candidate, /^a=mid:(\S+)/m.exec(frame.sdp)?.[1] ?? '');
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#connection.close();
+    await this.#way.close();
   }
 
   #listen(track: NativeTrack): void {
@@ -68,45 +84,14 @@ export class Receiver {
   }
 }
 
-interface TurnServer {
-  hostname: string;
-  port: number;
-  username: string;
-  password: string;
-}
-
-// The media engine's own TURN client speaks UDP only.
-function turnServerOf({ uris, username, password }: TurnCredentials): TurnServer {
-  for (const uri of uris) {
-    const match = /^turn:\[?([^\]?]+?)\]?:(\d+)\?transport=udp$/.exec(uri);
-    if (match) return { hostname: match[1] as string, port: Number(match[2]), username, password };
-  }
-  throw new OramaError('UNAVAILABLE', 'the namespace has no TURN server over UDP', {
-    hint: 'see "orama turn status"; a recording is received over UDP',
-  });
-}
-
-/** Our address on the way to a server; nothing is sent. */
-async function localAddressTowards({ hostname, port }: TurnServer): Promise<string> {
-  const socket = createSocket(hostname.includes(':') ? 'udp6' : 'udp4');
-  try {
-    socket.connect(port, hostname);
-    await once(socket, 'connect');
-    return socket.address().address;
-  } catch (cause) {
-    throw new OramaError('UNAVAILABLE', `the TURN server ${hostname} is not reached`, { cause, retryable: true });
-  } finally {
-    socket.close();
-  }
-}
-
 /**
- * The answer without what this receiver does not do: retransmissions on an SSRC of their own, and transport-wide feedback,
+ * The answer without the connection's own candidates, which nobody should reach, and without what this receiver does not do: retransmissions on an SSRC of their own, and transport-wide feedback,
  * in whose place it tells by REMB what it wants.
  */
 function withoutExtras(answer: string): string {
   const rtx = new Set([...answer.matchAll(/^a=rtpmap:(\d+) rtx\//gim)].map(([, payloadType]) => payloadType));
   const lines = answer.split('\r\n').flatMap((line) => {
+    if (line.startsWith('a=candidate:') || line === 'a=end-of-candidates') return [];
     const about = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line)?.[1];
     if (about !== undefined && rtx.has(about)) return [];
     if (/transport-cc|transport-wide-cc/.test(line)) return [];

@@ -1,14 +1,21 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { OramaError, systemClock, type Timer } from '@orama/core';
-import { type ServerFrame, type ServerFrameOf, SIGNALLING_CLOSE, serverFrameSchema } from '@orama/protocol';
+import {
+  type ServerFrame,
+  type ServerFrameOf,
+  SIGNALLING_CLOSE,
+  serverFrameSchema,
+  type TurnCredentials,
+} from '@orama/protocol';
 import type { Codec } from '../rtc/codecs.ts';
 import type { NativeTrack } from '../rtc/native-track.ts';
 import { isRtcp, readUint32 } from '../rtp/header.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import { type RecordedTrack, type Recording, writeManifest } from './manifest.ts';
 import { PeerClock } from './peer-clock.ts';
-import { Receiver } from './receiver.ts';
+import { type MediaWay, Receiver } from './receiver.ts';
 import { extensionOf, isRecordable } from './track-file.ts';
 import { TrackRecorder } from './track-recorder.ts';
 
@@ -34,6 +41,8 @@ export interface RoomRecorderOptions {
   folder: string;
   /** Shown to the others in the room. */
   name: string;
+  /** Opens a way through the namespace's TURN servers. Rejects with an OramaError when there is none. */
+  openWay: (credentials: TurnCredentials, onBroken: (thrown: unknown) => void) => Promise<MediaWay>;
   /** Ends the recording in order. */
   signal: AbortSignal;
   /** A file was begun. */
@@ -94,7 +103,7 @@ export class RoomRecorder {
         if (joined) retryUntilMs = performance.now() + RETRY_MS;
         if (performance.now() > retryUntilMs) throw refused(reason);
         this.#options.onNote?.(`the connection is gone (${reason || code}); joining again`);
-        await new Promise<void>((resolve) => void systemClock.after(RETRY_GAP_MS, resolve));
+        await wait(RETRY_GAP_MS);
       }
     } finally {
       this.#tick.cancel();
@@ -137,7 +146,7 @@ export class RoomRecorder {
     socket.onclose = socket.onmessage = null;
     socket.close();
     await handled;
-    this.#receiver?.close();
+    await this.#receiver?.close();
     this.#receiver = null;
     await this.#endTracks();
     return { ...ending, joined };
@@ -148,14 +157,16 @@ export class RoomRecorder {
       case 'welcome':
         for (const { peerId, name } of frame.participants) if (name !== undefined) this.#names.set(peerId, name);
         break;
-      case 'turn-credentials':
-        this.#receiver = await Receiver.open(frame, {
+      case 'turn-credentials': {
+        const ended = () => this.#stop({ code: SIGNALLING_CLOSE.goingAway, reason: 'the media connection is gone' });
+        this.#receiver = new Receiver(await this.#options.openWay(frame, ended), {
           answer: (sdp) => this.#send({ type: 'answer', sdp }),
           candidate: (candidate, sdpMid) => this.#send({ type: 'ice-candidate', candidate, sdpMid }),
           packet: (track, packet, codec) => this.#receive(track, packet, codec),
-          ended: () => this.#stop({ code: SIGNALLING_CLOSE.goingAway, reason: 'the media connection is gone' }),
+          ended,
         });
         break;
+      }
       case 'offer':
       case 'ice-candidate':
         this.#receiver?.handle(frame);

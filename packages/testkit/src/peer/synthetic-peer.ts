@@ -1,10 +1,9 @@
 import type { ServerFrame } from '@orama/protocol';
 import { type NativeTrack, RtcConnection } from '@orama/sfu/rtc';
+import { candidateOf, TurnBridge, withoutCandidates } from '@orama/turn/bridge';
 import { buildNumberedPacket, type MediaKind, readNumberedPacket } from '../rtp/numbered.ts';
 import { waitFor } from '../wait.ts';
-import { candidateOf, withoutCandidates } from './sdp-candidates.ts';
 import { SignallingClient, type SignallingTarget } from './signalling.ts';
-import { TurnBridge } from './turn-bridge.ts';
 
 export interface SyntheticPeerOptions extends SignallingTarget {
   name: string;
@@ -126,7 +125,12 @@ export class SyntheticPeer {
   async #join({ name, transport, localAddress }: SyntheticPeerOptions): Promise<void> {
     this.signalling.send({ type: 'join', name });
     const credentials = await this.signalling.next('turn-credentials');
-    this.#bridge = await TurnBridge.open({ credentials, transport, localAddress });
+    this.#bridge = await TurnBridge.open({
+      ...{ credentials, transport, localAddress },
+      onBroken: (thrown) => {
+        this.#fault = thrown;
+      },
+    });
     let offeredAt = Number.NaN;
     this.#connection = new RtcConnection(
       { name, address: localAddress },
@@ -215,35 +219,17 @@ export class SyntheticPeer {
   }
 
   #handle(frame: ServerFrame): void {
-    const connection = this.#connection;
-    if (!connection) return;
+    const [connection, bridge] = [this.#connection, this.#bridge];
+    if (!connection || !bridge) return;
     if (frame.type === 'answer') {
-      connection.setRemote('answer', this.#redirected(frame.sdp));
+      connection.setRemote('answer', bridge.redirected(frame.sdp));
     } else if (frame.type === 'offer') {
       // The SFU gives way: an offer that crosses ours is sent again.
       if (!connection.isStable) return;
-      connection.setRemote('offer', this.#redirected(frame.sdp));
+      connection.setRemote('offer', bridge.redirected(frame.sdp));
       this.signalling.send({ type: 'answer', sdp: withoutCandidates(connection.createLocal('answer')) });
     } else if (frame.type === 'ice-candidate' && frame.candidate !== '') {
-      connection.addCandidate(this.#redirect(frame.candidate), frame.sdpMid ?? STREAMS[0].mid);
+      connection.addCandidate(bridge.redirect(frame.candidate), frame.sdpMid ?? STREAMS[0].mid);
     }
-  }
-
-  /** The description with the SFU's candidates replaced by the bridge, which carries on to them. */
-  #redirected(sdp: string): string {
-    return sdp.replaceAll(
-      /^a=(candidate:.*)$/gm,
-      (_line, candidate: string) => `a=${this.#redirect(candidate.trim())}`,
-    );
-  }
-
-  #redirect(candidate: string): string {
-    const bridge = this.#bridge as TurnBridge;
-    const sfu = candidateOf(candidate);
-    if (!sfu) return candidate;
-    bridge.connect(sfu).catch((thrown: unknown) => {
-      this.#fault = thrown;
-    });
-    return `candidate:1 1 UDP 2122317823 ${bridge.local.address} ${bridge.local.port} typ host`;
   }
 }

@@ -3,6 +3,7 @@ import { roomIdSchema } from '@orama/protocol';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
 import { addGatewayOptions } from '../../gateway/connect-gateway.ts';
+import { openMediaWay } from '../../gateway/media-way.ts';
 import { withInterrupt } from '../../interrupt.ts';
 import { examples, integerOption, schemaOption } from '../../options.ts';
 import { renderTable } from '../../output/table.ts';
@@ -47,6 +48,7 @@ async function record(context: Context, room: string, options: RecordOptions): P
       if (options.duration !== undefined) limits.push(AbortSignal.timeout(options.duration * 1000));
       const recorder = new RoomRecorder({
         ...{ gateway: url, apiKey, room, folder, name: options.name, signal: AbortSignal.any(limits) },
+        openWay: openMediaWay,
         onTrack: ({ file, name, peerId, codec }) => progress.step(`${file}: ${codec} of ${name ?? peerId}`),
         onNote: (text) => progress.step(text),
       });

@@ -1,7 +1,11 @@
 import { createSocket, type Socket } from 'node:dgram';
+import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import type { TurnCredentials } from '@orama/protocol';
-import { TurnClient } from '@orama/turn/client';
+import { candidateOf } from './sdp-candidates.ts';
+import { TurnClient } from './turn-client.ts';
+
+export { candidateOf, withoutCandidates } from './sdp-candidates.ts';
 
 export interface TurnBridgeOptions {
   /** Credentials as signalling pushed them. */
@@ -9,11 +13,15 @@ export interface TurnBridgeOptions {
   transport: 'udp' | 'tcp';
   /** Loopback address for the peer's side. */
   localAddress: string;
+  /** Called once when the way broke; not after `close()`. */
+  onBroken?: (thrown: unknown) => void;
 }
 
 const CHANNEL = 0x4000;
+/** Well within the five minutes of a permission (RFC 8656 section 9), which a ChannelBind renews as well. */
+const KEEP_ALIVE_MS = 120_000;
 
-/** `turn:127.77.1.1:3478?transport=tcp` → address and port, for the first URI of that transport. */
+/** `turn:127.77.1.1:3478?transport=tcp` → address or name, and port, for the first URI of that transport. */
 export function turnServerOf(uris: readonly string[], transport: 'udp' | 'tcp'): { address: string; port: number } {
   for (const uri of uris) {
     const match = /^turn:([^?]+):(\d+)\?transport=(udp|tcp)$/.exec(uri);
@@ -31,14 +39,22 @@ export class TurnBridge {
   /** Address and port of the relay: what the SFU sees. */
   readonly relayed: { address: string; port: number };
   readonly #socket: Socket;
+  readonly #onBroken: (thrown: unknown) => void;
+  #keepAlive: NodeJS.Timeout | undefined;
   #peerPort: number | undefined;
   #isOpening = false;
   #bound = false;
   /** What the peer sent before the way was open: its first check, which it would repeat only half a second later. */
   #early: Buffer[] = [];
 
-  private constructor(turn: TurnClient, relayed: { address: string; port: number }, socket: Socket) {
+  private constructor(
+    turn: TurnClient,
+    relayed: { address: string; port: number },
+    socket: Socket,
+    onBroken: (thrown: unknown) => void,
+  ) {
     this.turn = turn;
+    this.#onBroken = onBroken;
     this.relayed = relayed;
     this.#socket = socket;
     socket.on('message', (packet, from) => {
@@ -51,10 +67,16 @@ export class TurnBridge {
     });
   }
 
-  static async open({ credentials, transport, localAddress }: TurnBridgeOptions): Promise<TurnBridge> {
+  static async open({
+    credentials,
+    transport,
+    localAddress,
+    onBroken = () => {},
+  }: TurnBridgeOptions): Promise<TurnBridge> {
+    const server = turnServerOf(credentials.uris, transport);
     const turn = await TurnClient.open({
       transport,
-      server: turnServerOf(credentials.uris, transport),
+      server: { ...server, address: (await lookup(server.address)).address },
       username: credentials.username,
       password: credentials.password,
     });
@@ -62,7 +84,7 @@ export class TurnBridge {
     const socket = createSocket('udp4');
     socket.bind(0, localAddress);
     await once(socket, 'listening');
-    return new TurnBridge(turn, relayed, socket);
+    return new TurnBridge(turn, relayed, socket, onBroken);
   }
 
   /** The relay as an ICE candidate line. */
@@ -88,11 +110,36 @@ export class TurnBridge {
     await this.turn.channelBind(CHANNEL, sfu.address, sfu.port);
     this.#bound = true;
     for (const packet of this.#early.splice(0)) this.turn.channelData(CHANNEL, packet);
+    this.#keepAlive = setInterval(() => void this.#renew(sfu), KEEP_ALIVE_MS);
+  }
+
+  /** A description with the SFU's candidates replaced by the bridge, which carries on to them. */
+  redirected(sdp: string): string {
+    return sdp.replaceAll(/^a=(candidate:.*)$/gm, (_line, candidate: string) => `a=${this.redirect(candidate.trim())}`);
+  }
+
+  /** One candidate of the SFU, replaced by the bridge. */
+  redirect(candidate: string): string {
+    const sfu = candidateOf(candidate);
+    if (!sfu) return candidate;
+    this.connect(sfu).catch((thrown: unknown) => this.#onBroken(thrown));
+    return `candidate:1 1 UDP 2122317823 ${this.local.address} ${this.local.port} typ host`;
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#keepAlive);
     await this.turn.refresh(0).catch(() => undefined);
     await this.turn.close();
     this.#socket.close();
+  }
+
+  async #renew(sfu: { address: string; port: number }): Promise<void> {
+    try {
+      await this.turn.refresh();
+      await this.turn.channelBind(CHANNEL, sfu.address, sfu.port);
+    } catch (thrown) {
+      clearInterval(this.#keepAlive);
+      this.#onBroken(thrown);
+    }
   }
 }
