@@ -104,7 +104,9 @@ test('Numbering: whatever is missing, late, left out or switched, every number s
         }
         const missing = ((numbering.next - first) & 0xffff) - given.size;
         expect(missing).toBeGreaterThanOrEqual(0);
-        if (steps.every(({ ahead }) => ahead === 1)) expect(missing).toBeLessThanOrEqual(1);
+        // The packet that a stream begins with never comes here: its number stays missing.
+        const begun = 1 + steps.filter(({ change }) => change === 0).length;
+        if (steps.every(({ ahead }) => ahead === 1)) expect(missing).toBeLessThanOrEqual(begun);
       },
     ),
     { numRuns: 1_000 },

@@ -156,10 +156,18 @@ export class CallPage {
   async #whenSeen(what: string, look: string, timeoutMs: number): Promise<number> {
     const seen = await this.tab.evaluate<number | string>(`(async () => {
       const end = Date.now() + ${timeoutMs};
+      // A page in the background has its timers once a second only; changes of the page are told at once.
+      let changed = () => {};
+      const observer = new MutationObserver(() => changed());
+      observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
       while (!(${look})) {
         if (Date.now() > end) return document.body.innerText;
-        await new Promise((done) => setTimeout(done, 10));
+        await new Promise((done) => {
+          changed = done;
+          setTimeout(done, 10);
+        });
       }
+      observer.disconnect();
       return Date.now();
     })()`);
     if (typeof seen === 'string') {
