@@ -8,7 +8,7 @@ import { type Downlink, SENT } from './downlink.ts';
 import type { Encoding } from './encoding.ts';
 import { Numbering } from './numbering.ts';
 import { RateMeter } from './rate-meter.ts';
-import { Timeline } from './timeline.ts';
+import { type StreamEnd, Timeline } from './timeline.ts';
 
 /** Stands for all layers. */
 export const EVERY_LAYER = 255;
@@ -20,6 +20,8 @@ FILLER[0] = 0x80;
 export interface ForwarderOptions {
   ssrc: number;
   firstSequence: number;
+  /** Where another track ended on the same SSRC; null or absent for the first one. */
+  after?: StreamEnd | null | undefined;
   clockRate: number;
   downlink: Downlink;
   /** Another encoding is forwarded from now on, or the same one after a break. */
@@ -68,7 +70,7 @@ export class Forwarder {
     this.#downlink = options.downlink;
     this.#onSwitch = options.onSwitch;
     this.numbering = new Numbering(options.firstSequence);
-    this.timeline = new Timeline(options.clockRate);
+    this.timeline = new Timeline(options.clockRate, options.after);
   }
 
   /** What is forwarded; null before the first key frame and while paused. */

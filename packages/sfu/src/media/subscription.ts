@@ -14,6 +14,7 @@ import type { PacketSink } from './packet-sink.ts';
 import type { Publication } from './publication.ts';
 import { Retransmissions } from './retransmissions.ts';
 import { SenderReports } from './sender-reports.ts';
+import type { StreamEnd } from './timeline.ts';
 
 const DEFAULT_PRIORITY = 100;
 /** What a subscription begins with where a downlink allocates: quick to come, and it fits nearly always. */
@@ -27,6 +28,8 @@ export interface SubscriptionOptions {
   ssrc: number;
   cname: string;
   firstSequence: number;
+  /** Where another track ended on the same SSRC; null or absent for the first one. */
+  after?: StreamEnd | null | undefined;
   /** Where retransmissions and probes go, if the subscriber takes RTX (RFC 4588). */
   rtx?: { ssrc: number; firstSequence: number } | undefined;
   downlink: Downlink;
@@ -62,7 +65,7 @@ export class Subscription implements PacketSink {
   #loss = 0;
 
   constructor(options: SubscriptionOptions) {
-    const { publication, ssrc, firstSequence, rtx, downlink, counters } = options;
+    const { publication, ssrc, firstSequence, after, rtx, downlink, counters } = options;
     this.publication = publication;
     this.mid = options.mid;
     this.cname = options.cname;
@@ -71,6 +74,7 @@ export class Subscription implements PacketSink {
     this.#forwarder = new Forwarder({
       ssrc,
       firstSequence,
+      after,
       clockRate: publication.codec.clockRate,
       downlink,
       onSwitch: (nowMs) => this.#synchronise(nowMs),
@@ -97,6 +101,11 @@ export class Subscription implements PacketSink {
   /** The same of its RTX stream. */
   get nextRtxSequence(): number {
     return this.#retransmissions.nextRtxSequence;
+  }
+
+  /** The newest packet that was sent on the SSRC; null when there was none. */
+  get end(): StreamEnd | null {
+    return this.#forwarder.timeline.end;
   }
 
   /** Whether packets flow: negotiated, wanted, heard in the room and within the bandwidth. */

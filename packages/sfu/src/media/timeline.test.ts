@@ -78,3 +78,12 @@ test('Timeline does not believe a report that would stop time or let it leap', (
   expect((900 + timeline.delta) >>> 0).toBe(1_000 + 9_000);
   expect(lineOf(timeline.at(100), 90_000)).toBeCloseTo(lineOf(timeline.at(5_000), 90_000));
 });
+
+test('a track on the SSRC of one before goes on where that ended, by the time that passed', () => {
+  const before = new Timeline(90_000);
+  expect(before.end).toBeNull();
+  before.advance(4_294_967_000, 1_000);
+  const timeline = new Timeline(90_000, before.end);
+  timeline.continueWith({ senderReport: null } as Encoding, 77, 3_000);
+  expect((77 + timeline.delta) >>> 0).toBe((4_294_967_000 + 2 * 90_000) >>> 0);
+});

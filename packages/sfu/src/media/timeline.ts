@@ -12,6 +12,14 @@ export interface SyncPoint {
   rtpTimestamp: number;
 }
 
+/** The newest packet that a stream has sent. */
+export interface StreamEnd {
+  /** As it went out. */
+  timestamp: number;
+  /** When, in milliseconds of `performance.now()`. */
+  atMs: number;
+}
+
 /**
  * The timestamps of one subscriber's stream: the publisher's, plus a difference by encoding, because every encoding
  * counts from its own random beginning (RFC 3550 section 5.1). The publisher's sender reports say how two encodings
@@ -29,8 +37,15 @@ export class Timeline {
   #rtp = 0;
   #knownMs = 0;
 
-  constructor(clockRate: number) {
+  /** @param after where another track ended on the same SSRC: a receiver would take earlier timestamps for late packets */
+  constructor(clockRate: number, after: StreamEnd | null = null) {
     this.#ticksPerMs = clockRate / 1_000;
+    if (after) this.advance(after.timestamp, after.atMs);
+  }
+
+  /** The newest packet so far; null before the first. */
+  get end(): StreamEnd | null {
+    return this.#started ? { timestamp: this.#last, atMs: this.#lastMs } : null;
   }
 
   /** Whether the publisher reported; `at` tells nothing before. */

@@ -351,8 +351,8 @@ export class Peer {
     publication.removeSink(subscription);
     subscription.close();
     if (this.#closed) return;
-    const { mid, nextSequence, nextRtxSequence } = subscription;
-    this.#negotiation.removeDownlink(mid, nextSequence, nextRtxSequence);
+    const { mid, nextSequence, nextRtxSequence, end } = subscription;
+    this.#negotiation.removeDownlink(mid, nextSequence, nextRtxSequence, end);
     const { trackId, peerId, kind } = publication;
     this.send({ type: 'track-removed', peerId, trackId, kind });
     this.#playWaiting();

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { PeerError } from '@orama/core';
 import type { SdpMedia } from 'sdp-transform';
+import type { StreamEnd } from '../media/timeline.ts';
 import { type Codec, PayloadTypes, readCodecs } from './codecs.ts';
 import { dataSectionOf, type LocalSection, type RemoteDescription, type RemoteSection } from './sdp.ts';
 import {
@@ -43,6 +44,8 @@ export interface DownlinkPlace {
   mid: string;
   ssrc: number;
   firstSequence: number;
+  /** Where the track before ended on the same SSRC; null for the first one. */
+  after: StreamEnd | null;
   /** For retransmissions and probes (RFC 4588), where there is one. */
   rtx?: { ssrc: number; firstSequence: number };
 }
@@ -76,6 +79,7 @@ interface Stream {
   firstSequence: number;
 }
 interface Source extends Stream {
+  after: StreamEnd | null;
   /** For retransmissions; used where they are negotiated. */
   rtx: Stream;
 }
@@ -262,14 +266,16 @@ export class MediaLines {
    * Frees the m-line for another track; offer afterwards.
    * @param nextSequence the first sequence number that was not sent
    * @param nextRtxSequence the same for its retransmissions, where any were sent
+   * @param end the newest packet; null when none was sent
    */
-  removeDownlink(mid: string, nextSequence: number, nextRtxSequence?: number): void {
+  removeDownlink(mid: string, nextSequence: number, nextRtxSequence?: number, end: StreamEnd | null = null): void {
     const line = this.#lines.get(mid);
     if (line?.way !== 'down') return;
     line.spec = line.wanted = null;
     if (line.choices.length > 0) line.agreed = null;
     const [source] = line.sources;
     source.firstSequence = nextSequence;
+    source.after = end ?? source.after;
     source.rtx.firstSequence = nextRtxSequence ?? source.rtx.firstSequence;
   }
 
@@ -452,8 +458,8 @@ function idleSection(last: DownlinkMedia): Partial<SdpMedia> {
   return section;
 }
 
-function placeOf(mid: string, { kind, sources: [{ ssrc, firstSequence, rtx }] }: DownlinkLine): DownlinkPlace {
-  return { mid, ssrc, firstSequence, ...(kind === 'video' ? { rtx: { ...rtx } } : {}) };
+function placeOf(mid: string, { kind, sources: [{ ssrc, firstSequence, after, rtx }] }: DownlinkLine): DownlinkPlace {
+  return { mid, ssrc, firstSequence, after, ...(kind === 'video' ? { rtx: { ...rtx } } : {}) };
 }
 
 function newDownlink(kind: 'audio' | 'video'): DownlinkLine {
@@ -462,7 +468,7 @@ function newDownlink(kind: 'audio' | 'video'): DownlinkLine {
 }
 
 function newSource(): Source {
-  return { ...newStream(), rtx: newStream() };
+  return { ...newStream(), after: null, rtx: newStream() };
 }
 
 function newStream(): Stream {

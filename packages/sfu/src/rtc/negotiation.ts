@@ -1,5 +1,6 @@
 import { type Clock, PeerError, type Timer } from '@orama/core';
 import type { SdpCandidate } from 'sdp-transform';
+import type { StreamEnd } from '../media/timeline.ts';
 import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
 import { Bundle } from './bundle.ts';
 import { type ChannelInit, RtcChannel } from './channel.ts';
@@ -257,8 +258,8 @@ export class Negotiation {
   }
 
   /** Takes a track away from the peer; see MediaLines. */
-  removeDownlink(mid: string, nextSequence: number, nextRtxSequence?: number): void {
-    this.#lines.removeDownlink(mid, nextSequence, nextRtxSequence);
+  removeDownlink(mid: string, nextSequence: number, nextRtxSequence?: number, end: StreamEnd | null = null): void {
+    this.#lines.removeDownlink(mid, nextSequence, nextRtxSequence, end);
     this.requestOffer();
   }
 
