@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeMachine } from '../machine.ts';
+import { alternated, readEngines, readRounds } from '../rounds.ts';
 import type { Sample } from '../samples.ts';
 import { makeBed } from './bed.ts';
 import type { Engine } from './engine.ts';
@@ -33,27 +34,18 @@ export async function benchSfu(args: string[]): Promise<void> {
     console.log(HELP);
     return;
   }
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be a whole number above 0');
-  const engines = values.engines.split(',').map((name) => {
-    const make = ENGINES[name];
-    if (make === undefined) throw new Error(`--engines knows ${Object.keys(ENGINES).join(', ')}, not ${name}`);
-    return make();
-  });
+  const rounds = readRounds(values.rounds, values.quick);
+  const engines = readEngines(values.engines, ENGINES);
 
   mkdirSync(RESULTS, { recursive: true });
   const samples: Sample[] = values.append ? (JSON.parse(readFileSync(SAMPLES, 'utf8')) as Sample[]) : [];
   const directory = mkdtempSync(join(tmpdir(), 'sfu-bench-'));
   const removeBed = makeBed();
   try {
-    for (let round = 1; round <= rounds; round++) {
-      // Alternately from the front and from the back, so that no engine always comes after the same other.
-      for (const engine of round % 2 === 1 ? engines : engines.toReversed()) {
-        console.error(`round ${round} of ${rounds}: ${engine.name}`);
-        const durations = values.quick ? QUICK : FULL;
-        await measure({ engine, directory, durations, record: (sample) => samples.push(sample) });
-        writeFileSync(SAMPLES, JSON.stringify(samples));
-      }
+    for (const engine of alternated(engines, rounds)) {
+      const durations = values.quick ? QUICK : FULL;
+      await measure({ engine, directory, durations, record: (sample) => samples.push(sample) });
+      writeFileSync(SAMPLES, JSON.stringify(samples));
     }
   } finally {
     removeBed();

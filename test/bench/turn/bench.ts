@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeMachine } from '../machine.ts';
+import { alternated, readEngines, readRounds } from '../rounds.ts';
 import { type Sample, spreadOf } from '../samples.ts';
 import { coturn } from './coturn.ts';
 import { type Engine, requireShortSlices } from './engine.ts';
@@ -43,34 +44,25 @@ export async function benchTurn(args: string[]): Promise<void> {
     console.log(HELP);
     return;
   }
-  const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be a whole number above 0');
+  const rounds = readRounds(values.rounds, values.quick);
   if (values.priority) requireShortSlices();
-  const engines = values.engines.split(',').map((name) => {
-    const make = ENGINES[name];
-    if (make === undefined) throw new Error(`--engines knows ${Object.keys(ENGINES).join(', ')}, not ${name}`);
-    return make();
-  });
+  const engines = readEngines(values.engines, ENGINES);
 
   mkdirSync(RESULTS, { recursive: true });
   const samples: Sample[] = values.append ? (JSON.parse(readFileSync(SAMPLES, 'utf8')) as Sample[]) : [];
   const directory = mkdtempSync(join(tmpdir(), 'turn-bench-'));
   try {
     const program = compileLoadGenerator(directory);
-    for (let round = 1; round <= rounds; round++) {
-      // Alternately from the front and from the back, so that no engine always comes after the same other.
-      for (const engine of round % 2 === 1 ? engines : engines.toReversed()) {
-        console.error(`round ${round} of ${rounds}: ${engine.name}`);
-        await measure({
-          engine,
-          program,
-          directory,
-          priority: values.priority,
-          durations: values.quick ? QUICK : FULL,
-          record: (sample) => samples.push(sample),
-        });
-        writeFileSync(SAMPLES, JSON.stringify(samples));
-      }
+    for (const engine of alternated(engines, rounds)) {
+      await measure({
+        engine,
+        program,
+        directory,
+        priority: values.priority,
+        durations: values.quick ? QUICK : FULL,
+        record: (sample) => samples.push(sample),
+      });
+      writeFileSync(SAMPLES, JSON.stringify(samples));
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -1,0 +1,25 @@
+/** How many rounds were asked for: five, or one quick one, unless a number is given. */
+export function readRounds(given: string | undefined, quick: boolean): number {
+  const rounds = Number(given ?? (quick ? 1 : 5));
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be a whole number above 0');
+  return rounds;
+}
+
+/** The engines of a list of names with commas between. */
+export function readEngines<E>(names: string, known: Readonly<Record<string, () => E>>): E[] {
+  return names.split(',').map((name) => {
+    const make = known[name];
+    if (make === undefined) throw new Error(`--engines knows ${Object.keys(known).join(', ')}, not ${name}`);
+    return make();
+  });
+}
+
+/** Every engine once a round, from the front and from the back by turns: so no engine always comes after the same other. */
+export function* alternated<E extends { readonly name: string }>(engines: readonly E[], rounds: number): Generator<E> {
+  for (let round = 1; round <= rounds; round++) {
+    for (const engine of round % 2 === 1 ? engines : engines.toReversed()) {
+      console.error(`round ${round} of ${rounds}: ${engine.name}`);
+      yield engine;
+    }
+  }
+}
