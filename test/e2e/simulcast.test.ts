@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 /** A listener in Chromium and a publisher that share a room; the publisher's camera is off, its slides are 1280x720. */
-async function meet(driver: BrowserDriver): Promise<{ ada: CallPage; bob: CallPage }> {
+async function meet(driver: BrowserDriver, codec?: string): Promise<{ ada: CallPage; bob: CallPage }> {
   const room = `layers-${++rooms}`;
   const ada = await CallPage.open(driver, access, { room, name: 'Ada' });
   open.push(ada);
@@ -40,7 +40,8 @@ async function meet(driver: BrowserDriver): Promise<{ ada: CallPage; bob: CallPa
   await Promise.all([ada.waitMedia(1), bob.waitMedia(1)]);
   for (const page of [ada, bob])
     await page.tab.evaluate(`void orama.room.unpublish(orama.room.localTracks.find(({ kind }) => kind === 'video'))`);
-  await ada.tab.evaluate(`orama.room.publish(${PAINT}, { source: 'slides', simulcast: true }).then(() => true)`);
+  const options = JSON.stringify({ source: 'slides', simulcast: true, codec });
+  await ada.tab.evaluate(`orama.room.publish(${PAINT}, ${options}).then(() => true)`);
   await waitUntil(
     'Bob to have the slides',
     () => bob.tab.evaluate<boolean>(`${SLIDES}?.mediaStreamTrack !== undefined`),
@@ -111,9 +112,8 @@ function widthSeenBy(page: CallPage): Promise<number> {
     inbound.find(({ trackId }) => trackId === ${SLIDES}.trackId)?.width ?? 0)`);
 }
 
-/** Waits until Bob sees the layer that he asks for, and of the others only the smallest is sent: there is always that one. */
-async function expectOnly(ada: CallPage, bob: CallPage, maxLayer: number): Promise<Layer | undefined> {
-  const { rid, width } = LAYERS[maxLayer] as (typeof LAYERS)[number];
+async function expectWidth(bob: CallPage, maxLayer: number): Promise<void> {
+  const { width } = LAYERS[maxLayer] as (typeof LAYERS)[number];
   await limit(bob, maxLayer);
   await waitUntil(
     `Bob to see the slides ${width} wide`,
@@ -121,6 +121,12 @@ async function expectOnly(ada: CallPage, bob: CallPage, maxLayer: number): Promi
     (seen) => seen === width,
     { timeoutMs: 30_000 },
   );
+}
+
+/** Waits until Bob sees the layer that he asks for, and of the others only the smallest is sent: there is always that one. */
+async function expectOnly(ada: CallPage, bob: CallPage, maxLayer: number): Promise<Layer | undefined> {
+  const { rid } = LAYERS[maxLayer] as (typeof LAYERS)[number];
+  await expectWidth(bob, maxLayer);
   const layers = await waitUntil(
     `nothing but ${rid} and the smallest to be sent`,
     () => layersOf(ada),
@@ -153,3 +159,18 @@ test('layers go on after a dropped socket, and nothing is negotiated anew', asyn
   await expectOnly(ada, bob, 2);
   expect(await described()).toBe(before);
 });
+
+test.each(['VP9', 'AV1'])('%s in layers of one stream: each size arrives when it is asked for', async (codec) => {
+  const { ada, bob } = await meet(chromium, codec);
+  for (const maxLayer of [0, 2, 1]) await expectWidth(bob, maxLayer);
+  expect(await sentAs(ada)).toEqual({ mimeType: `video/${codec}`, scalabilityMode: 'L3T3_KEY' });
+});
+
+/** Codec and layers of the slides, as the publisher's browser tells. */
+function sentAs(page: CallPage): Promise<{ mimeType?: string; scalabilityMode?: string }> {
+  return page.tab.evaluate(`(async () => {
+    const stats = await __connections.at(-1).getSenders().find(({ track }) => track?.kind === 'video').getStats();
+    const sent = [...stats.values()].find(({ type }) => type === 'outbound-rtp');
+    return { mimeType: stats.get(sent?.codecId)?.mimeType, scalabilityMode: sent?.scalabilityMode };
+  })()`);
+}
