@@ -77,6 +77,43 @@ function unpublish(page: CallPage, source: string): Promise<void> {
   );
 }
 
+/** A tone that is silent until `loudness` is turned up. */
+const SILENCE = `(() => {
+  const audio = new AudioContext();
+  const tone = audio.createOscillator();
+  const destination = audio.createMediaStreamDestination();
+  window.loudness = audio.createGain();
+  window.loudness.gain.value = 0;
+  tone.connect(window.loudness).connect(destination);
+  tone.start();
+  return destination.stream.getAudioTracks()[0];
+})()`;
+
+interface Sound {
+  packetsPerSecond: number;
+  /** What came though it had come before, as all copies in RED do; undefined for what is sent. */
+  repeated: number | undefined;
+}
+
+/** What the page sends or receives of the audio that flows, over one second. */
+function soundOf(page: CallPage, type: 'inbound-rtp' | 'outbound-rtp'): Promise<Sound> {
+  return page.tab.evaluate<Sound>(`(async () => {
+    const read = async () => {
+      const stats = await __connections.at(-1).getStats();
+      const active = __connections.at(-1).getTransceivers()
+        .filter(({ currentDirection }) => currentDirection !== 'inactive').map(({ mid }) => mid);
+      const stream = [...stats.values()]
+        .find((each) => each.type === '${type}' && each.kind === 'audio' && active.includes(each.mid));
+      return { ...stream, packets: stream?.packetsSent ?? stream?.packetsReceived ?? 0 };
+    };
+    const before = await read();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const after = await read();
+    return { repeated: after.packetsDiscarded,
+      packetsPerSecond: 1000 * (after.packets - before.packets) / (after.timestamp - before.timestamp) };
+  })()`);
+}
+
 describe('a room', () => {
   test('takes a further track while the call goes on, and lets it go; the next one uses its m-line', async () => {
     await meet();
@@ -95,6 +132,26 @@ describe('a room', () => {
       ({ inbound }) => inbound.filter(({ kind, framesDecoded }) => kind === 'video' && framesDecoded > 10).length === 2,
     );
     expect(decoding.connections).toBe(1);
+  });
+
+  test('sends next to nothing in silence (DTX), and every packet again in the next one (RED), where that is asked for', async () => {
+    await meet();
+    await ada.tab.evaluate(`void orama.room.unpublish(orama.room.localTracks.find(({ kind }) => kind === 'audio'))`);
+    await ada.tab.evaluate(
+      `orama.room.publish(${SILENCE}, { source: 'whisper', codec: 'RED', dtx: true }).then(() => true)`,
+    );
+    await waitUntil(
+      'Ada to send next to nothing',
+      () => soundOf(ada, 'outbound-rtp'),
+      ({ packetsPerSecond }) => packetsPerSecond > 0 && packetsPerSecond < 10,
+    );
+    await ada.tab.evaluate('void (window.loudness.gain.value = 0.5)');
+    const heard = await waitUntil(
+      'Bob to get all of the sound',
+      () => soundOf(bob, 'inbound-rtp'),
+      ({ packetsPerSecond }) => packetsPerSecond > 40,
+    );
+    expect(heard.repeated).toBeGreaterThan(30);
   });
 
   test('refuses tracks beyond its limit with the reason, and keeps those it has', async () => {

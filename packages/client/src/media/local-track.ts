@@ -13,9 +13,12 @@ export interface PublishOptions {
   simulcast?: boolean;
   /**
    * Codec to prefer, as in `RTCRtpSender.getCapabilities()`: `VP8`, `VP9`, `H264`, `AV1`. Default: the browser's choice.
-   * VP9 and AV1 are sent in layers of one stream (SVC) in place of simulcast, where the browser can.
+   * VP9 and AV1 are sent in layers of one stream (SVC) in place of simulcast, where the browser can. Audio: `RED` sends
+   * every packet of Opus with the one before (RFC 2198), which survives single losses.
    */
   codec?: string;
+  /** Audio: send next to nothing in silence (Opus DTX, RFC 6716 section 2.1.9). Default: false. */
+  dtx?: boolean;
   /** What gives way when the network or the CPU is too slow. Default: `balanced`, for screens `maintain-resolution`. */
   degradationPreference?: RTCDegradationPreference;
 }
@@ -35,6 +38,7 @@ export class LocalTrack {
   readonly simulcast: boolean;
   /** As asked for, in capitals. */
   readonly codec: string | undefined;
+  readonly dtx: boolean;
   /** @internal the server's id of it, once it has announced the track */
   trackId: string | undefined;
   /** @internal use `room.mute()` and `room.unmute()` */
@@ -49,6 +53,7 @@ export class LocalTrack {
     this.degradationPreference =
       options.degradationPreference ?? (this.source === 'screen' ? 'maintain-resolution' : 'balanced');
     this.codec = options.codec?.toUpperCase();
+    this.dtx = this.kind === 'audio' && (options.dtx ?? false);
     this.simulcast = this.kind === 'video' && (options.simulcast ?? this.source === 'camera');
     track.enabled = !this.muted;
   }

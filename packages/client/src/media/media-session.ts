@@ -2,6 +2,7 @@ import type { ClientFrame, ServerFrame, ServerFrameOf, TurnCredentials } from '@
 import type { Timer } from '../clock.ts';
 import { ClientError, type ClientErrorCode } from '../errors.ts';
 import type { Platform } from '../room/options.ts';
+import { withDtx } from './dtx.ts';
 import { FlowWatch, readFlow } from './flow-watch.ts';
 import { hasFallback, type IcePath, iceServersOf } from './ice-path.ts';
 import type { LocalTrack } from './local-track.ts';
@@ -89,6 +90,7 @@ export class MediaSession {
     this.#negotiator = new Negotiator(this.pc, platform.clock, {
       send: (frame) => handlers.send(frame),
       describeTracks: () => this.#senders.describe(),
+      amendAnswer: (sdp) => withDtx(sdp, this.#senders.discontinuous()),
       onStable: (side) => this.#onStable(side),
       onRefused: (error) => {
         // An offer that adds nothing must be accepted; when it is not, the two sides disagree about the session.

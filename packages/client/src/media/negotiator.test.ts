@@ -63,6 +63,7 @@ function setUp() {
   const negotiator = new Negotiator(pc as unknown as RTCPeerConnection, clock, {
     send: (frame) => sent.push(frame),
     describeTracks: () => [{ mid: '0', source: 'camera' }],
+    amendAnswer: (sdp) => `${sdp}, amended`,
     onStable: (side) => stable.push(side),
     onRefused: (error) => refusals.push(error),
     onFailure: (error) => failures.push(error),
@@ -85,7 +86,7 @@ describe('Negotiator', () => {
   });
 
   test('offers again after the answer when something changed meanwhile', async () => {
-    const { negotiator, settle, summary } = setUp();
+    const { pc, negotiator, settle, summary } = setUp();
     negotiator.request();
     await settle();
     negotiator.request();
@@ -93,6 +94,7 @@ describe('Negotiator', () => {
     expect(summary()).toEqual(['offer: offer 1']);
     negotiator.receiveAnswer({ type: 'answer', sdp: 'a1' });
     await settle();
+    expect(pc.remoteDescription).toEqual({ type: 'answer', sdp: 'a1, amended' });
     expect(summary()).toEqual(['offer: offer 1', 'offer: offer 2']);
   });
 

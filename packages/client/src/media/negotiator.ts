@@ -8,6 +8,8 @@ export interface NegotiatorHandlers {
   send(frame: ClientFrame): void;
   /** What our sent m-lines are; read right after the local description is set. */
   describeTracks(): NonNullable<ClientFrameOf<'offer'>['tracks']>;
+  /** The server's answer as it is to be applied. */
+  amendAnswer(sdp: string): string;
   /** The connection is stable again: our offer was answered, or we answered one. */
   onStable(side: 'offerer' | 'answerer'): void;
   /** The server refused our offer; it has been rolled back. */
@@ -72,7 +74,7 @@ export class Negotiator {
       // After a resume the same answer may come twice.
       if (this.#pc.signalingState !== 'have-local-offer') return;
       this.#stopWaiting();
-      await this.#pc.setRemoteDescription({ type: 'answer', sdp: frame.sdp });
+      await this.#pc.setRemoteDescription({ type: 'answer', sdp: this.#handlers.amendAnswer(frame.sdp) });
       await this.#addEarlyCandidates();
       if (this.#closed) return;
       this.#handlers.onStable('offerer');

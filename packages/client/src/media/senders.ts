@@ -83,6 +83,14 @@ export class Senders {
     });
   }
 
+  /** The m-lines of tracks that are sent discontinuously. */
+  discontinuous(): ReadonlySet<string> {
+    const mids = new Set<string>();
+    for (const [{ dtx }, { transceiver }] of this.#sending)
+      if (dtx && transceiver.mid !== null) mids.add(transceiver.mid);
+    return mids;
+  }
+
   /** The offer was answered: sees which tracks were taken. */
   settle(): void {
     for (const [track, sending] of [...this.#sending]) {
