@@ -9,6 +9,7 @@ export * from './free-json.ts';
 export * from './ice-servers.ts';
 export * from './internal/controlplane-api.ts';
 export * from './internal/sfu-admin.ts';
+export * from './internal/sfu-link.ts';
 export * from './internal/sfu-session.ts';
 export * from './internal/sfu-ticket.ts';
 export * from './internal/turn-control.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { roomIdSchema } from '../names.ts';
+import { nodeIdSchema, roomIdSchema } from '../names.ts';
 import { participantSchema } from '../signalling/frames.ts';
 
 /**
@@ -8,7 +8,13 @@ import { participantSchema } from '../signalling/frames.ts';
  */
 export const sfuRoomSchema = z.object({
   room: roomIdSchema,
-  participants: z.array(participantSchema.extend({ identity: z.string() })),
+  participants: z.array(
+    participantSchema.extend({
+      identity: z.string(),
+      /** Whose SFU it is connected to, where several serve the room. */
+      node: nodeIdSchema.optional(),
+    }),
+  ),
   tracks: z.int().nonnegative(),
   createdAt: z.string(),
   /** Last join, leave or publish; ISO 8601. */

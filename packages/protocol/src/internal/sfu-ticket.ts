@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { freeObjectSchema } from '../free-json.ts';
 import { DEFAULT_MAX_PARTICIPANTS } from '../limits.ts';
-import { namespaceNameSchema, roomIdSchema } from '../names.ts';
+import { ipSchema, namespaceNameSchema, nodeIdSchema, portSchema, roomIdSchema } from '../names.ts';
 import { roomPermissionsSchema } from '../signalling/frames.ts';
 
 /** Header that carries the ticket from gateway to SFU. */
@@ -9,6 +9,16 @@ export const SFU_TICKET_HEADER = 'x-orama-sfu-ticket';
 
 /** HKDF info string of the key that signs tickets and room commands; input key material is the tenant's TURN secret. */
 export const SFU_CONTROL_KEY_INFO = 'webrtc-sfu-control';
+
+/** The SFU that holds a room, by the room's row. */
+export const roomHomeSchema = z.object({
+  node: nodeIdSchema,
+  address: ipSchema,
+  signalingPort: portSchema,
+  /** Of the row: the higher one is right where two disagree. */
+  generation: z.int().nonnegative(),
+});
+export type RoomHome = z.infer<typeof roomHomeSchema>;
 
 /** What the gateway vouches for when it opens a signalling socket to the SFU. */
 export const sfuTicketSchema = z.object({
@@ -21,6 +31,10 @@ export const sfuTicketSchema = z.object({
   maxParticipants: z.int().positive().default(DEFAULT_MAX_PARTICIPANTS),
   maxSpeakers: z.int().positive().nullable().default(null),
   roomMetadata: freeObjectSchema.optional(),
+  /** Of a room that several SFUs may serve; without it the room is where the ticket is shown, and nowhere else. */
+  home: roomHomeSchema.optional(),
+  /** The socket is that of another SFU, on this node, that serves clients of the room. */
+  link: nodeIdSchema.optional(),
   /** Unix seconds. */
   exp: z.int().positive(),
 });

@@ -7,11 +7,15 @@ export class LayerDemand {
   /** Since when each layer is unwatched, by rid; those watched are not in it. */
   readonly #idleSinceMs = new Map<string, number>();
   /** What the publisher was told last; null while it was told nothing and sends everything. */
-  #told: string[] | null = null;
+  #told: string[] | null;
 
-  /** @param tell gets the layers that should be sent */
-  constructor(tell: (rids: string[]) => void) {
+  /**
+   * @param tell gets the layers that should be sent
+   * @param told what is sent before anything was told; null for everything
+   */
+  constructor(tell: (rids: string[]) => void, told: string[] | null = null) {
     this.#tell = tell;
+    this.#told = told;
   }
 
   /**

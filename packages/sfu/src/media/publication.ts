@@ -38,7 +38,12 @@ export interface PublicationOptions {
   onCodecChange: (publication: Publication) => void;
   /** These simulcast layers are watched: the publisher should send them and no others. */
   onDemand: (publication: Publication, rids: string[]) => void;
+  /** It comes by way of another SFU, which sends a video only when told to: `onDemand` names a single stream ''. */
+  relayed?: boolean;
 }
+
+/** How `onDemand` names the stream of a relayed track that has only one. */
+const ONLY_STREAM = [''];
 
 /** A track that a peer sends to us: received once, cleaned of what concerns only that hop, handed to every sink. */
 export class Publication {
@@ -60,6 +65,7 @@ export class Publication {
   readonly #payloadTypes = new PayloadTypeTable();
   readonly #feedback: UplinkFeedback;
   readonly #demand: LayerDemand;
+  readonly #isRelayed: boolean;
   #media: UplinkMedia;
   #codec: Codec;
   #track: RtcTrack | null = null;
@@ -89,13 +95,19 @@ export class Publication {
       ),
     );
     this.#feedback = new UplinkFeedback(options.media, this.#encodings.list, options.estimator, options.counters);
-    this.#demand = new LayerDemand((rids) => options.onDemand(this, rids));
+    this.#isRelayed = options.relayed ?? false;
+    this.#demand = new LayerDemand((rids) => options.onDemand(this, rids), this.#isRelayed ? [] : null);
     this.#learn();
   }
 
   /** The codec the publisher sends now. */
   get codec(): Codec {
     return this.#codec;
+  }
+
+  /** What the publisher may send, the codec of now first. */
+  get codecs(): readonly Codec[] {
+    return [this.#codec, ...this.#media.codecs.filter(({ key }) => key !== this.#codec.key)];
   }
 
   /** Its RTP streams from the smallest picture up; a single one without simulcast. */
@@ -259,6 +271,7 @@ export class Publication {
       if (encoding.nacks.hasMissing) this.#mend(encoding, nowMs);
     }
     if (this.#isSimulcast) this.#demand.update(this.#encodings.rids, this.#needed, nowMs);
+    else if (this.#isRelayed && this.kind === 'video') this.#demand.update(ONLY_STREAM, this.#needed, nowMs);
     if (this.#lastPacketMs > 0) this.#feedback.tick(nowMs);
   }
 

@@ -14,6 +14,8 @@ export interface SfuContext {
   channels: ChannelCounters;
   ports: PortBudget;
   front: StunFront;
+  /** Signs tickets: for the SFU that holds a room which is served here too. */
+  controlKey: Buffer;
   /** Whether new peers are turned away, so that those who are here keep their quality. */
   isBusy: () => boolean;
   /** New TURN credentials; null where the namespace has no TURN server. */

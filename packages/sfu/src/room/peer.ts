@@ -25,6 +25,7 @@ import type { DownlinkSpec } from '../rtc/media-lines.ts';
 import { Negotiation, type OfferOutcome } from '../rtc/negotiation.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
+import type { Member } from './member.ts';
 
 /** A relayed candidate may be told a moment after the connection through it stands. */
 const RELAY_GRACE_MS = 2_000;
@@ -40,6 +41,8 @@ export interface PeerHost {
   unpublished(peer: Peer, publication: Publication): void;
   /** Muted or unmuted. */
   updated(peer: Peer, publication: Publication): void;
+  /** Offers it in other codecs, or with other streams. */
+  renegotiated(peer: Peer, publication: Publication): void;
   /** Has another name or other metadata. */
   described(peer: Peer): void;
   /** Sends another of its codecs now. */
@@ -83,7 +86,7 @@ interface WaitingTrack {
 }
 
 /** A connected client: its socket (which may drop and come back), its connection, what it sends and what it receives. */
-export class Peer {
+export class Peer implements Member {
   readonly id = newId('p');
   readonly resumeToken = randomBytes(24).toString('base64url');
   readonly ticket: SfuTicket;
@@ -165,6 +168,14 @@ export class Peer {
       others: () => [...options.host.others(this)].map((other) => other.data),
       tell: (code, message) => this.send({ type: 'error', code, message }),
     });
+  }
+
+  get identity(): string {
+    return this.ticket.identity;
+  }
+
+  get node(): string {
+    return this.#context.config.node;
   }
 
   get publications(): Iterable<Publication> {
@@ -285,9 +296,9 @@ export class Peer {
   }
 
   /** Whether it plays what `publisher` sends. */
-  wants(publisher: Peer): boolean {
+  wants({ id, description }: Member): boolean {
     const only = this.#playback?.publisher;
-    return only === undefined || only === publisher.id || only === publisher.#name;
+    return only === undefined || only === id || only === description.name;
   }
 
   /** Begins to send another peer's track to this one, now or when an m-line is free for it. */
@@ -467,7 +478,11 @@ export class Peer {
       const publication = this.#published.get(mid);
       if (publication) this.#unpublish(publication);
     }
-    for (const { mid, media } of outcome.changed) this.#published.get(mid)?.renegotiate(media);
+    for (const { mid, media } of outcome.changed) {
+      const publication = this.#published.get(mid);
+      publication?.renegotiate(media);
+      if (publication) this.#host.renegotiated(this, publication);
+    }
     for (const { mid, media } of outcome.added) {
       const description = described.get(mid);
       const publication = new Publication({

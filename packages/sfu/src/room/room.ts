@@ -4,8 +4,10 @@ import {
   type ClientFrameOf,
   DATA_MAX_BYTES,
   EMPTY_ROOM_MS,
+  type LinkFrameOf,
   MAX_CHANNELS_PER_PEER,
   MAX_TRACKS_PER_PEER,
+  type RoomHome,
   type ServerFrame,
   type SfuRoom,
   type SfuTicket,
@@ -13,10 +15,14 @@ import {
   SIGNALLING_DESCRIPTION_MAX_BYTES,
   SIGNALLING_FRAME_MAX_BYTES,
 } from '@orama/protocol';
+import type { WebSocket } from 'ws';
+import type { RemotePeer } from '../link/remote-peer.ts';
+import { type LinksHost, RoomLinks } from '../link/room-links.ts';
 import type { Publication } from '../media/publication.ts';
 import type { Codec } from '../rtc/codecs.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
+import type { Member } from './member.ts';
 import { type LeaveReason, Peer, type PeerHost, type Playback } from './peer.ts';
 import { RoomVoices } from './room-voices.ts';
 
@@ -44,37 +50,84 @@ export interface JoinRequest {
   playback?: Playback | undefined;
 }
 
-/** Peers that see and hear each other. */
-export class Room implements PeerHost {
+/** Without clients of its own, an SFU serves a room that another one holds for so long. */
+const SERVED_FOR_NOBODY_MS = 10_000;
+
+export interface RoomOptions {
+  /** The SFU that holds the room, where that is another one; null where it is held here. */
+  home: RoomHome | null;
+  /** Of the room's row, as far as a ticket told: it rises whenever another SFU takes the room. */
+  generation: number;
+  isBanned: (identity: string) => boolean;
+  /** The room's home is gone, or has closed it: it has ended here too. */
+  onEnd: () => void;
+}
+
+/** Peers that see and hear each other; of those that are connected to other SFUs, its links tell. */
+export class Room implements PeerHost, LinksHost {
   readonly id: string;
+  readonly home: RoomHome | null;
+  /** Of the room's row, as the newest ticket told. */
+  generation: number;
+  readonly #options: RoomOptions;
+  readonly #links: RoomLinks;
   readonly #context: SfuContext;
   readonly #logger: Logger;
   readonly #peers = new Map<string, Peer>();
   readonly #createdAtMs: number;
   #lastActivityMs: number;
+  /** When the last peer here came or left. */
+  #servedMs: number;
   #settings: RoomSettings;
   #voices: RoomVoices;
 
-  constructor(id: string, settings: RoomSettings, context: SfuContext) {
+  constructor(id: string, settings: RoomSettings, context: SfuContext, options: RoomOptions) {
     this.id = id;
+    this.home = options.home;
+    this.generation = options.generation;
+    this.#options = options;
     this.#context = context;
     this.#logger = context.logger.child({ room: id });
     this.#settings = settings;
     this.#voices = this.#listen();
-    this.#createdAtMs = this.#lastActivityMs = context.clock.now();
+    this.#links = new RoomLinks(this, context, this.#logger);
+    this.#createdAtMs = this.#lastActivityMs = this.#servedMs = context.clock.now();
   }
 
   get peers(): Iterable<Peer> {
     return this.#peers.values();
   }
 
+  /** How many are in it here. */
   get size(): number {
     return this.#peers.size;
   }
 
+  /** How many are in it, at all SFUs that serve it. */
+  get population(): number {
+    return this.#peers.size + this.#links.remotes.size;
+  }
+
   /** Whether nobody is in it, and nobody was for a while. */
   isExpired(nowMs: number): boolean {
-    return this.#peers.size === 0 && nowMs - this.#lastActivityMs >= EMPTY_ROOM_MS;
+    if (this.#peers.size > 0) return false;
+    if (this.home) return nowMs - this.#servedMs >= SERVED_FOR_NOBODY_MS;
+    return this.#links.size === 0 && nowMs - this.#lastActivityMs >= EMPTY_ROOM_MS;
+  }
+
+  /** Settles when the room's home has told who is in it; null when that is known. Rejects when it cannot be reached. */
+  get ready(): Promise<void> | null {
+    return this.#links.ready;
+  }
+
+  /** Joins the room at its home. @returns see `ready` */
+  connect(home: RoomHome, ticket: SfuTicket): Promise<void> {
+    return this.#links.connect(home, ticket);
+  }
+
+  /** Takes the link of another SFU that serves the room. */
+  link(socket: WebSocket, node: string): void {
+    this.#links.accept(socket, node, this.#members);
   }
 
   peer(peerId: string): Peer | undefined {
@@ -92,9 +145,9 @@ export class Room implements PeerHost {
   join(request: JoinRequest): Peer {
     this.#settings = request.ticket;
     // A room that was deleted and made anew with other settings.
-    if (this.#peers.size === 0) this.#voices = this.#listen();
+    if (this.population === 0) this.#voices = this.#listen();
     const { maxParticipants } = this.#settings;
-    if (this.#peers.size >= maxParticipants)
+    if (this.population >= maxParticipants)
       throw new FrameError('room_full', `the room takes ${maxParticipants} participants`, {
         closeCode: SIGNALLING_CLOSE.noSuchRoom,
       });
@@ -116,10 +169,13 @@ export class Room implements PeerHost {
     this.#logger.info({ peer: peer.id }, 'peer joined');
     this.#welcome(peer, request.outlet, false);
     this.#tellOthers(peer, { type: 'peer-joined', ...peer.description });
+    this.#links.joined(peer);
     for (const other of this.others(peer)) {
       for (const publication of other.publications) this.#subscribe(peer, publication);
       other.data.greet(peer.data);
     }
+    for (const remote of this.#links.remotes.values())
+      for (const publication of remote.publications) this.#subscribe(peer, publication);
     const { frame } = this.#voices;
     if (frame.speakers.length > 0) peer.send(frame);
     return peer;
@@ -139,48 +195,69 @@ export class Room implements PeerHost {
     this.#logger.info({ peer: peer.id, reason }, 'peer left');
     if (reason === 'media-failed')
       peer.send({ type: 'error', code: 'media_failed', message: 'the media connection is gone; join again' });
-    const publications = [...peer.publications];
-    for (const publication of publications) this.#voices.remove(publication);
-    for (const other of this.#peers.values()) {
-      for (const publication of publications) other.unsubscribe(publication);
-      other.send({ type: 'peer-left', peerId: peer.id, reason });
-    }
+    this.left(peer, reason);
     peer.close(LEAVE_CLOSE[reason], reason);
   }
 
-  published(peer: Peer, publication: Publication): void {
-    this.#touch();
+  joined(member: RemotePeer): void {
+    this.#lastActivityMs = this.#context.clock.now();
+    this.tellAll({ type: 'peer-joined', ...member.description });
+    this.#links.joined(member);
+  }
+
+  left(member: Member, reason: LeaveReason): void {
+    this.#lastActivityMs = this.#context.clock.now();
+    this.#links.left(member, reason);
+    const publications = [...member.publications];
+    for (const publication of publications) this.#voices.remove(publication);
+    for (const other of this.#peers.values()) {
+      for (const publication of publications) other.unsubscribe(publication);
+      other.send({ type: 'peer-left', peerId: member.id, reason });
+    }
+  }
+
+  published(member: Member, publication: Publication): void {
+    this.#lastActivityMs = this.#context.clock.now();
     this.#voices.add(publication);
-    for (const other of this.#peers.values()) if (other !== peer) this.#subscribe(other, publication);
+    for (const other of this.#peers.values()) if (other !== member) this.#subscribe(other, publication);
+    this.#links.published(member, publication);
   }
 
-  unpublished(peer: Peer, publication: Publication): void {
-    this.#touch();
+  unpublished(member: Member, publication: Publication): void {
+    this.#lastActivityMs = this.#context.clock.now();
     this.#voices.remove(publication);
-    for (const other of this.#peers.values()) if (other !== peer) other.unsubscribe(publication);
+    for (const other of this.#peers.values()) if (other !== member) other.unsubscribe(publication);
+    this.#links.unpublished(member, publication);
   }
 
-  updated(peer: Peer, publication: Publication): void {
+  updated(member: Member, publication: Publication): void {
     const forced = publication.forcedMute ? { forced: true } : {};
-    const frame: ServerFrame = { type: 'track-updated', peerId: peer.id, ...publication.info, ...forced };
+    const frame: ServerFrame = { type: 'track-updated', peerId: member.id, ...publication.info, ...forced };
     this.tellAll(frame);
+    this.#links.updated(member, publication);
+  }
+
+  renegotiated(member: Member, publication: Publication): void {
+    this.#links.updated(member, publication);
   }
 
   notDecoded(publication: Publication): void {
     this.#peers.get(publication.peerId)?.offerCodecs();
+    this.#links.notDecoded(publication);
   }
 
   isDecodable(publisher: Peer, codec: Codec): boolean {
     for (const peer of this.others(publisher)) if (!peer.decodes(codec)) return false;
-    return true;
+    return this.#links.decodes(codec.key);
   }
 
   codecChanged(publication: Publication): void {
     for (const peer of this.#peers.values()) if (!peer.changeCodec(publication)) this.#subscribe(peer, publication);
   }
 
-  described(peer: Peer): void {
-    this.tellAll({ type: 'peer-updated', ...peer.description });
+  described(member: Member): void {
+    this.tellAll({ type: 'peer-updated', ...member.description });
+    this.#links.described(member);
   }
 
   *others(peer: Peer): Iterable<Peer> {
@@ -191,22 +268,65 @@ export class Room implements PeerHost {
     if (!from.ticket.permissions.data) throw new FrameError('forbidden', 'this credential may not send data');
     if (Buffer.byteLength(JSON.stringify(frame.data ?? null)) > DATA_MAX_BYTES)
       throw new FrameError('frame_too_large', `data takes at most ${DATA_MAX_BYTES} bytes`);
-    if (frame.to === undefined) {
-      this.#tellOthers(from, { type: 'data', from: from.id, data: frame.data });
-      return;
-    }
-    const to = this.#peers.get(frame.to);
-    if (!to) throw new FrameError('unknown_peer', 'there is no such peer in the room');
-    to.send({ type: 'data', from: from.id, to: to.id, data: frame.data });
+    const { to, data } = frame;
+    if (to !== undefined && !this.#peers.has(to) && !this.#links.remotes.has(to))
+      throw new FrameError('unknown_peer', 'there is no such peer in the room');
+    const told: LinkFrameOf<'data'> = { type: 'data', from: from.id, ...(to === undefined ? {} : { to }), data };
+    this.deliver(told);
+    this.#links.data(from, told);
   }
 
-  /** Removes a peer for good. @throws UserError when it is not here */
-  kick(peerId: string, reason: string): Peer {
+  /** Hands a `data` frame to those here that it is for. */
+  deliver(frame: LinkFrameOf<'data'>): void {
+    if (frame.to !== undefined) this.#peers.get(frame.to)?.send(frame);
+    else for (const peer of this.#peers.values()) if (peer.id !== frame.from) peer.send(frame);
+  }
+
+  refusalOf(identity: string): Pick<LinkFrameOf<'refuse'>, 'code' | 'message'> | null {
+    if (this.#options.isBanned(identity)) return { code: 'forbidden', message: 'you were removed from this room' };
+    const { maxParticipants } = this.#settings;
+    if (this.population < maxParticipants) return null;
+    return { code: 'room_full', message: `the room takes ${maxParticipants} participants` };
+  }
+
+  refused({ peerId, code, message }: LinkFrameOf<'refuse'>): void {
     const peer = this.#peers.get(peerId);
-    if (!peer) throw new UserError('PEER_NOT_FOUND', `there is no peer ${peerId} in the room`);
+    if (!peer) return;
+    peer.send({ type: 'error', code, message });
+    this.leave(peer, code === 'room_full' ? 'room-closed' : 'kicked');
+  }
+
+  /** Removes a peer for good. @throws UserError when it is not in the room */
+  kick(peerId: string, reason: string): Member {
+    const peer = this.#peers.get(peerId);
+    if (!peer) {
+      const remote = this.#remote(peerId);
+      remote.link.send({ type: 'kick', peerId, reason });
+      return remote;
+    }
     peer.send({ type: 'kicked', code: 'kicked', reason });
     this.leave(peer, 'kicked');
     return peer;
+  }
+
+  /** Mutes or unmutes what a peer sends. @returns how many tracks change. @throws UserError when it is not in the room */
+  mute(peerId: string, muted: boolean, kind?: 'audio' | 'video'): number {
+    const peer = this.#peers.get(peerId);
+    if (peer) return peer.forceMute(muted, kind);
+    const remote = this.#remote(peerId);
+    remote.link.send({ type: 'mute', peerId, muted, ...(kind === undefined ? {} : { kind }) });
+    return [...remote.publications].filter((one) => (!kind || one.kind === kind) && one.forcedMute !== muted).length;
+  }
+
+  /** Everyone is told to reconnect within `timeoutMs`. */
+  drain(timeoutMs: number): void {
+    this.tellAll({ type: 'server-draining', reason: 'the server is going down', timeoutMs });
+    this.#links.drain(timeoutMs);
+  }
+
+  orphaned(reason: Extract<LeaveReason, 'room-closed' | 'draining'>): void {
+    this.close(reason);
+    this.#options.onEnd();
   }
 
   /** Ends the room for everyone. @returns how many were in it */
@@ -217,6 +337,7 @@ export class Room implements PeerHost {
         peer.send({ type: 'room-closed', code: 'room_closed', reason: 'the room was closed' });
       this.leave(peer, reason);
     }
+    this.#links.close(reason);
     return peers.length;
   }
 
@@ -228,6 +349,7 @@ export class Room implements PeerHost {
   /** Every peer's periodic work; a fault ends that peer only. */
   tick(nowMs: number, withTransportFeedback: boolean): void {
     this.#voices.tick(nowMs);
+    this.#links.tick(nowMs);
     for (const peer of this.#peers.values()) {
       try {
         peer.tick(nowMs, withTransportFeedback);
@@ -240,10 +362,7 @@ export class Room implements PeerHost {
 
   /** How the gateway lists the room. */
   describe(): SfuRoom {
-    const participants = [...this.#peers.values()].map((peer) => ({
-      ...peer.participant,
-      identity: peer.ticket.identity,
-    }));
+    const participants = this.#members.map(({ participant, identity, node }) => ({ ...participant, identity, node }));
     return {
       room: this.id,
       participants,
@@ -260,7 +379,7 @@ export class Room implements PeerHost {
       type: 'welcome',
       peerId: peer.id,
       room: this.id,
-      participants: [...this.#peers.values()].filter((other) => other !== peer).map((other) => other.participant),
+      participants: this.#members.filter((other) => other !== peer).map((other) => other.participant),
       resumeToken: peer.resumeToken,
       resumed,
       ...(this.#settings.roomMetadata === undefined ? {} : { roomMetadata: this.#settings.roomMetadata }),
@@ -280,7 +399,8 @@ export class Room implements PeerHost {
 
   // Browsers keep tracks of one stream in step: camera and microphone belong together, a screen does not.
   #subscribe(peer: Peer, publication: Publication): void {
-    const publisher = this.#peers.get(publication.peerId);
+    const { peerId } = publication;
+    const publisher = this.#peers.get(peerId) ?? this.#links.remotes.get(peerId);
     if (!publisher || !peer.wants(publisher)) return;
     const streamId = publication.source?.startsWith('screen') ? `${publication.peerId}-screen` : publication.peerId;
     peer.subscribe(publication, publication.peerId, streamId);
@@ -299,7 +419,18 @@ export class Room implements PeerHost {
     for (const other of this.others(peer)) other.send(frame);
   }
 
+  /** Everybody who is in it, at all SFUs that serve it. */
+  get #members(): Member[] {
+    return [...this.#peers.values(), ...this.#links.remotes.values()];
+  }
+
+  #remote(peerId: string): RemotePeer {
+    const remote = this.#links.remotes.get(peerId);
+    if (!remote) throw new UserError('PEER_NOT_FOUND', `there is no peer ${peerId} in the room`);
+    return remote;
+  }
+
   #touch(): void {
-    this.#lastActivityMs = this.#context.clock.now();
+    this.#lastActivityMs = this.#servedMs = this.#context.clock.now();
   }
 }

@@ -1,5 +1,6 @@
 import { UserError } from '@orama/core';
-import { type SfuRoom, type SfuTicket, SIGNALLING_CLOSE } from '@orama/protocol';
+import { type RoomHome, type SfuRoom, type SfuTicket, SIGNALLING_CLOSE } from '@orama/protocol';
+import type { WebSocket } from 'ws';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
 import type { Peer, Playback } from './peer.ts';
@@ -68,15 +69,40 @@ export class Rooms {
     for (const room of this.#rooms.values()) yield* room.peers;
   }
 
+  /**
+   * Makes ready the room of a ticket: one that another SFU holds has to be joined there first.
+   * @returns null when it is ready; else it settles then, and rejects when the other SFU cannot be reached
+   * @throws FrameError
+   */
+  open(ticket: SfuTicket): Promise<void> | null {
+    const home = this.#homeOf(ticket);
+    const room = this.#current(ticket, home);
+    if (room) return room.ready;
+    return home && !this.#draining ? this.#make(ticket, home).connect(home, ticket) : null;
+  }
+
+  /** Takes the link of another SFU that serves a room of ours. */
+  link(ticket: SfuTicket, socket: WebSocket): void {
+    const node = ticket.link ?? '';
+    try {
+      const room = this.#homeOf(ticket) === null && !this.#draining ? this.#current(ticket, null) : undefined;
+      if (room || !(this.#homeOf(ticket) || this.#draining)) (room ?? this.#make(ticket, null)).link(socket, node);
+      else socket.close(SIGNALLING_CLOSE.moved, 'not the home of the room');
+    } catch (thrown) {
+      if (!(thrown instanceof FrameError)) throw thrown;
+      socket.close(thrown.closeCode ?? SIGNALLING_CLOSE.moved, thrown.code);
+    }
+  }
+
   /** Lets a client into the room of its ticket, or gives it back the peer its token names. @throws FrameError */
   join(request: RoomsJoin): { peer: Peer; room: Room } {
     const { ticket } = request;
     if (this.#draining)
       throw new FrameError('draining', 'this server is draining; reconnect', { closeCode: SIGNALLING_CLOSE.moved });
-    const bannedUntil = this.#bans.get(banKey(ticket.room, ticket.identity)) ?? 0;
-    if (bannedUntil > this.#context.clock.now())
+    if (this.#isBanned(ticket.room, ticket.identity))
       throw new FrameError('forbidden', 'you were removed from this room', { closeCode: SIGNALLING_CLOSE.notAllowed });
-    const existing = this.#rooms.get(ticket.room);
+    const home = this.#homeOf(ticket);
+    const existing = this.#current(ticket, home);
     if (request.resume !== undefined && existing) {
       const peer = existing.findByToken(request.resume, ticket.identity);
       if (peer) {
@@ -88,13 +114,19 @@ export class Rooms {
       throw new FrameError('capacity', 'this server has as much to do as it can; try again in a moment', {
         closeCode: SIGNALLING_CLOSE.moved,
       });
-    const room = existing ?? new Room(ticket.room, ticket, this.#context);
-    if (!existing) this.#rooms.set(ticket.room, room);
+    if (home && !existing)
+      throw new FrameError('sfu_unavailable', 'the server that holds the room has gone; reconnect', {
+        closeCode: SIGNALLING_CLOSE.moved,
+      });
+    const room = existing ?? this.#make(ticket, null);
     return { room, peer: room.join(request) };
   }
 
+  /** The rooms that are held here and that somebody is in, here or elsewhere. */
   list(): SfuRoom[] {
-    return [...this.#rooms.values()].filter((room) => room.size > 0).map((room) => room.describe());
+    return [...this.#rooms.values()]
+      .filter((room) => room.home === null && room.population > 0)
+      .map((room) => room.describe());
   }
 
   /** Closes a room; one that does not exist is closed already. @returns how many were in it */
@@ -109,14 +141,12 @@ export class Rooms {
     const peer = this.#require(roomId).kick(peerId, reason);
     if (banSec === 0) return;
     if (this.#bans.size >= MAX_BANS) this.#forgetBans();
-    this.#bans.set(banKey(roomId, peer.ticket.identity), this.#context.clock.now() + banSec * 1000);
+    this.#bans.set(banKey(roomId, peer.identity), this.#context.clock.now() + banSec * 1000);
   }
 
   /** Mutes or unmutes a peer's tracks. @returns how many changed. @throws UserError when it is not here */
   mute(roomId: string, peerId: string, muted: boolean, kind?: 'audio' | 'video'): number {
-    const peer = this.#require(roomId).peer(peerId);
-    if (!peer) throw new UserError('PEER_NOT_FOUND', `there is no peer ${peerId} in the room`);
-    return peer.forceMute(muted, kind);
+    return this.#require(roomId).mute(peerId, muted, kind);
   }
 
   /** Every peer's periodic work. */
@@ -127,21 +157,68 @@ export class Rooms {
   /** Removes rooms that have been empty for a while, and bans that are over. */
   sweep(): void {
     const nowMs = this.#context.clock.now();
-    for (const [id, room] of this.#rooms) if (room.isExpired(nowMs)) this.#rooms.delete(id);
+    for (const [id, room] of this.#rooms) {
+      if (!room.isExpired(nowMs)) continue;
+      this.#rooms.delete(id);
+      room.close('draining');
+    }
     this.#forgetBans();
   }
 
   /** No new joins; everyone is told to reconnect within `timeoutMs`. */
   drain(timeoutMs: number): void {
     this.#draining = true;
-    for (const room of this.#rooms.values())
-      room.tellAll({ type: 'server-draining', reason: 'the server is going down', timeoutMs });
+    for (const room of this.#rooms.values()) room.drain(timeoutMs);
   }
 
   /** Ends every room. */
   closeAll(): void {
     for (const room of this.#rooms.values()) room.close('draining');
     this.#rooms.clear();
+  }
+
+  /** The SFU that holds the room, where it is another one. */
+  #homeOf({ home }: SfuTicket): RoomHome | null {
+    return home && home.node !== this.#context.config.node ? home : null;
+  }
+
+  /**
+   * The room as it is known here. One that was held elsewhere, or here before, has ended: its clients are sent after it.
+   * @throws FrameError when the ticket is the one of the past
+   */
+  #current(ticket: SfuTicket, home: RoomHome | null): Room | undefined {
+    const room = this.#rooms.get(ticket.room);
+    if (!room) return undefined;
+    const generation = ticket.home?.generation ?? room.generation;
+    if (generation < room.generation)
+      throw new FrameError('sfu_unavailable', 'the room is held elsewhere; reconnect', {
+        closeCode: SIGNALLING_CLOSE.moved,
+      });
+    if (room.home?.node === home?.node && (home === null || generation === room.generation)) {
+      room.generation = generation;
+      return room;
+    }
+    this.#rooms.delete(ticket.room);
+    room.close('draining');
+    return undefined;
+  }
+
+  #make(ticket: SfuTicket, home: RoomHome | null): Room {
+    const { room: id } = ticket;
+    const room: Room = new Room(id, ticket, this.#context, {
+      home,
+      generation: ticket.home?.generation ?? 0,
+      isBanned: (identity) => this.#isBanned(id, identity),
+      onEnd: () => {
+        if (this.#rooms.get(id) === room) this.#rooms.delete(id);
+      },
+    });
+    this.#rooms.set(id, room);
+    return room;
+  }
+
+  #isBanned(roomId: string, identity: string): boolean {
+    return (this.#bans.get(banKey(roomId, identity)) ?? 0) > this.#context.clock.now();
   }
 
   #require(roomId: string): Room {

@@ -2,9 +2,17 @@ import { EXTENSION, findExtension } from '../rtp/extensions.ts';
 import { isRtcp, RtpView, readRtp } from '../rtp/header.ts';
 import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
+import type { SendTrackOptions } from './connection.ts';
 import type { NativeTrack } from './native-track.ts';
+import { CARRIER_MID } from './sdp.ts';
 import type { UplinkMedia } from './sections.ts';
 import { RtcTrack } from './track.ts';
+
+/** libdatachannel's only m-line of media. Its codec is a formality: packets pass as they are. */
+export const CARRIER: SendTrackOptions = {
+  ...{ mid: CARRIER_MID, kind: 'video', ssrcs: [], cname: '', streamId: '', trackId: '', both: true },
+  codec: { name: 'VP8', payloadType: 96 },
+};
 
 /** SSRCs that one m-line may show without having described them; a browser that replaces a track takes a few new ones. */
 const MAX_STRANGERS = 32;
@@ -77,6 +85,13 @@ export class Bundle {
     const track = this.#tracks.get(mid) ?? this.#open(mid, kind);
     for (const ssrc of ssrcs) this.#sinks.set(ssrc, track);
     return track;
+  }
+
+  /** Nothing is sent on an m-line of ours any more, nor ever again. @param ssrcs those that `send` was told */
+  retract(mid: string, ssrcs: readonly number[]): void {
+    for (const ssrc of ssrcs) this.#sinks.delete(ssrc);
+    this.#tracks.get(mid)?.close();
+    this.#tracks.delete(mid);
   }
 
   close(): void {

@@ -2,14 +2,13 @@ import { type Clock, PeerError, type Timer } from '@orama/core';
 import type { SdpCandidate } from 'sdp-transform';
 import type { StreamEnd } from '../media/timeline.ts';
 import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
-import { Bundle } from './bundle.ts';
+import { Bundle, CARRIER } from './bundle.ts';
 import { type ChannelInit, RtcChannel } from './channel.ts';
 import type { Codec } from './codecs.ts';
-import { RtcConnection, type RtcConnectionOptions, type RtcState, type SendTrackOptions } from './connection.ts';
+import { RtcConnection, type RtcConnectionOptions, type RtcState } from './connection.ts';
 import { IceSession } from './ice-session.ts';
 import { DATA_MID, type DownlinkPlace, type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
 import {
-  CARRIER_MID,
   candidateLine,
   dataSectionOf,
   fingerprintOf,
@@ -38,12 +37,6 @@ const OFFER_GAP_PER_LINE_MS = 3;
 /** An offer unanswered for so long is taken back and made anew. */
 const ANSWER_TIMEOUT_MS = 10_000;
 const MAX_RELAYS = 256;
-
-/** libdatachannel's only m-line of media. Its codec is a formality: packets pass as they are. */
-const CARRIER: SendTrackOptions = {
-  ...{ mid: CARRIER_MID, kind: 'video', ssrcs: [], cname: '', streamId: '', trackId: '', both: true },
-  codec: { name: 'VP8', payloadType: 96 },
-};
 
 type MediaLine = Omit<LocalLine, 'section'>;
 const DATA_LINE: MediaLine = { mid: DATA_MID, type: 'application', protocol: 'UDP/DTLS/SCTP' };

@@ -39,7 +39,8 @@ export const FORWARDED_EXTENSION_IDS: Readonly<Record<string, number>> = {
   [EXTENSION.videoOrientation]: ID.videoOrientation,
 };
 
-const SAME_IDS = Uint8Array.from({ length: 256 }, (_, id) => id);
+/** For `renumberExtensions`: elements whose ids are the forwarded ones already. */
+export const SAME_IDS: Uint8Array = Uint8Array.from({ length: 256 }, (_, id) => id);
 
 /** Offset of the data of extension `id`, or -1. RFC 8285 sections 4.2 and 4.3. */
 export function findExtension(packet: Uint8Array, view: RtpView, id: number): number {

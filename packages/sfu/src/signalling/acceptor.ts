@@ -57,6 +57,10 @@ export class Acceptor {
       socket.close(SIGNALLING_CLOSE.badCredential, 'unauthorized');
       return;
     }
+    if (ticket.link !== undefined) {
+      rooms.link(ticket, socket);
+      return;
+    }
     new Session({ socket, dialect, ticket, rooms, clock, logger });
   }
 }

@@ -1,6 +1,7 @@
 import { type Clock, formatIssues, type Logger, type Timer, TokenBucket } from '@orama/core';
 import {
   type ClientFrame,
+  type ClientFrameOf,
   clientFrameSchema,
   FRAME_RATE,
   JOIN_TIMEOUT_MS,
@@ -49,6 +50,8 @@ export class Session implements Outlet {
   readonly #heartbeat: Timer;
   #peer: Peer | null = null;
   #leave: ((reason: 'left' | 'protocol-error') => void) | null = null;
+  /** The room is being made ready for it. */
+  #opening = false;
   #brokeProtocol = false;
   #lastSignMs: number;
   #closed = false;
@@ -105,8 +108,12 @@ export class Session implements Outlet {
   #receive(data: Buffer, isBinary: boolean): void {
     this.#noteLife();
     if (this.#closed || this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#guard(() => this.#dispatch(this.#parse(data, isBinary), data.length));
+  }
+
+  #guard(run: () => void): void {
     try {
-      this.#dispatch(this.#parse(data, isBinary), data.length);
+      run();
     } catch (thrown) {
       this.#refuse(
         thrown instanceof FrameError
@@ -159,14 +166,41 @@ export class Session implements Outlet {
     this.#peer.handle(frame);
   }
 
-  #join(frame: Extract<ClientFrame, { type: 'join' }>): void {
-    if (this.#peer) throw new FrameError('invalid_state', 'this connection has joined already');
+  #join(frame: ClientFrameOf<'join'>): void {
+    if (this.#peer || this.#opening) throw new FrameError('invalid_state', 'this connection has joined already');
     const { room } = this.#ticket;
     if (frame.room !== undefined && frame.room !== room)
       throw new FrameError('room_mismatch', `this connection was opened for the room ${room}`, {
         closeCode: SIGNALLING_CLOSE.notAllowed,
       });
     requireSmall(frame.metadata, 'invalid_join');
+    const opening = this.#rooms.open(this.#ticket);
+    if (opening) void this.#joinLater(opening, frame);
+    else this.#enter(frame);
+  }
+
+  // Meanwhile nothing is read from the client.
+  async #joinLater(opening: Promise<void>, frame: ClientFrameOf<'join'>): Promise<void> {
+    this.#opening = true;
+    this.#socket.pause();
+    const refusal = await opening.then(
+      () => null,
+      (thrown: unknown) =>
+        new FrameError('sfu_unavailable', 'the server that holds the room cannot be reached; reconnect', {
+          closeCode: SIGNALLING_CLOSE.moved,
+          cause: thrown,
+        }),
+    );
+    this.#opening = false;
+    if (this.#closed) return;
+    this.#socket.resume();
+    this.#guard(() => {
+      if (refusal) throw refusal;
+      this.#enter(frame);
+    });
+  }
+
+  #enter(frame: ClientFrameOf<'join'>): void {
     const joined = this.#rooms.join({
       ticket: this.#ticket,
       name: frame.name,

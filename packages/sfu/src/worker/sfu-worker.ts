@@ -8,6 +8,7 @@ import {
   issueTurnCredentials,
   type Logger,
   type Registry,
+  sfuControlKey,
   systemClock,
   type Timer,
 } from '@orama/core';
@@ -74,6 +75,7 @@ export class SfuWorker implements WorkerHandle {
       channels,
       ports,
       front: this.#front,
+      controlKey: sfuControlKey(secret),
       isBusy: () => this.#overload.isBusy,
       issueCredentials: () =>
         config.turn.uris.length === 0
