@@ -1,6 +1,5 @@
 import type { Logger } from '@orama/core';
 import { type LinkFrame, type LinkFrameOf, SIGNALLING_CLOSE } from '@orama/protocol';
-import type { WebSocket } from 'ws';
 import { ReceiveEstimator } from '../congestion/receive-estimator.ts';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import { Downlink } from '../media/downlink.ts';
@@ -10,8 +9,8 @@ import type { Member } from '../room/member.ts';
 import type { LeaveReason } from '../room/peer.ts';
 import type { UplinkMedia } from '../rtc/sections.ts';
 import { SAME_IDS } from '../rtp/extensions.ts';
+import type { LinkSocket } from '../signalling/link-socket.ts';
 import { LinkMedia } from './link-media.ts';
-import { LinkSocket } from './link-socket.ts';
 import { RelayedTrack } from './relayed-track.ts';
 
 /** What a link hears from its other end; the frames that only concern the connection stay inside. */
@@ -24,7 +23,7 @@ export interface LinkEvents {
 export type RoomFrame = Exclude<LinkFrame, { type: 'offer' | 'answer' | 'demand' | 'not-decoded' }>;
 
 export interface RoomLinkOptions {
-  socket: WebSocket;
+  socket: LinkSocket;
   /** At the other end. */
   node: string;
   context: SfuContext;
@@ -78,12 +77,9 @@ export class RoomLink {
         },
       },
     );
-    this.#socket = new LinkSocket(
-      socket,
-      { onFrame: (frame) => this.#receive(frame), onEnd: (code) => this.#end(code) },
-      clock,
-      this.#logger,
-    );
+    this.#socket = socket;
+    socket.onFrame = (frame) => this.#receive(frame);
+    socket.onEnd = (code) => this.#end(code);
   }
 
   /** By whoever opened the socket. */

@@ -1,11 +1,11 @@
 import { type Logger, OramaError, type Timer } from '@orama/core';
 import { type LinkFrameOf, type RoomHome, type SfuTicket, SIGNALLING_CLOSE } from '@orama/protocol';
-import type { WebSocket } from 'ws';
 import type { Publication } from '../media/publication.ts';
 import type { SfuContext } from '../room/context.ts';
 import type { Member } from '../room/member.ts';
 import type { LeaveReason, Peer } from '../room/peer.ts';
-import { dialHome } from './dial.ts';
+import { dialHome } from '../signalling/dial-home.ts';
+import type { LinkSocket } from '../signalling/link-socket.ts';
 import { RemotePeer } from './remote-peer.ts';
 import { type RoomFrame, RoomLink } from './room-link.ts';
 
@@ -74,24 +74,24 @@ export class RoomLinks {
     this.#synced = synced;
     // Nobody may be waiting when it fails.
     synced.promise.catch(() => {});
-    const socket = dialHome(home, ticket, this.#context);
+    const socket = dialHome(home, ticket, this.#context, this.#logger);
     const link = this.#open(socket, home.node);
     if (!link) {
-      socket.terminate();
+      socket.close(SIGNALLING_CLOSE.normal, 'capacity');
       this.#orphan('draining');
       return synced.promise;
     }
     this.#uplink = link;
     this.#syncTimer = this.#context.clock.after(SYNC_TIMEOUT_MS, () => link.close(SIGNALLING_CLOSE.moved, 'timeout'));
-    socket.once('open', () => {
+    socket.onOpen = () => {
       link.connect();
       link.send({ type: 'synced' });
-    });
+    };
     return synced.promise;
   }
 
   /** Takes the link of another SFU, and tells it everything. @param members everybody who is in the room */
-  accept(socket: WebSocket, node: string, members: Iterable<Member>): void {
+  accept(socket: LinkSocket, node: string, members: Iterable<Member>): void {
     const link = this.#open(socket, node);
     if (!link) {
       socket.close(SIGNALLING_CLOSE.moved, 'capacity');
@@ -165,7 +165,7 @@ export class RoomLinks {
     this.#settle(false);
   }
 
-  #open(socket: WebSocket, node: string): RoomLink | null {
+  #open(socket: LinkSocket, node: string): RoomLink | null {
     const releasePort = this.#context.ports.take();
     if (!releasePort) return null;
     const link = new RoomLink({

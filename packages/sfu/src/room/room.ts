@@ -15,11 +15,11 @@ import {
   SIGNALLING_DESCRIPTION_MAX_BYTES,
   SIGNALLING_FRAME_MAX_BYTES,
 } from '@orama/protocol';
-import type { WebSocket } from 'ws';
 import type { RemotePeer } from '../link/remote-peer.ts';
 import { type LinksHost, RoomLinks } from '../link/room-links.ts';
 import type { Publication } from '../media/publication.ts';
 import type { Codec } from '../rtc/codecs.ts';
+import type { LinkSocket } from '../signalling/link-socket.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
 import type { Member } from './member.ts';
@@ -126,7 +126,7 @@ export class Room implements PeerHost, LinksHost {
   }
 
   /** Takes the link of another SFU that serves the room. */
-  link(socket: WebSocket, node: string): void {
+  link(socket: LinkSocket, node: string): void {
     this.#links.accept(socket, node, this.#members);
   }
 

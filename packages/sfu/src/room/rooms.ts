@@ -1,6 +1,6 @@
 import { UserError } from '@orama/core';
 import { type RoomHome, type SfuRoom, type SfuTicket, SIGNALLING_CLOSE } from '@orama/protocol';
-import type { WebSocket } from 'ws';
+import type { LinkSocket } from '../signalling/link-socket.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
 import type { Peer, Playback } from './peer.ts';
@@ -82,7 +82,7 @@ export class Rooms {
   }
 
   /** Takes the link of another SFU that serves a room of ours. */
-  link(ticket: SfuTicket, socket: WebSocket): void {
+  link(ticket: SfuTicket, socket: LinkSocket): void {
     const node = ticket.link ?? '';
     try {
       const room = this.#homeOf(ticket) === null && !this.#draining ? this.#current(ticket, null) : undefined;

@@ -7,6 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { Rooms } from '../room/rooms.ts';
 import type { Upgrade } from '../worker/worker-handle.ts';
 import { dialectOf } from './dialects.ts';
+import { LinkSocket } from './link-socket.ts';
 import { Session } from './session.ts';
 
 /** Makes sessions of the sockets that a worker is handed. */
@@ -58,7 +59,7 @@ export class Acceptor {
       return;
     }
     if (ticket.link !== undefined) {
-      rooms.link(ticket, socket);
+      rooms.link(ticket, new LinkSocket(socket, clock, logger.child({ room: ticket.room })));
       return;
     }
     new Session({ socket, dialect, ticket, rooms, clock, logger });

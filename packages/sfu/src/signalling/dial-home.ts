@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
-import { signTicket } from '@orama/core';
+import { type Logger, signTicket } from '@orama/core';
 import { type RoomHome, SFU_TICKET_HEADER, type SfuTicket, SIGNALLING_DESCRIPTION_MAX_BYTES } from '@orama/protocol';
 import { WebSocket } from 'ws';
 import type { SfuContext } from '../room/context.ts';
+import { LinkSocket } from './link-socket.ts';
 
 const DIAL_TIMEOUT_MS = 3_000;
 
@@ -10,7 +11,8 @@ const DIAL_TIMEOUT_MS = 3_000;
  * Opens the socket of a link to the home of a room.
  * @param ticket of a client that wants to be in the room, for the room's settings
  */
-export function dialHome(home: RoomHome, ticket: SfuTicket, { config, clock, controlKey }: SfuContext): WebSocket {
+export function dialHome(home: RoomHome, ticket: SfuTicket, context: SfuContext, logger: Logger): LinkSocket {
+  const { config, clock, controlKey } = context;
   const { room, ns, maxParticipants, maxSpeakers, roomMetadata } = ticket;
   const permissions = { publish: true, subscribe: true, data: true, admin: false };
   const signed = signTicket(
@@ -23,7 +25,7 @@ export function dialHome(home: RoomHome, ticket: SfuTicket, { config, clock, con
     clock.now(),
   );
   const host = isIP(home.address) === 6 ? `[${home.address}]` : home.address;
-  return new WebSocket(`ws://${host}:${home.signalingPort}/ws/signal?room=${encodeURIComponent(room)}`, {
+  const socket = new WebSocket(`ws://${host}:${home.signalingPort}/ws/signal?room=${encodeURIComponent(room)}`, {
     headers: { [SFU_TICKET_HEADER]: signed },
     localAddress: config.address,
     handshakeTimeout: DIAL_TIMEOUT_MS,
@@ -31,4 +33,5 @@ export function dialHome(home: RoomHome, ticket: SfuTicket, { config, clock, con
     perMessageDeflate: false,
     followRedirects: false,
   });
+  return new LinkSocket(socket, clock, logger);
 }

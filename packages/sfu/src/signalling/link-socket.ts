@@ -10,25 +10,22 @@ const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
 /** Close code without a close frame (RFC 6455 section 7.4.1). */
 const LOST = 1006;
 
-export interface LinkSocketEvents {
-  onFrame: (frame: LinkFrame) => void;
-  /** Called once, also for `close()`. `code` is 1006 where the other end is simply gone. */
-  onEnd: (code: number) => void;
-}
-
 /** The signalling socket between two SFUs: checked frames, and an end within seconds when the other is gone. */
 export class LinkSocket {
+  /** The other end has accepted; only where we opened it. */
+  onOpen: (() => void) | null = null;
+  onFrame: ((frame: LinkFrame) => void) | null = null;
+  /** Called once, also for `close()`; the code is 1006 where the other end is simply gone. */
+  onEnd: ((code: number) => void) | null = null;
   readonly #socket: WebSocket;
-  readonly #events: LinkSocketEvents;
   readonly #logger: Logger;
   readonly #beat: Timer;
   readonly #clock: Clock;
   #heardMs: number;
   #ended = false;
 
-  constructor(socket: WebSocket, events: LinkSocketEvents, clock: Clock, logger: Logger) {
+  constructor(socket: WebSocket, clock: Clock, logger: Logger) {
     this.#socket = socket;
-    this.#events = events;
     this.#clock = clock;
     this.#logger = logger;
     this.#heardMs = clock.monotonic();
@@ -37,9 +34,10 @@ export class LinkSocket {
       this.#heardMs = clock.monotonic();
     };
     socket.on('ping', heard).on('pong', heard);
+    socket.once('open', () => this.#guard(() => this.onOpen?.()));
     socket.on('message', (data: Buffer) => {
       heard();
-      this.#receive(data);
+      if (!this.#ended) this.#guard(() => this.#receive(data));
     });
     // Every error is followed by 'close'.
     socket.on('error', (thrown) => logger.debug({ err: thrown }, 'link socket failed'));
@@ -65,11 +63,14 @@ export class LinkSocket {
   }
 
   #receive(data: Buffer): void {
-    if (this.#ended) return;
+    const parsed = linkFrameSchema.safeParse(JSON.parse(data.toString('utf8')));
+    if (parsed.success) this.onFrame?.(parsed.data);
+    else this.#logger.error({ detail: formatIssues(parsed.error).slice(0, 500) }, 'link frame not understood');
+  }
+
+  #guard(run: () => void): void {
     try {
-      const parsed = linkFrameSchema.safeParse(JSON.parse(data.toString('utf8')));
-      if (parsed.success) this.#events.onFrame(parsed.data);
-      else this.#logger.error({ detail: formatIssues(parsed.error).slice(0, 500) }, 'link frame not understood');
+      run();
     } catch (thrown) {
       this.#logger.error({ err: thrown }, 'link ended by a fault of ours');
       this.#lose('fault');
@@ -91,6 +92,6 @@ export class LinkSocket {
     if (this.#ended) return;
     this.#ended = true;
     this.#beat.cancel();
-    this.#events.onEnd(code);
+    this.onEnd?.(code);
   }
 }
