@@ -50,8 +50,8 @@ export interface AllocationOptions {
   settings: AllocationSettings;
   lifetimeSec: number;
   clock: Clock;
-  /** Called once, after the relay port is free again. */
-  onClosed: (allocation: Allocation, reason: EndReason) => void;
+  /** Called once, after the relay port's sockets are closed; resolves when others can have the port. */
+  onClosed: (allocation: Allocation, reason: EndReason) => Promise<void>;
 }
 
 /** The half of an allocation that is of one address family; most have only one. */
@@ -122,23 +122,21 @@ export class Allocation {
     for (const [own, half] of this.#halves) if (family === undefined || own === family) half.expiresAtMs = expiresAtMs;
   }
 
-  /** Ends it, or its half of one family with the permissions and channels of that half. */
-  end(reason: EndReason, family?: AddressFamily): void {
+  /** Ends it as `close` does, or its half of one family with the permissions, channels and sockets of that half. */
+  async end(reason: EndReason, family?: AddressFamily): Promise<void> {
     if (family !== undefined) this.#halves.delete(family);
-    if (family === undefined || this.#halves.size === 0) {
-      void this.close(reason);
-      return;
-    }
+    if (family === undefined || this.#halves.size === 0) return this.close(reason);
     const ofFamily = (address: string) => familyOf(address) === family;
     this.channels.endWhere(ofFamily);
     this.permissions.endWhere(ofFamily);
-    for (const address of [...this.port.addresses]) if (ofFamily(address)) void this.port.unbind(address);
+    const stray = [...this.port.addresses].filter(ofFamily);
+    await Promise.all(stray.map((address) => this.port.unbind(address)));
   }
 
   /** Ends what has run out of life: permissions, channels, a half, or the allocation itself. */
   sweep(): void {
     const nowMs = this.#clock.monotonic();
-    for (const [family, half] of this.#halves) if (half.expiresAtMs <= nowMs) this.end('expired', family);
+    for (const [family, half] of this.#halves) if (half.expiresAtMs <= nowMs) void this.end('expired', family);
     if (this.closed) return;
     this.permissions.sweep(nowMs);
     this.channels.sweep(nowMs);
@@ -160,7 +158,7 @@ export class Allocation {
     this.channels.endWhere((address, port) => !policy.judgeEndpoint(address, port, own).allowed);
   }
 
-  /** Stops relaying at once; resolves when the relay port is free again. Idempotent. */
+  /** Stops relaying at once; resolves when others can have its port and its place in the quota. Idempotent. */
   close(reason: EndReason): Promise<void> {
     this.#closing ??= this.#end(reason);
     return this.#closing;
@@ -174,6 +172,6 @@ export class Allocation {
   async #end(reason: EndReason): Promise<void> {
     this.client.detach(reason === 'tenant-detached');
     await this.port.close();
-    this.#onClosed(this, reason);
+    await this.#onClosed(this, reason);
   }
 }

@@ -47,8 +47,8 @@ export interface Ledger {
   open(request: LeaseRequest): LeaseAnswer | Promise<LeaseAnswer>;
   /** Another port instead of one that cannot be bound; undefined when there is none. */
   replacePort(id: number): number | undefined | Promise<number | undefined>;
-  /** Gives quota and port back. The sockets are closed by then. */
-  close(id: number): void;
+  /** Gives quota and port back; when it is done, others can have them. The sockets are closed by then. */
+  close(id: number): void | Promise<void>;
 }
 
 interface OpenLease extends Pick<LeaseRequest, 'wish' | 'family'> {

@@ -110,9 +110,9 @@ export class Tenant implements AllocationSettings {
     return this.#ledger.replacePort(lease);
   }
 
-  /** Gives back a lease that became no allocation. */
-  release(lease: number): void {
-    this.#ledger.close(lease);
+  /** Gives back a lease that became no allocation; resolves when others can have its place and its port. */
+  async release(lease: number): Promise<void> {
+    await this.#ledger.close(lease);
     this.#leaseEnded();
   }
 
@@ -121,11 +121,11 @@ export class Tenant implements AllocationSettings {
     this.#openedCount++;
   }
 
-  /** Lets an allocation go whose sockets are closed, and gives its lease back. */
-  closed(allocation: Allocation): void {
+  /** Lets an allocation go whose sockets are closed; resolves when its lease is given back. */
+  closed(allocation: Allocation): Promise<void> {
     this.allocations.delete(allocation);
     addTraffic(this.#finished, allocation.port.counters);
-    this.release(allocation.id);
+    return this.release(allocation.id);
   }
 
   /**

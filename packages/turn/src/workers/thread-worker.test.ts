@@ -1,10 +1,12 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { VirtualClock } from '@orama/core';
-import { turnConfigSchema } from '@orama/protocol';
+import { issueTurnCredentials, systemClock, VirtualClock } from '@orama/core';
+import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { expect, test } from 'vitest';
 import type { Ledger } from '../allocation/ledger.ts';
+import { TurnClient } from '../client/turn-client.ts';
 import { sourceLimitMemory } from '../listener/source-limits.ts';
+import { freePort, SECRET } from '../testing/harness.ts';
 import { ThreadWorker } from './thread-worker.ts';
 
 const LISTEN = '127.92.1.50';
@@ -35,6 +37,46 @@ test('start rejects with the system’s error when its thread cannot listen, and
   await expect(worker.start()).rejects.toMatchObject({ code: 'EADDRINUSE' });
   await worker.close();
   foreign.close();
+});
+
+test('an allocation is over when the main thread has taken its lease back, and the Refresh is answered then', async () => {
+  const asked = Promise.withResolvers<void>();
+  const given = Promise.withResolvers<void>();
+  const relayPort = await freePort(LISTEN);
+  const ledger: Ledger = {
+    open: () => ({ ok: true, lease: { id: 1, port: relayPort, family: 4, token: undefined } }),
+    replacePort: () => undefined,
+    close: () => {
+      asked.resolve();
+      return given.promise;
+    },
+  };
+  const port = await freePort(LISTEN);
+  const worker = new ThreadWorker({ settings: settingsOf(port), logLevel: 'silent' }, () => ledger, systemClock);
+  await worker.start();
+  const relay = { address: LISTEN, portStart: relayPort, portEnd: relayPort };
+  const tenant = turnTenantSchema.parse({ namespace: 'demo', secrets: [SECRET], relay, peers: [], generation: 1 });
+  await worker.attach(tenant, undefined);
+  const credentials = issueTurnCredentials({
+    secret: SECRET,
+    namespace: 'demo',
+    ttlSec: 60,
+    uris: [],
+    nowMs: Date.now(),
+  });
+  const client = await TurnClient.open({ transport: 'udp', server: { address: LISTEN, port }, ...credentials });
+  await client.allocate();
+  let answered = false;
+  const answer = client.refresh(0).finally(() => {
+    answered = true;
+  });
+  await asked.promise;
+  await client.binding();
+  expect(answered).toBe(false);
+  given.resolve();
+  expect(await answer).toBe(0);
+  await client.close();
+  await worker.close();
 });
 
 test('a thread that answers nothing any more is thrown as an error after fifteen seconds', async () => {

@@ -33,7 +33,7 @@ export interface ThreadData {
 export interface LedgerMethods {
   open(namespace: string, request: LeaseRequest): LeaseAnswer | Promise<LeaseAnswer>;
   replacePort(namespace: string, id: number): number | undefined | Promise<number | undefined>;
-  close(namespace: string, id: number): void;
+  close(namespace: string, id: number): void | Promise<void>;
 }
 
 /**

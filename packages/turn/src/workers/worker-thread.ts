@@ -13,7 +13,7 @@ const logger = createLogger({ svc: 'turn', level: logLevel, node: settings.confi
 const ledgerOf = (namespace: string): Ledger => ({
   open: (request) => main.call('open', namespace, request),
   replacePort: (id) => main.call('replacePort', namespace, id),
-  close: (id) => main.tell('close', namespace, id),
+  close: (id) => main.call('close', namespace, id),
 });
 const worker = new TurnWorker(settings, ledgerOf, logger.child({ worker: settings.id }), systemClock);
 const main = new Rpc<LedgerMethods>(parentPort, worker);

@@ -67,7 +67,7 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
   if (!answer.ok) return fail(answer.code);
   const { lease } = answer;
   if (opened === undefined) {
-    tenant.release(lease.id);
+    await tenant.release(lease.id);
     return fail(508);
   }
   const { port, addresses } = opened;
@@ -76,7 +76,7 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
   const moved = addresses.some(({ local }) => local !== relay.address && local !== relay.address6);
   if (tenant.detached || context.draining || !client.open || moved || !tenant.hasPort(port.port)) {
     await port.close();
-    tenant.release(lease.id);
+    await tenant.release(lease.id);
     return tenant.detached ? fail(403) : fail(508);
   }
 
@@ -115,8 +115,9 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
 /** Made apart from the request, whose bytes the allocation would otherwise keep alive for as long as it lives. */
 function onClosedOf(tenant: Tenant, context: ServerContext): AllocationOptions['onClosed'] {
   return (ended, reason) => {
-    tenant.closed(ended);
+    const released = tenant.closed(ended);
     context.allocationClosed(ended, reason);
+    return released;
   };
 }
 
