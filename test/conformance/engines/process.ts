@@ -15,7 +15,8 @@ export const REALM = 'orama.localhost';
 export const TTL_SEC = 3_600;
 
 const START_MS = 30_000;
-const RELAY_FIRST = 49_152;
+/** Above the ports that the system gives out: any program's socket on the wildcard address would have one of three. */
+const RELAY_FIRST = 61_000;
 const RELAY_BLOCK = 4_000;
 
 /** Where one server listens, relays and keeps its files. */
@@ -35,7 +36,7 @@ let places = 0;
 export async function makePlace(name: string, size: Size): Promise<Place> {
   const net = `127.94.${process.pid % 250}`;
   const own = 10 * ++places;
-  const first = RELAY_FIRST + 2 * Math.floor(Math.random() * 6_000);
+  const first = RELAY_FIRST + 2 * Math.floor(Math.random() * 250);
   return {
     dir: mkdtempSync(join(tmpdir(), `conformance-${name}-`)),
     listen: `${net}.${own}`,
