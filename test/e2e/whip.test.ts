@@ -104,6 +104,24 @@ describe.each([
   });
 });
 
+test('a player on the air goes over to the next publisher when the first leaves', async () => {
+  const room = 'succession';
+  const first = await open(chromium, { kind: 'whip', room, query: 'name=first', trickle: true });
+  await waitUntil(
+    'the first',
+    () => participantsOf(room),
+    ([peer]) => peer?.tracks.length === 2,
+  );
+  const players = [
+    await open(chromium, { kind: 'whep', room, trickle: true }),
+    await open(firefox, { kind: 'whep', room, trickle: true }),
+  ];
+  for (const player of players) await expectToPlay(player);
+  await open(chromium, { kind: 'whip', room, query: 'name=second', trickle: true });
+  await first.end();
+  for (const player of players) await expectToPlay(player, 40);
+});
+
 test('a client that comes past TURN is removed', async () => {
   const room = 'direct';
   const publisher = await open(chromium, { kind: 'whip', room, trickle: true, relay: false });

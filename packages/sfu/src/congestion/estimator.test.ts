@@ -129,6 +129,27 @@ test('BandwidthEstimator follows REMB while no feedback comes', () => {
   expect(estimator.availableBps).toBe(30_000);
 });
 
+test('BandwidthEstimator probes also for REMB, which only rises with what is sent, until that falls', () => {
+  const estimator = new BandwidthEstimator();
+  estimator.onRemb(900_000, 1);
+  const probe = (untilMs: number, remb: (ms: number) => number) => {
+    let bytes = 0;
+    for (let ms = 10; ms < untilMs; ms += 10) {
+      if (ms % 100 === 0) estimator.onRemb(remb(ms), ms);
+      if (ms % 50 === 0) estimator.tick(2_000_000, true, ms);
+      for (let due = estimator.prober.due(ms); due > 0; due = estimator.prober.due(ms)) {
+        estimator.recordUnnumbered(Math.min(due, 255), ms);
+        bytes += Math.min(due, 255);
+      }
+    }
+    return bytes;
+  };
+  const padded = probe(500, () => 900_000);
+  expect(padded).toBeGreaterThan((1_350_000 * 0.3) / 8);
+  expect(padded).toBeLessThan((1_800_000 * 0.5) / 8);
+  expect(probe(3_000, (ms) => 900_000 - ms)).toBeLessThan(padded / 2);
+});
+
 test('BandwidthEstimator goes by the loss of receiver reports when nothing else comes', () => {
   const estimator = new BandwidthEstimator();
   const report = (fractionLost: number, fromMs: number, untilMs: number) => {

@@ -109,6 +109,7 @@ export class BandwidthEstimator {
   /** Notes one packet that carries no transport-wide number. */
   recordUnnumbered(bytes: number, nowMs: number): void {
     this.#packets++;
+    this.prober.sentUnnumbered(bytes, nowMs);
     this.#sent.add(bytes, nowMs);
   }
 
@@ -136,8 +137,10 @@ export class BandwidthEstimator {
 
   /** Takes a receiver estimate (REMB); it counts while the peer sends no transport-wide feedback. */
   onRemb(bitrateBps: number, nowMs: number): void {
+    const hasFallen = bitrateBps < this.#rembBps;
     this.#rembBps = bitrateBps;
     if (this.#hasFeedback(nowMs)) return;
+    if (hasFallen) this.prober.interrupt(nowMs);
     this.#hear('remb', nowMs);
     this.#update(nowMs);
   }
@@ -166,7 +169,8 @@ export class BandwidthEstimator {
   tick(wantedBps: number, canProbe: boolean, nowMs: number): void {
     this.#wantsUnproved = !canProbe && wantedBps > this.#targetBps;
     this.#checkSilence(nowMs);
-    if (this.#source !== 'feedback' || !canProbe) return;
+    // REMB tells of a probe only by rising: a receiver estimates no more than it is sent, or somewhat above.
+    if (this.#source === 'none' || this.#source === 'reports' || !canProbe) return;
     this.prober.tick(
       {
         targetBps: this.#targetBps,

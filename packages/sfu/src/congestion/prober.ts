@@ -74,6 +74,8 @@ export class Prober {
   #durationMs = 0;
   #firstSequence = 0;
   #totalBytes = 0;
+  /** Of packets on which no report will come. */
+  #unnumberedBytes = 0;
   /** By packet: bytes, when it was sent, when it arrived (NaN for not). */
   readonly #bytes: number[] = [];
   readonly #sentMs: number[] = [];
@@ -110,7 +112,7 @@ export class Prober {
     this.#state = 'sending';
     this.#startMs = nowMs;
     this.#bytes.length = this.#sentMs.length = this.#arrivedMs.length = 0;
-    this.#totalBytes = this.#reported = this.#lost = 0;
+    this.#totalBytes = this.#unnumberedBytes = this.#reported = this.#lost = 0;
     this.#leastDelayMs = Number.POSITIVE_INFINITY;
     this.begun++;
     return true;
@@ -120,7 +122,8 @@ export class Prober {
   due(nowMs: number): number {
     if (this.#state !== 'sending') return 0;
     const elapsedMs = Math.min(this.#durationMs, nowMs - this.#startMs);
-    return Math.max(0, Math.ceil((this.#aimBps * elapsedMs) / 8_000 - this.#totalBytes));
+    const sentBytes = this.#totalBytes + this.#unnumberedBytes;
+    return Math.max(0, Math.ceil((this.#aimBps * elapsedMs) / 8_000 - sentBytes));
   }
 
   /** Counts a packet that is sent while the probe goes on, padding or not. @param sequence unwrapped */
@@ -131,6 +134,13 @@ export class Prober {
     this.#sentMs.push(nowMs);
     this.#arrivedMs.push(Number.NaN);
     this.#totalBytes += bytes;
+    this.#checkSending(nowMs);
+  }
+
+  /** Counts a packet without a transport-wide number that is sent while the probe goes on. */
+  sentUnnumbered(bytes: number, nowMs: number): void {
+    if (this.#state !== 'sending') return;
+    this.#unnumberedBytes += bytes;
     this.#checkSending(nowMs);
   }
 

@@ -10,7 +10,10 @@ test('Downlink numbers the packets of all tracks of a peer in one row, and stamp
   const downlink = new Downlink(counters, new VirtualClock());
   const sent: number[][] = [];
   const track = (isOpen: boolean) =>
-    ({ send: (packet: Buffer) => isOpen && sent.push([...packet]) > 0 }) as unknown as RtcTrack;
+    ({
+      send: (packet: Buffer) => isOpen && sent.push([...packet]) > 0,
+      extensionIds: null,
+    }) as unknown as RtcTrack;
   const camera = track(true);
   const microphone = track(true);
   const packet = Buffer.alloc(8);

@@ -3,10 +3,12 @@ import { type AllocationTrack, lowestBps } from '../congestion/allocate.ts';
 import { Allocator } from '../congestion/allocator.ts';
 import { BandwidthEstimator } from '../congestion/estimator.ts';
 import type { RtcTrack } from '../rtc/track.ts';
+import { TRANSPORT_SEQUENCE_ID } from '../rtp/extensions.ts';
 import { type RtpView, writeUint16 } from '../rtp/header.ts';
 import type { ReportBlock, RtcpPacket } from '../rtp/rtcp/packets.ts';
 import type { MediaCounters } from './counters.ts';
 import type { Subscription } from './subscription.ts';
+import { sendTranslated } from './translated-extensions.ts';
 
 /** What a sent packet is: media on its way for the first time, media again, or bytes that only measure the path. */
 export const SENT = { media: 0, retransmission: 1, probe: 2 } as const;
@@ -62,15 +64,16 @@ export class Downlink {
   /**
    * Sends one RTP packet on `track`, under the next transport-wide sequence number where it has the element for one.
    * The hot path: it allocates nothing.
-   * @param view of the packet, for `transportSequenceAt` and `sendTimeAt`
+   * @param view of the packet, for where its extensions stand
    */
   send(track: RtcTrack, packet: Buffer, view: RtpView, kind: SentKind, nowMs: number): boolean {
-    const at = view.transportSequenceAt;
+    const ids = track.extensionIds;
+    const at = ids === null || ids[TRANSPORT_SEQUENCE_ID] !== 0 ? view.transportSequenceAt : 0;
     if (at > 0) writeUint16(packet, at, this.#estimator.record(packet.length, nowMs));
     else this.#estimator.recordUnnumbered(packet.length, nowMs);
     if (view.sendTimeAt > 0) writeSendTime(packet, view.sendTimeAt, nowMs);
     if (nowMs < this.#firstSentMs) this.#firstSentMs = nowMs;
-    if (!track.send(packet)) {
+    if (!(ids === null ? track.send(packet) : sendTranslated(track, packet, view, ids))) {
       this.#counters.sendFailures++;
       return false;
     }

@@ -1,4 +1,4 @@
-import { EXTENSION, FORWARDED_EXTENSION_IDS } from '../rtp/extensions.ts';
+import { TRANSPORT_SEQUENCE_ID } from '../rtp/extensions.ts';
 import { RtpView, writeUint16, writeUint32 } from '../rtp/header.ts';
 
 /** RTP header, extension header and one word of extensions. */
@@ -10,10 +10,13 @@ const packet = Buffer.alloc(HEADER_BYTES + MAX_PADDING);
 packet[0] = 0xb0;
 writeUint16(packet, 12, 0xbede);
 writeUint16(packet, 14, 1);
-packet[16] = ((FORWARDED_EXTENSION_IDS[EXTENSION.transportSequence] as number) << 4) | 1;
+packet[16] = (TRANSPORT_SEQUENCE_ID << 4) | 1;
 
-/** Where the transport-wide sequence number stands in what `paddingPacket` makes. */
+/** Where the extensions stand in what `paddingPacket` makes. */
 export const PADDING_VIEW = new RtpView();
+PADDING_VIEW.extensionProfile = 0xbede;
+PADDING_VIEW.extensionStart = 16;
+PADDING_VIEW.extensionEnd = HEADER_BYTES;
 PADDING_VIEW.transportSequenceAt = 17;
 
 /**

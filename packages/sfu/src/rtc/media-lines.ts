@@ -5,10 +5,13 @@ import type { StreamEnd } from '../media/timeline.ts';
 import { type Codec, PayloadTypes, readCodecs } from './codecs.ts';
 import { dataSectionOf, type LocalSection, type RemoteDescription, type RemoteSection } from './sdp.ts';
 import {
+  acceptedExtensions,
   choiceSection,
   type DownlinkMedia,
   downlinkSection,
+  type Extension,
   readUplink,
+  translatedIds,
   type UplinkMedia,
   uplinkSection,
 } from './sections.ts';
@@ -48,6 +51,14 @@ export interface DownlinkPlace {
   after: StreamEnd | null;
   /** For retransmissions and probes (RFC 4588), where there is one. */
   rtx?: { ssrc: number; firstSequence: number };
+}
+
+/** An m-line of the peer's own that is ours to send on. */
+export interface AcceptedDownlink {
+  mid: string;
+  kind: 'audio' | 'video';
+  /** See RtcTrack. */
+  extensionIds: Uint8Array | null;
 }
 
 interface UplinkChange {
@@ -107,6 +118,8 @@ interface DownlinkLine {
   dead: boolean;
   /** On an m-line of the peer's own (see acceptDownlinks), all that was agreed there; empty on ours. */
   choices: DownlinkMedia[];
+  /** The header extensions there, under the peer's ids. */
+  extensions: Extension[];
 }
 
 type Line = UplinkLine | DownlinkLine | { way: 'data'; off: boolean };
@@ -172,8 +185,8 @@ export class MediaLines {
    * that is never sent an offer: what comes on them later needs no negotiation.
    * @returns the new ones
    */
-  acceptDownlinks(remote: RemoteDescription): { mid: string; kind: 'audio' | 'video' }[] {
-    const accepted: { mid: string; kind: 'audio' | 'video' }[] = [];
+  acceptDownlinks(remote: RemoteDescription): AcceptedDownlink[] {
+    const accepted: AcceptedDownlink[] = [];
     for (const { mid, kind, receives, sends, media } of remote.sections.slice(0, MAX_UPLINK_SECTIONS)) {
       if (kind === 'application' || this.#lines.has(mid) || !receives || (sends && this.#maxUplinks > 0)) continue;
       const line = newDownlink(kind);
@@ -187,8 +200,9 @@ export class MediaLines {
       const [first] = line.choices;
       if (!first) continue;
       line.last = first;
+      line.extensions = acceptedExtensions(media, choiceSection(line.choices));
       this.#lines.set(mid, line);
-      accepted.push({ mid, kind });
+      accepted.push({ mid, kind, extensionIds: translatedIds(media, line.extensions) });
     }
     return accepted;
   }
@@ -336,7 +350,8 @@ export class MediaLines {
       return { ...uplinkSection(this.#preferred(line.agreed)), direction: line.media ? 'recvonly' : 'inactive' };
     }
     if (offered && !offered.rejected && line.choices.length > 0) {
-      const section = withinOffer(choiceSection(line.choices), offered.media);
+      const ours = { ...choiceSection(line.choices), ext: line.extensions };
+      const section = withinOffer(ours, offered.media);
       return { ...section, direction: offered.receives ? 'sendonly' : 'inactive' };
     }
     const media = offered ? line.agreed : line.wanted;
@@ -464,7 +479,7 @@ function placeOf(mid: string, { kind, sources: [{ ssrc, firstSequence, after, rt
 
 function newDownlink(kind: 'audio' | 'video'): DownlinkLine {
   const free = { wanted: null, spec: null, agreed: null, last: null, takesRtx: false, paused: false, dead: false };
-  return { way: 'down', kind, sources: [newSource(), newSource()], ...free, choices: [] };
+  return { way: 'down', kind, sources: [newSource(), newSource()], ...free, choices: [], extensions: [] };
 }
 
 function newSource(): Source {

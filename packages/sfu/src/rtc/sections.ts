@@ -12,13 +12,18 @@ export interface UplinkEncoding {
   rtxSsrc?: number | undefined;
 }
 
+export interface Extension {
+  value: number;
+  uri: string;
+}
+
 /** What was agreed for an m-line on which the peer sends. */
 export interface UplinkMedia {
   kind: 'audio' | 'video';
   /** At least one; the first is what the peer will send unless it decides otherwise. */
   codecs: Codec[];
   /** Extensions we accept, under the peer's own ids. */
-  extensions: { value: number; uri: string }[];
+  extensions: Extension[];
   /** At least one; simulcast layers from the smallest picture up. */
   encodings: UplinkEncoding[];
   /** What the answer says of the layers; empty where rids do not name them. */
@@ -174,6 +179,32 @@ export function choiceSection(choices: readonly DownlinkMedia[]): Partial<SdpMed
     fmtp: sections.flatMap(({ fmtp = [] }) => fmtp),
     rtcpFb: sections.flatMap(({ rtcpFb = [] }) => rtcpFb),
   };
+}
+
+/**
+ * What of `section`'s extensions the peer takes on an m-line that it brought, under its own ids. Those of two-byte headers
+ * (RFC 8285 section 4.3) are left out: packets of publishers with one-byte headers have no room for them.
+ */
+export function acceptedExtensions(
+  { ext: offered = [] }: SdpMedia,
+  { ext: ours = [] }: Partial<SdpMedia>,
+): Extension[] {
+  return offered
+    .filter(({ value, uri }) => value > 0 && value < 15 && ours.some((other) => other.uri === uri))
+    .map(({ value, uri }) => ({ value, uri }));
+}
+
+/** See `RtcTrack.extensionIds`. @param offered all that the peer named on the m-line */
+export function translatedIds({ ext: offered = [] }: SdpMedia, accepted: readonly Extension[]): Uint8Array | null {
+  const ids = new Uint8Array(256);
+  let isSame = true;
+  for (const [uri, id] of Object.entries(FORWARDED_EXTENSION_IDS)) {
+    ids[id] = accepted.find((extension) => extension.uri === uri)?.value ?? 0;
+    // An element that the peer does not know is no harm; but a number that it does not report on would count as lost.
+    const isUnknown = uri !== EXTENSION.transportSequence && offered.every(({ value }) => value !== id);
+    isSame &&= ids[id] === id || (ids[id] === 0 && isUnknown);
+  }
+  return isSame ? null : ids;
 }
 
 type CodecLines = Pick<SdpMedia, 'rtp' | 'fmtp'> & { rtcpFb: NonNullable<SdpMedia['rtcpFb']> };

@@ -6,6 +6,11 @@ export class RtcTrack {
   readonly kind: 'audio' | 'video';
   /** Called with every packet, its bytes the receiver's to change. */
   onPacket: ((packet: Buffer) => void) | null = null;
+  /**
+   * By forwarded id (FORWARDED_EXTENSION_IDS) the one that the peer gave the element on an m-line of its own, 0 for one
+   * that it does not take; null where all are the same.
+   */
+  extensionIds: Uint8Array | null = null;
   readonly #carrier: NativeTrack;
   #closed = false;
 

@@ -39,6 +39,9 @@ export const FORWARDED_EXTENSION_IDS: Readonly<Record<string, number>> = {
   [EXTENSION.videoOrientation]: ID.videoOrientation,
 };
 
+/** The id that the transport-wide sequence number is forwarded under. */
+export const TRANSPORT_SEQUENCE_ID = ID.transportSequence;
+
 /** For `renumberExtensions`: elements whose ids are the forwarded ones already. */
 export const SAME_IDS: Uint8Array = Uint8Array.from({ length: 256 }, (_, id) => id);
 

@@ -151,6 +151,16 @@ describe('POST /sessions/open', () => {
     expect(await peersOf(sfu)).toHaveLength(1);
   });
 
+  test('a player that numbers header extensions in its own way, as Firefox does, is answered under its numbers', async () => {
+    const sfu = await start();
+    const player = new Client(sfu);
+    const uri = 'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01';
+    const lines = [`a=extmap:7 ${uri}`, 'a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid'].join('\r\n');
+    const offer = player.offer(WHEP).replace(/^a=mid:.*$/m, (mid) => `${mid.trim()}\r\n${lines}`);
+    expect(await player.open(WHEP, {}, offer)).toBe(200);
+    expect(player.opened?.answer.match(/^a=extmap:.*/gm)).toEqual([`a=extmap:7 ${uri}`]);
+  });
+
   test.each([
     ['no description at all', 'v=1', 400],
     [

@@ -18,6 +18,7 @@ export class KeptTrack {
   readonly sent: Buffer[] = [];
   readonly isOpen = true;
   onPacket: ((packet: Buffer) => void) | null = null;
+  extensionIds: Uint8Array | null = null;
 
   constructor(kind: 'audio' | 'video' = 'video') {
     this.kind = kind;
