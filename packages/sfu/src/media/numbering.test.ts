@@ -20,6 +20,11 @@ test('Numbering goes on without a hole from one encoding to the other, and knows
   expect([numbering.foundEncoding, numbering.foundSequence, numbering.foundTimestampDelta]).toEqual([B, 9_001, 8]);
   expect(numbering.find(4)).toBe(false);
   expect(numbering.find(65_533)).toBe(false);
+  numbering.begin(B, 9_500, 9);
+  expect(numbering.take(9_500)).toBe(4);
+  expect(numbering.giveBack(9_500)).toBe(true);
+  expect(numbering.take(9_501)).toBe(4);
+  expect([1, 3, 4].map((out) => numbering.find(out) && numbering.foundIsCurrent)).toEqual([false, false, true]);
 });
 
 test('Numbering: what is left out leaves no hole; what was missing then keeps its number', () => {

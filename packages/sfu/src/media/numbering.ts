@@ -32,6 +32,8 @@ export class Numbering {
   foundEncoding: Encoding | null = null;
   foundSequence = 0;
   foundTimestampDelta = 0;
+  /** Nothing began anew since: no key frame has made it useless. */
+  foundIsCurrent = false;
 
   /** @param first the first number to give */
   constructor(first: number) {
@@ -84,10 +86,14 @@ export class Numbering {
   find(out: number): boolean {
     const age = sequenceDistance(out, this.#next);
     if (age <= 0 || age > MEMORY) return false;
+    this.foundIsCurrent = true;
     for (let i = this.#begun - 1; i >= 0 && i >= this.#begun - STRETCHES; i--) {
       const slot = i & (STRETCHES - 1);
       const ahead = sequenceDistance(this.#firstOut[slot] as number, out);
-      if (ahead < 0) continue;
+      if (ahead < 0) {
+        if (this.#breaks[slot] === 1) this.foundIsCurrent = false;
+        continue;
+      }
       this.foundEncoding = this.#encodings[slot] as Encoding;
       this.foundSequence = ((this.#firstIn[slot] as number) + ahead) & 0xffff;
       this.foundTimestampDelta = this.#timestampDeltas[slot] as number;

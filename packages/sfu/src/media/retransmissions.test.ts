@@ -88,6 +88,22 @@ test('a packet is repeated once in a round trip, which the answers to sender rep
   expect(asked()).toBe(3);
 });
 
+test('what came before a key frame that the stream began anew with is not repeated: its picture numbers are no longer known', () => {
+  const { subscribe, receive, counters } = mediaBed();
+  const { track, subscription } = subscribe();
+  receive(500, VP8_KEY);
+  receive(501, VP8_DELTA);
+  subscription.setEnabled(false);
+  subscription.setEnabled(true);
+  nowMs += 1_000;
+  receive(502, VP8_KEY);
+  receive(503, VP8_DELTA);
+  nack(track, subscription.ssrc, 0, 1);
+  expect(counters.retransmitted).toBe(0);
+  nack(track, subscription.ssrc, 2, 3);
+  expect(counters.retransmitted).toBe(2);
+});
+
 test('what was never sent, is long gone or belongs to a muted track is not repeated; nor is more than the budget', () => {
   const { subscribe, receive, publication, counters } = mediaBed();
   const { track, subscription } = subscribe();

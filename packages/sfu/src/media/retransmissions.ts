@@ -71,8 +71,8 @@ export class Retransmissions {
     for (const sequence of sequences) {
       if (this.#repeatedMs(sequence) > nowMs - gapMs || !numbering.find(sequence)) continue;
       const encoding = numbering.foundEncoding as Encoding;
-      // The key frame that another encoding began with has made useless what came before.
-      if (encoding !== this.#forwarder.current) continue;
+      // The key frame of another encoding, or that of the same one after a pause, has made useless what came before.
+      if (encoding !== this.#forwarder.current || !numbering.foundIsCurrent) continue;
       const length = encoding.cache.copy(numbering.foundSequence, scratch);
       if (length === 0) continue;
       if (!this.#budget.take(nowMs) || !this.#downlink.mayRepeat(length, nowMs)) return;
