@@ -23,6 +23,9 @@ class PathOnlyConnection {
   servers: string[][] = [];
   channels: (RTCDataChannelInit & { label: string })[] = [];
   closed = false;
+  /** One that receives pictures, and what it says of them. */
+  receiver = { track: {}, jitterBufferTarget: null as number | null };
+  pictures = { framesDecoded: 0, framesDropped: 0, nackCount: 0 };
 
   constructor(configuration: RTCConfiguration) {
     PathOnlyConnection.last = this;
@@ -33,6 +36,14 @@ class PathOnlyConnection {
     this.servers.push(iceServers.flatMap(({ urls }) => urls));
   }
 
+  async createOffer(): Promise<RTCSessionDescriptionInit> {
+    return { type: 'offer', sdp: '' };
+  }
+
+  async createAnswer(): Promise<RTCSessionDescriptionInit> {
+    return { type: 'answer', sdp: '' };
+  }
+
   async setLocalDescription(): Promise<void> {
     this.signalingState = this.signalingState === 'stable' ? 'have-local-offer' : 'stable';
     this.localDescription = { sdp: `generation ${this.restarts}` };
@@ -41,6 +52,13 @@ class PathOnlyConnection {
   async setRemoteDescription(description: { type: string }): Promise<void> {
     this.remoteDescription = description;
     this.signalingState = description.type === 'offer' ? 'have-remote-offer' : 'stable';
+  }
+
+  getTransceivers() {
+    return [
+      { mid: 's0', receiver: {} },
+      { mid: 's1', receiver: this.receiver },
+    ];
   }
 
   createDataChannel(label: string, init: RTCDataChannelInit): void {
@@ -56,6 +74,7 @@ class PathOnlyConnection {
     const { bytesReceived } = this;
     return new Map<string, unknown>([
       ['pair', { type: 'candidate-pair', bytesReceived, bytesSent: this.#bytesSent }],
+      ['picture', { type: 'inbound-rtp', kind: 'video', mid: 's1', ...this.pictures }],
       ['camera', { type: 'outbound-rtp', packetsSent: this.#bytesSent / 100 }],
     ]);
   }
@@ -197,4 +216,14 @@ test('a socket that comes back while the path holds negotiates nothing', async (
   await pass(10, 100);
   expect(offers()).toEqual([]);
   expect(pc.restarts).toBe(0);
+});
+
+test('a receiver whose pictures come too late on a path with loss is told to wait longer', async () => {
+  const { pc, pass } = await setUp();
+  pc.go('connected');
+  await pass(2, 100);
+  expect(pc.receiver.jitterBufferTarget).toBeNull();
+  pc.pictures = { framesDecoded: 18, framesDropped: 2, nackCount: 1 };
+  await pass(1, 100);
+  expect(pc.receiver.jitterBufferTarget).toBe(60);
 });

@@ -7,6 +7,7 @@ import { FlowWatch, readFlow } from './flow-watch.ts';
 import { hasFallback, type IcePath, iceServersOf } from './ice-path.ts';
 import type { LocalTrack } from './local-track.ts';
 import { Negotiator } from './negotiator.ts';
+import { Receivers } from './receivers.ts';
 import { Senders, type SendersHandlers } from './senders.ts';
 
 /** How long the media may be in each phase on its way, and what went wrong when it is longer. */
@@ -54,6 +55,7 @@ export class MediaSession {
   #path: IcePath;
   #credentials: TurnCredentials | undefined;
   readonly #senders: Senders;
+  readonly #receivers: Receivers;
   #flow = new FlowWatch();
   #flowTimer: Timer | undefined;
   #watch: Timer | undefined;
@@ -87,6 +89,7 @@ export class MediaSession {
       onRefused: (track, error) => handlers.onRefused(track, error),
       onLayers: (layers) => handlers.send(layers),
     });
+    this.#receivers = new Receivers(this.pc);
     this.#negotiator = new Negotiator(this.pc, platform.clock, {
       send: (frame) => handlers.send(frame),
       describeTracks: () => this.#senders.describe(),
@@ -272,9 +275,12 @@ export class MediaSession {
   }
 
   async #pollFlow(): Promise<void> {
-    const report = await this.pc.getStats().catch(() => undefined);
-    if (!report || this.#closed || this.#suspended) return;
-    const isDead = this.#flow.isDead(readFlow(report as unknown as Iterable<[string, unknown]>));
+    const stats = await this.pc.getStats().catch(() => undefined);
+    if (!stats || this.#closed) return;
+    const report = stats as unknown as Iterable<[string, unknown]>;
+    this.#receivers.adapt(report);
+    if (this.#suspended) return;
+    const isDead = this.#flow.isDead(readFlow(report));
     // A browser that had not noticed the loss of the path does not tell of the next one either.
     if (this.#phase === 'restarting') {
       if (this.#flow.isFlowing && this.pc.connectionState === 'connected') this.#enter('connected');

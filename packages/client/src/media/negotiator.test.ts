@@ -4,16 +4,33 @@ import { describe, expect, test } from 'vitest';
 import type { ClientError } from '../errors.ts';
 import { Negotiator } from './negotiator.ts';
 
+const OPUS = 'm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\n';
+const OPUS_WITH_NACK = `${OPUS}a=rtcp-fb:111 nack\r\n`;
+
 /** The signalling states of an RTCPeerConnection (W3C WebRTC 4.3.1), without media. It notices overlapping calls. */
 class StateOnlyConnection {
   signalingState: RTCSignalingState = 'stable';
   localDescription: { type: string; sdp: string } | null = null;
   remoteDescription: RTCSessionDescriptionInit | null = null;
   readonly candidates: unknown[] = [];
+  /** What was set as it is, instead of what the browser would make. */
+  readonly changed: (string | undefined)[] = [];
+  /** It takes its descriptions only as it made them. */
+  isStrict = false;
   #offers = 0;
   #busy = false;
 
+  async createOffer(): Promise<RTCSessionDescriptionInit> {
+    return { type: 'offer', sdp: OPUS };
+  }
+
+  async createAnswer(): Promise<RTCSessionDescriptionInit> {
+    return { type: 'answer', sdp: OPUS };
+  }
+
   async setLocalDescription(description?: RTCSessionDescriptionInit): Promise<void> {
+    if (description?.sdp && this.isStrict) throw new DOMException('changed', 'InvalidModificationError');
+    if (description?.sdp) this.changed.push(description.sdp);
     await this.#exclusively(() => {
       if (description?.type === 'rollback') this.#go('have-local-offer', 'stable');
       else if (this.signalingState === 'have-remote-offer') {
@@ -96,6 +113,28 @@ describe('Negotiator', () => {
     await settle();
     expect(pc.remoteDescription).toEqual({ type: 'answer', sdp: 'a1, amended' });
     expect(summary()).toEqual(['offer: offer 1', 'offer: offer 2']);
+  });
+
+  test('asks for the retransmission of audio in its offers, and in answers to offers that have it', async () => {
+    const { negotiator, pc, settle } = setUp();
+    negotiator.request();
+    await settle();
+    negotiator.receiveAnswer({ type: 'answer', sdp: 'a1' });
+    for (const sdp of [OPUS, OPUS_WITH_NACK]) negotiator.receiveOffer({ type: 'offer', sdp });
+    await settle();
+    expect(pc.changed).toEqual([OPUS_WITH_NACK, OPUS, OPUS_WITH_NACK]);
+  });
+
+  test('leaves its descriptions as they are for a browser that takes no others', async () => {
+    const { negotiator, pc, settle, summary, failures } = setUp();
+    pc.isStrict = true;
+    negotiator.request();
+    await settle();
+    negotiator.receiveAnswer({ type: 'answer', sdp: 'a1' });
+    negotiator.receiveOffer({ type: 'offer', sdp: 'theirs 1' });
+    await settle();
+    expect(summary()).toEqual(['offer: offer 1', 'answer: answer to theirs 1']);
+    expect([pc.changed, failures]).toEqual([[], []]);
   });
 
   test('ignores an offer that meets its own, and answers the one that follows', async () => {

@@ -1,6 +1,7 @@
 import type { ClientFrame, ClientFrameOf, ServerFrameOf } from '@orama/protocol';
 import type { Clock, Timer } from '../clock.ts';
 import { ClientError, describeError } from '../errors.ts';
+import { withOpusNack } from './opus-nack.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
@@ -61,7 +62,7 @@ export class Negotiator {
       if (this.#pc.signalingState !== 'stable') return;
       await this.#pc.setRemoteDescription({ type: 'offer', sdp: frame.sdp });
       await this.#addEarlyCandidates();
-      await this.#pc.setLocalDescription();
+      await this.#setLocal(await this.#pc.createAnswer(), frame.sdp);
       if (this.#closed) return;
       this.#handlers.send({ type: 'answer', sdp: this.#pc.localDescription?.sdp ?? '' });
       this.#handlers.onStable('answerer');
@@ -121,8 +122,17 @@ export class Negotiator {
   async #offer(): Promise<void> {
     if (!this.#wanted || this.#pc.signalingState !== 'stable') return;
     this.#wanted = false;
-    await this.#pc.setLocalDescription();
+    await this.#setLocal(await this.#pc.createOffer());
     if (!this.#closed) this.#sendOffer();
+  }
+
+  async #setLocal({ type, sdp = '' }: RTCSessionDescriptionInit, offer?: string): Promise<void> {
+    try {
+      await this.#pc.setLocalDescription({ type, sdp: withOpusNack(sdp, offer) });
+    } catch {
+      // A browser that takes its description only as it made it.
+      await this.#pc.setLocalDescription();
+    }
   }
 
   #stopWaiting(): void {

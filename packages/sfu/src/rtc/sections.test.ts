@@ -141,3 +141,21 @@ test("a downlink names the publisher's codec under the subscriber's number, and 
   ]);
   expect(section.ssrcs?.[0]).toEqual({ id: 77, attribute: 'cname', value: 'p_1' });
 });
+
+test('lost packets of Opus are asked for where the peer offers that, and may be asked for by subscribers', () => {
+  const opus = (...feedback: string[]) =>
+    mediaOf({
+      kind: 'audio',
+      attributes: ['a=rtpmap:111 opus/48000/2', ...feedback.map((value) => `a=rtcp-fb:111 ${value}`)],
+    });
+  expect(readUplink(opus('transport-cc'))?.nack).toBe(false);
+  const media = readUplink(opus('nack', 'transport-cc'));
+  if (!media) throw new Error('nothing read');
+  expect(media.nack).toBe(true);
+  expect(uplinkSection(media).rtcpFb).toContainEqual({ payload: 111, type: 'nack' });
+  const section = downlinkSection({
+    ...{ kind: 'audio', codec: media.codecs[0] as (typeof media.codecs)[0], payloadType: 111, ssrc: 77, rtx: null },
+    ...{ cname: 'p_1', streamId: 'p_1', trackId: 't_1' },
+  });
+  expect(section.rtcpFb).toContainEqual({ payload: 111, type: 'nack' });
+});

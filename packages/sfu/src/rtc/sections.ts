@@ -53,7 +53,7 @@ export interface DownlinkMedia {
 
 const UPLINK_FEEDBACK = ['nack', 'nack pli', 'ccm fir', 'transport-cc', 'goog-remb'];
 const DOWNLINK_FEEDBACK = {
-  audio: ['transport-cc'],
+  audio: ['nack', 'transport-cc'],
   video: ['nack', 'nack pli', 'ccm fir', 'goog-remb', 'transport-cc'],
 };
 const DOWNLINK_EXTENSIONS = {
