@@ -19,7 +19,7 @@ import { SignallingServer } from './signalling/server.ts';
 import { type PortShare, portShares } from './worker/port-shares.ts';
 import { ProcessWorker } from './worker/process-worker.ts';
 import { RoomPlaces } from './worker/room-places.ts';
-import { SfuWorker } from './worker/sfu-worker.ts';
+import { SfuWorker, type WorkerParts } from './worker/sfu-worker.ts';
 import type { Upgrade, WorkerHandle } from './worker/worker-handle.ts';
 
 const DRAIN_POLL_MS = 100;
@@ -31,6 +31,8 @@ export interface SfuOptions {
   secret: string;
   logger: Logger;
   clock?: Clock;
+  /** Those of the first worker. */
+  parts?: WorkerParts;
 }
 
 /**
@@ -55,14 +57,14 @@ export class Sfu implements Runnable {
 
   /** @throws ConfigError when the address is not inside the WireGuard network or the media ports do not do */
   constructor(options: SfuOptions) {
-    const { config, secret, logger, clock = systemClock } = options;
+    const { config, secret, logger, clock = systemClock, parts } = options;
     requireWireguardAddress(config);
     this.#options = options;
     this.#config = config;
     this.#clock = clock;
     this.#logger = logger;
     this.#shares = portShares(config);
-    this.#first = new SfuWorker({ id: 0, config, ports: this.#share(0), secret }, logger, clock);
+    this.#first = new SfuWorker({ id: 0, config, ports: this.#share(0), secret }, logger, clock, parts);
     this.#workers = [this.#first];
     const controlKey = sfuControlKey(secret);
     const rooms = {

@@ -139,6 +139,7 @@ export class Peer implements Member {
           portStart: config.mediaPortStart,
           portEnd: config.mediaPortEnd,
         },
+        connect: options.context.connect,
         clock,
         forceRelay: config.forceRelay,
         maxUplinks: options.ticket.permissions.publish ? MAX_TRACKS_PER_PEER : 0,

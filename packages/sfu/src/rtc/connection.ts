@@ -31,6 +31,9 @@ export interface RtcEvents {
   onFault: (thrown: unknown) => void;
 }
 
+/** Makes the connection of one peer. */
+export type Connect = (options: RtcConnectionOptions, events: RtcEvents) => RtcConnection;
+
 export interface SendTrackOptions {
   mid: string;
   kind: 'audio' | 'video';

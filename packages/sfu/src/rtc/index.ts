@@ -1,6 +1,7 @@
 // The guarded surface of node-datachannel, for peers that are not browsers (tests, synthetic publishers).
 export { type ChannelInit, type ChannelMessage, RtcChannel } from './channel.ts';
 export {
+  type Connect,
   RtcConnection,
   type RtcConnectionOptions,
   type RtcEvents,

@@ -5,7 +5,7 @@ import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
 import { Bundle, CARRIER } from './bundle.ts';
 import { type ChannelInit, RtcChannel } from './channel.ts';
 import type { Codec } from './codecs.ts';
-import { RtcConnection, type RtcConnectionOptions, type RtcState } from './connection.ts';
+import { type Connect, RtcConnection, type RtcConnectionOptions, type RtcState } from './connection.ts';
 import { IceSession } from './ice-session.ts';
 import { DATA_MID, type DownlinkPlace, type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
 import {
@@ -63,6 +63,8 @@ export interface NegotiationEvents {
 
 export interface NegotiationOptions {
   connection: RtcConnectionOptions;
+  /** Without it, one of libdatachannel's. */
+  connect?: Connect | undefined;
   clock: Clock;
   forceRelay: boolean;
   /** Tracks the peer may send at once; 0 when it may not publish. */
@@ -295,7 +297,9 @@ export class Negotiation {
 
   #connect(): [RtcConnection, Bundle] {
     const { onState, onChannel, onFault } = this.#events;
-    const connection = new RtcConnection(this.#options.connection, { onState, onChannel, onFault });
+    const { connection: options, connect } = this.#options;
+    const events = { onState, onChannel, onFault };
+    const connection = connect ? connect(options, events) : new RtcConnection(options, events);
     return [connection, new Bundle(connection.sendTrack(CARRIER), this.#events.onControl)];
   }
 

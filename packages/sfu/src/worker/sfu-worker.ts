@@ -18,6 +18,7 @@ import { MediaCounters } from '../media/counters.ts';
 import { registerMetrics } from '../metrics.ts';
 import type { SfuContext } from '../room/context.ts';
 import { Rooms } from '../room/rooms.ts';
+import type { Connect } from '../rtc/connection.ts';
 import { PortBudget } from '../rtc/port-budget.ts';
 import { StunFront } from '../rtc/stun-front.ts';
 import { Acceptor } from '../signalling/acceptor.ts';
@@ -43,6 +44,12 @@ export interface WorkerSettings {
   readonly secret: string;
 }
 
+/** What a worker takes of the machine; a test brings its own. */
+export interface WorkerParts {
+  readonly connect?: Connect;
+  readonly eventLoop?: EventLoopMeter;
+}
+
 /** Rooms and media of one event loop, and the signalling sockets that it was given; it listens nowhere itself. */
 export class SfuWorker implements WorkerHandle {
   readonly id: number;
@@ -52,7 +59,7 @@ export class SfuWorker implements WorkerHandle {
   readonly #acceptor: Acceptor;
   readonly #sessions: HttpSessions;
   readonly #registry: Registry;
-  readonly #eventLoop = new EventLoopMeter();
+  readonly #eventLoop: EventLoopMeter;
   readonly #overload = new OverloadGuard();
   readonly #timers: Timer[] = [];
 
@@ -60,9 +67,11 @@ export class SfuWorker implements WorkerHandle {
     { id, config, ports: { start: portStart, end: portEnd }, secret }: WorkerSettings,
     logger: Logger,
     clock: Clock,
+    { connect, eventLoop = new EventLoopMeter() }: WorkerParts = {},
   ) {
     this.id = id;
     this.#clock = clock;
+    this.#eventLoop = eventLoop;
     const counters = new MediaCounters();
     const channels = new ChannelCounters();
     const ports = new PortBudget(portStart, portEnd, clock);
@@ -76,6 +85,7 @@ export class SfuWorker implements WorkerHandle {
       ports,
       front: this.#front,
       controlKey: sfuControlKey(secret),
+      connect,
       isBusy: () => this.#overload.isBusy,
       issueCredentials: () =>
         config.turn.uris.length === 0
