@@ -1,4 +1,5 @@
 import { ATTRIBUTE, CLASS, channelDataLength, isChannelData, METHOD, readIcmp, StunMessage } from '@orama/turn/stun';
+import { Accusations } from '../accusations.ts';
 import type { Questions } from './questions.ts';
 import { PEER_IP, PEER_IP6, PEER_PORTS, REAL_PEER_IP } from './server-under-test.ts';
 
@@ -20,25 +21,13 @@ export interface Recipient {
 }
 
 /** Judges every packet the server sends. Throws nothing: it keeps what is wrong. */
-export class Judge {
+export class Judge extends Accusations {
   /** Answers so far, by error code (0: success). */
   readonly answers = new Map<number, number>();
   relayedToClient = 0;
   relayedToPeer = 0;
   /** The IPv4 relay addresses that were given out last. */
   readonly relayed: { readonly port: number }[] = [];
-  #wrong: string | undefined;
-
-  /** What was wrong first since this was asked. */
-  takeWrong(): string | undefined {
-    const wrong = this.#wrong;
-    this.#wrong = undefined;
-    return wrong;
-  }
-
-  accuse(what: string): void {
-    this.#wrong ??= what;
-  }
 
   /** A packet or frame to a client; gives it back when it is an answer. */
   toClient(packet: Buffer, client: Recipient): StunMessage | undefined {

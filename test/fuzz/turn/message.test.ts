@@ -1,6 +1,6 @@
 import { StunMessage } from '@orama/turn/stun';
 import { expect, test } from 'vitest';
-import { Random } from '../support/random.ts';
+import { Random } from '../../support/random.ts';
 import { readCorpus } from './corpus.ts';
 import { putTogether, takeApart, unseal } from './message.ts';
 import { mutateAttributes, mutateBytes } from './mutate.ts';

@@ -1,5 +1,5 @@
 // Writes the corpus anew: what our client, coturn's client, Chromium and Firefox send to a TURN server, one message
-// of each shape. `node --conditions=source test/fuzz/record.ts`; needs coturn, chromium and firefox-esr.
+// of each shape. `node --conditions=source test/fuzz/turn/record.ts`; needs coturn, chromium and firefox-esr.
 import { execFile } from 'node:child_process';
 import type { Socket as UdpSocket } from 'node:dgram';
 import { subscribe } from 'node:diagnostics_channel';

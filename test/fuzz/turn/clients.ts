@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { ATTRIBUTE, encodeChannelData, FrameReader, longTermKey, METHOD, type StunMessage } from '@orama/turn/stun';
-import type { Random } from '../support/random.ts';
+import type { Random } from '../../support/random.ts';
 import type { Judge } from './judge.ts';
 import { type Attribute, type Credentials, putTogether, requestOf } from './message.ts';
 import { DatagramQuestions, StreamQuestions } from './questions.ts';

@@ -1,15 +1,12 @@
 import { ATTRIBUTE, CLASS, METHOD, messageType, STUN_HEADER_BYTES } from '@orama/turn/stun';
-import type { Random } from '../support/random.ts';
+import type { Random } from '../../support/random.ts';
+import { EDGE_LENGTHS, EDGES, mutateBytesOnce } from '../mutate-bytes.ts';
 import { type Attribute, type LooseMessage, takeApart } from './message.ts';
 
 const MAX_BYTES = 60_000;
 const KNOWN_TYPES = Object.values(ATTRIBUTE);
 const KNOWN_METHODS = Object.values(METHOD);
 const CLASSES = Object.values(CLASS);
-/** Bytes and lengths at which readers go wrong. */
-const EDGES = [0, 1, 2, 3, 4, 7, 8, 19, 20, 0x3f, 0x40, 0x7f, 0x80, 0xfe, 0xff];
-const EDGE_LENGTHS = [0, 1, 3, 4, 5, 8, 20, 0x7fff, 0x8000, 0xfffc, 0xfffd, 0xffff];
-
 /** Changes bytes without looking at what they mean. */
 export function mutateBytes(packet: Buffer, corpus: readonly Buffer[], random: Random): Buffer {
   let bytes: Buffer = Buffer.from(packet);
@@ -24,41 +21,11 @@ export function mutateBytes(packet: Buffer, corpus: readonly Buffer[], random: R
 }
 
 function mutateOnce(bytes: Buffer, corpus: readonly Buffer[], random: Random): Buffer {
-  const at = random.below(bytes.length + 1);
-  const inside = Math.max(0, Math.min(at, bytes.length - 1));
-  switch (random.below(9)) {
-    case 0: // One bit.
-      if (bytes.length > 0) bytes[inside] = (bytes[inside] as number) ^ (1 << random.below(8));
-      return bytes;
-    case 1: // One byte, any.
-      if (bytes.length > 0) bytes[inside] = random.below(256);
-      return bytes;
-    case 2: // One byte, where readers go wrong.
-      if (bytes.length > 0) bytes[inside] = random.pick(EDGES);
-      return bytes;
-    case 3: // The length in the header.
-      if (bytes.length >= 4) bytes.writeUInt16BE(random.pick([...EDGE_LENGTHS, bytes.length - 20, at]) & 0xffff, 2);
-      return bytes;
-    case 4: // Some aligned 16 bits: types and lengths of attributes lie there.
-      if (bytes.length >= 2)
-        bytes.writeUInt16BE(
-          random.pick(EDGE_LENGTHS),
-          (inside >> 1) << 1 === bytes.length - 1 ? 0 : (inside >> 1) << 1,
-        );
-      return bytes;
-    case 5: // Cut short.
-      return bytes.subarray(0, at);
-    case 6: // The front of one message, the back of another.
-      return Buffer.concat([bytes.subarray(0, at), spliceFrom(random.pick(corpus), random)]);
-    case 7: // Bytes put in.
-      return Buffer.concat([bytes.subarray(0, at), random.bytes(random.below(40)), bytes.subarray(at)]);
-    default: // A piece twice.
-      return Buffer.concat([bytes, bytes.subarray(at)]);
-  }
-}
-
-function spliceFrom(other: Buffer, random: Random): Buffer {
-  return other.subarray(random.below(other.length + 1));
+  if (!random.chance(12)) return mutateBytesOnce(bytes, corpus, random);
+  // The length in the header.
+  const lengths = [...EDGE_LENGTHS, bytes.length - STUN_HEADER_BYTES, random.below(bytes.length + 1)];
+  if (bytes.length >= 4) bytes.writeUInt16BE(random.pick(lengths) & 0xffff, 2);
+  return bytes;
 }
 
 /** Changes a message attribute by attribute; what comes out can be sealed so that it gets behind authentication. */

@@ -1,36 +1,34 @@
 import { encodeChannelData } from '@orama/turn/stun';
-import { Random } from '../support/random.ts';
+import { Random } from '../../support/random.ts';
+import {
+  type Fuzzed,
+  FuzzFailure,
+  type FuzzOptions,
+  hearUncaught,
+  type Memory,
+  type MemoryReport,
+  playRounds,
+  ROUND_INPUTS,
+  type Run,
+} from '../rounds.ts';
 import { Blunderer, DatagramClient, type FuzzClient, StreamClient } from './clients.ts';
+import { readCorpus } from './corpus.ts';
 import { FORBIDDEN_DATA, Judge } from './judge.ts';
 import { putTogether, takeApart, unseal } from './message.ts';
 import { mutateAttributes, mutateBytes } from './mutate.ts';
 import { type Mode, randomTenant, type ServerUnderTest, tenantWith } from './server-under-test.ts';
 import { startServer } from './start.ts';
 
-/** Inputs of one round: it begins with new clients and ends with an empty server. */
-const ROUND_PACKETS = 1000;
 /** The server gets a turn, and time passes, after so many. */
 const BATCH_PACKETS = 10;
 /** Turns of the server that the beginning and the end of a round may take. */
 const SETTLE_TURNS = 20_000;
-/** Rounds after which memory has its size: code is compiled, tables have grown to what they need. */
-const WARM_UP_ROUNDS = 10;
 
 /** Series of metrics: methods, codes, reasons and rules, whose names are ours. */
 const SERIES_MAX = 400;
 
 /** Metrics that count what lives; all of it has ended when a round has. */
 const GONE_AT_THE_END = /^turn_(allocations|relay_ports_bound|stream_connections|table_entries)\b/;
-
-/** A broken rule, with how to see it again. */
-export class FuzzFailure extends Error {
-  constructor(what: string, round: { mode: Mode; seed: number }, packet: number, bytes: Buffer | undefined) {
-    super(
-      `${what}\n  after packet ${packet} of the round with seed ${round.seed}: ${bytes?.toString('hex') ?? 'none'}\n` +
-        `  again: pnpm fuzz turn --mode ${round.mode} --seed ${round.seed} --packets ${ROUND_PACKETS}`,
-    );
-  }
-}
 
 /** Inputs by how they came, and changes of the tenant meanwhile. */
 interface FuzzInputs {
@@ -46,45 +44,22 @@ export interface FuzzReport {
   answers: ReadonlyMap<number, number>;
   relayedToClient: number;
   relayedToPeer: number;
-  /** Bytes that the server holds, at the end of the warm-up and of the run. */
-  memory: { before: number; after: number };
+  memory: MemoryReport;
 }
 
 /**
- * Sends `packets` mutants of the corpus to a whole server: datagrams and chunks of streams, from strangers, from clients
- * with an allocation, sealed with credentials and not, and from peers, while its tenant is attached, detached and changed.
+ * Sends mutants of the corpus to a whole server: datagrams and chunks of streams, from strangers, from clients with an
+ * allocation, sealed with credentials and not, and from peers, while its tenant is attached, detached and changed.
  * Throws a FuzzFailure for the first broken rule.
  */
-export async function fuzz(options: {
-  mode: Mode;
-  seed: number;
-  packets: number;
-  corpus: readonly Buffer[];
-  onProgress?: (packets: number) => void;
-}): Promise<FuzzReport> {
-  const { mode, seed } = options;
-  const fuzzer = new Fuzzer(mode, options.corpus);
-  await fuzzer.start();
-  try {
-    const rounds = Math.ceil(options.packets / ROUND_PACKETS);
-    let before = 0;
-    for (let round = 0; round < rounds; round++) {
-      await fuzzer.round(seed + round);
-      if (round === Math.min(WARM_UP_ROUNDS, rounds) - 1) before = (await fuzzer.memory()).bytes;
-      options.onProgress?.((round + 1) * ROUND_PACKETS);
-    }
-    const { bytes: after, growthMax } = await fuzzer.memory();
-    if (after - before > growthMax) {
-      throw new Error(`memory grew from ${before} to ${after} bytes over the run of seed ${seed}, mode ${mode}`);
-    }
-    const { answers, relayedToClient, relayedToPeer } = fuzzer.judge;
-    return { inputs: fuzzer.inputs, answers, relayedToClient, relayedToPeer, memory: { before, after } };
-  } finally {
-    await fuzzer.close();
-  }
+export async function fuzzTurn(mode: Mode, options: FuzzOptions): Promise<FuzzReport> {
+  const fuzzer = new Fuzzer(mode, readCorpus());
+  const memory = await playRounds(fuzzer, { target: 'turn', mode }, options);
+  const { answers, relayedToClient, relayedToPeer } = fuzzer.judge;
+  return { inputs: fuzzer.inputs, answers, relayedToClient, relayedToPeer, memory };
 }
 
-class Fuzzer {
+class Fuzzer implements Fuzzed {
   readonly judge = new Judge();
   readonly inputs: FuzzInputs = { udp: 0, tcp: 0, tls: 0, peers: 0, changes: 0 };
   readonly #mode: Mode;
@@ -98,6 +73,7 @@ class Fuzzer {
   /** The change of the tenant that is under way. */
   #change: Promise<void> | undefined;
   #last: Buffer | undefined;
+  #endHearing: () => void = () => undefined;
 
   constructor(mode: Mode, corpus: readonly Buffer[]) {
     this.#mode = mode;
@@ -106,8 +82,7 @@ class Fuzzer {
   }
 
   async start(): Promise<void> {
-    process.on('unhandledRejection', this.#onUnhandled);
-    process.on('uncaughtException', this.#onUnhandled);
+    this.#endHearing = hearUncaught((what) => this.judge.accuse(what));
     this.#server = await startServer(this.#mode, {
       toPeer: (address, port) => this.judge.toPeer(address, port),
       error: (line) => this.judge.accuse(`logged as an error: ${line}`),
@@ -119,24 +94,24 @@ class Fuzzer {
     this.#blunderer.close();
     this.#server.way.close();
     await this.#server.host.close();
-    process.off('unhandledRejection', this.#onUnhandled);
-    process.off('uncaughtException', this.#onUnhandled);
+    this.#endHearing();
   }
 
-  memory() {
+  memory(): Promise<Memory> {
     return this.#server.host.memory();
   }
 
   /** One round: new clients, a thousand inputs, everything gone again. */
   async round(seed: number): Promise<void> {
     const random = new Random(seed);
+    const run: Run = { target: 'turn', mode: this.#mode };
     let packet = 0;
     const check = (what = this.judge.takeWrong()) => {
-      if (what !== undefined) throw new FuzzFailure(what, { mode: this.#mode, seed }, packet, this.#last);
+      if (what !== undefined) throw new FuzzFailure(what, run, seed, packet, this.#last?.toString('hex') ?? 'none');
     };
     check(await this.#begin(random));
     check();
-    for (; packet < ROUND_PACKETS; packet++) {
+    for (; packet < ROUND_INPUTS; packet++) {
       try {
         await this.#step(random);
         if (packet % BATCH_PACKETS === BATCH_PACKETS - 1) {
@@ -295,10 +270,6 @@ class Fuzzer {
     }
     return metrics.size > SERIES_MAX ? `${metrics.size} series of metrics` : undefined;
   }
-
-  readonly #onUnhandled = (thrown: unknown): void => {
-    this.judge.accuse(`not caught: ${thrown instanceof Error ? thrown.stack : String(thrown)}`);
-  };
 }
 
 function isIndication(type: number): boolean {

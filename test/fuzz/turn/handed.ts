@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { MakeSockets } from '@orama/turn';
-import type { Random } from '../support/random.ts';
+import type { Random } from '../../support/random.ts';
 import { InProcess } from './in-process.ts';
 import {
   type DatagramEnd,

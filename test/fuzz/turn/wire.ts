@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { CLASS, METHOD, messageType, STUN_HEADER_BYTES } from '@orama/turn/stun';
-import type { Random } from '../support/random.ts';
+import type { Random } from '../../support/random.ts';
 import { putTogether, requestOf } from './message.ts';
 import {
   type DatagramEnd,

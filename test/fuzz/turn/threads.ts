@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { TurnTenant } from '@orama/protocol';
 import { callTurnControl, readMetrics } from '@orama/testkit';
+import { readLog } from '../log-lines.ts';
+import type { Memory } from '../rounds.ts';
 import {
   configOf,
   freePorts,
@@ -17,12 +18,10 @@ import {
   UNLIMITED,
 } from './server-under-test.ts';
 
-const MAIN = join(import.meta.dirname, '../../cmd/turn/src/main.ts');
+const MAIN = join(import.meta.dirname, '../../../cmd/turn/src/main.ts');
 const TENANT_PATH = `/tenants/${NAMESPACE}`;
 /** The resident set breathes with the garbage of three heaps. */
 const GROWTH_MAX_BYTES = 96 * 1024 * 1024;
-/** pino's level of an error. */
-const ERROR = 50;
 
 /** The real program with two workers, in a process of its own. */
 export class Threads implements Host {
@@ -48,20 +47,10 @@ export class Threads implements Host {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const host = new Threads(ports, dir, child);
-    const started = Promise.withResolvers<void>();
     child.once('exit', (code, signal) => {
-      if (host.#closing) return;
-      taps.error(`the server ended with ${code ?? signal}`);
-      started.reject(new Error(`the server ended with ${code ?? signal}`));
+      if (!host.#closing) taps.error(`the server ended with ${code ?? signal}`);
     });
-    for (const stream of [child.stdout, child.stderr]) {
-      if (stream === null) continue;
-      createInterface(stream).on('line', (line) => {
-        if (levelOf(line) >= ERROR) taps.error(line);
-        if (line.includes('"msg":"started"')) started.resolve();
-      });
-    }
-    await started.promise;
+    await readLog(child, (line) => taps.error(line));
     return host;
   }
 
@@ -93,7 +82,7 @@ export class Threads implements Host {
     return metrics;
   }
 
-  async memory() {
+  async memory(): Promise<Memory> {
     const bytes = (await this.metrics()).get('process_resident_memory_bytes{svc="turn"}') ?? Number.NaN;
     return { bytes, growthMax: GROWTH_MAX_BYTES };
   }
@@ -106,14 +95,5 @@ export class Threads implements Host {
       await gone;
     }
     rmSync(this.#dir, { recursive: true, force: true });
-  }
-}
-
-/** The level of a log line; whatever is no log line is an error. */
-function levelOf(line: string): number {
-  try {
-    return (JSON.parse(line) as { level: number }).level;
-  } catch {
-    return Number.POSITIVE_INFINITY;
   }
 }

@@ -1,8 +1,9 @@
 import { issueTurnCredentials } from '@orama/core';
 import { type TurnConfigInput, type TurnTenant, type TurnTenantInput, turnTenantSchema } from '@orama/protocol';
-import { freePort } from '../support/free-port.ts';
-import { ownAddress } from '../support/own-address.ts';
-import type { Random } from '../support/random.ts';
+import { freePort } from '../../support/free-port.ts';
+import { ownAddress } from '../../support/own-address.ts';
+import type { Random } from '../../support/random.ts';
+import type { Memory } from '../rounds.ts';
 
 /**
  * How what a run makes reaches a server: handed to its UDP sockets as the system would hand it over, which repeats exactly;
@@ -69,8 +70,7 @@ export interface Host {
   expire(): Promise<void>;
   /** Every series of /metrics with its value. */
   metrics(): Promise<Map<string, number>>;
-  /** What it holds after garbage collection, or as near to that as can be told; and by how much that may grow. */
-  memory(): Promise<{ bytes: number; growthMax: number }>;
+  memory(): Promise<Memory>;
   close(): Promise<void>;
 }
 

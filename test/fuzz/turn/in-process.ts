@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Logger, silentLogger, VirtualClock } from '@orama/core';
+import { VirtualClock } from '@orama/core';
 import { type TurnConfigInput, type TurnTenant, turnConfigSchema } from '@orama/protocol';
 import { readMetrics } from '@orama/testkit';
 import { type MakeSockets, TurnService } from '@orama/turn';
-import { memoryBytes } from '../support/memory.ts';
+import { memoryBytes } from '../../support/memory.ts';
+import { errorLogger } from '../error-logger.ts';
+import type { Memory } from '../rounds.ts';
 import { configOf, freePorts, type Host, NAMESPACE, type Ports, RELAY_IP, type Taps } from './server-under-test.ts';
 
 /** Longer than anything of a round lives. */
@@ -61,7 +63,7 @@ export class InProcess implements Host {
     return readMetrics({ address: RELAY_IP, port: this.ports.internal });
   }
 
-  async memory() {
+  async memory(): Promise<Memory> {
     return { bytes: memoryBytes(), growthMax: GROWTH_MAX_BYTES };
   }
 
@@ -69,17 +71,4 @@ export class InProcess implements Host {
     await this.#service.close();
     rmSync(this.#dir, { recursive: true, force: true });
   }
-}
-
-/** A logger that passes on errors, each in one line, and nothing else. */
-function errorLogger(onError: (line: string) => void): Logger {
-  const logger = silentLogger.child({});
-  logger.error = (fields: unknown, message?: string) => onError(`${message}: ${describe(fields)}`);
-  logger.fatal = logger.error;
-  return logger;
-}
-
-function describe(fields: unknown): string {
-  const { err, ...rest } = fields as { err?: Error };
-  return `${JSON.stringify(rest)} ${err?.stack ?? ''}`;
 }

@@ -1,0 +1,210 @@
+import { once } from 'node:events';
+import type { ServerFrame } from '@orama/protocol';
+import type { WebSocket } from 'ws';
+import type { Session } from './corpus.ts';
+import type { Host, Media } from './host.ts';
+import type { Judge, Outcome } from './judge.ts';
+import { asRetransmission } from './mutate-media.ts';
+import { answerTo, candidatesIn, ssrcsIn, transportOf, withTransport } from './sdp.ts';
+import { Told } from './told.ts';
+
+const RTP_HEADER_BYTES = 12;
+/** Frames that are kept to be sent again, changed. */
+const REMEMBERED = 12;
+
+/** What comes between the answers to two pings. */
+interface Exchange {
+  readonly before: string;
+  isOn: boolean;
+  readonly errors: string[];
+  readonly answers: string[];
+}
+
+/** A client that joins soundly and sends what its session sent; all that it hears is judged. */
+export class FuzzClient {
+  readonly session: Session;
+  readonly room: string;
+  peerId = '';
+  resumeToken = '';
+  /** Ids of the tracks that it sends, by the name of their m-lines, and of those that it is sent. */
+  readonly sends = new Map<string, string>();
+  readonly receives = new Set<string>();
+  readonly told = new Told();
+  /** The SFU's addresses for its media: libdatachannel's, then the StunFront's. */
+  addresses: { address: string; port: number }[] = [];
+  /** Descriptions of the SFU, newest last. */
+  readonly heardOffers: string[] = [];
+  answer = '';
+  media: Media | undefined;
+  readonly #socket: WebSocket;
+  readonly #judge: Judge;
+  readonly #rtp: Buffer[];
+  readonly #sequences = new Map<number, number>();
+  #cursor = 0;
+  #laps = 0;
+  #fences = 0;
+  #closed: number | undefined;
+  /** Its end has nothing to do with what it sends. */
+  #dismissed = false;
+  /** What is waited for: a frame, or the end of the socket. */
+  #waiting: { until: (frame: ServerFrame) => boolean; done: () => void } | undefined;
+  #exchange: Exchange | undefined;
+
+  private constructor(socket: WebSocket, room: string, session: Session, judge: Judge) {
+    this.#socket = socket;
+    this.room = room;
+    this.session = session;
+    this.#judge = judge;
+    this.#rtp = session.rtp.map((packet) => Buffer.from(packet, 'hex'));
+    socket.on('message', (data) => this.#hear(String(data)));
+    socket.on('close', (code) => {
+      this.#closed = code;
+      this.#waiting?.done();
+    });
+  }
+
+  /** Joins, connects its media and offers what its session offered. */
+  static async join(host: Host, room: string, session: Session, judge: Judge): Promise<FuzzClient> {
+    const client = new FuzzClient(host.openSocket(room), room, session, judge);
+    await once(client.#socket, 'open');
+    client.#send({ type: 'join', name: 'fuzz' });
+    await client.#until(({ type }) => type === 'welcome');
+    const [offer = ''] = session.offers;
+    const media = await host.openMedia(client.peerId, offer.includes('m=application'), client.told);
+    client.media = media;
+    client.#send({ type: 'offer', sdp: withTransport(offer, media.transport) });
+    await client.#until(({ type }) => type === 'answer');
+    client.addresses = candidatesIn(client.answer);
+    await media.connect(client.answer);
+    return client;
+  }
+
+  get isOpen(): boolean {
+    return this.#closed === undefined;
+  }
+
+  /** What the SFU calls its ICE credential for this client. */
+  get serverIce(): { ufrag: string; password: string } {
+    return transportOf(this.answer);
+  }
+
+  /** SSRCs that it sends with. */
+  get ownSsrcs(): number[] {
+    return [...this.#sequences.keys()];
+  }
+
+  /** The next packet of its session, counted on; undefined when it sends none. Sometimes as a retransmission. */
+  nextPacket(rtxPayloadType?: number): Buffer | undefined {
+    if (this.#rtp.length === 0) return undefined;
+    if (this.#cursor === this.#rtp.length) {
+      this.#cursor = 0;
+      this.#laps++;
+    }
+    const packet = Buffer.from(this.#rtp[this.#cursor++] as Buffer);
+    if (packet.length < RTP_HEADER_BYTES) return packet;
+    const ssrc = packet.readUInt32BE(8);
+    const sequence = ((this.#sequences.get(ssrc) ?? packet.readUInt16BE(2)) + 1) & 0xffff;
+    this.#sequences.set(ssrc, sequence);
+    packet.writeUInt16BE(sequence, 2);
+    packet.writeUInt32BE((packet.readUInt32BE(4) + this.#laps * 90_000) >>> 0, 4);
+    return rtxPayloadType === undefined ? packet : asRetransmission(packet, rtxPayloadType, ssrc, sequence);
+  }
+
+  /** Sends a frame and judges what comes back: an error or none, an answer, the end. */
+  async exchange(sent: string | Buffer): Promise<Outcome> {
+    const before = `fence ${++this.#fences}`;
+    const after = `fence ${++this.#fences}`;
+    const exchange: Exchange = { before, isOn: false, errors: [], answers: [] };
+    this.#exchange = exchange;
+    this.#send({ type: 'ping', id: before });
+    this.#socket.send(sent);
+    this.#send({ type: 'ping', id: after });
+    await this.#until((frame) => frame.type === 'pong' && frame.id === after);
+    const outcome = { ...exchange, closed: this.#closed };
+    if (!this.#dismissed) this.#judge.outcome(sent, outcome);
+    return outcome;
+  }
+
+  /** Sends what is not answered one by one. */
+  post(text: string | Buffer): void {
+    this.#socket.send(text);
+  }
+
+  /** Waits for the first offer of the SFU. */
+  async heard(): Promise<void> {
+    if (this.heardOffers.length === 0) await this.#until(({ type }) => type === 'offer');
+  }
+
+  /** Waits for the end of the socket. */
+  async ended(): Promise<void> {
+    await this.#until(() => false);
+  }
+
+  /** Leaves as a closed page does, or as a lost network. */
+  async end(isLost: boolean): Promise<void> {
+    this.media?.close();
+    if (isLost) this.#socket.terminate();
+    else if (this.isOpen) this.#socket.close(1000);
+    await this.ended();
+  }
+
+  #send(frame: object): void {
+    this.#socket.send(JSON.stringify(frame));
+  }
+
+  async #until(until: (frame: ServerFrame) => boolean): Promise<void> {
+    if (!this.isOpen) return;
+    await new Promise<void>((resolve) => {
+      this.#waiting = { until, done: resolve };
+    });
+    this.#waiting = undefined;
+  }
+
+  #hear(text: string): void {
+    const frame = this.#judge.frame(text);
+    if (frame === undefined) return;
+    this.#learn(frame);
+    if (this.#waiting?.until(frame)) {
+      const { done } = this.#waiting;
+      this.#waiting = undefined;
+      this.#exchange = undefined;
+      done();
+    }
+  }
+
+  #learn(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'welcome':
+        this.peerId = frame.peerId;
+        this.resumeToken = frame.resumeToken;
+        break;
+      case 'answer':
+        this.answer = frame.sdp;
+        if (this.#exchange?.isOn) this.#exchange.answers.push(frame.sdp);
+        break;
+      case 'offer':
+        this.#answerOffer(frame.sdp);
+        break;
+      case 'track-added':
+        if (frame.peerId === this.peerId) this.sends.set(frame.mid, frame.trackId);
+        else this.receives.add(frame.trackId);
+        break;
+      case 'kicked':
+        this.#dismissed = true;
+        break;
+      case 'error':
+        if (this.#exchange?.isOn || frame.code === 'rate_limited') this.#exchange?.errors.push(frame.code);
+        break;
+      case 'pong':
+        if (this.#exchange && this.#exchange.before === frame.id) this.#exchange.isOn = true;
+        break;
+    }
+  }
+
+  #answerOffer(sdp: string): void {
+    this.told.announce(ssrcsIn(sdp));
+    this.heardOffers.push(sdp);
+    if (this.heardOffers.length > REMEMBERED) this.heardOffers.shift();
+    if (this.media) this.#send({ type: 'answer', sdp: answerTo(sdp, this.media.transport) });
+  }
+}
