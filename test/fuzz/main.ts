@@ -25,7 +25,8 @@ if (!(inputs >= 1) || ![inputs, seed].every(Number.isSafeInteger)) refuse(USAGE,
 if (modes.length === 0) refuse(USAGE, `there is no mode "${values.mode}"`);
 
 console.log(`seed ${seed}, ${inputs} inputs`);
-const startedAt = performance.now();
+// The machine's time, whatever a run makes of its own.
+const startedAt = Date.now();
 try {
   for (const mode of modes) {
     const share = values.mode === undefined ? (target.shares[mode] as number) : 100;
@@ -47,7 +48,7 @@ try {
 }
 
 function elapsedSec(): string {
-  return ((performance.now() - startedAt) / 1000).toFixed(1);
+  return ((Date.now() - startedAt) / 1000).toFixed(1);
 }
 
 function mebibytes(bytes: number): string {
