@@ -59,3 +59,28 @@ test('a call outlives several credentials, allocations and nonces on the connect
     expect(((video[0]?.framesDecoded ?? 0) - decodedBefore) / seconds).toBeGreaterThan(10);
   }
 });
+
+test('credentials of a session that goes on leave out a TURN server that was drained after the join', async () => {
+  const access = await cluster.createEnabled('drained', '--turn-credential-ttl', String(TTL_SEC));
+  const listener = await SignallingClient.open({ ...cluster.signalling(access), room: 'long' });
+  listener.send({ type: 'join', name: 'listener' });
+  const first = await listener.next('turn-credentials');
+  const transportsOf = (uris: string[]) => uris.map((uri) => uri.slice(-3));
+  expect(transportsOf(first.uris)).toEqual(['udp', 'udp', 'tcp', 'tcp']);
+  const pushed = (what: string, ips: string[]) =>
+    waitUntil(
+      what,
+      () => listener.frames.findLast((frame) => frame.type === 'refresh-credentials')?.uris ?? [],
+      (uris) => String([...new Set(uris.map((uri) => uri.split(':')[1]))].sort()) === String(ips),
+    );
+  const ips = (await cluster.status('drained')).services.flatMap(({ service, address }) =>
+    service === 'turn' ? [address] : [],
+  );
+  const [gone = '', left = ''] = ips;
+  const node = cluster.state.nodes.find(({ publicIp }) => publicIp === gone)?.id ?? '';
+  await cluster.orama('turn', 'drain', '--node', node, '--deadline', '1');
+  expect(transportsOf(await pushed('the drained server to be left out', [left]))).toEqual(['udp', 'tcp']);
+  await cluster.orama('turn', 'resume', '--node', node);
+  await pushed('the resumed server to be named again', ips.sort());
+  await listener.close();
+});

@@ -1,5 +1,5 @@
-/** Every kind of action that a reconcile task can apply. */
-export const ACTION_KINDS = [
+/** Kinds of action that are applied while a namespace is enabled and disabled. */
+const ENABLE_KINDS = [
   'core-start',
   'core-stop',
   'turn-attach',
@@ -12,6 +12,8 @@ export const ACTION_KINDS = [
   'state-file-write',
   'state-file-remove',
 ] as const;
+/** Every kind of action that a reconcile task can apply. */
+export const ACTION_KINDS = [...ENABLE_KINDS, 'sfu-turn'] as const;
 export type ActionKind = (typeof ACTION_KINDS)[number];
 
 /** Every crash point of the controlplane, in the order an enable and a disable pass them; for tests that walk the steps. */
@@ -21,7 +23,7 @@ export const CONTROLPLANE_FAILPOINTS = [
   'disable:before-commit',
   'disable:after-commit',
   'service:spawned',
-  ...ACTION_KINDS.flatMap((kind) => [`apply:${kind}:before`, `apply:${kind}:after`]),
+  ...ENABLE_KINDS.flatMap((kind) => [`apply:${kind}:before`, `apply:${kind}:after`]),
   'enable:finish:before',
   'enable:finish:after',
   'disable:finish:before',

@@ -4,9 +4,6 @@ import type { ControlplaneConfig } from '@orama/protocol';
 import type { Store } from '@orama/store';
 import type { ServiceManager } from './services/service-manager.ts';
 
-/** A node is alive while its last heartbeat is younger than this. */
-export const ALIVE_MS = 10_000;
-
 /** What the tasks of a node work with. */
 export interface NodeContext {
   config: ControlplaneConfig;

@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   backoffMs,
+  ConfigFile,
   closeServer,
   createInternalServer,
   issueTurnCredentials,
@@ -157,6 +158,31 @@ describe('files', () => {
     expect(() => loadConfigFile(turnConfigSchema, join(dir, 'none'))).toThrow('cannot be read');
     writeFileSync(path, '{"a": [');
     expect(() => loadConfigFile(turnConfigSchema, path)).toThrow('neither YAML nor JSON');
+  });
+
+  it('ConfigFile tells what changed once, what cannot be used once, and what is good again', async () => {
+    const path = join(dir, 'turn.json');
+    const good = {
+      node: 'node-1',
+      listen: ['127.0.0.1'],
+      realm: 'r',
+      controlSocket: '/s',
+      internal: { address: '127.0.0.1' },
+    };
+    writeFileSync(path, JSON.stringify(good));
+    const file = new ConfigFile(turnConfigSchema, path);
+    expect(await file.changed()).toMatchObject({ realm: 'r' });
+    expect(await file.changed()).toBeUndefined();
+    await writeFileAtomic(path, JSON.stringify({ ...good, realm: 's' }));
+    expect(await file.changed()).toMatchObject({ realm: 's' });
+    writeFileSync(path, JSON.stringify({ ...good, realm: 5 }));
+    await expect(file.changed()).rejects.toThrow('realm');
+    expect(await file.changed()).toBeUndefined();
+    rmSync(path);
+    await expect(file.changed()).rejects.toThrow(`${path} cannot be read`);
+    expect(await file.changed()).toBeUndefined();
+    writeFileSync(path, JSON.stringify(good));
+    expect(await file.changed()).toMatchObject({ realm: 'r' });
   });
 
   it('readSecretFile() refuses a file that others can read, and an empty one', () => {

@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey } from 'node:crypto';
-import type { TurnCredentials } from '@orama/protocol';
+import { inOrderToTry, type TurnCredentials } from '@orama/protocol';
 
 /** `base64(HMAC-SHA1(secret, username))`; the secret is used as text, not decoded. */
 export function turnPassword(secret: string, username: string): string {
@@ -7,17 +7,22 @@ export function turnPassword(secret: string, username: string): string {
   return createHmac('sha1', createSecretKey(secret, 'utf8')).update(username).digest('base64');
 }
 
-/** Makes a credential `<expiry>:<namespace>` that lives `ttlSec` from `nowMs`. */
+/** Makes a credential `<expiry>:<namespace>` that lives `ttlSec` from `nowMs`, with the URIs in the order to try. */
 export function issueTurnCredentials(options: {
   secret: string;
   namespace: string;
   ttlSec: number;
-  uris: string[];
+  uris: readonly string[];
   nowMs: number;
 }): TurnCredentials {
   const expiry = Math.floor(options.nowMs / 1000) + options.ttlSec;
   const username = `${expiry}:${options.namespace}`;
-  return { uris: options.uris, username, password: turnPassword(options.secret, username), ttl: options.ttlSec };
+  return {
+    uris: inOrderToTry(options.uris),
+    username,
+    password: turnPassword(options.secret, username),
+    ttl: options.ttlSec,
+  };
 }
 
 /** Takes a username apart at its first ':'; null when it has not that form. */

@@ -84,6 +84,7 @@ export class Gateway implements Runnable {
       reports,
       advertise: config.turnAdvertise,
       baseDomain: config.baseDomain,
+      clock,
     });
 
     const app = await createPublicServer({ limits, trustedProxies, clock, logger, metrics });

@@ -46,15 +46,14 @@ describe('the public server', () => {
     expect((await call(gateway, 'POST', CREDENTIALS, { body: '' })).status).toBe(200);
   });
 
-  it('names addresses of TURN nodes where so configured, those that report health first', async () => {
-    const byAddress = await bed.startGateway({ config: { turnAdvertise: 'addresses' } });
-    const uris = (await call(byAddress, 'POST', CREDENTIALS)).body.uris as string[];
-    expect([...uris].sort()).toEqual([
-      'turn:192.0.2.1:3478?transport=tcp',
-      'turn:192.0.2.1:3478?transport=udp',
-      'turn:192.0.2.2:3478?transport=tcp',
-      'turn:192.0.2.2:3478?transport=udp',
-    ]);
+  it('names addresses of TURN nodes where so configured, UDP first, and only those that serve where some do', async () => {
+    const clock = new VirtualClock(Date.now());
+    const byAddress = await bed.startGateway({ clock, config: { turnAdvertise: 'addresses' } });
+    const named = async () => (await call(byAddress, 'POST', CREDENTIALS)).body.uris as string[];
+    const urisOf = (node: number) => ['udp', 'tcp'].map((each) => `turn:192.0.2.${node}:3478?transport=${each}`);
+    const all = await named();
+    expect([...all].sort()).toEqual([...urisOf(1), ...urisOf(2)].sort());
+    expect(all.map((uri) => uri.slice(-3))).toEqual(['udp', 'udp', 'tcp', 'tcp']);
     await bed.store.db.batch([
       bed.store.reports.upsert({
         nodeId: 'node-2',
@@ -66,13 +65,12 @@ describe('the public server', () => {
         generation: 1,
         reason: null,
         details: {},
-        reportedAtMs: Date.now(),
+        reportedAtMs: clock.now(),
       }),
     ]);
-    for (let round = 0; round < 10; round++) {
-      const answer = await call(byAddress, 'POST', CREDENTIALS);
-      expect(answer.body.uris[0]).toBe('turn:192.0.2.2:3478?transport=udp');
-    }
+    expect(await named()).toEqual(urisOf(2));
+    clock.advance(60_000);
+    expect((await named()).sort(), 'node-2 has been silent').toEqual([...urisOf(1), ...urisOf(2)].sort());
   });
 
   it('takes a key in Authorization: ApiKey, and lets the credential name the namespace where the host does not', async () => {

@@ -1,62 +1,41 @@
-import { type TurnServerAddress, turnUrisOf } from '@orama/protocol';
-import type {
-  NodesRepository,
-  PortAllocationsRepository,
-  ServiceReportsRepository,
-  TurnAllocationRow,
+import type { Clock } from '@orama/core';
+import { turnUrisOf } from '@orama/protocol';
+import {
+  type NodesRepository,
+  type PortAllocationsRepository,
+  type ServiceReportsRepository,
+  turnServersOf,
 } from '@orama/store';
 
-/** Makes the TURN URIs of a namespace from the nodes that serve it. */
-export class TurnUris {
-  readonly #ports: PortAllocationsRepository;
-  readonly #nodes: NodesRepository;
-  readonly #reports: ServiceReportsRepository;
-  readonly #advertise: 'names' | 'addresses';
-  readonly #baseDomain: string;
-  readonly #random: () => number;
+interface TurnUrisOptions {
+  ports: PortAllocationsRepository;
+  nodes: NodesRepository;
+  reports: ServiceReportsRepository;
+  advertise: 'names' | 'addresses';
+  baseDomain: string;
+  clock: Clock;
+}
 
-  constructor(options: {
-    ports: PortAllocationsRepository;
-    nodes: NodesRepository;
-    reports: ServiceReportsRepository;
-    advertise: 'names' | 'addresses';
-    baseDomain: string;
-    random?: () => number;
-  }) {
-    this.#ports = options.ports;
-    this.#nodes = options.nodes;
-    this.#reports = options.reports;
-    this.#advertise = options.advertise;
-    this.#baseDomain = options.baseDomain;
-    this.#random = options.random ?? Math.random;
+/** The TURN URIs of namespaces. */
+export class TurnUris {
+  readonly #options: TurnUrisOptions;
+
+  constructor(options: TurnUrisOptions) {
+    this.#options = options;
   }
 
   /**
-   * URIs (RFC 7065) in the order to try: the namespace's TURN name once, or one address per TURN node, those reported
-   * healthy first and otherwise shuffled. Empty when no node serves TURN.
+   * URIs (RFC 7065) of a namespace now: with its TURN name, or with the address of each TURN node that serves it. Empty
+   * when it has no TURN node.
    */
   async of(namespace: string): Promise<string[]> {
-    const rows = (await this.#ports.listOf(namespace)).filter((row) => row.service === 'turn');
-    return turnUrisOf({
-      advertise: this.#advertise,
-      namespace,
-      baseDomain: this.#baseDomain,
-      servers: await this.#servers(namespace, rows),
-    });
-  }
-
-  async #servers(namespace: string, rows: TurnAllocationRow[]): Promise<TurnServerAddress[]> {
-    const [nodes, reports] = await Promise.all([this.#nodes.list(), this.#reports.listOf(namespace)]);
-    const healthy = new Set(
-      reports.filter((report) => report.service === 'turn' && report.healthy).map((report) => report.nodeId),
-    );
-    return rows
-      .flatMap((row) => {
-        const node = nodes.find((candidate) => candidate.id === row.nodeId && candidate.state !== 'gone');
-        if (!node) return [];
-        const rank = (healthy.has(row.nodeId) ? 0 : 1) + this.#random();
-        return [{ publicIp: node.publicIp, port: row.listenPort, tlsPort: row.tlsPort, rank }];
-      })
-      .sort((a, b) => a.rank - b.rank);
+    const { advertise, baseDomain, clock } = this.#options;
+    const [ports, nodes, reports] = await Promise.all([
+      this.#options.ports.listOf(namespace),
+      this.#options.nodes.list(),
+      this.#options.reports.listOf(namespace),
+    ]);
+    const servers = turnServersOf(namespace, { ports, nodes, reports }, clock.now());
+    return turnUrisOf({ advertise, namespace, baseDomain, servers });
   }
 }

@@ -47,9 +47,9 @@ export interface TurnServerAddress {
 }
 
 /**
- * The TURN URIs of a namespace, in the order to try: UDP, TCP, TLS. They carry its TURN name, or with `addresses` the
- * public address of each of its servers (where no DNS reaches the clients). Only what a browser can use is named: no
- * authority vouches for such addresses, so there is no `turns:` with them.
+ * The TURN URIs of a namespace. They carry its TURN name, or with `addresses` the public address of each of its servers
+ * (where no DNS reaches the clients). Only what a browser can use is named: no authority vouches for such addresses, so
+ * there is no `turns:` with them.
  * @param options.servers one per TURN node of the namespace; none gives no URIs
  */
 export function turnUrisOf(options: {
@@ -68,4 +68,21 @@ export function turnUrisOf(options: {
   if (!first) return [];
   const host = turnDomain(options.namespace, options.baseDomain);
   return [turnUri(host, first.port, 'udp'), turnUri(host, first.port, 'tcp'), turnUri(host, first.tlsPort, 'tls')];
+}
+
+/**
+ * TURN URIs in the order to try: UDP, TCP, TLS. Servers of one transport come in another order each time, because clients
+ * try the first ones first.
+ * @param random 0 up to 1, as `Math.random`
+ */
+export function inOrderToTry(uris: readonly string[], random: () => number = Math.random): string[] {
+  return uris
+    .map((uri) => ({ uri, rank: rankOf(uri) + random() }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ uri }) => uri);
+}
+
+function rankOf(uri: string): number {
+  if (uri.startsWith('turns:')) return 2;
+  return uri.endsWith('?transport=tcp') ? 1 : 0;
 }

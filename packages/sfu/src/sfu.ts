@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import {
   AggregatorRegistry,
   type Clock,
+  type ConfigFile,
   describeError,
   type InternalReply,
   type InternalRequest,
@@ -12,7 +13,7 @@ import {
   systemClock,
   type Timer,
 } from '@orama/core';
-import type { SfuConfig, SfuHealth } from '@orama/protocol';
+import type { SfuConfig, SfuHealth, sfuConfigSchema } from '@orama/protocol';
 import { requireWireguardAddress } from './address.ts';
 import { adminHandler } from './signalling/admin.ts';
 import { SignallingServer } from './signalling/server.ts';
@@ -27,6 +28,8 @@ const LOOK_MS = 1_000;
 
 export interface SfuOptions {
   config: SfuConfig;
+  /** Where `config` is from; its `turn` is followed from then on. */
+  configFile?: ConfigFile<typeof sfuConfigSchema>;
   /** The namespace's TURN secret: signs pushed credentials, and by derivation tickets and room commands. */
   secret: string;
   logger: Logger;
@@ -47,6 +50,7 @@ export class Sfu implements Runnable {
   readonly #shares: PortShare[];
   readonly #first: SfuWorker;
   #workers: WorkerHandle[];
+  #turn: SfuConfig['turn'];
   readonly #places = new RoomPlaces();
   readonly #server: SignallingServer;
   #look: Timer | null = null;
@@ -61,6 +65,7 @@ export class Sfu implements Runnable {
     requireWireguardAddress(config);
     this.#options = options;
     this.#config = config;
+    this.#turn = config.turn;
     this.#clock = clock;
     this.#logger = logger;
     this.#shares = portShares(config);
@@ -94,7 +99,10 @@ export class Sfu implements Runnable {
       throw thrown;
     }
     this.#state = 'running';
-    this.#look = this.#clock.every(LOOK_MS, () => this.#lookAtWorkers());
+    this.#look = this.#clock.every(LOOK_MS, () => {
+      this.#lookAtWorkers();
+      void this.#followConfig();
+    });
     const { address, signalingPort, mediaPortStart, mediaPortEnd } = this.#config;
     this.#logger.info({ address, signalingPort, mediaPortStart, mediaPortEnd }, 'sfu listening');
   }
@@ -157,11 +165,26 @@ export class Sfu implements Runnable {
         this.#clock,
         onEnd,
       );
+      worker.useTurn(this.#turn);
       this.#workers = [...this.#workers, worker];
       this.#logger.info({ worker: id }, 'worker started');
     } catch (thrown) {
       this.#logger.error({ worker: id, reason: describeError(thrown) }, 'worker could not be started');
     }
+  }
+
+  async #followConfig(): Promise<void> {
+    try {
+      const changed = await this.#options.configFile?.changed();
+      if (changed) this.#useTurn(changed.turn);
+    } catch (thrown) {
+      this.#logger.warn({ reason: describeError(thrown) }, 'the TURN servers stay as they were');
+    }
+  }
+
+  #useTurn(turn: SfuConfig['turn']): void {
+    this.#turn = turn;
+    for (const worker of this.#workers) worker.useTurn(turn);
   }
 
   #share(id: number): PortShare {

@@ -16,4 +16,5 @@ export * from './repositories/usage.ts';
 export * from './repositories/webrtc-config.ts';
 export { SqliteDatabase } from './sqlite.ts';
 export * from './store.ts';
+export * from './turn-servers.ts';
 export { reportUsage } from './usage-report.ts';

@@ -16,6 +16,8 @@ export interface Login {
   username?: string;
   /** The namespace that they were fetched for, just now. */
   namespace?: string;
+  /** Why servers of the namespace do not serve it now, as far as the cluster knows, by their address. */
+  down?: ReadonlyMap<string, string>;
 }
 
 /** A check that did not get to its end: at which step and why, with what was measured before and the next step to take. */
@@ -27,7 +29,8 @@ export class CheckFailure extends OramaError {
   constructor(step: Step, result: CheckResult, login: Login, cause: unknown) {
     const { code, message, hint } =
       cause instanceof TurnError ? explainRefusal(step, result, login, cause) : explain(step, result, cause);
-    super(code, message, { hint, cause });
+    const known = step === 'trust' ? undefined : login.down?.get(result.resolve?.address ?? '');
+    super(code, message, { hint: known ?? hint, cause });
     this.step = step;
     this.result = result;
   }

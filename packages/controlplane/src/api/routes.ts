@@ -152,12 +152,16 @@ async function issueCredentials({ context, subjects }: Call): Promise<InternalRe
       hint: `see what is missing: orama namespace webrtc-status --namespace ${name}`,
     });
   }
-  const turn = (await store.ports.listOf(name)).filter((row) => row.service === 'turn');
+  const [ports, nodes, reports] = await Promise.all([
+    store.ports.listOf(name),
+    store.nodes.list(),
+    store.reports.listOf(name),
+  ]);
   const credentials = issueTurnCredentials({
     secret: opened[0],
     namespace: name,
     ttlSec: settings.turnCredentialTtlSec,
-    uris: namespaceTurnUris(config, name, turn, await store.nodes.list()),
+    uris: namespaceTurnUris(config, name, { ports, nodes, reports }, clock.now()),
     nowMs: clock.now(),
   });
   return { status: 200, body: credentials };

@@ -1,7 +1,9 @@
-import { turnPassword } from '@orama/core';
+import { join } from 'node:path';
+import { loadConfigFile, turnPassword } from '@orama/core';
+import { sfuConfigSchema } from '@orama/protocol';
 import { waitUntil } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TestCluster } from '../../testing/cluster.ts';
+import { TestCluster, type TestNode } from '../../testing/cluster.ts';
 import { TURN_UNIT } from '../index.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -25,6 +27,17 @@ const waitHealthy = () =>
     () => cluster.client.webrtcStatus('demo'),
     ({ healthy }) => healthy,
   );
+
+const urisOf = (node: number) =>
+  ['udp', 'tcp'].map((transport) => `turn:${cluster.node(node).config.publicIp}:3478?transport=${transport}`);
+const SFU_UNIT = 'orama-namespace-sfu@demo';
+const sfuNode = () => cluster.nodes.find((node) => cluster.runFile(node, SFU_UNIT) !== null);
+const sfuPid = () => cluster.runFile(sfuNode() as TestNode, SFU_UNIT)?.pid;
+/** What the configuration file of the SFU says. */
+function sfuTurnUris(): string[] | undefined {
+  const file = join(sfuNode()?.dataDir ?? '', 'configs', `${SFU_UNIT}.json`);
+  return loadConfigFile(sfuConfigSchema, file).turn.uris;
+}
 
 test('a question about a node is answered by that node, whichever controlplane is asked', async () => {
   expect(await cluster.client.nodeTurn('node-2')).toMatchObject({
@@ -75,9 +88,18 @@ test(
       ({ problems }) =>
         problems.some((problem) => problem.includes('turn on node-2 is not healthy: drained; it serves')),
     );
+    const running = sfuPid();
+    const left = urisOf(1);
+    expect((await cluster.client.webrtcStatus('demo')).turnUris).toEqual(left);
+    expect((await cluster.client.turnCredentials('demo')).uris).toEqual(left);
+    await waitUntil('the SFU to lead clients to node-1 only', sfuTurnUris, (uris) => String(uris) === String(left));
     await cluster.client.resumeTurn('node-2');
     await waitTurn('it to run again', ({ server, held }) => server !== null && !held);
     await waitHealthy();
+    const both = [...left, ...urisOf(2)].sort();
+    expect((await cluster.client.turnCredentials('demo')).uris.sort()).toEqual(both);
+    await waitUntil('the SFU to lead clients to both', sfuTurnUris, (uris) => String(uris?.sort()) === String(both));
+    expect(sfuPid(), 'it was not restarted for that').toBe(running);
   },
   TIMEOUT_MS,
 );

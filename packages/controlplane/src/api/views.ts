@@ -6,8 +6,7 @@ import type {
   TurnServerStatus,
   TurnServerView,
 } from '@orama/protocol';
-import type { NamespaceRow, NodeRow, OperationRow, WebrtcConfigRow } from '@orama/store';
-import { ALIVE_MS } from '../node-context.ts';
+import { isAlive, type NamespaceRow, type NodeRow, type OperationRow, type WebrtcConfigRow } from '@orama/store';
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
@@ -59,7 +58,7 @@ export function toClusterStatus(
       publicIp: node.publicIp,
       region: node.region,
       state: node.state,
-      alive: nowMs - node.lastSeenAtMs <= ALIVE_MS,
+      alive: isAlive(node, nowMs),
       lastSeenAt: iso(node.lastSeenAtMs),
       core: node.core,
     })),

@@ -5,15 +5,15 @@ import {
   turnDomain,
   type WebrtcStatus,
 } from '@orama/protocol';
-import type {
-  DnsRecordRow,
-  NodeRow,
-  OperationRow,
-  PortAllocationRow,
-  ServiceReportRow,
-  WebrtcConfigRow,
+import {
+  type DnsRecordRow,
+  isAlive,
+  type NodeRow,
+  type OperationRow,
+  type PortAllocationRow,
+  type ServiceReportRow,
+  type WebrtcConfigRow,
 } from '@orama/store';
-import { ALIVE_MS } from '../node-context.ts';
 import { turnSettingsOf } from '../operations/turn-settings.ts';
 import { namespaceTurnUris } from '../reconcile/desired.ts';
 import { reportedCertificateSchema } from '../tasks/turn-certificate.ts';
@@ -34,12 +34,11 @@ export interface WebrtcSituation {
 
 /** Status of a namespace's WebRTC, with what is wrong in words. Pure. */
 export function webrtcStatusOf(config: ControlplaneConfig, situation: WebrtcSituation): WebrtcStatus {
-  const { namespace, settings, allocations, nodes, operation } = situation;
+  const { namespace, settings, allocations, operation } = situation;
   const dnsReport = situation.reports.find((report) => report.service === 'dns');
   const served = dnsReport?.observed === 'running' && dnsReport.generation === settings?.generation;
   const services = allocations.map((row) => serviceStatusOf(row, situation));
   const problems = problemsOf(situation, services);
-  const turn = allocations.filter((row) => row.service === 'turn');
   return {
     namespace,
     state: settings?.state ?? 'off',
@@ -49,7 +48,7 @@ export function webrtcStatusOf(config: ControlplaneConfig, situation: WebrtcSitu
     turnCredentialTtlSec: settings?.turnCredentialTtlSec ?? DEFAULT_TURN_CREDENTIAL_TTL_SEC,
     turn: settings && turnSettingsOf(settings),
     turnDomain: turnDomain(namespace, config.baseDomain),
-    turnUris: namespaceTurnUris(config, namespace, turn, nodes),
+    turnUris: namespaceTurnUris(config, namespace, { ...situation, ports: allocations }, situation.nowMs),
     generation: settings?.generation ?? 0,
     ...(settings && { enabledBy: settings.enabledBy, enabledAt: new Date(settings.enabledAtMs).toISOString() }),
     services,
@@ -64,7 +63,7 @@ function serviceStatusOf(row: PortAllocationRow, situation: WebrtcSituation): Se
   const { settings, reports, nodes, nowMs } = situation;
   const report = reports.find((one) => one.nodeId === row.nodeId && one.service === row.service);
   const node = nodes.find(({ id }) => id === row.nodeId);
-  const silent = !node || nowMs - node.lastSeenAtMs > ALIVE_MS;
+  const silent = !node || !isAlive(node, nowMs);
   const current = report !== undefined && report.generation === settings?.generation;
   const reason = silent
     ? `${row.nodeId} has not reported lately`

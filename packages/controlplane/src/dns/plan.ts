@@ -1,6 +1,5 @@
 import { turnDomain } from '@orama/protocol';
-import type { DnsRecordRow, NodeRow, ServiceReportRow } from '@orama/store';
-import { ALIVE_MS } from '../node-context.ts';
+import { type DnsRecordRow, isAlive, type NodeRow, type ServiceReportRow } from '@orama/store';
 import type { Desired, DesiredNamespace } from '../reconcile/desired.ts';
 
 const TTL_SEC = 60;
@@ -55,7 +54,7 @@ function recordsOf(
     const report = reports.find(
       (one) => one.nodeId === nodeId && one.namespace === config.namespace && one.service === 'turn',
     );
-    if (!node || nowMs - node.lastSeenAtMs > ALIVE_MS) continue;
+    if (!node || !isAlive(node, nowMs)) continue;
     const served = current.some((record) => record.nodeId === nodeId);
     const healthy = report?.healthy === true && report.generation === config.generation;
     // A node that is named already stays so while it restarts, and while it takes up other settings.

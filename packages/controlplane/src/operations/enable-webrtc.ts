@@ -4,13 +4,13 @@ import type { EnableWebrtc, OperationStarted } from '@orama/protocol';
 import {
   auditStatement,
   guard,
+  isAlive,
   type NodeRow,
   type PortAllocationRow,
   raiseChangeCounter,
   type WebrtcConfigRow,
 } from '@orama/store';
 import { toOperation } from '../api/views.ts';
-import { ALIVE_MS } from '../node-context.ts';
 import { placeNamespace } from '../placement/place.ts';
 import { type OperationContext, requireNamespace, retryOnConflict } from './context.ts';
 import { stepTargets } from './progress.ts';
@@ -69,9 +69,7 @@ async function attemptEnable(
   const relayPorts = config.ports.turnRelayBlock;
   const turn = mergeTurnSettings(defaultTurnSettings(relayPorts), request.turn, relayPorts);
   const nowMs = clock.now();
-  const nodes = (await store.nodes.list()).filter(
-    (node) => node.state === 'active' && nowMs - node.lastSeenAtMs <= ALIVE_MS,
-  );
+  const nodes = (await store.nodes.list()).filter((node) => node.state === 'active' && isAlive(node, nowMs));
   const allocations = placeNamespace({
     namespace: name,
     nodes,

@@ -1,5 +1,11 @@
-import type { NodeRow, OperationKind, PortAllocationRow, ServiceReportRow, StepState } from '@orama/store';
-import { ALIVE_MS } from '../node-context.ts';
+import {
+  ALIVE_MS,
+  type NodeRow,
+  type OperationKind,
+  type PortAllocationRow,
+  type ServiceReportRow,
+  type StepState,
+} from '@orama/store';
 import { CLUSTER_REPORTER } from '../tasks/dns.ts';
 
 /** A step of an operation: one service of one node, or `dns`. */

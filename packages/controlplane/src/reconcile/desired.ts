@@ -1,12 +1,13 @@
 import type { SecretBox } from '@orama/core';
 import { type ControlplaneConfig, turnUrisOf } from '@orama/protocol';
-import type {
-  NodeRow,
-  PortAllocationRow,
-  SfuAllocationRow,
-  Store,
-  TurnAllocationRow,
-  WebrtcConfigRow,
+import {
+  type PortAllocationRow,
+  type SfuAllocationRow,
+  type Store,
+  type TurnAllocationRow,
+  type TurnServerRows,
+  turnServersOf,
+  type WebrtcConfigRow,
 } from '@orama/store';
 
 /** A namespace's WebRTC as the store has it. */
@@ -42,22 +43,15 @@ export async function loadDesired(store: Store): Promise<Desired> {
   return joinDesired(configs, await store.ports.list());
 }
 
-/** The TURN URIs that clients of a namespace get. */
+/** The TURN URIs that clients of a namespace get now. Pure. */
 export function namespaceTurnUris(
-  config: Pick<ControlplaneConfig, 'turn' | 'baseDomain'>,
+  { turn, baseDomain }: Pick<ControlplaneConfig, 'turn' | 'baseDomain'>,
   namespace: string,
-  turn: readonly TurnAllocationRow[],
-  nodes: readonly NodeRow[],
+  rows: TurnServerRows,
+  nowMs: number,
 ): string[] {
-  return turnUrisOf({
-    advertise: config.turn.advertise,
-    namespace,
-    baseDomain: config.baseDomain,
-    servers: turn.flatMap((row) => {
-      const node = nodes.find(({ id }) => id === row.nodeId);
-      return node ? [{ publicIp: node.publicIp, port: row.listenPort, tlsPort: row.tlsPort }] : [];
-    }),
-  });
+  const servers = turnServersOf(namespace, rows, nowMs);
+  return turnUrisOf({ advertise: turn.advertise, namespace, baseDomain, servers });
 }
 
 /**

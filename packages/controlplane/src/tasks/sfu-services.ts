@@ -1,10 +1,10 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { describeError, writeFileAtomic } from '@orama/core';
 import { sfuHealthSchema } from '@orama/protocol';
 import type { SfuAllocationRow } from '@orama/store';
 import { callHttp } from '../http-call.ts';
 import { type NodeContext, nodePaths } from '../node-context.ts';
-import { loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
+import { loadDesired, namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
@@ -21,7 +21,11 @@ const STARTING_MS = 3_000;
 const STOPPING_RECHECK_MS = 100;
 
 type SfuAction = Action &
-  ({ kind: 'sfu-start'; sfu: SfuUnit } | { kind: 'sfu-stop'; killAfterMs: number } | { kind: 'sfu-clean' });
+  (
+    | { kind: 'sfu-start' | 'sfu-turn'; sfu: SfuUnit }
+    | { kind: 'sfu-stop'; killAfterMs: number }
+    | { kind: 'sfu-clean' }
+  );
 
 /** Keeps one SFU process running for every namespace that is placed on this node, and nothing of any other. */
 export class SfuServicesTask implements Task<SfuAction> {
@@ -38,14 +42,16 @@ export class SfuServicesTask implements Task<SfuAction> {
 
   async plan(): Promise<SfuAction[]> {
     const { config, clock, secrets, store } = this.#context;
-    const nodes = await store.nodes.list();
     const desired = await loadDesired(store);
+    const [nodes, reports] = await Promise.all([store.nodes.list(), store.reports.list()]);
     const observed = await this.#observed();
     const wanted: SfuUnit[] = [];
     const unreadable = new Set<string>();
     for (const each of desired.values()) {
       const opened = openTurnSecrets(each.config, secrets, clock.now());
-      const sfu = opened && sfuUnitOf(config, each, nodes, opened[0]);
+      const rows = { ports: each.turn, nodes, reports };
+      const turnUris = namespaceTurnUris(config, each.config.namespace, rows, clock.now());
+      const sfu = opened && sfuUnitOf(config, each, turnUris, opened[0]);
       if (sfu) wanted.push(sfu);
       if (!opened && each.wanted) unreadable.add(sfuUnit(each.config.namespace));
     }
@@ -57,6 +63,12 @@ export class SfuServicesTask implements Task<SfuAction> {
       if (step.do === 'start' && sfu) return { ...base, kind: 'sfu-start', sfu };
       return { ...base, kind: 'sfu-stop', killAfterMs: sfu ? KILL_AFTER_MS : DISABLE_KILL_AFTER_MS };
     });
+    for (const sfu of wanted) {
+      const state = judged.find(({ unit }) => unit === sfu.unit);
+      if (state?.phase !== 'running' || state.configDigest !== sfu.configDigest) continue;
+      if ((await this.#writtenConfig(sfu.unit)) === sfu.configText) continue;
+      actions.push({ kind: 'sfu-turn', subject: sfu.unit, reason: 'its TURN servers changed', sfu });
+    }
     const inUse = [...wanted, ...observed].map(({ unit }) => unit);
     const leftovers = await this.#leftovers(new Set([...inUse, ...unreadable]));
     return [
@@ -78,8 +90,9 @@ export class SfuServicesTask implements Task<SfuAction> {
       return;
     }
     const { unit, secret, configText, configDigest } = action.sfu;
-    await writeFileAtomic(paths.unitSecret(unit), `${secret}\n`);
+    if (action.kind === 'sfu-start') await writeFileAtomic(paths.unitSecret(unit), `${secret}\n`);
     await writeFileAtomic(paths.unitConfig(unit), configText);
+    if (action.kind === 'sfu-turn') return;
     const command = [...config.services.programs.sfu, '--config', paths.unitConfig(unit)];
     try {
       await services.start({ unit, command, configDigest });
@@ -163,6 +176,15 @@ export class SfuServicesTask implements Task<SfuAction> {
 
   async #observed(): Promise<ServiceState[]> {
     return (await this.#context.services.list()).filter(({ unit }) => namespaceOfSfuUnit(unit) !== null);
+  }
+
+  /** What a unit's configuration file says; null when there is none. */
+  async #writtenConfig(unit: string): Promise<string | null> {
+    const path = nodePaths(this.#context.config.dataDir).unitConfig(unit);
+    return readFile(path, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
+      if (thrown.code === 'ENOENT') return null;
+      throw thrown;
+    });
   }
 
   /** SFU units that have files here, except those in `needed`. */

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type ControlplaneConfig, type SfuConfigInput, sfuConfigSchema } from '@orama/protocol';
-import type { NodeRow } from '@orama/store';
 import { nodePaths } from '../node-context.ts';
-import { type DesiredNamespace, namespaceTurnUris } from '../reconcile/desired.ts';
+import type { DesiredNamespace } from '../reconcile/desired.ts';
 import { sfuUnit } from '../services/service-manager.ts';
 
 /** How long an SFU that is restarted waits for its clients to go elsewhere. */
@@ -15,15 +14,18 @@ export interface SfuUnit {
   configText: string;
   /** Content of its secret file. */
   secret: string;
-  /** Hash over both. */
+  /** Hash over both, but for the TURN servers, which an SFU that runs reads again. */
   configDigest: string;
 }
 
-/** The SFU of a namespace on this node; null when it must not run here. Pure. */
+/**
+ * The SFU of a namespace on this node; null when it must not run here. Pure.
+ * @param turnUris what its clients are led to now
+ */
 export function sfuUnitOf(
   own: ControlplaneConfig,
-  { config, wanted, sfu, turn }: DesiredNamespace,
-  nodes: readonly NodeRow[],
+  { config, wanted, sfu }: DesiredNamespace,
+  turnUris: string[],
   secret: string,
 ): SfuUnit | null {
   const here = sfu.find((row) => row.nodeId === own.node);
@@ -38,15 +40,13 @@ export function sfuUnitOf(
     mediaPortStart: here.mediaPortStart,
     mediaPortEnd: here.mediaPortEnd,
     secretFile: nodePaths(own.dataDir).unitSecret(unit),
-    turn: {
-      uris: namespaceTurnUris(own, config.namespace, turn, nodes),
-      credentialTtlSec: config.turnCredentialTtlSec,
-    },
+    turn: { uris: turnUris, credentialTtlSec: config.turnCredentialTtlSec },
     drainTimeoutMs: SFU_DRAIN_MS,
     generation: config.sfuGeneration,
     logLevel: own.logLevel,
   };
-  const configText = `${JSON.stringify(sfuConfigSchema.parse(input), null, 2)}\n`;
-  const configDigest = createHash('sha256').update(configText).update(secret).digest('hex');
+  const { turn, ...fixed } = sfuConfigSchema.parse(input);
+  const configText = `${JSON.stringify({ ...fixed, turn }, null, 2)}\n`;
+  const configDigest = createHash('sha256').update(JSON.stringify(fixed)).update(secret).digest('hex');
   return { unit, configText, secret, configDigest };
 }

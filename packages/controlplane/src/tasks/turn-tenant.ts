@@ -1,6 +1,6 @@
 import { type ControlplaneConfig, type TurnTenant, turnDomain, turnTenantSchema } from '@orama/protocol';
-import type { NodeRow } from '@orama/store';
-import { ALIVE_MS, localAddressOf } from '../node-context.ts';
+import { isAlive, type NodeRow } from '@orama/store';
+import { localAddressOf } from '../node-context.ts';
 import type { DesiredNamespace } from '../reconcile/desired.ts';
 
 /**
@@ -52,5 +52,5 @@ export function turnTenantOf(
 /** Whether a node's TURN server takes allocations, as far as the node says. */
 function isServing(node: NodeRow, nowMs: number): boolean {
   const turn = node.core.find(({ service }) => service === 'turn');
-  return node.state === 'active' && nowMs - node.lastSeenAtMs <= ALIVE_MS && turn?.healthy === true;
+  return node.state === 'active' && isAlive(node, nowMs) && turn?.healthy === true;
 }

@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
@@ -24,8 +25,50 @@ export function loadConfigFile<S extends z.ZodType>(schema: S, path: string): z.
   try {
     text = readFileSync(path, 'utf8');
   } catch (thrown) {
-    throw new ConfigError(`configuration file ${path} cannot be read: ${describeError(thrown)}`);
+    throw unreadable(path, thrown);
   }
+  return parseConfigText(schema, text, path);
+}
+
+/**
+ * A configuration file of a process that runs. It is read again and again and compared, instead of watched: that sees a
+ * rename, a change of a link and a second write within the same tick alike.
+ */
+export class ConfigFile<S extends z.ZodType> {
+  readonly #schema: S;
+  readonly #path: string;
+  /** What was read last, good or bad; null when it could not be read. */
+  #seen: string | null | undefined;
+
+  constructor(schema: S, path: string) {
+    this.#schema = schema;
+    this.#path = path;
+  }
+
+  /**
+   * What the file says, when that is not what it said at the last call; else undefined.
+   * @throws ConfigError once, when it cannot be used or is gone
+   */
+  async changed(): Promise<z.output<S> | undefined> {
+    let text: string | null = null;
+    let fault: unknown;
+    try {
+      text = await readFile(this.#path, 'utf8');
+    } catch (thrown) {
+      fault = thrown;
+    }
+    if (text === this.#seen) return undefined;
+    this.#seen = text;
+    if (text === null) throw unreadable(this.#path, fault);
+    return parseConfigText(this.#schema, text, this.#path);
+  }
+}
+
+function unreadable(path: string, thrown: unknown): ConfigError {
+  return new ConfigError(`configuration file ${path} cannot be read: ${describeError(thrown)}`);
+}
+
+function parseConfigText<S extends z.ZodType>(schema: S, text: string, path: string): z.output<S> {
   let value: unknown;
   try {
     value = parseYaml(text);

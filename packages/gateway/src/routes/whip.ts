@@ -104,9 +104,10 @@ function routeKind(app: FastifyInstance, kind: 'whip' | 'whep', deps: Deps): voi
 /** TURN servers with credentials, one `Link` header each (RFC 9725 section 4.6). */
 async function linkIceServers({ settings, turnUris, clock }: Deps, namespace: string, reply: FastifyReply) {
   const { turnSecret: secret, credentialTtlSec: ttlSec } = await settings.of(namespace);
-  const uris = await turnUris.of(namespace);
-  if (uris.length === 0) return;
-  const { username, password } = issueTurnCredentials({ secret, namespace, ttlSec, uris, nowMs: clock.now() });
+  const known = await turnUris.of(namespace);
+  if (known.length === 0) return;
+  const issued = issueTurnCredentials({ secret, namespace, ttlSec, uris: known, nowMs: clock.now() });
+  const { uris, username, password } = issued;
   const credential = `username="${username}"; credential="${password}"; credential-type="password"`;
   reply.header(
     'link',

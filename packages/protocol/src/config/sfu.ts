@@ -15,8 +15,9 @@ export const sfuConfigSchema = z.strictObject({
   mediaPortEnd: portSchema,
   /** File with the tenant's TURN secret, mode 0600. */
   secretFile: z.string().min(1),
+  /** Credentials pushed to clients. Of the whole file this is read again while the SFU runs, once a second. */
   turn: z.strictObject({
-    /** TURN URIs pushed to clients, derived from the listeners that exist. */
+    /** TURN URIs of the servers that take allocations now. */
     uris: z.array(z.string()),
     credentialTtlSec: z.int().positive().default(DEFAULT_TURN_CREDENTIAL_TTL_SEC),
   }),

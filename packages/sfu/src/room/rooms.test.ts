@@ -1,7 +1,10 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { VirtualClock } from '@orama/core';
 import { CREDENTIAL_REFRESH_FRACTION, MAX_TRACKS_PER_PEER, RESUME_WINDOW_MS, SIGNALLING_CLOSE } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type RunningSfu, startSfu } from '../testing/running-sfu.ts';
+import { type RunningSfu, startSfu, writeTurnUris } from '../testing/running-sfu.ts';
 import { TestPeer, until } from '../testing/test-peer.ts';
 
 const MICROPHONE = { mid: '0', kind: 'audio', ssrc: 1_000_001 } as const;
@@ -252,5 +255,42 @@ describe('Rooms and time', () => {
     const stopped = sfu.sfu.stop();
     clock.advance(20_000);
     await stopped;
+  });
+
+  test('credentials name the TURN servers that the configuration file has by then; one that cannot be used changes nothing', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'sfu-turn-'));
+    const file = join(dir, 'sfu.json');
+    const both = ['turn:127.82.1.1:3478?transport=tcp', 'turn:127.82.1.2:3478?transport=udp'];
+    writeTurnUris(file, ...both);
+    const clock = new VirtualClock(Date.now());
+    const sfu = await startSfu({ turn: { uris: both, credentialTtlSec: 10 }, drainTimeoutMs: 1 }, clock, file);
+    const viewer = await TestPeer.join(sfu);
+    expect((await viewer.next('turn-credentials')).uris).toEqual(both.toReversed());
+    const nextUris = async (wanted: string[]) => {
+      await until(`credentials with ${wanted}`, () => {
+        viewer.send({ type: 'ping' });
+        clock.advance(1_000);
+        const pushed = viewer.frames.findLast((frame) => frame.type === 'refresh-credentials');
+        return pushed && String(pushed.uris) === String(wanted);
+      });
+    };
+    const [tcp = '', udp = ''] = both;
+    writeTurnUris(file, udp);
+    await nextUris([udp]);
+    writeFileSync(file, '{"turn": {"uris": ["turn:127.82.1.9:3478"]');
+    const before = viewer.frames.length;
+    await until('another push', () => {
+      viewer.send({ type: 'ping' });
+      clock.advance(1_000);
+      return viewer.frames.slice(before).some(({ type }) => type === 'refresh-credentials');
+    });
+    await nextUris([udp]);
+    writeTurnUris(file, tcp);
+    await nextUris([tcp]);
+    await viewer.end();
+    const stopped = sfu.sfu.stop();
+    clock.advance(20_000);
+    await stopped;
+    rmSync(dir, { recursive: true });
   });
 });

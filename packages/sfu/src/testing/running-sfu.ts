@@ -1,12 +1,29 @@
 import { randomInt } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { type Clock, SIGNATURE_HEADER, sfuControlKey, signRequest, signTicket, silentLogger } from '@orama/core';
+import {
+  type Clock,
+  ConfigFile,
+  SIGNATURE_HEADER,
+  sfuControlKey,
+  signRequest,
+  signTicket,
+  silentLogger,
+} from '@orama/core';
 import { SFU_TICKET_HEADER, type SfuConfigInput, type SfuTicket, sfuConfigSchema } from '@orama/protocol';
 import { WebSocket } from 'ws';
 import { Sfu } from '../sfu.ts';
 
 export const TEST_SECRET = '0123456789abcdef0123456789abcdef';
 const KEY = sfuControlKey(TEST_SECRET);
+
+/** Writes a configuration file of an SFU with other TURN servers. */
+export function writeTurnUris(path: string, ...uris: string[]): void {
+  const place = { node: 'node-1', namespace: 'demo', address: '127.82.0.1', wireguardNetwork: '127.82.0.0/16' };
+  const ports = { signalingPort: 30_000, mediaPortStart: 20_000, mediaPortEnd: 20_199 };
+  const turn = { uris, credentialTtlSec: 10 };
+  writeFileSync(path, JSON.stringify({ ...place, ...ports, secretFile: 'not read here', turn }));
+}
 
 /** A real SFU on a loopback address of its own. */
 export interface RunningSfu {
@@ -20,8 +37,15 @@ export interface RunningSfu {
   http(method: string, target: string, body?: unknown, signed?: boolean): Promise<{ status: number; body: unknown }>;
 }
 
-/** Starts an SFU; every call gets another loopback address, so that ports never collide. */
-export async function startSfu(config: Partial<SfuConfigInput> = {}, clock?: Clock): Promise<RunningSfu> {
+/**
+ * Starts an SFU; every call gets another loopback address, so that ports never collide.
+ * @param configFile path of a file whose `turn` it follows
+ */
+export async function startSfu(
+  config: Partial<SfuConfigInput> = {},
+  clock?: Clock,
+  configFile?: string,
+): Promise<RunningSfu> {
   const address = `127.82.${randomInt(1, 255)}.${randomInt(1, 255)}`;
   const sfu = new Sfu({
     config: sfuConfigSchema.parse({
@@ -39,6 +63,7 @@ export async function startSfu(config: Partial<SfuConfigInput> = {}, clock?: Clo
       workers: 1,
       ...config,
     }),
+    ...(configFile !== undefined && { configFile: new ConfigFile(sfuConfigSchema, configFile) }),
     secret: TEST_SECRET,
     logger: silentLogger,
     ...(clock ? { clock } : {}),

@@ -13,6 +13,7 @@ import {
   Rpc,
   type Timer,
 } from '@orama/core';
+import type { SfuConfig } from '@orama/protocol';
 import type { WorkerSettings } from './sfu-worker.ts';
 import type { Upgrade, WorkerHandle, WorkerReport } from './worker-handle.ts';
 
@@ -31,6 +32,7 @@ export type WorkerMethods = {
   start(settings: WorkerSettings): Promise<WorkerReport>;
   report(): WorkerReport;
   request(request: PlainRequest): Promise<InternalReply | undefined>;
+  useTurn(turn: SfuConfig['turn']): void;
   metrics(): Promise<object[]>;
   drain(timeoutMs: number): void;
   close(): Promise<void>;
@@ -103,6 +105,10 @@ export class ProcessWorker implements WorkerHandle {
 
   request(request: InternalRequest): Promise<InternalReply | undefined> {
     return this.#orGone(this.#rpc.call('request', { ...request, query: request.query.toString() }));
+  }
+
+  useTurn(turn: SfuConfig['turn']): void {
+    this.#rpc.tell('useTurn', turn);
   }
 
   metrics(): Promise<object[]> {

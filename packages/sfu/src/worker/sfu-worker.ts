@@ -62,6 +62,7 @@ export class SfuWorker implements WorkerHandle {
   readonly #eventLoop: EventLoopMeter;
   readonly #overload = new OverloadGuard();
   readonly #timers: Timer[] = [];
+  #turn: SfuConfig['turn'];
 
   constructor(
     { id, config, ports: { start: portStart, end: portEnd }, secret }: WorkerSettings,
@@ -70,6 +71,7 @@ export class SfuWorker implements WorkerHandle {
     { connect, eventLoop = new EventLoopMeter() }: WorkerParts = {},
   ) {
     this.id = id;
+    this.#turn = config.turn;
     this.#clock = clock;
     this.#eventLoop = eventLoop;
     const counters = new MediaCounters();
@@ -88,13 +90,13 @@ export class SfuWorker implements WorkerHandle {
       connect,
       isBusy: () => this.#overload.isBusy,
       issueCredentials: () =>
-        config.turn.uris.length === 0
+        this.#turn.uris.length === 0
           ? null
           : issueTurnCredentials({
               secret,
               namespace: config.namespace,
-              ttlSec: config.turn.credentialTtlSec,
-              uris: shuffle(config.turn.uris),
+              ttlSec: this.#turn.credentialTtlSec,
+              uris: this.#turn.uris,
               nowMs: clock.now(),
             }),
     };
@@ -137,6 +139,10 @@ export class SfuWorker implements WorkerHandle {
     return roomCommand(this.#rooms, this.#sessions, request);
   }
 
+  useTurn(turn: SfuConfig['turn']): void {
+    this.#turn = turn;
+  }
+
   metrics(): Promise<object[]> {
     return this.#registry.getMetricsAsJSON();
   }
@@ -152,14 +158,4 @@ export class SfuWorker implements WorkerHandle {
     await this.#acceptor.close();
     this.#front.close();
   }
-}
-
-// Clients try the first servers first: a different order for each spreads them.
-function shuffle<T>(items: readonly T[]): T[] {
-  const shuffled = [...items];
-  for (let i = shuffled.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1));
-    [shuffled[i], shuffled[j]] = [shuffled[j] as T, shuffled[i] as T];
-  }
-  return shuffled;
 }

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { EventLoopLoad, InternalReply, InternalRequest } from '@orama/core';
-import type { SfuTicket } from '@orama/protocol';
+import type { SfuConfig, SfuTicket } from '@orama/protocol';
 
 /** A WebSocket upgrade whose ticket was looked at; plain data, so that it can be sent to another process. */
 export interface Upgrade {
@@ -34,6 +34,8 @@ export interface WorkerHandle {
   accept(upgrade: Upgrade, socket: Duplex): void;
   /** A room command whose signature was checked. */
   request(request: InternalRequest): Promise<InternalReply | undefined>;
+  /** The TURN servers that clients are led to from now on. */
+  useTurn(turn: SfuConfig['turn']): void;
   /** Its metrics in prom-client's JSON form. */
   metrics(): Promise<object[]>;
   /** No new peers; everyone is told to reconnect within `timeoutMs`. */

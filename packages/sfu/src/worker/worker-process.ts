@@ -29,6 +29,7 @@ const methods: WorkerMethods = {
       return { status: error.status, body: error.toBody() };
     }
   },
+  useTurn: (turn) => running().useTurn(turn),
   metrics: () => running().metrics(),
   drain: (timeoutMs: number) => running().drain(timeoutMs),
   close: () => running().close(),

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { SIGNALLING_CLOSE } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type RunningSfu, startSfu } from '../testing/running-sfu.ts';
+import { type RunningSfu, startSfu, writeTurnUris } from '../testing/running-sfu.ts';
 import { TestPeer, until, VP8_KEY } from '../testing/test-peer.ts';
 
 const SIGNALLING_PORT = 30_000;
@@ -18,6 +20,8 @@ function workerProcesses(): number[] {
 }
 
 describe('Sfu with two workers', () => {
+  let dir: string;
+  let configFile: string;
   let sfu: RunningSfu;
   const peers: TestPeer[] = [];
   const join = async (room: string) => {
@@ -36,12 +40,16 @@ describe('Sfu with two workers', () => {
   };
 
   beforeEach(async () => {
-    sfu = await startSfu({ workers: 2, logLevel: 'fatal' });
+    dir = mkdtempSync(resolve(tmpdir(), 'sfu-workers-'));
+    configFile = resolve(dir, 'sfu.json');
+    writeTurnUris(configFile, 'turn:127.82.1.1:3478?transport=udp');
+    sfu = await startSfu({ workers: 2, logLevel: 'fatal' }, undefined, configFile);
     await workHard();
   });
   afterEach(async () => {
     for (const peer of peers.splice(0)) await peer.end();
     await sfu.sfu.stop();
+    rmSync(dir, { recursive: true });
     expect(workerProcesses()).toEqual([]);
   });
 
@@ -56,7 +64,7 @@ describe('Sfu with two workers', () => {
     }
   };
 
-  test('a room on the second one has signalling, media and room commands like any other', async () => {
+  test('a room on the second one has signalling, media, TURN servers and room commands like any other', async () => {
     const { room, peer: viewer } = await roomsOnBoth();
     const publisher = await join(room);
     await publisher.publish(CAMERA);
@@ -73,7 +81,13 @@ describe('Sfu with two workers', () => {
     expect(await sfu.http('POST', '/rooms/mute', mute)).toEqual({ status: 200, body: { affected: 1 } });
     const unknown = await sfu.http('POST', '/rooms/kick', { room, peerId: 'p_none', banSec: 0 });
     expect(unknown).toMatchObject({ status: 404, body: { error: { code: 'PEER_NOT_FOUND' } } });
-    expect(await sfu.http('DELETE', `/rooms?room=${room}`)).toEqual({ status: 200, body: { affected: 2 } });
+    const others = ['turn:127.82.1.2:3478?transport=udp'];
+    writeTurnUris(configFile, ...others);
+    await until('the TURN servers that the configuration file has now', async () => {
+      const { uris } = await (await join(room)).next('turn-credentials');
+      return String(uris) === String(others);
+    });
+    expect(await sfu.http('DELETE', `/rooms?room=${room}`)).toMatchObject({ status: 200 });
     await until('the close', () => viewer.closed?.code === SIGNALLING_CLOSE.noSuchRoom);
   });
 

@@ -24,6 +24,14 @@ export interface NodeRow {
   lastSeenAtMs: number;
 }
 
+/** A node is alive while its last heartbeat is younger than this. */
+export const ALIVE_MS = 10_000;
+
+/** Whether a node's controlplane has shown a sign of life lately. */
+export function isAlive(node: Pick<NodeRow, 'lastSeenAtMs'>, nowMs: number): boolean {
+  return nowMs - node.lastSeenAtMs <= ALIVE_MS;
+}
+
 interface Raw {
   id: string;
   name: string;

@@ -7,7 +7,7 @@ import { withInterrupt } from '../../interrupt.ts';
 import { examples, integerOption, schemaOption } from '../../options.ts';
 import { checkTurn } from '../../turn-check/check-turn.ts';
 import { describeCheck } from '../../turn-check/describe.ts';
-import { CheckFailure, ChecksFailed } from '../../turn-check/failure.ts';
+import { CheckFailure, ChecksFailed, type Login } from '../../turn-check/failure.ts';
 import type { CheckResult } from '../../turn-check/result.ts';
 
 interface CheckCommandOptions {
@@ -75,6 +75,11 @@ async function check(context: Context, uri: string | undefined, options: CheckCo
   } finally {
     progress.stop();
   }
+  if (uri === undefined) {
+    const checked = checks.map((each) => (each instanceof CheckFailure ? each.result : each).resolve?.address);
+    for (const [address, why] of plan.login.down ?? [])
+      if (!checked.includes(address)) context.output.note(`not checked: ${why}`);
+  }
   // Of a single server it is said below what failed.
   const text = () => checks.map((each) => describeCheck(each, checks.length > 1)).join('\n\n');
   const [first, ...others] = checks.filter((each) => each instanceof CheckFailure);
@@ -96,14 +101,14 @@ async function planOf(context: Context, uri: string | undefined, options: CheckC
   }
   if (username === '' || password === '')
     throw usage(`--${username === '' ? 'username' : 'password'} is empty`, 'give both, or --namespace');
-  const fetched = namespace === undefined ? undefined : await connect(context).turnCredentials(namespace);
+  const fetched = namespace === undefined ? undefined : await fetchLogin(context, namespace);
   const given = uri === undefined ? (fetched?.uris ?? []) : [uri];
   if (given.length === 0) {
     throw usage('no server was named', 'give a URI such as turn:192.0.2.1:3478, or --namespace');
   }
   const uris = given.map((each) => ({ uri: each, server: parseUri(each) }));
-  const login = fetched
-    ? { username: fetched.username, password: fetched.password, ...(namespace !== undefined && { namespace }) }
+  const login: Login & { password?: string } = fetched
+    ? fetched.login
     : username !== undefined && password !== undefined
       ? { username, password }
       : {};
@@ -111,6 +116,19 @@ async function planOf(context: Context, uri: string | undefined, options: CheckC
     throw usage('a TURN server wants credentials', 'give --username and --password, or --namespace');
   }
   return { uris, login };
+}
+
+/** Fresh credentials of a namespace, its URIs, and which of its servers the cluster knows not to serve. */
+async function fetchLogin(context: Context, namespace: string) {
+  const client = connect(context);
+  const { uris, username, password } = await client.turnCredentials(namespace);
+  const { services } = await client.webrtcStatus(namespace);
+  const down = new Map(
+    services.flatMap(({ service, healthy, node, address, reason, observed }) =>
+      service === 'turn' && !healthy ? [[address, `${node} serves no TURN now: ${reason ?? observed}`]] : [],
+    ),
+  );
+  return { uris, login: { username, password, namespace, down } };
 }
 
 function parseUri(text: string) {
