@@ -7,6 +7,8 @@ import { SERVER_ADDRESS } from './bed.ts';
 import type { Engine } from './engine.ts';
 
 const MAIN = join(import.meta.dirname, '../../../cmd/sfu/dist/main.js');
+/** Those that the SFU's service is started with. */
+const FLAGS = ['--max-semi-space-size=4'];
 const NAMESPACE = 'bench';
 const SECRET = 'a-secret-of-the-benchmark-0123456789';
 const SIGNALLING_PORT = 30_000;
@@ -16,7 +18,7 @@ const SETTLE_MS = 1_000;
 export function orama(): Engine {
   return {
     name: 'orama',
-    description: `cmd/sfu with Node ${process.version}, workers: 1, everything else as it is by default`,
+    description: `cmd/sfu with Node ${process.version} ${FLAGS.join(' ')}, workers: 1, everything else as it is by default; clients join with channels: false`,
     async start(placed, directory) {
       const secretFile = join(directory, 'secret');
       writeFileSync(secretFile, SECRET, { mode: 0o600 });
@@ -36,7 +38,14 @@ export function orama(): Engine {
       };
       const file = join(directory, 'sfu.json');
       writeFileSync(file, JSON.stringify(config));
-      const server = await ServerProcess.start(directory, [...placed, process.execPath, MAIN, '--config', file]);
+      const server = await ServerProcess.start(directory, [
+        ...placed,
+        process.execPath,
+        ...FLAGS,
+        MAIN,
+        '--config',
+        file,
+      ]);
       await server.until((log) => log.includes('"msg":"started"'));
       const url = `ws://${SERVER_ADDRESS}:${SIGNALLING_PORT}/ws/signal`;
       return {

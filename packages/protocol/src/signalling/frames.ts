@@ -97,6 +97,8 @@ export const clientFrameSchema = z.discriminatedUnion('type', [
     metadata: freeObjectSchema.optional(),
     /** Resume token of an earlier `welcome`. */
     resume: z.string().max(256).optional(),
+    /** False: no data channels of others are wanted, and the SFU offers no m-line for them. */
+    channels: z.boolean().optional(),
   }),
   offer,
   answer,

@@ -114,6 +114,23 @@ describe('data channels', () => {
     expect(bob.frames.filter(({ type }) => type === 'answer')).toEqual([]);
   });
 
+  test('a peer that joined with channels: false is offered media only, and gets no copies; the others do', async () => {
+    const dan = await join({}, { channels: false });
+    await dan.publish(MICROPHONE);
+    const [ann, bob, cem] = [await join(), await join({}, { channels: false }), await join()];
+    const chat = await ann.openChannel('chat');
+    await bob.trackOf(dan.id, 'audio');
+    await until('bob to be connected', () => bob.states.includes('connected'));
+    chat.channel.send('hello');
+    const copy = await cem.channelFrom(ann.id, 'chat');
+    await until('the message', () => copy.messages[0] === 'hello');
+    const offers = bob.frames.filter((frame) => frame.type === 'offer');
+    expect(offers.length).toBeGreaterThan(0);
+    for (const { sdp } of offers) expect(sdp).not.toContain('m=application');
+    expect(bob.channels).toEqual([]);
+    expect(await metric('data_channel_legs')).toBe(1);
+  });
+
   test('a data m-line that comes to a connection that stands is refused with an error, and costs nothing else', async () => {
     const [ann, bob] = [await join(), await join()];
     await ann.publish(MICROPHONE);

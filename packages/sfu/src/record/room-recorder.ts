@@ -130,7 +130,7 @@ export class RoomRecorder {
       if (!joined) resolve({ code: SIGNALLING_CLOSE.goingAway, reason: 'the gateway does not answer' });
     });
     signal.addEventListener('abort', stop, { once: true });
-    socket.onopen = () => this.#send({ type: 'join', name, metadata: { recorder: true } });
+    socket.onopen = () => this.#send({ type: 'join', name, metadata: { recorder: true }, channels: false });
     socket.onerror = () => resolve({ code: SIGNALLING_CLOSE.goingAway, reason: 'the gateway is not reached' });
     socket.onclose = ({ code, reason }) => resolve({ code, reason });
     socket.onmessage = ({ data }) => {

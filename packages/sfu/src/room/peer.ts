@@ -64,6 +64,8 @@ export interface PeerOptions {
   ticket: SfuTicket;
   name: string | undefined;
   metadata: Record<string, unknown> | undefined;
+  /** Whether it takes data channels of others. */
+  channels: boolean;
   host: PeerHost;
   context: SfuContext;
   logger: Logger;
@@ -99,8 +101,8 @@ export class Peer implements Member {
   readonly #logger: Logger;
   readonly #releasePort: () => void;
   readonly #negotiation: Negotiation;
-  readonly #arrivals = new ArrivalRecorder();
-  readonly #uplinkEstimator = new ReceiveEstimator();
+  /** The path from the peer; made with its first track, because most only receive and it is 35 KB. */
+  #uplink: { arrivals: ArrivalRecorder; estimator: ReceiveEstimator } | null = null;
   readonly #published = new Map<string, Publication>();
   readonly #downlink: Downlink;
   readonly #received = new Map<string, Subscription>();
@@ -144,6 +146,7 @@ export class Peer implements Member {
         forceRelay: config.forceRelay,
         maxUplinks: options.ticket.permissions.publish ? MAX_TRACKS_PER_PEER : 0,
         answersOnly: options.playback !== undefined,
+        withoutData: !options.channels,
         isDecodable: (codec) => options.host.isDecodable(this, codec),
         takePort: () => options.context.ports.take(),
         front: options.context.front,
@@ -160,8 +163,7 @@ export class Peer implements Member {
     );
     this.data = new DataPort({
       peerId: this.id,
-      // A session without signalling (WHIP, WHEP) cannot be offered a data m-line.
-      receives: options.playback === undefined,
+      receives: options.channels,
       maySend: options.ticket.permissions.data,
       clock,
       counters: options.context.channels,
@@ -485,6 +487,7 @@ export class Peer implements Member {
       if (publication) this.#host.renegotiated(this, publication);
     }
     for (const { mid, media } of outcome.added) {
+      this.#uplink ??= { arrivals: new ArrivalRecorder(), estimator: new ReceiveEstimator() };
       const description = described.get(mid);
       const publication = new Publication({
         trackId: newId('t'),
@@ -493,8 +496,7 @@ export class Peer implements Member {
         source: description?.source,
         muted: description?.muted ?? false,
         media,
-        arrivals: this.#arrivals,
-        estimator: this.#uplinkEstimator,
+        ...this.#uplink,
         counters: this.#context.counters,
         onCodecChange: (changed) => this.#codecChanged(changed),
         onDemand: ({ trackId }, rids) => this.send({ type: 'send-layers', trackId, mid, rids }),

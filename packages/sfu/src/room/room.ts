@@ -45,6 +45,7 @@ export interface JoinRequest {
   ticket: SfuTicket;
   name: string | undefined;
   metadata: Record<string, unknown> | undefined;
+  channels: boolean;
   outlet: Outlet;
   /** Of a session without signalling; see PeerOptions. */
   playback?: Playback | undefined;
@@ -158,6 +159,7 @@ export class Room implements PeerHost, LinksHost {
       ticket: request.ticket,
       name: request.name,
       metadata: request.metadata,
+      channels: request.channels,
       host: this,
       context: this.#context,
       logger: this.#logger,

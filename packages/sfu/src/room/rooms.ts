@@ -13,6 +13,8 @@ export interface RoomsJoin {
   name: string | undefined;
   metadata: Record<string, unknown> | undefined;
   resume: string | undefined;
+  /** Whether data channels of others are wanted. */
+  channels: boolean;
   outlet: Outlet;
   /** Of a session without signalling; see PeerOptions. */
   playback?: Playback | undefined;

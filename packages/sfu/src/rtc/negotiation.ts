@@ -71,6 +71,8 @@ export interface NegotiationOptions {
   maxUplinks: number;
   /** The peer is never sent an offer (WHIP, WHEP): its tracks come on the m-lines that it brings for them. */
   answersOnly?: boolean;
+  /** Our first offer has no data m-line then, which costs each end some 120 KB. */
+  withoutData?: boolean;
   /** Whether everybody who receives what the peer sends decodes a codec: such are preferred. */
   isDecodable: (codec: Codec) => boolean;
   /** Counts one more media port (see PortBudget), for a connection that takes the place of one being closed. */
@@ -346,8 +348,9 @@ export class Negotiation {
       for (const [mid, media] of wanted)
         if (media && !order.some((line) => line.mid === mid))
           order.push({ mid, type: media.kind, protocol: 'UDP/TLS/RTP/SAVPF' });
-      // Always in a first offer: after that it may be too late.
-      const wantsData = !this.#remoteKnown || (this.#channels.length > 0 && this.#connection.isConnecting);
+      // In the first offer: after that it may be too late.
+      const isFirst = !this.#remoteKnown && !this.#options.withoutData;
+      const wantsData = isFirst || (this.#channels.length > 0 && this.#connection.isConnecting);
       if (wantsData && !order.some(isData)) order.push(DATA_LINE);
       this.#pending = { order, downlinks: wanted };
       this.#answerTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => this.repeatOffer());

@@ -45,7 +45,7 @@ export class HttpSessions {
       const session = new HttpSession({ offer, clock: this.#clock, onEnd: () => this.#sessions.delete(session.id) });
       const outlet = session;
       const { peer, room } = this.#rooms.join({
-        ...{ ticket: { ...ticket, exp }, name, metadata: undefined, resume: undefined },
+        ...{ ticket: { ...ticket, exp }, name, metadata: undefined, resume: undefined, channels: false },
         ...{ outlet, playback: { publisher } },
       });
       this.#sessions.set(session.id, session);

@@ -206,6 +206,7 @@ export class Session implements Outlet {
       name: frame.name,
       metadata: frame.metadata,
       resume: frame.resume,
+      channels: frame.channels ?? true,
       outlet: this,
     });
     this.#joinTimer.cancel();

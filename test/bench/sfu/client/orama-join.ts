@@ -52,7 +52,8 @@ export async function joinOrama(
         send({ type: 'ice-candidate', candidate, sdpMid: mid });
     }
   });
-  send({ type: 'join' });
+  // A plain media client, as Janus has them too: data channels would be 1024 SCTP streams at each end.
+  send({ type: 'join', channels: false });
   await welcome.promise;
   if (ssrc !== null) {
     client.addTrack(ssrc);
