@@ -8,7 +8,7 @@ import { type Sample, spreadOf } from '../samples.ts';
 import { coturn } from './coturn.ts';
 import { type Engine, requireShortSlices } from './engine.ts';
 import { compileLoadGenerator } from './load-generator.ts';
-import { FULL, measureOnBothCores, measureOnOneCore, QUICK, type Round } from './measure.ts';
+import { FULL, measureOnBothCores, measureOnOneCore, PARTS, type Part, QUICK, type Round } from './measure.ts';
 import { nodeTurn, orama } from './orama.ts';
 import { renderReport } from './report.ts';
 
@@ -36,6 +36,8 @@ export async function benchTurn(args: string[]): Promise<void> {
       rounds: { type: 'string' },
       engines: { type: 'string', default: Object.keys(ENGINES).join(',') },
       priority: { type: 'boolean', default: false },
+      only: { type: 'string', default: PARTS.join(',') },
+      'delay-rate': { type: 'string' },
       append: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -47,6 +49,9 @@ export async function benchTurn(args: string[]): Promise<void> {
   const rounds = readRounds(values.rounds, values.quick);
   if (values.priority) requireShortSlices();
   const engines = readEngines(values.engines, ENGINES);
+  const parts = readParts(values.only);
+  const delayRate = readDelayRate(values['delay-rate']);
+  const whole = parts.size === PARTS.length;
 
   mkdirSync(RESULTS, { recursive: true });
   const samples: Sample[] = values.append ? (JSON.parse(readFileSync(SAMPLES, 'utf8')) as Sample[]) : [];
@@ -60,9 +65,10 @@ export async function benchTurn(args: string[]): Promise<void> {
         directory,
         priority: values.priority,
         durations: values.quick ? QUICK : FULL,
+        parts,
         record: (sample) => samples.push(sample),
       });
-      writeFileSync(SAMPLES, JSON.stringify(samples));
+      if (whole) writeFileSync(SAMPLES, JSON.stringify(samples));
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -76,12 +82,32 @@ export async function benchTurn(args: string[]): Promise<void> {
     date: new Date().toISOString().slice(0, 10),
   });
   console.log(report);
-  if (!values.quick) writeFileSync(REPORT, `${report}\n`);
+  if (whole && !values.quick) writeFileSync(REPORT, `${report}\n`);
 
   async function measure(round: Round): Promise<void> {
-    await measureOnOneCore(round, () => halfOfCoturn(samples));
-    if (ON_BOTH_CORES.includes(round.engine.name)) await measureOnBothCores(round);
+    if (parts.size > 1 || !parts.has('both-cores')) {
+      await measureOnOneCore(round, () => delayRate ?? halfOfCoturn(samples));
+    }
+    if (parts.has('both-cores') && ON_BOTH_CORES.includes(round.engine.name)) await measureOnBothCores(round);
   }
+}
+
+/** The parts of a list of names with commas between. */
+function readParts(names: string): ReadonlySet<Part> {
+  return new Set(
+    names.split(',').map((name) => {
+      const part = PARTS.find((known) => known === name);
+      if (part === undefined) throw new Error(`--only knows ${PARTS.join(', ')}, not ${name}`);
+      return part;
+    }),
+  );
+}
+
+function readDelayRate(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const rate = Number(given);
+  if (!Number.isInteger(rate) || rate < 1) throw new Error('--delay-rate must be a whole number above 0');
+  return rate;
 }
 
 /** Half of the packets a second that coturn carries, so far; 0 while nobody knows. */
@@ -90,8 +116,11 @@ function halfOfCoturn(samples: readonly Sample[]): number {
 }
 
 const HELP = `pnpm bench turn [--quick] [--rounds 5] [--engines ${Object.keys(ENGINES).join(',')}] [--append] [--priority]
+                [--only ${PARTS.join(',')}] [--delay-rate N]
 
 Runs each server on core 0 and the same clients against it from core 1, by turns, prints tables and writes
 test/bench/turn/report.md. --quick takes short looks in one round and writes no report. --append adds rounds to
-those of the last run. Nothing else should use the machine meanwhile; the last table shows whether something did.
+those of the last run. --only measures some parts and writes no report; delays are taken at half of what coturn was
+seen to carry (part "most"), or at --delay-rate packets/s.
+Nothing else should use the machine meanwhile; the last table shows whether something did.
 --priority (as root) runs server and load under SCHED_RR, before everything else; for a machine that is not quiet.`;

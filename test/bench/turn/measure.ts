@@ -21,6 +21,10 @@ const SEARCH = { from: 100_000, step: 50_000, precision: 10_000, to: 400_000 };
 /** Packets that a client sends at once, where server and load share both cores. */
 export const BURSTS = [1, 4];
 
+/** What can be measured by itself, in the order of a round. */
+export const PARTS = ['allocations', 'cpu', 'most', 'delay', 'both-cores'] as const;
+export type Part = (typeof PARTS)[number];
+
 /** How long each thing is measured. */
 export interface Durations {
   cellMs: number;
@@ -38,39 +42,40 @@ export interface Round {
   /** Runs server and load generator before every other process of their cores (SCHED_RR); needs root. */
   priority: boolean;
   durations: Durations;
+  parts: ReadonlySet<Part>;
   record: (sample: Sample) => void;
 }
 
 /** One server on one core, the load on the other: allocations, processor time, most packets, and delay at `delayRate`. */
 export async function measureOnOneCore(round: Round, delayRate: () => number): Promise<void> {
+  const { parts, durations } = round;
   await withServer(round, String(SERVER_CORE), String(LOAD_CORE), async (server, load, record) => {
     const { wallUs, cpuUs, stalledShare } = await load.calibrate(SERVER_CORE);
     record('calibrationCpuUs', cpuUs);
     record('calibrationWallUs', wallUs);
     record('stalled share of the core', stalledShare);
-    await measureAllocations(server, load, record);
+    if (parts.has('allocations')) await measureAllocations(server, load, record);
     await load.open(CLIENTS, true);
-    await measureTraffic(round.durations, load, record);
-    for (const flow of ['channel-up', 'channel-down'] as const) {
-      record(`most packets/s ${flow}`, await mostPackets(load, flow, 1, round.durations.stepMs));
+    await warmUp(durations, load);
+    if (parts.has('cpu')) await measureTraffic(durations, load, record);
+    if (parts.has('most')) {
+      for (const flow of ['channel-up', 'channel-down'] as const) {
+        record(`most packets/s ${flow}`, await mostPackets(load, flow, 1, durations.stepMs));
+      }
     }
-    const rate = delayRate();
-    if (rate === 0) return;
-    for (const flow of ['direct', 'channel-up', 'channel-down'] as const) {
-      const result = await relay(load, {
-        flow,
-        size: 1200,
-        rate,
-        burst: 1,
-        durationMs: round.durations.delayMs,
-        delay: true,
-      });
-      record(`p50Us ${flow}`, result.p50Us);
-      record(`p99Us ${flow}`, result.p99Us);
-      record(`windowP99Us ${flow}`, result.windowP99Us);
-      record('delay rate', rate);
-    }
+    if (parts.has('delay')) await measureDelay(durations, load, delayRate(), record);
   });
+}
+
+async function measureDelay({ delayMs }: Durations, load: LoadGenerator, rate: number, record: Record): Promise<void> {
+  if (rate === 0) return;
+  for (const flow of ['direct', 'channel-up', 'channel-down'] as const) {
+    const result = await relay(load, { flow, size: 1200, rate, burst: 1, durationMs: delayMs, delay: true });
+    record(`p50Us ${flow}`, result.p50Us);
+    record(`p99Us ${flow}`, result.p99Us);
+    record(`windowP99Us ${flow}`, result.windowP99Us);
+    record('delay rate', rate);
+  }
 }
 
 /** Server and load share both cores, as they would where nothing is pinned. */
@@ -132,9 +137,13 @@ async function endAll(load: LoadGenerator): Promise<void> {
   await wait(SETTLE_MS);
 }
 
-async function measureTraffic({ cellMs }: Durations, load: LoadGenerator, record: Record): Promise<void> {
+/** What has been compiled, and is in caches, before anything of the packet path is measured. */
+async function warmUp({ cellMs }: Durations, load: LoadGenerator): Promise<void> {
   for (const flow of FLOWS)
     await relay(load, { flow, size: 1200, rate: RATES.all, burst: 1, durationMs: cellMs / 3, delay: false });
+}
+
+async function measureTraffic({ cellMs }: Durations, load: LoadGenerator, record: Record): Promise<void> {
   const cells = [
     ...FLOWS.flatMap((flow) => SIZES.map((size) => ({ flow, size, rate: RATES.all }))),
     ...(['channel-up', 'channel-down'] as const).map((flow) => ({ flow, size: 1200, rate: RATES.high })),

@@ -22,7 +22,7 @@ export function renderReport(input: ReportInput): string {
   const names = [...engines.keys()];
   const rows = (metrics: [label: string, metric: string, format: Format][]) =>
     metrics.map(([label, metric, format]) => [label, ...names.map((name) => cell(samples, name, metric, format))]);
-  const rounds = Math.max(...names.map((name) => spreadOf(samples, name, 'cpuUs/allocation')?.count ?? 0));
+  const rounds = Math.max(...names.map((name) => spreadOf(samples, name, 'calibrationCpuUs')?.count ?? 0));
 
   const cpu: [string, string, Format][] = [
     ...FLOWS.flatMap((flow) => SIZES.map((size) => `${flow} ${size} at ${RATES.all}`)),

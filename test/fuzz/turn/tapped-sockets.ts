@@ -93,6 +93,10 @@ export class TappedSockets implements UdpSockets {
     return this.#inner.canSetDf;
   }
 
+  get turn(): number {
+    return this.#inner.turn;
+  }
+
   get sleptMs(): number {
     return this.#inner.sleptMs;
   }

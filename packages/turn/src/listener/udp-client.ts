@@ -8,16 +8,14 @@ import type { UdpListener } from './udp.ts';
 /** A client as UDP knows it: an address and port. Made anew for each packet until it has an allocation. */
 export class UdpClient implements ClientTransport {
   readonly protocol = 'udp';
-  readonly key: number | string;
   readonly remote: HostAddress;
   readonly remotePort: number;
   readonly #listener: UdpListener;
   #allocation: Allocation | undefined;
   #allocating = false;
 
-  constructor(listener: UdpListener, key: number | string, remote: HostAddress, remotePort: number) {
+  constructor(listener: UdpListener, remote: HostAddress, remotePort: number) {
     this.#listener = listener;
-    this.key = key;
     this.remote = remote;
     this.remotePort = remotePort;
   }

@@ -1,5 +1,5 @@
 import type { DropCounters } from '../relay/relay.ts';
-import { CHANNEL_HEADER_BYTES, endpointKey, ipv4ToText, isChannelData, padded } from '../stun/index.ts';
+import { CHANNEL_HEADER_BYTES, ipv4ToText, isChannelData, padded } from '../stun/index.ts';
 import { HostAddress, type UdpSocket, type UdpSockets } from '../udp/udp-socket.ts';
 import type { Listener, PacketHandler } from './client-transport.ts';
 import { DATA_HEADER_MAX_BYTES, writeDataHeader } from './data-indication.ts';
@@ -19,7 +19,9 @@ export class UdpListener implements Listener {
   readonly #drops: DropCounters;
   readonly #sockets: UdpSockets;
   readonly #reusePort: boolean;
-  readonly #clients = new Map<number | string, UdpClient>();
+  /** By host, then port: one key of both would be a number that is garbage after each packet. */
+  readonly #clients = new Map<number | string, Map<number, UdpClient>>();
+  #clientCount = 0;
   /** What goes before the data of a packet to a client. */
   readonly #header = Buffer.alloc(DATA_HEADER_MAX_BYTES);
   #socket: UdpSocket | undefined;
@@ -43,7 +45,7 @@ export class UdpListener implements Listener {
 
   /** Clients with an allocation. */
   get clientCount(): number {
-    return this.#clients.size;
+    return this.#clientCount;
   }
 
   async start(): Promise<void> {
@@ -67,11 +69,23 @@ export class UdpListener implements Listener {
 
   /** Remembers a client while it has an allocation. */
   keep(client: UdpClient): void {
-    this.#clients.set(client.key, client);
+    const host = client.remote.key;
+    let ports = this.#clients.get(host);
+    if (ports === undefined) {
+      ports = new Map();
+      this.#clients.set(host, ports);
+    }
+    if (!ports.has(client.remotePort)) this.#clientCount++;
+    ports.set(client.remotePort, client);
   }
 
   forget(client: UdpClient): void {
-    if (this.#clients.get(client.key) === client) this.#clients.delete(client.key);
+    const host = client.remote.key;
+    const ports = this.#clients.get(host);
+    if (ports?.get(client.remotePort) !== client) return;
+    ports.delete(client.remotePort);
+    this.#clientCount--;
+    if (ports.size === 0) this.#clients.delete(host);
   }
 
   send(message: Buffer, { remote, remotePort }: UdpClient): void {
@@ -102,20 +116,19 @@ export class UdpListener implements Listener {
       return;
     }
     const first = buffer[0] as number;
-    const key = endpointKey(host, port);
+    const known = this.#clients.get(host)?.get(port);
     if (isChannelData(first)) {
-      const allocation = this.#clients.get(key)?.allocation;
+      const allocation = known?.allocation;
       if (allocation === undefined) this.#drops.unknownClient++;
       else allocation.port.relayChannelData(buffer, bytes);
     } else if (first <= 0x3f) {
-      const client = this.#clients.get(key) ?? this.#stranger(key, host, port);
-      this.#handler.receive(client, buffer.subarray(0, bytes));
+      this.#handler.receive(known ?? this.#stranger(host, port), buffer.subarray(0, bytes));
     } else {
       this.#drops.malformed++;
     }
   }
 
-  #stranger(key: number | string, host: number | string, port: number): UdpClient {
-    return new UdpClient(this, key, new HostAddress(typeof host === 'number' ? ipv4ToText(host) : host), port);
+  #stranger(host: number | string, port: number): UdpClient {
+    return new UdpClient(this, new HostAddress(typeof host === 'number' ? ipv4ToText(host) : host), port);
   }
 }

@@ -56,12 +56,14 @@ export class UdpRelay implements Relay {
   readonly #sockets: UdpSockets;
   readonly #drops: DropCounters;
   readonly #clock: Clock;
+  readonly #time: TurnTime;
   readonly #tally: PortTally = { portsBound: 0 };
 
   constructor(sockets: UdpSockets, drops: DropCounters, clock: Clock) {
     this.#sockets = sockets;
     this.#drops = drops;
     this.#clock = clock;
+    this.#time = new TurnTime(sockets, clock);
   }
 
   get canSetDf(): boolean {
@@ -73,9 +75,32 @@ export class UdpRelay implements Relay {
   }
 
   async open(options: { address: string; port: number; client: ClientSink }): Promise<RelayPort> {
-    const port = new UdpRelayPort(options.port, options.client, this.#sockets, this.#drops, this.#clock, this.#tally);
+    const port = new UdpRelayPort(options, this.#sockets, this.#drops, this.#clock, this.#time, this.#tally);
     await port.bind(options.address);
     return port;
+  }
+}
+
+/** The time, asked of the clock once a turn of the sockets and not for each datagram. */
+class TurnTime {
+  readonly #sockets: UdpSockets;
+  readonly #clock: Clock;
+  #turn: number | undefined;
+  #nowMs = 0;
+
+  constructor(sockets: UdpSockets, clock: Clock) {
+    this.#sockets = sockets;
+    this.#clock = clock;
+  }
+
+  /** Monotonic, in whole milliseconds: a fraction would be garbage wherever it is passed. */
+  get nowMs(): number {
+    const { turn } = this.#sockets;
+    if (turn !== this.#turn) {
+      this.#turn = turn;
+      this.#nowMs = Math.trunc(this.#clock.monotonic());
+    }
+    return this.#nowMs;
   }
 }
 
@@ -92,6 +117,7 @@ class UdpRelayPort implements RelayPort {
   readonly #client: ClientSink;
   readonly #drops: DropCounters;
   readonly #clock: Clock;
+  readonly #time: TurnTime;
   readonly #sockets: UdpSockets;
   /** By address. */
   readonly #bound = new Map<string, UdpSocket>();
@@ -112,11 +138,11 @@ class UdpRelayPort implements RelayPort {
   #closed: Promise<void> | undefined;
 
   constructor(
-    port: number,
-    client: ClientSink,
+    { port, client }: { port: number; client: ClientSink },
     sockets: UdpSockets,
     drops: DropCounters,
     clock: Clock,
+    time: TurnTime,
     tally: PortTally,
   ) {
     this.port = port;
@@ -125,6 +151,7 @@ class UdpRelayPort implements RelayPort {
     this.#sockets = sockets;
     this.#drops = drops;
     this.#clock = clock;
+    this.#time = time;
   }
 
   get addresses(): Iterable<string> {
@@ -265,7 +292,7 @@ class UdpRelayPort implements RelayPort {
       this.#drops.noPermission++;
     } else if (port === 0 || !portAllowed(host.ports, port)) {
       this.#drops.peerPortRefused++;
-    } else if (this.budget !== undefined && !this.budget.take(bytes, this.#clock.monotonic())) {
+    } else if (this.budget !== undefined && !this.budget.take(bytes, this.#time.nowMs)) {
       this.#drops.overByteRate++;
     } else {
       this.counters.toPeerPackets++;
@@ -296,7 +323,7 @@ class UdpRelayPort implements RelayPort {
       this.#drops.tooLarge++;
       return;
     }
-    if (this.budget !== undefined && !this.budget.take(bytes, this.#clock.monotonic())) {
+    if (this.budget !== undefined && !this.budget.take(bytes, this.#time.nowMs)) {
       this.#drops.overByteRate++;
       return;
     }

@@ -14,10 +14,17 @@ export class DgramSockets implements UdpSockets {
   readonly sleptMs = 0;
   readonly #drops: DropCounters;
   readonly #bugs: BugLog;
+  #turn = 0;
 
   constructor(drops: DropCounters, bugs: BugLog) {
     this.#drops = drops;
     this.#bugs = bugs;
+  }
+
+  /** Each datagram comes by itself. */
+  get turn(): number {
+    this.#turn = (this.#turn + 1) | 0;
+    return this.#turn;
   }
 
   async close(): Promise<void> {

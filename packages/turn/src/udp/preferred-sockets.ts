@@ -34,6 +34,10 @@ export class PreferredSockets implements UdpSockets {
     return this.#sockets?.canSetDf ?? false;
   }
 
+  get turn(): number {
+    return this.#sockets?.turn ?? 0;
+  }
+
   /** Milliseconds that this thread has slept in these sockets, outside of its event loop. */
   get sleptMs(): number {
     return this.#sockets?.sleptMs ?? 0;
@@ -56,7 +60,8 @@ export class PreferredSockets implements UdpSockets {
       return this.#sockets;
     } catch (thrown) {
       this.#logger.info({ sockets: 'dgram', reason: describeError(thrown) }, 'udp sockets chosen');
-      return new DgramSockets(this.#drops, this.#bugs);
+      this.#sockets = new DgramSockets(this.#drops, this.#bugs);
+      return this.#sockets;
     }
   }
 }

@@ -75,6 +75,8 @@ export interface UdpSockets {
   open(options: UdpSocketOptions): Promise<UdpSocket>;
   /** Whether `sendWithDf` sends anything: it needs a socket option that Node does not offer. */
   readonly canSetDf: boolean;
+  /** Another number whenever receiving begins anew: what changes slowly need not be asked for each datagram. */
+  readonly turn: number;
   /** Milliseconds that this thread has slept in these sockets, outside of its event loop. */
   readonly sleptMs: number;
   /** Gives back what the sockets share. They are closed before. */

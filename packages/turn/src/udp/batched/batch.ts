@@ -17,16 +17,16 @@ import {
 } from './libc.ts';
 import { MessageVector } from './message-vector.ts';
 
-/** Room for datagrams. */
-const BATCH = 64;
-/** Datagrams received by one call, and those that wait for each other to be sent: more save little and delay the first. */
+/** Datagrams received by one call: more save little, and the first waits for all of them. */
 const RECEIVED_AT_ONCE = 8;
-const SENT_AT_ONCE = 4;
+/** Datagrams of one socket after which others have their turn. */
+const SOCKET_DATAGRAMS = 64;
 /** Largest datagram of UDP. */
 const DATAGRAM_MAX_BYTES = 65_535;
-/** Room of one datagram, not a power of two, so that the beginnings of datagrams do not share cache lines' sets. */
-const SLOT_BYTES = DATAGRAM_MAX_BYTES + 1 + 320;
+/** Room before a received datagram for the header that it is sent on with. */
 const HEADER_MAX_BYTES = 64;
+/** Room of one datagram, header and padding; no power of two, so that their beginnings do not share cache lines' sets. */
+const SLOT_BYTES = HEADER_MAX_BYTES + DATAGRAM_MAX_BYTES + 1 + 320;
 /** Stands in for a text that is no address; the system refuses to send there. */
 const NO_ADDRESS = new Uint8Array(16);
 
@@ -36,29 +36,21 @@ interface Receiver {
   readonly onDatagram: OnDatagram;
 }
 
-/** The ring that datagrams are received into, and those that wait to be sent on from there. */
+/** What datagrams are received into, several at once, and sent on from, one by one and at once. */
 export class Batch {
   readonly #libc: Libc;
   readonly #drops: DropCounters;
   readonly #bugs: BugLog;
-  readonly #received = new MessageVector(BATCH);
-  readonly #outgoing = new MessageVector(BATCH);
-  /** Sends of what does not lie in the ring. */
-  readonly #single = new MessageVector(1);
-  readonly #ring = new NativeMemory(BATCH * SLOT_BYTES);
+  readonly #received = new MessageVector(RECEIVED_AT_ONCE);
+  readonly #name = new MessageVector(1);
+  readonly #memory = new NativeMemory(RECEIVED_AT_ONCE * SLOT_BYTES);
+  readonly #memoryBytes = Buffer.from(this.#memory.buffer);
   readonly #slots: Buffer[] = [];
-  readonly #headers = new NativeMemory(BATCH * HEADER_MAX_BYTES);
-  readonly #headerBytes = Buffer.from(this.#headers.buffer);
-  readonly #scratch = new NativeMemory(DATAGRAM_MAX_BYTES + HEADER_MAX_BYTES);
+  /** Sends of what was not received just now. */
+  readonly #scratch = new NativeMemory(HEADER_MAX_BYTES + DATAGRAM_MAX_BYTES);
   readonly #scratchBytes = Buffer.from(this.#scratch.buffer);
-  readonly #zeros = new NativeMemory(8);
-  /** Socket of each waiting datagram. */
-  readonly #targets = new Int32Array(BATCH);
-  #waiting = 0;
-  /** Slots of the ring that are taken, by datagrams handed over or waiting. */
-  #filled = 0;
-  /** True while a receiver has a datagram of the ring. */
-  #receiving = false;
+  /** The datagram that a receiver has now. */
+  #current: Buffer | undefined;
   /** The last IPv6 sender: most datagrams in a row come from one. */
   readonly #lastIpv6 = Buffer.alloc(16);
   #lastIpv6Text = ipv6ToText(this.#lastIpv6);
@@ -67,10 +59,10 @@ export class Batch {
     this.#libc = libc;
     this.#drops = drops;
     this.#bugs = bugs;
-    for (let i = 0; i < BATCH; i++) {
-      this.#slots.push(Buffer.from(this.#ring.buffer, i * SLOT_BYTES, SLOT_BYTES));
-      this.#received.setPart(i, 0, this.#ring.address + i * SLOT_BYTES, DATAGRAM_MAX_BYTES);
-      this.#received.setPartCount(i, 1);
+    for (let i = 0; i < RECEIVED_AT_ONCE; i++) {
+      const offset = i * SLOT_BYTES + HEADER_MAX_BYTES;
+      this.#slots.push(Buffer.from(this.#memory.buffer, offset, SLOT_BYTES - HEADER_MAX_BYTES));
+      this.#received.setData(i, this.#memory.address + offset, DATAGRAM_MAX_BYTES);
       this.#received.expectName(i);
     }
   }
@@ -80,52 +72,54 @@ export class Batch {
     const ip = ipv4ToNumber(address);
     const bytes = ip < 0 ? ipv6ToBytes(address) : undefined;
     if (ip < 0 && bytes === undefined) throw new RangeError(`not an IP address: ${address}`);
-    const nameBytes = bytes === undefined ? this.#single.setIpv4(0, ip, port) : this.#single.setIpv6(0, bytes, port);
-    this.#libc.bind(descriptor, this.#single.nameAddress(0), nameBytes);
+    const nameBytes = bytes === undefined ? this.#name.setIpv4(0, ip, port) : this.#name.setIpv6(0, bytes, port);
+    this.#libc.bind(descriptor, this.#name.nameAddress(0), nameBytes);
   }
 
-  /** Takes what a socket has, as far as there is room, and hands it over. Returns how many datagrams. */
+  /** Takes what a socket has and hands it over. Returns how many datagrams. */
   receive(descriptor: number, socket: Receiver): number {
-    if (this.#filled === BATCH) this.flush();
-    const first = this.#filled;
-    while (this.#receiveSome(descriptor, socket) === RECEIVED_AT_ONCE && socket.open && this.#filled < BATCH);
-    return this.#filled - first;
+    let total = 0;
+    while (total < SOCKET_DATAGRAMS && socket.open) {
+      const count = this.#receiveSome(descriptor, socket);
+      total += count;
+      if (count < RECEIVED_AT_ONCE) break;
+    }
+    return total;
   }
 
   #receiveSome(descriptor: number, socket: Receiver): number {
-    const first = this.#filled;
     const received = this.#received;
-    const most = Math.min(RECEIVED_AT_ONCE, BATCH - first);
-    const count = this.#libc.recvmmsg(descriptor, received.address(first), most, MSG_DONTWAIT, 0);
-    if (count <= 0) return 0;
-    this.#filled = first + count;
-    this.#receiving = true;
-    for (let i = first; i < first + count; i++) {
+    const count = this.#libc.recvmmsg(descriptor, received.address(0), RECEIVED_AT_ONCE, MSG_DONTWAIT, 0);
+    for (let i = 0; i < count; i++) {
       received.expectName(i);
       // An earlier datagram of the batch may have closed it.
       if (!socket.open) continue;
       const host = received.isIpv4(i) ? received.ipv4(i) : this.#ipv6Text(i);
+      const slot = this.#slots[i] as Buffer;
+      this.#current = slot;
       try {
-        socket.onDatagram(this.#slots[i] as Buffer, received.receivedBytes(i), host, received.port(i));
+        socket.onDatagram(slot, received.receivedBytes(i), host, received.port(i));
       } catch (thrown) {
         this.#bugs.report(thrown);
       }
     }
-    this.#receiving = false;
-    return count;
+    this.#current = undefined;
+    return Math.max(count, 0);
   }
 
+  /** Sends at once, and without a copy what a receiver has now. */
   send(descriptor: number, buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
-    if (!this.#receiving || buffer.buffer !== this.#ring.buffer) {
-      this.#sendCopy(descriptor, buffer, start, end, to, port);
-      return;
+    if (buffer.buffer === this.#memory.buffer) {
+      this.#sendFrom(descriptor, this.#memory.address + buffer.byteOffset + start, end - start, to, port);
+    } else if (end - start > this.#scratchBytes.length) {
+      this.#drops.sendFailed++;
+    } else {
+      buffer.copy(this.#scratchBytes, 0, start, end);
+      this.#sendFrom(descriptor, this.#scratch.address, end - start, to, port);
     }
-    const i = this.#queue(descriptor, to, port);
-    this.#outgoing.setPart(i, 0, this.#ring.address + buffer.byteOffset + start, end - start);
-    this.#outgoing.setPartCount(i, 1);
   }
 
-  /** Sends at once, with the DF bit set. Linux has no such flag for one message: the socket has it meanwhile. */
+  /** Sends with the DF bit set. Linux has no such flag for one message: the socket has it meanwhile. */
   sendWithDf(
     descriptor: number,
     family: number,
@@ -137,14 +131,13 @@ export class Batch {
   ): void {
     const level = family === AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
     const option = family === AF_INET ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER;
-    // What waits for this socket may be fragmented.
-    this.sendWaiting();
     const usual = this.#libc.option(descriptor, level, option);
     this.#libc.setOption(descriptor, level, option, PMTUDISC_DO);
-    this.#sendCopy(descriptor, buffer, start, end, to, port);
+    this.send(descriptor, buffer, start, end, to, port);
     this.#libc.setOption(descriptor, level, option, usual);
   }
 
+  /** Sends at once. What a receiver has now gets its header before it and its padding behind it, where nobody's bytes are. */
   sendFramed(
     descriptor: number,
     header: Buffer,
@@ -155,93 +148,47 @@ export class Batch {
     to: HostAddress,
     port: number,
   ): void {
-    if (!this.#receiving || data.buffer !== this.#ring.buffer) {
-      if (headerBytes + dataBytes + paddingBytes > this.#scratchBytes.length) {
-        this.#drops.sendFailed++;
-        return;
-      }
+    const bytes = headerBytes + dataBytes + paddingBytes;
+    if (data === this.#current) {
+      const start = data.byteOffset - headerBytes;
+      header.copy(this.#memoryBytes, start, 0, headerBytes);
+      if (paddingBytes > 0) data.fill(0, dataBytes, dataBytes + paddingBytes);
+      this.#sendFrom(descriptor, this.#memory.address + start, bytes, to, port);
+    } else if (bytes > this.#scratchBytes.length) {
+      this.#drops.sendFailed++;
+    } else {
       header.copy(this.#scratchBytes, 0, 0, headerBytes);
       const dataEnd = headerBytes + data.copy(this.#scratchBytes, headerBytes, 0, dataBytes);
-      this.#scratchBytes.fill(0, dataEnd, dataEnd + paddingBytes);
-      this.#sendScratch(descriptor, dataEnd + paddingBytes, to, port);
-      return;
+      this.#scratchBytes.fill(0, dataEnd, bytes);
+      this.#sendFrom(descriptor, this.#scratch.address, bytes, to, port);
     }
-    const i = this.#queue(descriptor, to, port);
-    header.copy(this.#headerBytes, i * HEADER_MAX_BYTES, 0, headerBytes);
-    this.#outgoing.setPart(i, 0, this.#headers.address + i * HEADER_MAX_BYTES, headerBytes);
-    this.#outgoing.setPart(i, 1, this.#ring.address + data.byteOffset, dataBytes);
-    if (paddingBytes > 0) this.#outgoing.setPart(i, 2, this.#zeros.address, paddingBytes);
-    this.#outgoing.setPartCount(i, paddingBytes > 0 ? 3 : 2);
-  }
-
-  /** Sends all that waits; the ring is free again afterwards. */
-  flush(): void {
-    this.sendWaiting();
-    this.#filled = 0;
-  }
-
-  /** Sends all that waits. What goes out in a row on one socket is one system call. */
-  sendWaiting(): void {
-    const count = this.#waiting;
-    this.#waiting = 0;
-    let i = 0;
-    while (i < count) {
-      const descriptor = this.#targets[i] as number;
-      let end = i + 1;
-      while (end < count && this.#targets[end] === descriptor) end++;
-      while (i < end) {
-        const address = this.#outgoing.address(i);
-        let sent = this.#libc.sendmmsg(descriptor, address, end - i, MSG_DONTWAIT);
-        if (sent < 0 && !this.#isFull()) sent = this.#libc.sendmmsg(descriptor, address, end - i, MSG_DONTWAIT);
-        i += sent > 0 ? sent : this.#failed(end - i);
-      }
-    }
-  }
-
-  /** Counts what could not be sent: all that waits for the socket when it is full, otherwise the one at fault. */
-  #failed(waiting: number): number {
-    const errno = this.#libc.errno();
-    const lost = errno === EAGAIN ? waiting : 1;
-    if (this.#isFull()) this.#drops.sendQueueFull += lost;
-    else this.#drops.sendFailed++;
-    return lost;
   }
 
   /**
-   * Whether the last send failed because the socket (EAGAIN) or the interface (ENOBUFS) is full. Any other is tried once
-   * more: the ICMP error of an earlier datagram fails the next call, which also takes it off the socket.
+   * Hands a datagram to the system, or counts why not. A send that fails not because the socket (EAGAIN) or the
+   * interface (ENOBUFS) is full is tried once more: the ICMP error of an earlier datagram fails the next call, which
+   * also takes it off the socket.
    */
-  #isFull(): boolean {
-    const errno = this.#libc.errno();
-    return errno === EAGAIN || errno === ENOBUFS;
-  }
-
-  #queue(descriptor: number, to: HostAddress, port: number): number {
-    if (this.#waiting === SENT_AT_ONCE) this.sendWaiting();
-    const i = this.#waiting++;
-    this.#targets[i] = descriptor;
-    setName(this.#outgoing, i, to, port);
-    return i;
-  }
-
-  #sendCopy(descriptor: number, buffer: Buffer, start: number, end: number, to: HostAddress, port: number): void {
-    if (end - start > this.#scratchBytes.length) {
-      this.#drops.sendFailed++;
-      return;
+  #sendFrom(descriptor: number, address: number, bytes: number, to: HostAddress, port: number): void {
+    const name = this.#name;
+    const nameBytes =
+      typeof to.key === 'number' ? name.setIpv4(0, to.key, port) : name.setIpv6(0, to.bytes ?? NO_ADDRESS, port);
+    const nameAddress = name.nameAddress(0);
+    for (
+      let attempt = 0;
+      this.#libc.sendto(descriptor, address, bytes, MSG_DONTWAIT, nameAddress, nameBytes) < 0;
+      attempt++
+    ) {
+      const errno = this.#libc.errno();
+      if (errno === EAGAIN || errno === ENOBUFS) {
+        this.#drops.sendQueueFull++;
+        return;
+      }
+      if (attempt === 1) {
+        this.#drops.sendFailed++;
+        return;
+      }
     }
-    buffer.copy(this.#scratchBytes, 0, start, end);
-    this.#sendScratch(descriptor, end - start, to, port);
-  }
-
-  #sendScratch(descriptor: number, bytes: number, to: HostAddress, port: number): void {
-    const nameBytes = setName(this.#single, 0, to, port);
-    const name = this.#single.nameAddress(0);
-    const { address } = this.#scratch;
-    let sent = this.#libc.sendto(descriptor, address, bytes, MSG_DONTWAIT, name, nameBytes);
-    if (sent < 0 && !this.#isFull()) {
-      sent = this.#libc.sendto(descriptor, address, bytes, MSG_DONTWAIT, name, nameBytes);
-    }
-    if (sent < 0) this.#failed(1);
   }
 
   #ipv6Text(i: number): string {
@@ -252,11 +199,4 @@ export class Batch {
     }
     return this.#lastIpv6Text;
   }
-}
-
-/** Writes the address that message `i` goes to; returns its size. */
-function setName(messages: MessageVector, i: number, to: HostAddress, port: number): number {
-  return typeof to.key === 'number'
-    ? messages.setIpv4(i, to.key, port)
-    : messages.setIpv6(i, to.bytes ?? NO_ADDRESS, port);
 }

@@ -37,11 +37,10 @@ const WAIT_MS = 10;
 const TURN_DATAGRAMS = 64;
 
 /**
- * UDP sockets of this thread, all of them received from and sent to in batches: one epoll_wait tells which have
- * datagrams, recvmmsg takes up to eight at once into one ring of 64 buffers, their receivers queue what they pass on
- * without copying it, and sendmmsg sends what goes out in a row on one socket. After 64 datagrams, or when there are no
- * more, the event loop has its turn; while nothing happens the thread sleeps here, and the event loop's own descriptor
- * is among those it sleeps on.
+ * UDP sockets of this thread: one epoll_wait tells which have datagrams, recvmmsg takes up to eight at once, and what
+ * their receivers pass on is sent at once from where it was received. After 64 datagrams, or when there are no more, the
+ * event loop has its turn; while nothing happens the thread sleeps here, and the event loop's own descriptor is among
+ * those it sleeps on.
  */
 export class BatchedSockets implements UdpSockets {
   readonly canSetDf = true;
@@ -56,6 +55,7 @@ export class BatchedSockets implements UdpSockets {
   #running = false;
   #closed = false;
   #sleptMs = 0;
+  #turns = 0;
 
   /** @param loopDescriptor what this thread's event loop waits on */
   constructor(libc: Libc, loopDescriptor: number, drops: DropCounters, bugs: BugLog) {
@@ -99,6 +99,10 @@ export class BatchedSockets implements UdpSockets {
     return socket;
   }
 
+  get turn(): number {
+    return this.#turns;
+  }
+
   get sleptMs(): number {
     return this.#sleptMs;
   }
@@ -111,8 +115,6 @@ export class BatchedSockets implements UdpSockets {
   }
 
   readonly #close = (descriptor: number): void => {
-    // The number may be another socket's in a moment: what waits for this one goes first.
-    this.#batch.sendWaiting();
     this.#sockets.delete(descriptor);
     this.#libc.close(descriptor);
   };
@@ -124,6 +126,7 @@ export class BatchedSockets implements UdpSockets {
     }
     // Before anything that could throw: a receiver's bug must not end the turns.
     setImmediate(this.#turn);
+    this.#turns = (this.#turns + 1) | 0;
     const { address } = this.#events;
     const begun = performance.now();
     let ready = this.#libc.epollWait(this.#epoll, address, EVENTS, WAIT_MS);
@@ -148,7 +151,6 @@ export class BatchedSockets implements UdpSockets {
       if (socket !== undefined) count += this.#batch.receive(descriptor, socket);
       else if (descriptor === this.#loopDescriptor) count += TURN_DATAGRAMS;
     }
-    this.#batch.flush();
     return count > 0 && this.#sockets.size > 0 ? count : TURN_DATAGRAMS;
   }
 }

@@ -46,7 +46,6 @@ export const EPOLL_DATA_OFFSET = process.arch === 'x64' ? 4 : 8;
 export class Libc {
   /** `int recvmmsg(int socket, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)` */
   readonly recvmmsg: (socket: number, messages: number, count: number, flags: number, timeout: number) => number;
-  readonly sendmmsg: (socket: number, messages: number, count: number, flags: number) => number;
   readonly sendto: (
     socket: number,
     data: number,
@@ -75,7 +74,6 @@ export class Libc {
     }
     const program = koffi.load(null);
     this.recvmmsg = program.func('int recvmmsg(int, uintptr_t, uint, int, uintptr_t)');
-    this.sendmmsg = program.func('int sendmmsg(int, uintptr_t, uint, int)');
     this.sendto = program.func('long sendto(int, uintptr_t, size_t, int, uintptr_t, uint)');
     this.epollWait = program.func('int epoll_wait(int, uintptr_t, int, int)');
     this.#socket = program.func('int socket(int, int, int)');

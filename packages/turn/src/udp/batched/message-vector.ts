@@ -6,12 +6,10 @@ const VECTOR_BYTES = 16;
 const NAME = { bytes: 32, family: 0, port: 2, ipv4: 4, ipv6: 8 };
 const NAME_BYTES_IPV4 = 16;
 const NAME_BYTES_IPV6 = 28;
-/** Parts that one datagram is put together from: header, data, padding. */
-const PARTS = 3;
 
 /**
- * An array of `struct mmsghdr` for recvmmsg and sendmmsg, each with an address and up to three parts of memory. All of
- * it is written with numbers only, so that a batch allocates nothing.
+ * An array of `struct mmsghdr` for recvmmsg, each with an address and the memory of its bytes. All of it is written with
+ * numbers only, so that a batch allocates nothing.
  */
 export class MessageVector {
   readonly count: number;
@@ -24,14 +22,15 @@ export class MessageVector {
   constructor(count: number) {
     this.count = count;
     this.#vectors = count * MESSAGE.bytes;
-    this.#names = this.#vectors + count * PARTS * VECTOR_BYTES;
+    this.#names = this.#vectors + count * VECTOR_BYTES;
     this.#memory = new NativeMemory(this.#names + count * NAME.bytes);
     this.#words = new Uint32Array(this.#memory.buffer);
     this.#bytes = new Uint8Array(this.#memory.buffer);
     for (let i = 0; i < count; i++) {
       const message = i * MESSAGE.bytes;
       this.#pointer(message + MESSAGE.name, this.nameAddress(i));
-      this.#pointer(message + MESSAGE.vector, this.#memory.address + this.#vectors + i * PARTS * VECTOR_BYTES);
+      this.#pointer(message + MESSAGE.vector, this.#memory.address + this.#vectors + i * VECTOR_BYTES);
+      this.#words[(message + MESSAGE.vectorCount) >> 2] = 1;
     }
   }
 
@@ -44,15 +43,11 @@ export class MessageVector {
     return this.#memory.address + this.#names + i * NAME.bytes;
   }
 
-  /** Points part `part` of message `i` at memory; whoever owns it keeps it alive. */
-  setPart(i: number, part: number, address: number, bytes: number): void {
-    const offset = this.#vectors + (i * PARTS + part) * VECTOR_BYTES;
+  /** Points message `i` at the memory of its bytes; whoever owns it keeps it alive. */
+  setData(i: number, address: number, bytes: number): void {
+    const offset = this.#vectors + i * VECTOR_BYTES;
     this.#pointer(offset, address);
     this.#words[(offset + 8) >> 2] = bytes;
-  }
-
-  setPartCount(i: number, parts: number): void {
-    this.#words[(i * MESSAGE.bytes + MESSAGE.vectorCount) >> 2] = parts;
   }
 
   /** Makes room for the sender's address, whose size the system overwrites with each datagram. */
