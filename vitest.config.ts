@@ -22,7 +22,7 @@ export default defineConfig({
           include: [
             'packages/*/src/**/*.test.ts',
             'cmd/*/src/**/*.test.ts',
-            'test/{architecture,fuzz,soak}/**/*.test.ts',
+            'test/{architecture,bench,fuzz,soak}/**/*.test.ts',
           ],
         },
       },

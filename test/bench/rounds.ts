@@ -1,15 +1,16 @@
-/** How many rounds were asked for: five, or one quick one, unless a number is given. */
-export function readRounds(given: string | undefined, quick: boolean): number {
+import { refuse } from '../support/command-line.ts';
+
+/** How many rounds were asked for: five, or one quick one, unless a number is given. Ends the program with its usage. */
+export function readRounds(usage: string, given: string | undefined, quick: boolean): number {
   const rounds = Number(given ?? (quick ? 1 : 5));
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be a whole number above 0');
+  if (!Number.isInteger(rounds) || rounds < 1) refuse(usage, '--rounds must be a whole number above 0');
   return rounds;
 }
 
-/** The engines of a list of names with commas between. */
-export function readEngines<E>(names: string, known: Readonly<Record<string, () => E>>): E[] {
+/** The engines of a list of names with commas between. Ends the program with its usage when one is not known. */
+export function readEngines<E>(usage: string, names: string, known: Readonly<Record<string, () => E>>): E[] {
   return names.split(',').map((name) => {
-    const make = known[name];
-    if (make === undefined) throw new Error(`--engines knows ${Object.keys(known).join(', ')}, not ${name}`);
+    const make = known[name] ?? refuse(usage, `--engines knows ${Object.keys(known).join(', ')}, not "${name}"`);
     return make();
   });
 }

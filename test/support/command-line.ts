@@ -1,11 +1,14 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 
 /**
- * The words and options after the program's name. Ends the program with its usage: exit code 0 for `--help`, 2 when an
+ * The words and options after the program's name, or `args` instead. Ends the program with its usage: exit code 0 for `--help`, 2 when an
  * option is not known.
  */
-export function readCommandLine<O extends ParseArgsOptionsConfig>(usage: string, options: O) {
-  const args = process.argv.slice(2);
+export function readCommandLine<O extends ParseArgsOptionsConfig>(
+  usage: string,
+  options: O,
+  args = process.argv.slice(2),
+) {
   if (args.includes('--help') || args.includes('-h')) {
     console.log(usage);
     process.exit(0);

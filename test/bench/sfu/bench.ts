@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readCommandLine, refuse } from '../../support/command-line.ts';
 import { describeMachine } from '../machine.ts';
 import { alternated, readEngines, readRounds } from '../rounds.ts';
 import type { Sample } from '../samples.ts';
@@ -20,22 +20,19 @@ const ENGINES: Record<string, () => Engine> = { orama, janus: () => janus(0), 'j
 
 /** Measures SFUs against each other and writes the report; see `--help`. */
 export async function benchSfu(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
+  const { values, positionals } = readCommandLine(
+    HELP,
+    {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       engines: { type: 'string', default: Object.keys(ENGINES).join(',') },
       append: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
-  });
-  if (values.help) {
-    console.log(HELP);
-    return;
-  }
-  const rounds = readRounds(values.rounds, values.quick);
-  const engines = readEngines(values.engines, ENGINES);
+    args,
+  );
+  if (positionals.length > 0) refuse(HELP, `"${positionals[0]}" is no option`);
+  const rounds = readRounds(HELP, values.rounds, values.quick);
+  const engines = readEngines(HELP, values.engines, ENGINES);
 
   mkdirSync(RESULTS, { recursive: true });
   const samples: Sample[] = values.append ? (JSON.parse(readFileSync(SAMPLES, 'utf8')) as Sample[]) : [];

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readCommandLine, refuse } from '../../support/command-line.ts';
 import { describeMachine } from '../machine.ts';
 import { alternated, readEngines, readRounds } from '../rounds.ts';
 import { type Sample, spreadOf } from '../samples.ts';
@@ -29,9 +29,9 @@ const ON_BOTH_CORES = ['coturn', orama(2).name];
 
 /** Measures TURN servers against each other and writes the report; see `--help`. */
 export async function benchTurn(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
+  const { values, positionals } = readCommandLine(
+    HELP,
+    {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       engines: { type: 'string', default: Object.keys(ENGINES).join(',') },
@@ -39,16 +39,13 @@ export async function benchTurn(args: string[]): Promise<void> {
       only: { type: 'string', default: PARTS.join(',') },
       'delay-rate': { type: 'string' },
       append: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
-  });
-  if (values.help) {
-    console.log(HELP);
-    return;
-  }
-  const rounds = readRounds(values.rounds, values.quick);
+    args,
+  );
+  if (positionals.length > 0) refuse(HELP, `"${positionals[0]}" is no option`);
+  const rounds = readRounds(HELP, values.rounds, values.quick);
   if (values.priority) requireShortSlices();
-  const engines = readEngines(values.engines, ENGINES);
+  const engines = readEngines(HELP, values.engines, ENGINES);
   const parts = readParts(values.only);
   const delayRate = readDelayRate(values['delay-rate']);
   const whole = parts.size === PARTS.length;
@@ -97,8 +94,7 @@ function readParts(names: string): ReadonlySet<Part> {
   return new Set(
     names.split(',').map((name) => {
       const part = PARTS.find((known) => known === name);
-      if (part === undefined) throw new Error(`--only knows ${PARTS.join(', ')}, not ${name}`);
-      return part;
+      return part ?? refuse(HELP, `--only knows ${PARTS.join(', ')}, not "${name}"`);
     }),
   );
 }
@@ -106,7 +102,7 @@ function readParts(names: string): ReadonlySet<Part> {
 function readDelayRate(given: string | undefined): number | undefined {
   if (given === undefined) return undefined;
   const rate = Number(given);
-  if (!Number.isInteger(rate) || rate < 1) throw new Error('--delay-rate must be a whole number above 0');
+  if (!Number.isInteger(rate) || rate < 1) refuse(HELP, '--delay-rate must be a whole number above 0');
   return rate;
 }
 

@@ -6,8 +6,15 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { callTurn } from '@orama/controlplane';
 import { closeServer, createInternalServer, listen, OramaError, silentLogger } from '@orama/core';
-import { EXIT, type TurnTenantInput, turnTenantListSchema, turnTenantSchema } from '@orama/protocol';
+import {
+  EXIT,
+  type TurnTenantInput,
+  turnTenantListSchema,
+  turnTenantSchema,
+  turnTenantStatusSchema,
+} from '@orama/protocol';
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
@@ -19,6 +26,8 @@ const SECRET = 'a secret that nobody sees';
 let dir: string;
 let socketPath: string;
 let settings: TurnTenantInput | null;
+let kept: boolean;
+let refusal: OramaError;
 let api: Server;
 const children: ReturnType<typeof spawn>[] = [];
 
@@ -38,6 +47,8 @@ beforeEach(async () => {
       internal: { address: '127.97.30.1' },
     }),
   );
+  kept = false;
+  refusal = new OramaError('WEBRTC_NOT_ENABLED', 'not here');
   settings = {
     namespace: 'demo',
     secrets: [SECRET],
@@ -48,8 +59,8 @@ beforeEach(async () => {
   // Stands in for the controlplane: all that matters here is which tenant it wants.
   api = createInternalServer(({ path }) => {
     if (path !== '/v1/internal/tenants/demo') return undefined;
-    if (!settings) throw new OramaError('WEBRTC_NOT_ENABLED', 'not here');
-    return { status: 200, body: { tenant: turnTenantSchema.parse(settings), controlSocket: socketPath } };
+    if (!settings) throw refusal;
+    return { status: 200, body: { tenant: turnTenantSchema.parse(settings), controlSocket: socketPath, kept } };
   }, silentLogger);
   await listen(api, API);
 });
@@ -124,4 +135,29 @@ test('orama turn attach ends with 5, detached, once the node is to serve the nam
   expect(exitCode).toBe(EXIT.notFound);
   expect(stderr).toContain('serves no TURN for namespace demo');
   expect(await generations()).toEqual([]);
+});
+
+test('orama turn attach says so and does nothing where the controlplane keeps the namespace attached itself', async () => {
+  startTurn();
+  await waitFor([]);
+  const tenant = turnTenantSchema.parse(settings);
+  await callTurn(socketPath, turnTenantStatusSchema, 'PUT', '/tenants/demo', tenant);
+  kept = true;
+  settings = { ...tenant, generation: 2 };
+  const running = attach();
+  const [said] = (await once(running.stdout, 'data')) as [Buffer];
+  expect(String(said)).toContain('the controlplane of this node keeps the namespace attached');
+  running.kill('SIGINT');
+  const { exitCode, stdout } = await running;
+  expect(exitCode).toBe(EXIT.done);
+  expect(stdout).not.toContain('detached');
+  expect(await generations()).toEqual([1]);
+});
+
+test('orama turn attach ends with 5 and the next step when there is no such namespace', async () => {
+  settings = null;
+  refusal = new OramaError('NAMESPACE_NOT_FOUND', 'there is no namespace "demo"', { hint: 'orama namespace list' });
+  const { exitCode, stderr } = await attach();
+  expect(exitCode).toBe(EXIT.notFound);
+  expect(stderr).toBe('error NAMESPACE_NOT_FOUND: there is no namespace "demo"\nnext: orama namespace list');
 });

@@ -6,6 +6,7 @@ import { z } from 'zod';
 /**
  * A namespace on this node's TURN server for as long as a program runs: attached, attached anew when the server or the
  * settings are others, detached at the end. The secret comes from the node's controlplane and is kept in memory only.
+ * Where that controlplane keeps the namespace attached itself, it is left to it.
  */
 export class Attachment {
   readonly #client: ControlplaneClient;
@@ -23,25 +24,30 @@ export class Attachment {
   /**
    * Makes the server have the namespace as the controlplane wants it; false once it is not wanted on this node any more.
    * Without the controlplane what it wanted last stays, without a server there is nothing to do: both come back.
+   * Throws NAMESPACE_NOT_FOUND.
    */
   async keep(): Promise<boolean> {
     try {
       this.#wanted = await this.#client.turnTenant(this.#namespace);
     } catch (thrown) {
-      if (toOramaError(thrown).code === 'WEBRTC_NOT_ENABLED') return false;
+      const { code } = toOramaError(thrown);
+      if (code === 'WEBRTC_NOT_ENABLED') return false;
+      if (code === 'NAMESPACE_NOT_FOUND') throw thrown;
       this.#note(`the controlplane does not answer: ${describeError(thrown)}`);
     }
     try {
-      if (this.#wanted) await this.#attach(this.#wanted);
+      if (this.#wanted?.kept)
+        this.#note('the controlplane of this node keeps the namespace attached, also after this ends');
+      else if (this.#wanted) await this.#attach(this.#wanted);
     } catch (thrown) {
       this.#note(describeError(thrown));
     }
     return true;
   }
 
-  /** Takes the namespace off the server, which ends its allocations. */
+  /** Takes the namespace off the server, which ends its allocations, unless the controlplane keeps it there. */
   async end(): Promise<void> {
-    if (!this.#wanted) return;
+    if (!this.#wanted || this.#wanted.kept) return;
     const { controlSocket } = this.#wanted;
     try {
       await callTurn(controlSocket, z.undefined(), 'DELETE', `/tenants/${this.#namespace}`);
@@ -63,9 +69,9 @@ export class Attachment {
     this.#logger.info({ generation, reason: has ? 'its settings changed' : 'the server did not have it' }, 'attached');
   }
 
-  /** Says what is wrong, once. */
+  /** Says why nothing is done, once. */
   #note(reason: string): void {
-    if (reason !== this.#trouble) this.#logger.warn({ reason }, 'cannot attach now');
+    if (reason !== this.#trouble) this.#logger.warn({ reason }, 'not attaching');
     this.#trouble = reason;
   }
 }

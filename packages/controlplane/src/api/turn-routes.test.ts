@@ -144,3 +144,11 @@ test('turnCredentials() are those that clients get, and there are none while Web
   await cluster.client.createNamespace('plain');
   await expect(cluster.client.turnCredentials('plain')).rejects.toMatchObject({ code: 'WEBRTC_NOT_ENABLED' });
 });
+
+test('turnTenant() is kept attached by the controlplane itself, and there is none of a namespace that does not exist', async () => {
+  expect(await cluster.client.turnTenant('demo')).toMatchObject({ kept: true, tenant: { namespace: 'demo' } });
+  await expect(cluster.client.turnTenant('nobody')).rejects.toMatchObject({
+    code: 'NAMESPACE_NOT_FOUND',
+    hint: expect.stringContaining('orama namespace create nobody'),
+  });
+});

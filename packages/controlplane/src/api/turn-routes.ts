@@ -14,7 +14,7 @@ import { auditStatement } from '@orama/store';
 import { z } from 'zod';
 import type { ControlplaneClient } from '../client/controlplane-client.ts';
 import { turnSocketOf } from '../node-context.ts';
-import type { OperationContext } from '../operations/context.ts';
+import { type OperationContext, requireNamespace } from '../operations/context.ts';
 import { loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
 import type { HeldUnits } from '../services/held-units.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
@@ -121,15 +121,21 @@ async function audit({ store, config, clock }: OperationContext, action: string)
   await store.db.batch([auditStatement(entry)]);
 }
 
-/** A namespace as this node's TURN server must have it, with its secrets. Throws WEBRTC_NOT_ENABLED when it must not. */
+/**
+ * A namespace as this node's TURN server must have it, with its secrets. Throws WEBRTC_NOT_ENABLED when it must not,
+ * NAMESPACE_NOT_FOUND.
+ */
 async function showTenant({ context, subjects }: Call): Promise<InternalReply> {
   const { config, store, secrets, clock } = context;
   const name = parseInput(namespaceNameSchema, subjects[0], 'the namespace');
+  await requireNamespace(store, name);
   const desired = (await loadDesired(store)).get(name);
   const opened = desired && openTurnSecrets(desired.config, secrets, clock.now());
   const tenant = desired && opened && turnTenantOf(config, desired, opened, await store.nodes.list(), clock.now());
   if (!tenant) throw new OramaError('WEBRTC_NOT_ENABLED', `${config.node} serves no TURN for namespace "${name}"`);
-  return { status: 200, body: { tenant, controlSocket: turnSocketOf(config) } satisfies NodeTenant };
+  // Where systemd runs the services, a unit of the namespace keeps it attached.
+  const kept = config.services.manager === 'processes';
+  return { status: 200, body: { tenant, controlSocket: turnSocketOf(config), kept } satisfies NodeTenant };
 }
 
 async function explainPeer({ context, subjects, query }: Call): Promise<InternalReply> {

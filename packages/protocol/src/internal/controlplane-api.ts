@@ -225,7 +225,12 @@ export const nodeDrainSchema = turnDrainSchema.extend({
 export type NodeDrain = z.input<typeof nodeDrainSchema>;
 
 /** A tenant for the program that attaches it: what the node's TURN server must have, and where that is told. */
-export const nodeTenantSchema = z.object({ tenant: turnTenantSchema, controlSocket: z.string() });
+export const nodeTenantSchema = z.object({
+  tenant: turnTenantSchema,
+  controlSocket: z.string(),
+  /** The controlplane keeps it attached itself; nobody else is to attach or detach it. */
+  kept: z.boolean(),
+});
 export type NodeTenant = z.infer<typeof nodeTenantSchema>;
 
 /** A peer that a verdict is asked about. */

@@ -13,7 +13,7 @@ const LOOK_MS = 1_000;
 export function turnAttachCommand(): Command {
   return new Command('attach')
     .description(
-      'keep a namespace on the TURN server of this node until told to end, then detach it; a unit of systemd runs it',
+      'keep a namespace on the TURN server of this node until told to end, then detach it; for a unit of systemd, and nothing where the controlplane does so itself',
     )
     .requiredOption('--ns, --namespace <name>', 'the namespace', schemaOption(namespaceNameSchema))
     .addHelpText(
