@@ -149,6 +149,11 @@ export class Senders {
     if (!idle) return this.#newPlace(track, encodings);
     this.#idle.splice(this.#idle.indexOf(idle), 1);
     const { transceiver } = idle;
+    // Firefox gives up all layers but one where an m-line was agreed to be inactive. Stopped, it makes room for another.
+    if (ridsOf(transceiver.sender.getParameters().encodings).join() !== rids) {
+      transceiver.stop();
+      return this.#newPlace(track, encodings);
+    }
     transceiver.direction = 'sendonly';
     // It only fails on a closed connection, and then the next session publishes the track.
     transceiver.sender.replaceTrack(track.mediaStreamTrack).catch(() => {});
