@@ -99,16 +99,44 @@ describe('Sfu with simulcast', () => {
 });
 
 describe('Sfu and codecs', () => {
+  const [av1, vp8] = [
+    { name: 'AV1', payloadType: 45 },
+    { name: 'VP8', payloadType: 96 },
+  ];
+  const CHANGING = { mid: '0', kind: 'video' as const, ssrc: 7_000_001, codec: av1, otherCodecs: [vp8] };
+
+  test('a viewer that refuses a codec which the publisher has given up by then gets what it sends now', async () => {
+    const sfu = await startSfu();
+    const publisher = await TestPeer.join(sfu);
+    const viewer = await TestPeer.join(sfu);
+    viewer.refusedCodecs = ['AV1'];
+    viewer.answersOffers = false;
+    await publisher.publish(CHANGING);
+    const { trackId, mid } = await viewer.trackOf(publisher.id, 'video');
+    const { sdp } = await viewer.next('offer', (frame) => frame.sdp.includes('AV1/90000'));
+    publisher.sendPacket('0', 1, { payload: Buffer.from([0x18, 1, 2, 3]) });
+    publisher.sendPacket('0', 2, { payloadType: vp8.payloadType, payload: VP8_KEY });
+    const codecs = async () => JSON.stringify((await sfu.http('GET', '/rooms')).body).match(/"codec":"(\w+)"/)?.[1];
+    while ((await codecs()) !== 'VP8');
+    viewer.answersOffers = true;
+    viewer.answer(sdp);
+    const again = await viewer.next('track-added', (frame) => frame.trackId === trackId && frame.mid !== mid);
+    expect(again.codec).toBe('VP8');
+    let sequence = 3;
+    await until('a picture', () => {
+      publisher.sendPacket('0', sequence++, { payloadType: vp8.payloadType, payload: VP8_KEY });
+      return viewer.packets(again.mid).length > 0;
+    });
+    await Promise.all([publisher.end(), viewer.end()]);
+    await sfu.sfu.stop();
+  });
+
   test('a viewer that cannot decode a track is told so, and gets it when the publisher changes to what it can', async () => {
     const sfu = await startSfu();
     const publisher = await TestPeer.join(sfu);
     const viewer = await TestPeer.join(sfu);
     viewer.refusedCodecs = ['AV1'];
-    const [av1, vp8] = [
-      { name: 'AV1', payloadType: 45 },
-      { name: 'VP8', payloadType: 96 },
-    ];
-    await publisher.publish({ mid: '0', kind: 'video', ssrc: 7_000_001, codec: av1, otherCodecs: [vp8] });
+    await publisher.publish(CHANGING);
     const { trackId, mid } = await viewer.trackOf(publisher.id, 'video');
     const told = await viewer.next('track-updated', ({ delivery }) => delivery === 'unsupported-codec');
     expect(told).toMatchObject({ trackId, codec: 'AV1', peerId: publisher.id });

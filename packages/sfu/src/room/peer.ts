@@ -328,6 +328,11 @@ export class Peer implements Member {
       onReady: (track, codec, payloadType, rtxPayloadType) =>
         subscription?.activate(track, codec, payloadType, rtxPayloadType),
       onStopped: (why) => {
+        if (why === 'codec-changed') {
+          this.unsubscribe(publication);
+          this.subscribe(publication, cname, streamId);
+          return;
+        }
         subscription?.deactivate(why);
         this.#logger.info({ track: publication.trackId, reason: why }, 'track not received');
         if (why === 'unsupported-codec') this.#host.notDecoded(publication);

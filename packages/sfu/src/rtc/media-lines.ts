@@ -26,6 +26,12 @@ const PLAYED_STREAM = 'orama';
 /** The data m-line where we are who offers it. */
 export const DATA_MID = 's-data';
 
+/**
+ * The peer stopped or paused the m-line, or cannot decode the codec. `codec-changed`: it refused the codec before, and the
+ * m-line with it, when the publisher had gone over to another already; what that sends needs another m-line.
+ */
+export type StopReason = 'paused' | 'unsupported-codec' | 'codec-changed';
+
 /** A track for the peer to receive. */
 export interface DownlinkSpec {
   kind: 'audio' | 'video';
@@ -38,8 +44,8 @@ export interface DownlinkSpec {
    * `rtxPayloadType` is for retransmissions on the place's `rtx` SSRC; undefined where the peer takes none.
    */
   onReady: (track: RtcTrack, codec: Codec, payloadType: number, rtxPayloadType?: number) => void;
-  /** The peer stopped or paused the m-line, or cannot decode the codec: nothing may be sent. */
-  onStopped: (why: 'paused' | 'unsupported-codec') => void;
+  /** Nothing may be sent. */
+  onStopped: (why: StopReason) => void;
 }
 
 /** Where a track for the peer was put. */
@@ -324,7 +330,7 @@ export class MediaLines {
     this.#learnDecoder(section, offered);
     if (section.rejected) {
       // RFC 3264 section 6: an m-line without a common codec is refused.
-      this.#kill(line, offered ? 'unsupported-codec' : 'paused');
+      this.#kill(line, refusalOf(offered, line.wanted));
       return;
     }
     line.agreed = offered;
@@ -409,7 +415,7 @@ export class MediaLines {
     else if (!line.paused) queueMicrotask(() => this.#start(mid, line, media));
   }
 
-  #kill(line: DownlinkLine, why: 'paused' | 'unsupported-codec'): void {
+  #kill(line: DownlinkLine, why: StopReason): void {
     const { spec } = line;
     line.dead = true;
     line.spec = line.wanted = line.agreed = null;
@@ -440,6 +446,12 @@ export class MediaLines {
 /** Whether an m-line's name is of the server's own kind. */
 function isOurMid(mid: string): boolean {
   return /^s(?:\d+|-data)$/.test(mid);
+}
+
+/** Why a refused m-line carries nothing any more. @param wanted what an offer would say now */
+function refusalOf(offered: DownlinkMedia | null, wanted: DownlinkMedia | null): StopReason {
+  if (!offered) return 'paused';
+  return wanted && wanted.codec.key !== offered.codec.key ? 'codec-changed' : 'unsupported-codec';
 }
 
 // A track is made of its layers: with others it is another track.

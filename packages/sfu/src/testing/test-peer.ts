@@ -235,6 +235,12 @@ export class TestPeer {
     return this.#finish(() => this.socket.close(1000));
   }
 
+  /** Answers an offer of the server. */
+  answer(offer: string): void {
+    this.connection.setRemote('offer', offer);
+    this.send({ type: 'answer', sdp: refusing(this.connection.createLocal('answer'), this.refusedCodecs) });
+  }
+
   /** Ends without a word to the server, as a lost network does. */
   drop(): Promise<void> {
     return this.#finish(() => this.socket.terminate());
@@ -253,9 +259,7 @@ export class TestPeer {
     if (frame.type === 'ice-candidate') this.connection.addCandidate(frame.candidate, frame.sdpMid ?? '');
     if (frame.type === 'answer') this.connection.setRemote('answer', frame.sdp);
     // The impolite side: an offer that crosses ours is ignored, the server makes it again.
-    if (frame.type !== 'offer' || !this.answersOffers || !this.connection.isStable) return;
-    this.connection.setRemote('offer', frame.sdp);
-    this.send({ type: 'answer', sdp: refusing(this.connection.createLocal('answer'), this.refusedCodecs) });
+    if (frame.type === 'offer' && this.answersOffers && this.connection.isStable) this.answer(frame.sdp);
   }
 
   #listen(track: NativeTrack): void {
