@@ -1,6 +1,6 @@
 import { VirtualClock } from '@orama/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CLIENT_IP, Peer, PUBLIC_IP, RELAY_IP, SFU_IP, TurnHarness } from './testing/harness.ts';
+import { CLIENT_IP, INTERNAL_IP, Peer, PUBLIC_IP, RELAY_IP, SFU_IP, TurnHarness } from './testing/harness.ts';
 
 let turn: TurnHarness;
 beforeEach(async () => {
@@ -134,8 +134,8 @@ describe('TurnService', () => {
     await expect(tls).rejects.toThrow(
       `listen, tls.port: TCP port ${turn.tlsPort} of ${PUBLIC_IP} is in use by another program`,
     );
-    const internal = TurnHarness.start({ internal: { address: RELAY_IP, port: turn.internalPort } });
-    await expect(internal).rejects.toThrow(`internal: TCP port ${turn.internalPort} of ${RELAY_IP} is in use`);
+    const internal = TurnHarness.start({ internal: { address: INTERNAL_IP, port: turn.internalPort } });
+    await expect(internal).rejects.toThrow(`internal: TCP port ${turn.internalPort} of ${INTERNAL_IP} is in use`);
   });
 
   test('two namespaces have their own blocks, quotas and peers', async () => {

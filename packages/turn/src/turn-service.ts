@@ -104,6 +104,7 @@ export class TurnService implements Runnable {
     }
     this.#control = new ControlSocket({
       path: config.controlSocket,
+      server: config,
       tenants: this.tenants,
       node: this,
       certificates: this.#certificates,

@@ -8,7 +8,7 @@ import { type MakeSockets, TurnService } from '@orama/turn';
 import { memoryBytes } from '../../support/memory.ts';
 import { errorLogger } from '../error-logger.ts';
 import type { Memory } from '../rounds.ts';
-import { configOf, freePorts, type Host, NAMESPACE, type Ports, RELAY_IP, type Taps } from './server-under-test.ts';
+import { configOf, freePorts, type Host, INTERNAL_IP, NAMESPACE, type Ports, type Taps } from './server-under-test.ts';
 
 /** Longer than anything of a round lives. */
 const ROUND_END_MS = 2 * 3_600_000;
@@ -60,7 +60,7 @@ export class InProcess implements Host {
   }
 
   metrics(): Promise<Map<string, number>> {
-    return readMetrics({ address: RELAY_IP, port: this.ports.internal });
+    return readMetrics({ address: INTERNAL_IP, port: this.ports.internal });
   }
 
   async memory(): Promise<Memory> {

@@ -19,6 +19,8 @@ export const REALM = 'orama.localhost';
 export const PUBLIC_IP = '127.96.1.1';
 /** Where peers of the tenant are; the messages of the corpus name the same. */
 export const PEER_IP = '127.96.0.3';
+/** Of the metrics, whose port may be any. */
+export const INTERNAL_IP = '127.96.0.250';
 export const PEER_IP6 = '2001:db8::1';
 /** Where its peers are that are really there. */
 export const REAL_PEER_IP = ownAddress(3);
@@ -101,7 +103,7 @@ export interface ServerUnderTest {
 }
 
 export async function freePorts(): Promise<Ports> {
-  return { turn: await freePort(PUBLIC_IP), tls: await freePort(PUBLIC_IP), internal: await freePort(RELAY_IP) };
+  return { turn: await freePort(PUBLIC_IP), tls: await freePort(PUBLIC_IP), internal: await freePort(INTERNAL_IP) };
 }
 
 export function configOf(ports: Ports, controlSocket: string): TurnConfigInput {
@@ -112,7 +114,7 @@ export function configOf(ports: Ports, controlSocket: string): TurnConfigInput {
     tls: { port: ports.tls },
     realm: REALM,
     controlSocket,
-    internal: { address: RELAY_IP, port: ports.internal },
+    internal: { address: INTERNAL_IP, port: ports.internal },
     maxTcpConnectionsPerSource: 1000,
   };
 }

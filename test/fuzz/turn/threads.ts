@@ -11,9 +11,9 @@ import {
   configOf,
   freePorts,
   type Host,
+  INTERNAL_IP,
   NAMESPACE,
   type Ports,
-  RELAY_IP,
   type Taps,
   UNLIMITED,
 } from './server-under-test.ts';
@@ -77,7 +77,7 @@ export class Threads implements Host {
 
   /** Answers to retransmissions live for their time, whatever ends; the others are gone. */
   async metrics(): Promise<Map<string, number>> {
-    const metrics = await readMetrics({ address: RELAY_IP, port: this.ports.internal });
+    const metrics = await readMetrics({ address: INTERNAL_IP, port: this.ports.internal });
     for (const series of metrics.keys()) if (series.includes('table="answers"')) metrics.delete(series);
     return metrics;
   }

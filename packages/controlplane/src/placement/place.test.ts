@@ -67,6 +67,18 @@ test('placeNamespace puts the SFU on three of three nodes and TURN on the two wi
   ]);
 });
 
+test('placeNamespace gives nobody the port where WireGuard listens, and twenty namespaces a relay block nevertheless', () => {
+  const one = [node(1)];
+  let rows: PortAllocationRow[] = [];
+  for (let n = 0; n < 20; n += 1) {
+    const wanted = { namespace: `ns${n}`, nodes: one, allocations: rows, sfuNodeCount: 1, turnNodeCount: 1 };
+    rows = [...rows, ...placeNamespace(request(wanted))];
+  }
+  const blocks = rows.flatMap((row) => (row.service === 'turn' ? [row] : []));
+  expect(blocks).toHaveLength(20);
+  expect(blocks.filter((row) => row.relayPortStart <= 51_820 && row.relayPortEnd >= 51_820)).toEqual([]);
+});
+
 test('placeNamespace gives the next TURN to the node that has the fewest blocks', () => {
   const second = placeNamespace(request({ namespace: 'two', allocations: placeMany(1) }));
   expect(second.filter((row) => row.service === 'turn').map((row) => row.nodeId)).toEqual(['node-3', 'node-1']);

@@ -1,6 +1,9 @@
 import { OramaError } from '@orama/core';
 import type { NodeRow, PortAllocationRow, SfuAllocationRow, TurnAllocationRow } from '@orama/store';
-import { freeBlock, type PortBlock } from './port-blocks.ts';
+import { freeBlock, type PortBlock, without } from './port-blocks.ts';
+
+/** Where WireGuard listens unless told otherwise, which every node has: a relay block around it would have a port too few. */
+const WIREGUARD_PORT = 51_820;
 
 /** Ranges and block sizes, as configured. */
 export interface PortRanges {
@@ -104,11 +107,10 @@ function allocate(
     };
   }
   const turns = here.filter((row): row is TurnAllocationRow => row.service === 'turn');
-  const relay = freeBlock(
-    ports.turnRelay,
-    ports.turnRelayBlock,
-    turns.map((row) => ({ start: row.relayPortStart, end: row.relayPortEnd })),
-  );
+  const used = turns.map((row) => ({ start: row.relayPortStart, end: row.relayPortEnd }));
+  const relay = without(ports.turnRelay, [WIREGUARD_PORT])
+    .map((part) => freeBlock(part, ports.turnRelayBlock, used))
+    .find((block) => block !== null);
   if (!relay) return { exhausted: rangeName('TURN relay', ports.turnRelay) };
   return {
     ...base,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { blocksIn, freeBlock, type PortBlock } from './port-blocks.ts';
+import { blocksIn, freeBlock, type PortBlock, without } from './port-blocks.ts';
 
 const overlaps = (a: PortBlock, b: PortBlock) => a.start <= b.end && b.start <= a.end;
 
@@ -27,4 +27,16 @@ test('freeBlock keeps clear of blocks that were given out with another size', ()
   const used = [{ start: 20_100, end: 20_350 }];
   expect(freeBlock({ start: 20_000, end: 29_999 }, 100, used)).toEqual({ start: 20_000, end: 20_099 });
   expect(freeBlock({ start: 20_000, end: 29_999 }, 200, used)).toEqual({ start: 20_400, end: 20_599 });
+});
+
+test('without leaves out ports and nothing else', () => {
+  const port = fc.integer({ min: 1, max: 30 });
+  fc.assert(
+    fc.property(port, port, fc.array(port), (a, b, left) => {
+      const range = { start: Math.min(a, b), end: Math.max(a, b) };
+      const ports = ({ start, end }: PortBlock) => Array.from({ length: end - start + 1 }, (_, n) => start + n);
+      const rest = ports(range).filter((each) => !left.includes(each));
+      expect(without(range, left).flatMap(ports)).toEqual(rest);
+    }),
+  );
 });

@@ -4,6 +4,18 @@ export interface PortBlock {
   end: number;
 }
 
+/** A range without some of its ports, in ranges that each leave nothing out. */
+export function without(range: PortBlock, ports: readonly number[]): PortBlock[] {
+  let { start } = range;
+  const parts: PortBlock[] = [];
+  for (const port of [...ports].sort((a, b) => a - b)) {
+    if (port < start || port > range.end) continue;
+    parts.push({ start, end: port - 1 });
+    start = port + 1;
+  }
+  return [...parts, { start, end: range.end }].filter((part) => part.start <= part.end);
+}
+
 /** How many blocks of `size` a range holds. */
 export function blocksIn(range: PortBlock, size: number): number {
   return Math.floor((range.end - range.start + 1) / size);

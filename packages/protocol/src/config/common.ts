@@ -6,6 +6,9 @@ export const logLevelSchema = z.enum(['trace', 'debug', 'info', 'warn', 'error',
 /** `a.b.c.d/nn` or IPv6 with a prefix length. */
 export const cidrSchema = z.union([z.cidrv4(), z.cidrv6()]);
 
+/** Where a TURN server has /healthz, /readyz and /metrics unless configured. */
+export const TURN_INTERNAL_PORT = 6003;
+
 /** Milliseconds that a timer can wait: above 2^31 - 1 Node's would end at once. */
 export const timerMsSchema = z
   .int()

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
-import { cidrSchema, logLevelSchema } from './common.ts';
+import { cidrSchema, logLevelSchema, TURN_INTERNAL_PORT } from './common.ts';
 import { storeConfigSchema } from './store.ts';
 
 const portRangeSchema = z
@@ -10,81 +10,93 @@ const portRangeSchema = z
 const programSchema = z.array(z.string().min(1)).min(1);
 
 /** Configuration file of a node's controlplane. */
-export const controlplaneConfigSchema = z.strictObject({
-  clusterId: z.string().min(1),
-  node: nodeIdSchema,
-  wireguardIp: ipSchema,
-  publicIp: ipSchema,
-  /** Second public address of the node, for clients that ask TURN for an IPv6 relay address. */
-  publicIp6: z.ipv6().optional(),
-  wireguardNetwork: cidrSchema,
-  region: z.string().default('default'),
-  baseDomain: z.string().min(1),
-  /** The node's own data: namespaces/, run/, logs/, configs/. */
-  dataDir: z.string().min(1),
-  clusterKeyFile: z.string().min(1),
-  store: storeConfigSchema,
-  api: z.strictObject({ port: portSchema.default(6001), loopback: z.boolean().default(true) }),
-  /** Node services this controlplane keeps running, in start order, before any namespace service. */
-  coreServices: z.array(z.enum(['gateway', 'turn'])).default(['gateway', 'turn']),
-  services: z.discriminatedUnion('manager', [
-    z.strictObject({
-      manager: z.literal('processes'),
-      /** Command line of each program; `--config <file>` is appended. */
-      programs: z.strictObject({ gateway: programSchema, turn: programSchema, sfu: programSchema }),
+export const controlplaneConfigSchema = z
+  .strictObject({
+    clusterId: z.string().min(1),
+    node: nodeIdSchema,
+    wireguardIp: ipSchema,
+    publicIp: ipSchema,
+    /** Second public address of the node, for clients that ask TURN for an IPv6 relay address. */
+    publicIp6: z.ipv6().optional(),
+    wireguardNetwork: cidrSchema,
+    region: z.string().default('default'),
+    baseDomain: z.string().min(1),
+    /** The node's own data: namespaces/, run/, logs/, configs/. */
+    dataDir: z.string().min(1),
+    clusterKeyFile: z.string().min(1),
+    store: storeConfigSchema,
+    api: z.strictObject({ port: portSchema.default(6001), loopback: z.boolean().default(true) }),
+    /** Node services this controlplane keeps running, in start order, before any namespace service. */
+    coreServices: z.array(z.enum(['gateway', 'turn'])).default(['gateway', 'turn']),
+    services: z.discriminatedUnion('manager', [
+      z.strictObject({
+        manager: z.literal('processes'),
+        /** Command line of each program; `--config <file>` is appended. */
+        programs: z.strictObject({ gateway: programSchema, turn: programSchema, sfu: programSchema }),
+      }),
+    ]),
+    gateway: z.strictObject({
+      listen: z.strictObject({ address: ipSchema, port: portSchema }),
+      callPage: z.boolean().default(false),
     }),
-  ]),
-  gateway: z.strictObject({
-    listen: z.strictObject({ address: ipSchema, port: portSchema }),
-    callPage: z.boolean().default(false),
-  }),
-  turn: z
-    .strictObject({
-      port: portSchema.default(3478),
-      tlsPort: portSchema.default(5349),
-      /** PEM files of the certificate for TURN names that none was handed over for; read again when they change. */
-      certFile: z.string().min(1).optional(),
-      keyFile: z.string().min(1).optional(),
-      /** Threads that share the ports; `auto` takes one for each processor. */
-      workers: z.union([z.literal('auto'), z.int().min(1).max(64)]).default('auto'),
-      /** Public address by local address, where the node sits behind 1:1 NAT; TURN listens on the local ones. */
-      external: z.record(ipSchema, ipSchema).default({}),
-      maxTcpConnections: z.int().positive().default(10_000),
-      maxTcpConnectionsPerSource: z.int().positive().default(100),
-      /** Allocations that one source address may have in each namespace. */
-      maxAllocationsPerSource: z.int().positive().default(200),
-      /** Unauthenticated requests one source address may send. */
-      unauthenticatedRate: z
-        .strictObject({ burst: z.int().positive(), perSec: z.number().positive() })
-        .default({ burst: 60, perSec: 30 }),
-      /** How long a TURN server that stops waits for its allocations to end. */
-      drainTimeoutMs: z.int().positive().default(10_000),
-      advertise: z.enum(['names', 'addresses']).default('names'),
-      defaultLifetimeSec: z.int().positive().default(600),
-      nonceLifetimeSec: z.int().positive().default(3600),
-    })
-    .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
-      error: 'certFile and keyFile go together',
-    })
-    .refine(({ port, tlsPort }) => port !== tlsPort, {
-      error: 'TLS needs a port of its own: not that of `port`',
-      path: ['tlsPort'],
-    })
-    .prefault({}),
-  ports: z
-    .strictObject({
-      sfuSignaling: portRangeSchema.default({ start: 30000, end: 30099 }),
-      sfuMedia: portRangeSchema.default({ start: 20000, end: 29999 }),
-      sfuMediaBlock: z.int().positive().default(500),
-      turnRelay: portRangeSchema.default({ start: 49152, end: 65535 }),
-      turnRelayBlock: z.int().positive().default(800),
-    })
-    .prefault({}),
-  dns: z.discriminatedUnion('writer', [z.strictObject({ writer: z.literal('file'), file: z.string().min(1) })]),
-  reconcileIntervalMs: z.int().positive().default(2_000),
-  /** Directory of one-shot crash points for tests (see core/failpoints); none when absent. */
-  failpointDir: z.string().optional(),
-  logLevel: logLevelSchema,
-});
+    turn: z
+      .strictObject({
+        port: portSchema.default(3478),
+        tlsPort: portSchema.default(5349),
+        /** PEM files of the certificate for TURN names that none was handed over for; read again when they change. */
+        certFile: z.string().min(1).optional(),
+        keyFile: z.string().min(1).optional(),
+        /** Threads that share the ports; `auto` takes one for each processor. */
+        workers: z.union([z.literal('auto'), z.int().min(1).max(64)]).default('auto'),
+        /** Public address by local address, where the node sits behind 1:1 NAT; TURN listens on the local ones. */
+        external: z.record(ipSchema, ipSchema).default({}),
+        maxTcpConnections: z.int().positive().default(10_000),
+        maxTcpConnectionsPerSource: z.int().positive().default(100),
+        /** Allocations that one source address may have in each namespace. */
+        maxAllocationsPerSource: z.int().positive().default(200),
+        /** Unauthenticated requests one source address may send. */
+        unauthenticatedRate: z
+          .strictObject({ burst: z.int().positive(), perSec: z.number().positive() })
+          .default({ burst: 60, perSec: 30 }),
+        /** How long a TURN server that stops waits for its allocations to end. */
+        drainTimeoutMs: z.int().positive().default(10_000),
+        advertise: z.enum(['names', 'addresses']).default('names'),
+        defaultLifetimeSec: z.int().positive().default(600),
+        nonceLifetimeSec: z.int().positive().default(3600),
+      })
+      .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+        error: 'certFile and keyFile go together',
+      })
+      .refine(({ port, tlsPort }) => port !== tlsPort, {
+        error: 'TLS needs a port of its own: not that of `port`',
+        path: ['tlsPort'],
+      })
+      .prefault({}),
+    ports: z
+      .strictObject({
+        sfuSignaling: portRangeSchema.default({ start: 30000, end: 30099 }),
+        sfuMedia: portRangeSchema.default({ start: 20000, end: 29999 }),
+        sfuMediaBlock: z.int().positive().default(500),
+        turnRelay: portRangeSchema.default({ start: 49152, end: 65535 }),
+        turnRelayBlock: z.int().positive().default(800),
+      })
+      .prefault({}),
+    dns: z.discriminatedUnion('writer', [z.strictObject({ writer: z.literal('file'), file: z.string().min(1) })]),
+    reconcileIntervalMs: z.int().positive().default(2_000),
+    /** Directory of one-shot crash points for tests (see core/failpoints); none when absent. */
+    failpointDir: z.string().optional(),
+    logLevel: logLevelSchema,
+  })
+  .superRefine(({ turn, ports: { turnRelay } }, context) => {
+    const own = { 'turn.port': turn.port, 'turn.tlsPort': turn.tlsPort, 'its internal port': TURN_INTERNAL_PORT };
+    for (const [name, port] of Object.entries(own)) {
+      if (port < turnRelay.start || port > turnRelay.end) continue;
+      context.addIssue({
+        code: 'custom',
+        path: ['ports', 'turnRelay'],
+        message: `holds ${port}, where the TURN server itself listens (${name}); give one of them other ports`,
+      });
+    }
+  });
 export type ControlplaneConfig = z.infer<typeof controlplaneConfigSchema>;
 export type ControlplaneConfigInput = z.input<typeof controlplaneConfigSchema>;

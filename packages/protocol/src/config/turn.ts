@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
-import { logLevelSchema, timerMsSchema } from './common.ts';
+import { logLevelSchema, TURN_INTERNAL_PORT, timerMsSchema } from './common.ts';
 
 /** Configuration file of a node's TURN server. Tenants come over the control socket. */
 export const turnConfigSchema = z
@@ -38,7 +38,7 @@ export const turnConfigSchema = z
     realm: z.string().min(1).max(127),
     controlSocket: z.string().min(1),
     /** Internal HTTP: /healthz /readyz /metrics. */
-    internal: z.strictObject({ address: ipSchema, port: portSchema.default(6003) }),
+    internal: z.strictObject({ address: ipSchema, port: portSchema.default(TURN_INTERNAL_PORT) }),
     /** Addresses of this node that no tenant may reach unless a tenant's `peers` names them. */
     ownAddresses: z.array(ipSchema).default([]),
     /** Seconds: default and largest allocation lifetime (RFC 8656 section 7.2). */

@@ -11,7 +11,7 @@ import {
 } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TenantDirectory } from '../tenant/directory.ts';
-import { Peer, RELAY_IP, SECRET, SFU_IP, TurnHarness } from '../testing/harness.ts';
+import { Peer, PUBLIC_IP, RELAY_IP, SECRET, SFU_IP, TurnHarness } from '../testing/harness.ts';
 import { ControlSocket } from './control-socket.ts';
 
 let turn: TurnHarness;
@@ -30,6 +30,14 @@ const other = {
 
 test('only the owner may open the socket', () => {
   expect(statSync(turn.controlSocket).mode & 0o777).toBe(0o600);
+});
+
+test('PUT refuses a relay block with a port of the server itself, and says what to do', async () => {
+  const relay = { address: PUBLIC_IP, portStart: turn.port, portEnd: turn.port };
+  expect(await turn.control('PUT', '/tenants/other', { ...other, relay })).toMatchObject({
+    status: 400,
+    body: { error: { message: expect.stringContaining('relay.portStart, relay.portEnd: ') } },
+  });
 });
 
 test('PUT attaches a tenant that then serves, GET lists it without its secrets, DELETE ends it', async () => {
@@ -214,7 +222,8 @@ function secondSocket(path: string): ControlSocket {
     onAllocationEnded: () => undefined,
     logger: silentLogger,
   });
-  return new ControlSocket({ path, tenants, logger: silentLogger });
+  const server = { listen: [PUBLIC_IP], port: 3478, tls: false as const, internal: { address: RELAY_IP, port: 6003 } };
+  return new ControlSocket({ path, server, tenants, logger: silentLogger });
 }
 
 test('a second server refuses a socket that is answered, and takes over one that is left behind', async () => {

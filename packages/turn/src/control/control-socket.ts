@@ -25,7 +25,7 @@ import {
   turnTenantSchema,
 } from '@orama/protocol';
 import type { CertificateStore } from '../certificates/certificate-store.ts';
-import { checkRelayAddresses, interfaceAddresses } from '../server/node-addresses.ts';
+import { checkRelay, interfaceAddresses, type ServerPorts } from '../server/node-addresses.ts';
 import type { TenantDirectory } from '../tenant/directory.ts';
 
 const TENANT_PATH = /^\/tenants\/([^/]+)$/;
@@ -56,11 +56,14 @@ export class ControlSocket {
   readonly #tenants: TenantTable;
   readonly #node: NodeControl | undefined;
   readonly #certificates: CertificateStore | undefined;
-  readonly #server: Server;
+  readonly #server: ServerPorts;
+  readonly #http: Server;
   readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(options: {
     path: string;
+    /** Where the server listens itself: no port for a tenant. */
+    server: ServerPorts;
     tenants: TenantTable;
     /** None where the engine has no such thing. */
     node?: NodeControl;
@@ -72,7 +75,8 @@ export class ControlSocket {
     this.#tenants = options.tenants;
     this.#node = options.node;
     this.#certificates = options.certificates;
-    this.#server = createInternalServer((request) => this.#tracked(this.#handle(request)), options.logger);
+    this.#server = options.server;
+    this.#http = createInternalServer((request) => this.#tracked(this.#handle(request)), options.logger);
   }
 
   /** Throws a ConfigError when another server answers on the socket, or something else is there. */
@@ -87,7 +91,7 @@ export class ControlSocket {
     rmSync(this.#path, { force: true });
     const mask = process.umask(0o177);
     try {
-      await listen(this.#server, { path: this.#path });
+      await listen(this.#http, { path: this.#path });
     } finally {
       process.umask(mask);
     }
@@ -98,7 +102,7 @@ export class ControlSocket {
   async close(): Promise<void> {
     await Promise.allSettled(this.#underWay);
     await immediate();
-    await closeServer(this.#server);
+    await closeServer(this.#http);
   }
 
   #tracked<T>(handling: Promise<T>): Promise<T> {
@@ -155,7 +159,7 @@ export class ControlSocket {
     if (tenant.data.namespace !== namespace) {
       throw new UserError('INVALID_REQUEST', `the body names namespace ${tenant.data.namespace}, not ${namespace}`);
     }
-    checkRelayAddresses(tenant.data.relay, interfaceAddresses());
+    checkRelay(tenant.data.relay, this.#server, interfaceAddresses());
     return this.#tenants.attach(tenant.data);
   }
 

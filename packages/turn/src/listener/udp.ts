@@ -10,7 +10,7 @@ const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 /** Bytes that may wait in the socket before packets to clients are dropped. */
 const SEND_QUEUE_MAX_BYTES = 4 * 1024 * 1024;
 
-/** The UDP port that clients send to. Keeps a table of the clients that have an allocation, and of nobody else. */
+/** The UDP port that clients send to. Keeps a table of the clients that have an allocation or are getting one, and of nobody else. */
 export class UdpListener implements Listener {
   readonly protocol = 'udp';
   readonly address: string;
@@ -43,7 +43,7 @@ export class UdpListener implements Listener {
     this.#reusePort = options.reusePort;
   }
 
-  /** Clients with an allocation. */
+  /** Clients with an allocation, or with an Allocate under way. */
   get clientCount(): number {
     return this.#clientCount;
   }

@@ -48,7 +48,7 @@ export class NodeTurnService implements Runnable {
       log: (message) => logger.debug({ reason: String(message) }, 'node-turn'),
     });
     this.tenants.serve(this.#engine);
-    this.#control = new ControlSocket({ path: config.controlSocket, tenants: this.tenants, logger });
+    this.#control = new ControlSocket({ path: config.controlSocket, server: config, tenants: this.tenants, logger });
     const registry = createMetrics('turn');
     const allocationCount = () => Object.keys(this.#engine.allocations).length;
     new Gauge({

@@ -6,6 +6,7 @@ import { BugLog } from '../bug-log.ts';
 import { hostKey } from '../stun/index.ts';
 import { openBatchedSockets } from '../udp/batched/open-batched.ts';
 import type { UdpSockets } from '../udp/udp-socket.ts';
+import { BoundPorts } from './bound-ports.ts';
 import { DropCounters, type RelayPort } from './relay.ts';
 import { UdpRelay } from './udp-relay.ts';
 
@@ -29,7 +30,11 @@ beforeEach(async () => {
     sendDataIndication: () => undefined,
     sendIcmpIndication: (address: string, peerPort: number) => told.push([address, peerPort]),
   };
-  port = await new UdpRelay(sockets, drops, systemClock).open({ address: RELAY, port: await gonePort(RELAY), client });
+  port = await new UdpRelay(sockets, drops, systemClock, new BoundPorts()).open({
+    address: RELAY,
+    port: await gonePort(RELAY),
+    client,
+  });
 });
 afterEach(async () => {
   await port.close();

@@ -1,9 +1,20 @@
 import type { IcmpError } from '../stun/index.ts';
+import type { PortSet } from './bound-ports.ts';
 
 /** A UDP port range, both ends included. */
 export interface PortRange {
   readonly start: number;
   readonly end: number;
+  /** Which of these ports it means at the moment; without it all. */
+  readonly only?: PortSet;
+}
+
+/** Whether a port is in one of the ranges; undefined: any port is. */
+export function holdsPort(ranges: readonly PortRange[] | undefined, port: number): boolean {
+  if (ranges === undefined) return true;
+  for (const { start, end, only } of ranges)
+    if (port >= start && port <= end && (only === undefined || only.has(port))) return true;
+  return false;
 }
 
 /** A peer host that the allocation may exchange datagrams with, and on which of its ports (undefined: any). */

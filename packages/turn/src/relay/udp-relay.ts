@@ -1,16 +1,19 @@
 import type { Clock } from '@orama/core';
 import { CHANNEL_HEADER_BYTES, channelDataLength, hostKey, type IcmpError } from '../stun/index.ts';
 import { HostAddress, type UdpSocket, type UdpSockets } from '../udp/udp-socket.ts';
-import type {
-  ByteBudget,
-  ClientSink,
-  DropCounters,
-  Flow,
-  PermittedHost,
-  PortRange,
-  Relay,
-  RelayPort,
-  TrafficCounters,
+import type { BoundPorts } from './bound-ports.ts';
+import {
+  type ByteBudget,
+  type ClientSink,
+  type DropCounters,
+  type Flow,
+  holdsPort,
+  noTraffic,
+  type PermittedHost,
+  type PortRange,
+  type Relay,
+  type RelayPort,
+  type TrafficCounters,
 } from './relay.ts';
 
 /** Receive buffer asked of the system for a relay socket: one peer's burst of a key frame. */
@@ -46,9 +49,10 @@ interface BoundFlow {
   readonly port: number;
 }
 
-/** What the ports of a relay count together. */
+/** What the ports of a relay keep together: how many are open here, and which ones on the whole node. */
 interface PortTally {
   portsBound: number;
+  readonly boundPorts: BoundPorts;
 }
 
 /** Relays over UDP sockets, one a relay address. */
@@ -57,13 +61,15 @@ export class UdpRelay implements Relay {
   readonly #drops: DropCounters;
   readonly #clock: Clock;
   readonly #time: TurnTime;
-  readonly #tally: PortTally = { portsBound: 0 };
+  readonly #tally: PortTally;
 
-  constructor(sockets: UdpSockets, drops: DropCounters, clock: Clock) {
+  /** @param boundPorts where its open ports are noted, for whoever judges peers */
+  constructor(sockets: UdpSockets, drops: DropCounters, clock: Clock, boundPorts: BoundPorts) {
     this.#sockets = sockets;
     this.#drops = drops;
     this.#clock = clock;
     this.#time = new TurnTime(sockets, clock);
+    this.#tally = { portsBound: 0, boundPorts };
   }
 
   get canSetDf(): boolean {
@@ -104,15 +110,9 @@ class TurnTime {
   }
 }
 
-function portAllowed(ports: readonly PortRange[] | undefined, port: number): boolean {
-  if (ports === undefined) return true;
-  for (const range of ports) if (port >= range.start && port <= range.end) return true;
-  return false;
-}
-
 class UdpRelayPort implements RelayPort {
   readonly port: number;
-  readonly counters: TrafficCounters = { toPeerPackets: 0, toPeerBytes: 0, toClientPackets: 0, toClientBytes: 0 };
+  readonly counters: TrafficCounters = noTraffic();
   budget: ByteBudget | undefined;
   readonly #client: ClientSink;
   readonly #drops: DropCounters;
@@ -177,7 +177,7 @@ class UdpRelayPort implements RelayPort {
     const socket = this.#bound.get(address);
     if (socket === undefined) return;
     this.#bound.delete(address);
-    await this.#closeSocket(socket);
+    await this.#closeSocket(address, socket);
   }
 
   permit(host: PermittedHost): void {
@@ -260,7 +260,7 @@ class UdpRelayPort implements RelayPort {
     this.#flows.clear();
     // A socket that is just being opened holds the port number too.
     if (this.#binding.size > 0) await Promise.allSettled(this.#binding.values());
-    await Promise.all(Array.from(this.#bound.values(), (socket) => this.#closeSocket(socket)));
+    await Promise.all(Array.from(this.#bound, ([address, socket]) => this.#closeSocket(address, socket)));
     this.#bound.clear();
   }
 
@@ -275,13 +275,15 @@ class UdpRelayPort implements RelayPort {
         sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
       });
       this.#bound.set(address, socket);
+      this.#tally.boundPorts.at(address).add(this.port);
       if (this.#socketsOpen++ === 0) this.#tally.portsBound++;
     } finally {
       this.#binding.delete(address);
     }
   }
 
-  async #closeSocket(socket: UdpSocket): Promise<void> {
+  async #closeSocket(address: string, socket: UdpSocket): Promise<void> {
+    this.#tally.boundPorts.at(address).delete(this.port);
     await socket.close();
     if (--this.#socketsOpen === 0) this.#tally.portsBound--;
   }
@@ -290,7 +292,7 @@ class UdpRelayPort implements RelayPort {
   #admits(host: Host, port: number, bytes: number): boolean {
     if (!host.permitted) {
       this.#drops.noPermission++;
-    } else if (port === 0 || !portAllowed(host.ports, port)) {
+    } else if (port === 0 || !holdsPort(host.ports, port)) {
       this.#drops.peerPortRefused++;
     } else if (this.budget !== undefined && !this.budget.take(bytes, this.#time.nowMs)) {
       this.#drops.overByteRate++;
@@ -314,7 +316,7 @@ class UdpRelayPort implements RelayPort {
       this.#drops.noPermission++;
       return;
     }
-    if (!portAllowed(host.ports, port)) {
+    if (!holdsPort(host.ports, port)) {
       this.#drops.peerPortRefused++;
       return;
     }
@@ -335,14 +337,14 @@ class UdpRelayPort implements RelayPort {
 
   /** The host that is meant by an address and a port: the one known by it, or the one that is reached there. */
   #byAlias(known: Host | undefined, peer: number | string, port: number): Host | undefined {
-    if (this.#aliases === undefined || (known !== undefined && portAllowed(known.ports, port))) return known;
+    if (this.#aliases === undefined || (known !== undefined && holdsPort(known.ports, port))) return known;
     return this.#aliases.get(peer) ?? known;
   }
 
   /** Tells the client why its data did not arrive (RFC 8656 section 11.5), where it may send such data. */
   #onIcmp(source: string, peer: number | string, port: number, error: IcmpError): void {
     const host = this.#byAlias(this.#hosts.get(peer), peer, port);
-    if (host === undefined || !host.permitted || host.source !== source || !portAllowed(host.ports, port)) return;
+    if (host === undefined || !host.permitted || host.source !== source || !holdsPort(host.ports, port)) return;
     const nowMs = this.#clock.monotonic();
     if (nowMs - this.#icmpAtMs >= 1000) {
       this.#icmpAtMs = nowMs;

@@ -1,6 +1,6 @@
 import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { describe, expect, test } from 'vitest';
-import { checkRelayAddresses, checkServerAddresses, interfaceAddresses } from './node-addresses.ts';
+import { checkRelay, checkServerAddresses, interfaceAddresses } from './node-addresses.ts';
 
 const INTERFACES = ['127.0.0.1', '::1', '10.0.0.5', '10.99.0.1', '2a01:4f8::5', 'fe80::1'];
 
@@ -16,15 +16,22 @@ function checkServer(listen: string[], external: Record<string, string> = {}) {
   return () => checkServerAddresses(turnConfigSchema.parse(config), INTERFACES);
 }
 
-function checkRelay(relay: Record<string, string | number>) {
+const SERVER = {
+  listen: ['10.0.0.5', '2a01:4f8:0::5'],
+  port: 50_100,
+  tls: { port: 50_200 },
+  internal: { address: '10.99.0.1', port: 50_300 },
+};
+
+function checkTenant(relay: Record<string, string | number>) {
   const tenant = turnTenantSchema.parse({
     namespace: 'demo',
     secrets: ['0123456789abcdef'],
-    relay: { address: '10.0.0.5', portStart: 50_000, portEnd: 50_799, ...relay },
+    relay: { address: '10.0.0.5', portStart: 51_000, portEnd: 51_799, ...relay },
     peers: [],
     generation: 1,
   });
-  return () => checkRelayAddresses(tenant.relay, INTERFACES);
+  return () => checkRelay(tenant.relay, SERVER, INTERFACES);
 }
 
 describe('checkServerAddresses', () => {
@@ -60,10 +67,29 @@ describe('checkServerAddresses', () => {
   });
 });
 
-describe('checkRelayAddresses', () => {
+describe('checkRelay', () => {
   test('accepts addresses of this machine', () => {
-    expect(checkRelay({})).not.toThrow();
-    expect(checkRelay({ address: '127.91.0.1', address6: '::1', innerAddress: '10.99.0.1' })).not.toThrow();
+    expect(checkTenant({})).not.toThrow();
+    expect(checkTenant({ address: '127.91.0.1', address6: '::1', innerAddress: '10.99.0.1' })).not.toThrow();
+  });
+
+  const around = (port: number) => ({ portStart: port - 1, portEnd: port });
+
+  test('accepts a block around the server’s own ports on other addresses', () => {
+    expect(checkTenant({ address: '127.91.0.1', portStart: 50_000, portEnd: 50_799 })).not.toThrow();
+    expect(checkTenant(around(50_300))).not.toThrow();
+  });
+
+  test.each([
+    [
+      around(50_100),
+      /relay\.portStart, relay\.portEnd: 50099-50100 holds 50100.*own port on 10\.0\.0\.5.*another block/,
+    ],
+    [around(50_200), /own tls\.port on 10\.0\.0\.5/],
+    [{ address: '127.91.0.1', address6: '2a01:4f8::5', ...around(50_100) }, /own port on 2a01:4f8::5/],
+    [{ address: '127.91.0.1', innerAddress: '10.99.0.1', ...around(50_300) }, /own internal\.port on 10\.99\.0\.1/],
+  ])('refuses %j, which holds a port of the server itself', (relay, message) => {
+    expect(checkTenant(relay)).toThrow(message);
   });
 
   test.each([
@@ -71,9 +97,9 @@ describe('checkRelayAddresses', () => {
     [{ address: '::1' }, /relay\.address: ::1 is IPv6; put it into relay\.address6/],
     [{ address6: '127.0.0.1' }, /relay\.address6: 127\.0\.0\.1 is IPv4/],
     [{ innerAddress: '10.99.0.2' }, /relay\.innerAddress: 10\.99\.0\.2 is on no interface/],
-    [{ portEnd: 49_999 }, /relay\.portEnd: must not be below relay\.portStart/],
+    [{ portEnd: 50_999 }, /relay\.portEnd: must not be below relay\.portStart/],
   ])('refuses %j', (relay, message) => {
-    expect(checkRelay(relay as Record<string, string | number>)).toThrow(message);
+    expect(checkTenant(relay as Record<string, string | number>)).toThrow(message);
   });
 });
 

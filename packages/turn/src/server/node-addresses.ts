@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { ConfigError, specialRangeOf } from '@orama/core';
 import type { TurnConfig, TurnTenant } from '@orama/protocol';
-import { ipv6ToBytes, ipv6ToText } from '../stun/index.ts';
+import { canonicalAddress } from '../stun/index.ts';
 
 /** Ranges that no socket of a server can be bound to, or that mean nothing to a client. */
 const UNUSABLE: readonly (string | null)[] = ['this-network', 'multicast', 'link-local', 'reserved', 'malformed'];
@@ -40,12 +40,16 @@ export function checkServerAddresses(
   throwIfAny('the server’s addresses cannot be right', problems);
 }
 
+/** Where a server listens itself. */
+export type ServerPorts = Pick<TurnConfig, 'listen' | 'port' | 'tls' | 'internal'>;
+
 /**
- * Checks a tenant's relay addresses against those of the machine.
+ * Checks a tenant's relay addresses and ports against the machine's addresses and the server's own ports.
  * @throws ConfigError that names each field which cannot be right, and what to write instead
  */
-export function checkRelayAddresses(
+export function checkRelay(
   { address, address6, innerAddress, portStart, portEnd }: TurnTenant['relay'],
+  server: ServerPorts,
   interfaces: readonly string[],
 ): void {
   const problems = localProblems('relay.address', address, interfaces);
@@ -56,7 +60,26 @@ export function checkRelayAddresses(
   }
   if (innerAddress !== undefined) problems.push(...localProblems('relay.innerAddress', innerAddress, interfaces));
   if (portEnd < portStart) problems.push('relay.portEnd: must not be below relay.portStart');
+  for (const [field, port, addresses] of portsOf(server)) {
+    const own = addresses.map(canonicalAddress);
+    const shared = [address, address6, innerAddress].find(
+      (one) => one !== undefined && own.includes(canonicalAddress(one)),
+    );
+    if (shared === undefined || port < portStart || port > portEnd) continue;
+    problems.push(
+      `relay.portStart, relay.portEnd: ${portStart}-${portEnd} holds ${port}, which is the server's own ${field} on ${shared}; ` +
+        'give the tenant another block, or the server another port',
+    );
+  }
   throwIfAny('the relay addresses cannot be right', problems);
+}
+
+function portsOf({ listen, port, tls, internal }: ServerPorts): [field: string, port: number, addresses: string[]][] {
+  return [
+    ['port', port, listen],
+    ...(tls === false ? [] : [['tls.port', tls.port, listen] satisfies [string, number, string[]]]),
+    ['internal.port', internal.port, [internal.address]],
+  ];
 }
 
 function localProblems(field: string, address: string, interfaces: readonly string[]): string[] {
@@ -66,11 +89,7 @@ function localProblems(field: string, address: string, interfaces: readonly stri
   }
   // The whole of 127.0.0.0/8 is the loopback interface's.
   if (range === 'loopback' && isIP(address) === 4) return [];
-  const canonical = (text: string) => {
-    const bytes = ipv6ToBytes(text);
-    return bytes === undefined ? text : ipv6ToText(bytes);
-  };
-  if (interfaces.some((own) => canonical(own) === canonical(address))) return [];
+  if (interfaces.some((own) => canonicalAddress(own) === canonicalAddress(address))) return [];
   return [
     `${field}: ${address} is on no interface of this machine, which has ${interfaces.join(', ')}; ` +
       'behind 1:1 NAT name the local address and map it to the public one in external',

@@ -98,6 +98,12 @@ export function ipv6ToBytes(text: string): Uint8Array | undefined {
   return bytes;
 }
 
+/** An address in the one spelling that texts can be compared by: IPv6 shortened, everything else as it is. */
+export function canonicalAddress(address: string): string {
+  const bytes = ipv6ToBytes(address);
+  return bytes === undefined ? address : ipv6ToText(bytes);
+}
+
 function parseGroups(text: string): number[] | undefined {
   if (text === '') return [];
   const groups: number[] = [];

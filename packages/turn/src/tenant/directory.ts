@@ -1,6 +1,8 @@
 import { type Logger, turnTenantDigest, UserError } from '@orama/core';
 import type { TurnPeerVerdict, TurnTenant, TurnTenantStatus, TurnTenantUsage } from '@orama/protocol';
 import { type LedgerHost, TenantLedger } from '../allocation/ledger.ts';
+import { BoundPorts } from '../relay/bound-ports.ts';
+import type { PortRange } from '../relay/relay.ts';
 import { hostKey } from '../stun/index.ts';
 import type { WorkerHandle } from '../workers/worker-handle.ts';
 import type { WorkerReport } from '../workers/worker-report.ts';
@@ -40,6 +42,7 @@ export class TenantDirectory {
   readonly #ownAddresses: OwnAddresses;
   readonly #entries = new Map<string, Entry>();
   readonly #usage = new UsageBook();
+  readonly #boundPorts = new BoundPorts();
   /** By namespace: the end of what was asked for last, which the next waits for. */
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #ledgerHost: LedgerHost;
@@ -109,11 +112,11 @@ export class TenantDirectory {
   explainPeer(namespace: string, address: string, port?: number): TurnPeerVerdict | undefined {
     const config = this.#entries.get(namespace)?.config;
     if (config === undefined) return undefined;
-    const policy = new PeerPolicy(config, this.#ownAddresses.set, this.#options.external);
+    const policy = new PeerPolicy(config, this.#ownAddresses.set, this.#options.external, this.#boundPorts);
     const host = policy.judge(address);
     const { allowed, rule } = port === undefined ? host : policy.judgeEndpoint(address, port);
     const ports = host.allowed ? host.host.ports : undefined;
-    return { allowed, rule, ...(ports && { ports: ports.map(({ start, end }) => ({ start, end })) }) };
+    return { allowed, rule, ...(ports && { ports: ports.flatMap(portsNow) }) };
   }
 
   /** Takes what a worker tells of its tenants' usage. */
@@ -158,8 +161,8 @@ export class TenantDirectory {
     entry.ledger.update(config);
     this.#entries.set(namespace, entry);
     this.#usage.open(namespace);
-    const { budget } = entry;
-    await Promise.all(workers.map((worker) => worker.attach(config, budget)));
+    const memory = { bytes: entry.budget, boundPorts: this.#boundPorts.memoryOf(relayAddresses(relay)) };
+    await Promise.all(workers.map((worker) => worker.attach(config, memory)));
     logger.info({ ns: namespace, generation, relay }, known ? 'tenant updated' : 'tenant attached');
     return statusOf(entry);
   }
@@ -212,6 +215,19 @@ export class TenantDirectory {
 
 function relayAddresses({ address, address6, innerAddress }: TurnTenant['relay']): string[] {
   return [address, address6, innerAddress].filter((one) => one !== undefined);
+}
+
+/** What a range means at this moment, in ranges that leave nothing out. */
+function portsNow({ start, end, only }: PortRange): { start: number; end: number }[] {
+  if (only === undefined) return [{ start, end }];
+  const runs: { start: number; end: number }[] = [];
+  for (let port = start; port <= end; port++) {
+    if (!only.has(port)) continue;
+    const last = runs.at(-1);
+    if (last?.end === port - 1) last.end = port;
+    else runs.push({ start: port, end: port });
+  }
+  return runs;
 }
 
 function statusOf({ config, digest, ledger }: Entry): TurnTenantStatus {

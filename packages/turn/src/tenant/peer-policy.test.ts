@@ -1,6 +1,7 @@
 import { AddressSet } from '@orama/core';
 import { turnTenantSchema } from '@orama/protocol';
 import { describe, expect, test } from 'vitest';
+import { BoundPorts } from '../relay/bound-ports.ts';
 import { PeerPolicy } from './peer-policy.ts';
 
 const own = new AddressSet(['127.81.1.1', '8.8.4.4', '2606:4700::1']);
@@ -87,7 +88,10 @@ test('with public peers two clients of one server meet in the tenant’s own rel
     allowPublicPeers: true,
     generation: 1,
   });
-  const judged = new PeerPolicy(tenant, own);
+  const bound = new BoundPorts();
+  const judged = new PeerPolicy(tenant, own, {}, bound);
+  expect(judged.judgeEndpoint('8.8.4.4', 50_799)).toEqual({ allowed: false, rule: 'unbound-relay-port' });
+  bound.at('8.8.4.4').add(50_799);
   expect(judged.judgeEndpoint('8.8.4.4', 50_799)).toMatchObject({ allowed: true, rule: 'own-relay-block' });
   expect(judged.judgeEndpoint('8.8.4.4', 50_800)).toEqual({ allowed: false, rule: 'peer-port' });
   expect(new PeerPolicy({ ...tenant, allowPublicPeers: false }, own).judge('8.8.4.4')).toEqual({
@@ -151,7 +155,9 @@ test('behind 1:1 NAT clients meet at the external address; the local one is the 
     allowPublicPeers: true,
     generation: 1,
   });
-  const judged = new PeerPolicy(tenant, own, { '10.0.0.1': '9.9.9.9' });
+  const bound = new BoundPorts();
+  bound.at('10.0.0.1').add(50_799);
+  const judged = new PeerPolicy(tenant, own, { '10.0.0.1': '9.9.9.9' }, bound);
   expect(judged.judgeEndpoint('9.9.9.9', 50_799)).toMatchObject({
     allowed: true,
     rule: 'own-relay-block',

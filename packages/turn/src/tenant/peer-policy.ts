@@ -1,7 +1,8 @@
 import { type AddressSet, specialRangeOf, unmapIpv4 } from '@orama/core';
 import type { TurnTenant } from '@orama/protocol';
-import type { PermittedHost, PortRange } from '../relay/relay.ts';
-import { familyOf, hostKey, ipv6ToBytes, ipv6ToText, type TransportAddress } from '../stun/index.ts';
+import { BoundPorts, type PortSet } from '../relay/bound-ports.ts';
+import { holdsPort, type PermittedHost, type PortRange } from '../relay/relay.ts';
+import { canonicalAddress, familyOf, type TransportAddress } from '../stun/index.ts';
 
 /** Rules that allow a peer, in the order they are asked. */
 type AllowingRule = 'peers' | 'self' | 'own-relay-block' | 'public';
@@ -22,18 +23,16 @@ export type ExternalAddresses = Readonly<Record<string, string>>;
 
 /** An address in the one spelling that texts are compared by: IPv4 unmapped, IPv6 shortened. */
 function canonical(address: string): string {
-  const plain = unmapIpv4(address);
-  if (typeof hostKey(plain) === 'number') return plain;
-  const bytes = ipv6ToBytes(plain);
-  return bytes === undefined ? plain : ipv6ToText(bytes);
+  return canonicalAddress(unmapIpv4(address));
 }
 
 /**
  * Which peers a tenant's clients may reach, by named rules. Allowed, in this order: `peers`, the namespace's own SFUs;
- * `self`, the allocation's own relayed address and port; `own-relay-block`, with public peers, the tenant's other
- * clients on this server; `public`, with public peers, public unicast. Refused: `own-address`, addresses of this node;
- * every special range by its name; `not-a-peer`; `peer-port`, a port no rule allows; `no-relay-address`, a peer of a
- * family that the tenant has no relay address of. Peers are judged in their unmapped form.
+ * `self`, the allocation's own relayed address and port; `own-relay-block`, with public peers, the ports that the
+ * tenant's other clients have on this server now; `public`, with public peers, public unicast. Refused: `own-address`,
+ * addresses of this node; every special range by its name; `not-a-peer`; `peer-port`, a port no rule allows;
+ * `unbound-relay-port`, one of the tenant's block that none of its clients has now; `no-relay-address`, a peer of a family
+ * that the tenant has no relay address of. Peers are judged in their unmapped form.
  */
 export class PeerPolicy {
   readonly #sfuPorts = new Map<string, PortRange[]>();
@@ -42,16 +41,26 @@ export class PeerPolicy {
   readonly #ownAddresses: AddressSet;
   /** The tenant's relay addresses by what clients know them as. */
   readonly #localByTold: ReadonlyMap<string, string>;
+  /** Ports that relay sockets are bound to now, by the same. */
+  readonly #boundByTold: ReadonlyMap<string, PortSet>;
   /** All of its relay addresses. */
   readonly #relayAddresses: readonly string[];
 
-  constructor(tenant: TurnTenant, ownAddresses: AddressSet, external: ExternalAddresses = {}) {
+  /** @param boundPorts ports that this node's relay has now */
+  constructor(
+    tenant: TurnTenant,
+    ownAddresses: AddressSet,
+    external: ExternalAddresses = {},
+    boundPorts = new BoundPorts(),
+  ) {
     const { relay } = tenant;
     this.#relay = relay;
     this.#allowPublicPeers = tenant.allowPublicPeers;
     this.#ownAddresses = ownAddresses;
     const local = [relay.address, relay.address6].filter((address) => address !== undefined);
-    this.#localByTold = new Map(local.map((address) => [canonical(external[address] ?? address), canonical(address)]));
+    const told = (address: string) => canonical(external[address] ?? address);
+    this.#localByTold = new Map(local.map((address) => [told(address), canonical(address)]));
+    this.#boundByTold = new Map(local.map((address) => [told(address), boundPorts.at(address)]));
     const all = relay.innerAddress === undefined ? local : [...local, relay.innerAddress];
     this.#relayAddresses = [...all.map(canonical), ...this.#localByTold.keys()];
     for (const peer of tenant.peers) {
@@ -76,8 +85,10 @@ export class PeerPolicy {
     const grants = this.#grants(plain, own);
     const verdict = this.#decide(plain, grants);
     if (!verdict.allowed) return verdict;
-    const grant = grants.find(({ ports }) => ports?.some(({ start, end }) => port >= start && port <= end) ?? true);
-    return grant === undefined ? { allowed: false, rule: 'peer-port' } : { ...verdict, rule: grant.rule };
+    const grant = grants.find(({ ports }) => holdsPort(ports, port));
+    if (grant !== undefined) return { ...verdict, rule: grant.rule };
+    const unbound = grants.some(({ ports }) => ports?.some(({ start, end }) => port >= start && port <= end));
+    return { allowed: false, rule: unbound ? 'unbound-relay-port' : 'peer-port' };
   }
 
   /** What the rules allow of a host, in their order. */
@@ -89,9 +100,10 @@ export class PeerPolicy {
       if (canonical(address) === plain) grants.push({ rule: 'self', ports: [{ start: port, end: port }] });
     }
     if (!this.#allowPublicPeers) return grants;
-    if (this.#localByTold.has(plain)) {
+    const only = this.#boundByTold.get(plain);
+    if (only !== undefined) {
       const { portStart: start, portEnd: end } = this.#relay;
-      grants.push({ rule: 'own-relay-block', ports: [{ start, end }] });
+      grants.push({ rule: 'own-relay-block', ports: [{ start, end, only }] });
     } else if (sfuPorts === undefined && !this.#isOwn(plain) && specialRangeOf(plain) === null) {
       grants.push({ rule: 'public', ports: undefined });
     }

@@ -1,5 +1,6 @@
 import { AddressSet, specialRangeOf } from '@orama/core';
 import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
+import { BoundPorts } from '../relay/bound-ports.ts';
 import type { ExternalAddresses } from './peer-policy.ts';
 import { type SharedTenant, Tenant } from './tenant.ts';
 
@@ -8,10 +9,15 @@ export class TenantRegistry {
   readonly #tenants = new Map<string, Tenant>();
   #ownAddresses = new AddressSet();
   readonly #external: ExternalAddresses;
+  readonly #boundPorts: BoundPorts;
 
-  /** @param external public address by local address, behind 1:1 NAT */
-  constructor(external: ExternalAddresses = {}) {
+  /**
+   * @param external public address by local address, behind 1:1 NAT
+   * @param boundPorts ports that this node's relay has now
+   */
+  constructor(external: ExternalAddresses = {}, boundPorts = new BoundPorts()) {
     this.#external = external;
+    this.#boundPorts = boundPorts;
   }
 
   get size(): number {
@@ -39,7 +45,10 @@ export class TenantRegistry {
   async attach(config: TurnTenant, shared: SharedTenant): Promise<void> {
     const known = this.#tenants.get(config.namespace);
     if (known !== undefined) await known.update(config, shared.byteBudget);
-    else this.#tenants.set(config.namespace, new Tenant(config, shared, this.#ownAddresses, this.#external));
+    else {
+      const tenant = new Tenant(config, shared, this.#ownAddresses, this.#external, this.#boundPorts);
+      this.#tenants.set(config.namespace, tenant);
+    }
   }
 
   /** Detaches a tenant and ends its allocations; answers with what they have done, undefined when it was not here. */

@@ -2,6 +2,7 @@ import type { AddressSet } from '@orama/core';
 import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
 import type { Allocation, AllocationSettings, EndReason } from '../allocation/allocation.ts';
 import type { LeaseAnswer, LeaseRequest, Ledger } from '../allocation/ledger.ts';
+import type { BoundPorts } from '../relay/bound-ports.ts';
 import { addTraffic, type ByteBudget, noTraffic, type TrafficCounters } from '../relay/relay.ts';
 import { type ExternalAddresses, PeerPolicy } from './peer-policy.ts';
 
@@ -19,6 +20,7 @@ export class Tenant implements AllocationSettings {
   readonly #ledger: Ledger;
   #ownAddresses: AddressSet;
   readonly #external: ExternalAddresses;
+  readonly #boundPorts: BoundPorts;
   /** Traffic of the allocations that have ended. */
   readonly #finished: TrafficCounters = noTraffic();
   #byteBudget: ByteBudget | undefined;
@@ -30,14 +32,22 @@ export class Tenant implements AllocationSettings {
   #leases = 0;
   readonly #idleWaiters: (() => void)[] = [];
 
-  constructor(config: TurnTenant, shared: SharedTenant, ownAddresses: AddressSet, external: ExternalAddresses = {}) {
+  /** @param boundPorts ports that this node's relay has now */
+  constructor(
+    config: TurnTenant,
+    shared: SharedTenant,
+    ownAddresses: AddressSet,
+    external: ExternalAddresses,
+    boundPorts: BoundPorts,
+  ) {
     this.namespace = config.namespace;
     this.#ledger = shared.ledger;
     this.#byteBudget = shared.byteBudget;
     this.#ownAddresses = ownAddresses;
     this.#external = external;
     this.#config = config;
-    this.#policy = new PeerPolicy(config, ownAddresses, external);
+    this.#boundPorts = boundPorts;
+    this.#policy = this.#makePolicy();
   }
 
   get secrets(): readonly string[] {
@@ -135,7 +145,7 @@ export class Tenant implements AllocationSettings {
   async update(config: TurnTenant, byteBudget: ByteBudget | undefined): Promise<void> {
     const before = this.#config.relay;
     this.#config = config;
-    this.#policy = new PeerPolicy(config, this.#ownAddresses, this.#external);
+    this.#policy = this.#makePolicy();
     this.#byteBudget = byteBudget;
     const { address, address6, innerAddress } = config.relay;
     const stray = [...this.allocations].filter(
@@ -151,7 +161,7 @@ export class Tenant implements AllocationSettings {
   /** Takes the node's addresses. `rejudge`: permissions and channels that have one of them for a peer end. */
   own(addresses: AddressSet, rejudge: boolean): void {
     this.#ownAddresses = addresses;
-    this.#policy = new PeerPolicy(this.#config, addresses, this.#external);
+    this.#policy = this.#makePolicy();
     if (rejudge) for (const allocation of this.allocations) allocation.rejudge(this.#policy);
   }
 
@@ -165,6 +175,10 @@ export class Tenant implements AllocationSettings {
   /** Lets lifetimes end. */
   sweep(): void {
     for (const allocation of this.allocations) allocation.sweep();
+  }
+
+  #makePolicy(): PeerPolicy {
+    return new PeerPolicy(this.#config, this.#ownAddresses, this.#external, this.#boundPorts);
   }
 
   #leaseEnded(): void {

@@ -18,6 +18,8 @@ export const SECRET = 'a-secret-of-the-demo-tenant';
 export const SFU_IP = '127.81.0.2';
 export const RELAY_IP = '127.81.0.1';
 export const PUBLIC_IP = '127.81.1.1';
+/** Of /healthz and /metrics; with no relay ports, for its port is any. */
+export const INTERNAL_IP = '127.81.0.250';
 /** Where clients of tests send from. */
 export const CLIENT_IP = '127.81.3.1';
 export const REALM = 'orama.localhost';
@@ -65,7 +67,7 @@ export class TurnHarness {
     makeSockets?: MakeSockets,
   ): Promise<TurnHarness> {
     const dir = mkdtempSync(join(tmpdir(), 'turn-test-'));
-    const [port = 0, innerPort = 0, tlsPort = 0] = await freePorts([PUBLIC_IP, RELAY_IP, PUBLIC_IP]);
+    const [port = 0, innerPort = 0, tlsPort = 0] = await freePorts([PUBLIC_IP, INTERNAL_IP, PUBLIC_IP]);
     const ports = [port, innerPort, tlsPort] as const;
     const service = new TurnService(
       turnConfigSchema.parse({
@@ -74,7 +76,7 @@ export class TurnHarness {
         port: ports[0],
         realm: REALM,
         controlSocket: join(dir, 'turn.sock'),
-        internal: { address: RELAY_IP, port: ports[1] },
+        internal: { address: INTERNAL_IP, port: ports[1] },
         workers: 1,
         ...config,
         tls: config.tls === false ? false : { port: ports[2], ...config.tls },
@@ -182,7 +184,7 @@ export class TurnHarness {
 
   /** GET on the internal address. */
   internal(path: string): Promise<Response> {
-    return fetch(`http://${RELAY_IP}:${this.internalPort}${path}`);
+    return fetch(`http://${INTERNAL_IP}:${this.internalPort}${path}`);
   }
 
   async close(): Promise<void> {

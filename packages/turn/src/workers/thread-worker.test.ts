@@ -56,7 +56,7 @@ test('an allocation is over when the main thread has taken its lease back, and t
   await worker.start();
   const relay = { address: LISTEN, portStart: relayPort, portEnd: relayPort };
   const tenant = turnTenantSchema.parse({ namespace: 'demo', secrets: [SECRET], relay, peers: [], generation: 1 });
-  await worker.attach(tenant, undefined);
+  await worker.attach(tenant, { bytes: undefined, boundPorts: {} });
   const credentials = issueTurnCredentials({
     secret: SECRET,
     namespace: 'demo',

@@ -4,9 +4,8 @@ import { type Clock, Rpc, type Timer } from '@orama/core';
 import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
 import type { LeaseAnswer, LeaseRequest, Ledger } from '../allocation/ledger.ts';
 import type { ServedCertificates } from '../certificates/secure-contexts.ts';
-import type { ByteBudgetMemory } from '../tenant/shared-byte-budget.ts';
 import type { WorkerSettings } from './turn-worker.ts';
-import type { WorkerHandle } from './worker-handle.ts';
+import type { TenantMemory, WorkerHandle } from './worker-handle.ts';
 import type { WorkerReport } from './worker-report.ts';
 
 /** What a worker allocates lives long or not at all; Node's default would take three times as much. */
@@ -94,8 +93,8 @@ export class ThreadWorker implements WorkerHandle {
     this.#thread?.rpc.tell('own', addresses);
   }
 
-  attach(config: TurnTenant, budget: ByteBudgetMemory | undefined): Promise<void> {
-    return this.#rpc.call('attach', config, budget);
+  attach(config: TurnTenant, memory: TenantMemory): Promise<void> {
+    return this.#rpc.call('attach', config, memory);
   }
 
   detach(namespace: string): Promise<TurnTenantUsage | undefined> {

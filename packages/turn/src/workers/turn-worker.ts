@@ -7,14 +7,15 @@ import type { Listener } from '../listener/client-transport.ts';
 import { type SourceLimitMemory, SourceLimits } from '../listener/source-limits.ts';
 import { StreamListener } from '../listener/stream.ts';
 import { UdpListener } from '../listener/udp.ts';
+import { BoundPorts } from '../relay/bound-ports.ts';
 import { DropCounters } from '../relay/relay.ts';
 import { UdpRelay } from '../relay/udp-relay.ts';
 import { TurnServer } from '../server/turn-server.ts';
 import { TenantRegistry } from '../tenant/registry.ts';
-import { type ByteBudgetMemory, SharedByteBudget } from '../tenant/shared-byte-budget.ts';
+import { SharedByteBudget } from '../tenant/shared-byte-budget.ts';
 import { preferredSockets } from '../udp/preferred-sockets.ts';
 import type { MakeSockets, UdpSockets } from '../udp/udp-socket.ts';
-import type { WorkerHandle } from './worker-handle.ts';
+import type { TenantMemory, WorkerHandle } from './worker-handle.ts';
 import { sumCounts, type WorkerReport } from './worker-report.ts';
 
 const SWEEP_MS = 1_000;
@@ -46,6 +47,7 @@ export class TurnWorker implements WorkerHandle {
   readonly #streams: StreamListener[] = [];
   readonly #sockets: UdpSockets;
   readonly relay: UdpRelay;
+  readonly #boundPorts = new BoundPorts();
   readonly #eventLoop: EventLoopMeter;
   #sweeper: Timer | undefined;
   #sweeps = 0;
@@ -62,10 +64,10 @@ export class TurnWorker implements WorkerHandle {
     this.id = settings.id;
     this.#ledgerOf = ledgerOf;
     this.#clock = clock;
-    this.#tenants = new TenantRegistry(config.external);
+    this.#tenants = new TenantRegistry(config.external, this.#boundPorts);
     const bugs = new BugLog(logger, clock);
     this.#sockets = makeSockets(this.drops, bugs, logger);
-    this.relay = new UdpRelay(this.#sockets, this.drops, clock);
+    this.relay = new UdpRelay(this.#sockets, this.drops, clock, this.#boundPorts);
     this.#eventLoop = new EventLoopMeter(() => this.#sockets.sleptMs);
     const sourceLimits = new SourceLimits(config, settings.sourceLimits);
     this.server = new TurnServer({
@@ -110,10 +112,11 @@ export class TurnWorker implements WorkerHandle {
     this.#tenants.own(addresses);
   }
 
-  attach(config: TurnTenant, budget: ByteBudgetMemory | undefined): Promise<void> {
+  attach(config: TurnTenant, { bytes, boundPorts }: TenantMemory): Promise<void> {
     const { namespace, bytesPerSec } = config;
     const byteBudget =
-      budget === undefined || bytesPerSec === undefined ? undefined : new SharedByteBudget(bytesPerSec, budget);
+      bytes === undefined || bytesPerSec === undefined ? undefined : new SharedByteBudget(bytesPerSec, bytes);
+    this.#boundPorts.share(boundPorts);
     return this.#tenants.attach(config, { ledger: this.#ledgerOf(namespace), byteBudget });
   }
 

@@ -1,7 +1,15 @@
 import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
 import type { ServedCertificates } from '../certificates/secure-contexts.ts';
+import type { BoundPortsMemory } from '../relay/bound-ports.ts';
 import type { ByteBudgetMemory } from '../tenant/shared-byte-budget.ts';
 import type { WorkerReport } from './worker-report.ts';
+
+/** What a tenant's shares in all workers have in common. */
+export interface TenantMemory {
+  readonly bytes: ByteBudgetMemory | undefined;
+  /** Of its relay addresses. */
+  readonly boundPorts: BoundPortsMemory;
+}
 
 /** A worker as the service sees it: on the same thread, or behind messages on one of its own. */
 export interface WorkerHandle {
@@ -11,7 +19,7 @@ export interface WorkerHandle {
   /** All addresses of this node, refused as peers from now on unless a tenant's `peers` names them. */
   own(addresses: readonly string[]): void;
   /** Attaches a tenant or updates it; resolves when allocations that its new settings end are closed. */
-  attach(config: TurnTenant, budget: ByteBudgetMemory | undefined): Promise<void>;
+  attach(config: TurnTenant, memory: TenantMemory): Promise<void>;
   /** Detaches a tenant; resolves, when its sockets are closed, with what it has done; undefined when it was not there. */
   detach(namespace: string): Promise<TurnTenantUsage | undefined>;
   /** Certificates for TLS connections from now on. */

@@ -44,13 +44,16 @@ async function explainPeer(
       verdicts.map(({ node, allowed, rule, meaning, ports }) => [
         node,
         allowed ? context.output.style('green', 'allowed') : context.output.style('red', 'refused'),
-        ports?.map(({ start, end }) => (start === end ? String(start) : `${start}-${end}`)).join(', ') ??
-          (allowed ? 'all' : 'none'),
+        allowed && ports === undefined ? 'all' : portsText(ports ?? []),
         rule,
         meaning,
       ]),
     ),
   );
+}
+
+function portsText(ports: readonly { start: number; end: number }[]): string {
+  return ports.map(({ start, end }) => (start === end ? String(start) : `${start}-${end}`)).join(', ') || 'none';
 }
 
 function notServed(namespace: string, node: string | undefined, serving: readonly string[]): OramaError {
@@ -68,11 +71,12 @@ function notServed(namespace: string, node: string | undefined, serving: readonl
 const MEANINGS: Record<string, string> = {
   peers: 'a media port of one of the namespace’s own SFUs',
   self: 'the allocation’s own relayed address',
-  'own-relay-block': 'another client of the namespace on this server',
+  'own-relay-block': 'ports that other clients of the namespace have on this server now',
   public: 'a public address, and the peer policy is public',
   'own-address': 'an address of this node itself',
   'not-a-peer': 'no SFU of the namespace, and the peer policy is sfu',
   'peer-port': 'a port that no rule allows at this address',
+  'unbound-relay-port': 'a port of the namespace’s relay block that none of its clients has now',
   'no-relay-address': 'the namespace has no relay address of this family here',
   metadata: 'cloud metadata',
   'this-network': 'an address that means no host',
