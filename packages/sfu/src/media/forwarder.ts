@@ -1,8 +1,9 @@
-import type { Codec } from '../rtc/codecs.ts';
+import { type Codec, payloadTypeInside } from '../rtc/codecs.ts';
 import type { RtcTrack } from '../rtc/track.ts';
 import { isWanted, temporalFrom } from '../rtp/codecs/layers.ts';
 import type { PayloadView } from '../rtp/codecs/payload.ts';
 import { PictureNumbers, restoreNumbers } from '../rtp/codecs/picture-numbers.ts';
+import { renumberRed } from '../rtp/codecs/red.ts';
 import { type RtpView, writeUint16, writeUint32 } from '../rtp/header.ts';
 import { type Downlink, SENT } from './downlink.ts';
 import type { Encoding } from './encoding.ts';
@@ -33,6 +34,8 @@ export interface Outgoing {
   track: RtcTrack;
   codec: Codec;
   payloadType: number;
+  /** Of the Opus inside RED; undefined where it is the publisher's, and for other codecs. */
+  insidePayloadType?: number | undefined;
 }
 
 /**
@@ -64,6 +67,9 @@ export class Forwarder {
   /** Layers may have to be left out. */
   #limited = false;
   #pictures: PictureNumbers | null = null;
+  /** Payload type of the Opus inside RED, the publisher's and the subscriber's; equal where nothing is to be changed. */
+  #insideFrom = -1;
+  #insideTo = -1;
 
   constructor(options: ForwarderOptions) {
     this.ssrc = options.ssrc;
@@ -105,6 +111,8 @@ export class Forwarder {
   /** Sends to `outgoing` from now on; null for nowhere. */
   direct(outgoing: Outgoing | null): void {
     this.#outgoing = outgoing;
+    this.#insideFrom = (outgoing && payloadTypeInside(outgoing.codec)) ?? -1;
+    this.#insideTo = outgoing?.insidePayloadType ?? this.#insideFrom;
     if (!outgoing || outgoing.codec === this.#codec) return;
     this.#codec = outgoing.codec;
     this.#pictures = outgoing.track.kind === 'video' ? new PictureNumbers(outgoing.codec.name) : null;
@@ -172,12 +180,15 @@ export class Forwarder {
     writeUint16(packet, 2, sequence);
     writeUint32(packet, 4, timestamp);
     writeUint32(packet, 8, this.ssrc);
+    const renumbersInside = this.#insideFrom !== this.#insideTo;
+    if (renumbersInside) renumberRed(packet, view, this.#insideFrom, this.#insideTo);
     if (this.#downlink.send(outgoing.track, packet, view, SENT.media, nowMs)) {
       this.packets++;
       this.octets += view.payloadEnd - view.payloadStart;
       this.rate.bytes += packet.length;
     }
     if (pictures !== null) restoreNumbers(packet, payload);
+    if (renumbersInside) renumberRed(packet, view, this.#insideTo, this.#insideFrom);
   }
 
   /** The marker bit of a packet as it is sent: the highest layer that is sent ends the picture. */
@@ -185,8 +196,9 @@ export class Forwarder {
     return marker || (payload.endsFrame && payload.spatialId === this.#spatial);
   }
 
-  /** Gives a packet that is repeated the picture numbers it had. False when nobody needs it any more. */
-  renumberPicture(packet: Buffer, view: RtpView): boolean {
+  /** Gives a packet that is repeated the numbers in its payload that it had. False when nobody needs it any more. */
+  renumberPayload(packet: Buffer, view: RtpView): boolean {
+    if (this.#insideFrom !== this.#insideTo) renumberRed(packet, view, this.#insideFrom, this.#insideTo);
     return this.#pictures === null || this.#pictures.repeat(packet, view.payload);
   }
 

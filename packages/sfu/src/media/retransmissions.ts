@@ -94,7 +94,7 @@ export class Retransmissions {
     let packet = scratch.subarray(0, length);
     if (!readForwarded(packet, view)) return;
     encoding.payloads.readAgain(packet, view);
-    if (!this.#forwarder.renumberPicture(packet, view)) return;
+    if (!this.#forwarder.renumberPayload(packet, view)) return;
     const timestamp = (view.timestamp + this.#forwarder.numbering.foundTimestampDelta) >>> 0;
     const marker = this.#forwarder.isMarked(view) ? 0x80 : 0;
     const { rtx } = this;

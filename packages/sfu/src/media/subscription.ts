@@ -1,6 +1,7 @@
 import type { ClientFrameOf, Delivery } from '@orama/protocol';
 import type { Wish } from '../congestion/allocate.ts';
 import type { Codec } from '../rtc/codecs.ts';
+import type { DownlinkPayloadTypes } from '../rtc/media-lines.ts';
 import type { RtcTrack } from '../rtc/track.ts';
 import { isRtcp, type RtpView } from '../rtp/header.ts';
 import type { ReportBlock } from '../rtp/rtcp/packets.ts';
@@ -183,14 +184,14 @@ export class Subscription implements PacketSink {
     this.#apply();
   }
 
-  /** The subscriber accepted the track: forward `codec` under `payloadType` from the next key frame on. */
-  activate(track: RtcTrack, codec: Codec, payloadType: number, rtxPayloadType?: number): void {
+  /** The subscriber accepted the track: forward `codec` under its numbers from the next key frame on. */
+  activate(track: RtcTrack, codec: Codec, { media: payloadType, inside, rtx }: DownlinkPayloadTypes): void {
     const before = this.#forwarder.outgoing;
     this.#stopped = null;
     this.#retransmissions.rtx =
-      rtxPayloadType === undefined || this.#rtxSsrc === 0 ? null : { ssrc: this.#rtxSsrc, payloadType: rtxPayloadType };
+      rtx === undefined || this.#rtxSsrc === 0 ? null : { ssrc: this.#rtxSsrc, payloadType: rtx };
     if (before?.track === track && before.codec === codec && before.payloadType === payloadType) return;
-    this.#forwarder.direct({ track, codec, payloadType });
+    this.#forwarder.direct({ track, codec, payloadType, insidePayloadType: inside });
     this.#forwarder.pause();
     track.onPacket = (packet) => this.#receive(packet);
     this.#apply();

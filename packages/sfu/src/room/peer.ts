@@ -325,8 +325,7 @@ export class Peer implements Member {
       cname,
       streamId,
       trackId: publication.trackId,
-      onReady: (track, codec, payloadType, rtxPayloadType) =>
-        subscription?.activate(track, codec, payloadType, rtxPayloadType),
+      onReady: (track, codec, payloadTypes) => subscription?.activate(track, codec, payloadTypes),
       onStopped: (why) => {
         if (why === 'codec-changed') {
           this.unsubscribe(publication);

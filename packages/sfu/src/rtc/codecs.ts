@@ -48,6 +48,12 @@ const H264_PROFILES: readonly [idc: number, mask: number, value: number, name: s
   [0xf4, 0xff, 0x00, 'high-444'],
 ];
 
+/** What RED repeats. */
+export const OPUS: Omit<Codec, 'payloadType'> = {
+  ...{ name: 'opus', clockRate: 48_000, channels: 2, fmtp: 'minptime=10;useinbandfec=1' },
+  ...{ rtxPayloadType: undefined, feedback: [], key: keyOf('opus', 48_000, 2, '') },
+};
+
 /** The codecs of an m-section that can be forwarded, in the section's order. */
 export function readCodecs(media: SdpMedia): Codec[] {
   const retransmissions = new Map<number, number>();
@@ -118,11 +124,8 @@ export class PayloadTypes {
   }
 
   /** Whether the peer decodes the codec, as far as it told: true where nothing speaks against it. */
-  decodes({ key, name, fmtp }: Codec): boolean {
+  decodes({ key, name }: Codec): boolean {
     const kind = FORWARDED[name.toLowerCase()]?.kind ?? '';
-    // The numbers inside RED are the publisher's: they must mean Opus here too.
-    const inside = payloadTypeInside({ name, fmtp });
-    if (inside !== undefined && !(this.#keys.get(inside) ?? 'opus').startsWith('opus')) return false;
     return !this.#refused.has(key) && (this.#named.has(key) || !this.#listed.has(kind));
   }
 
@@ -133,6 +136,12 @@ export class PayloadTypes {
     const assigned = this.#free([codec.payloadType, ...DYNAMIC]) ?? codec.payloadType;
     this.#set(assigned, codec.key);
     return assigned;
+  }
+
+  /** The number of the Opus inside RED, which the publisher's names; undefined for other codecs. */
+  assignInside(codec: Codec): number | undefined {
+    const payloadType = payloadTypeInside(codec);
+    return payloadType === undefined ? undefined : this.assign({ ...OPUS, payloadType });
   }
 
   /** The number to offer retransmissions (RFC 4588) of `payloadType` under; null when all are taken. */

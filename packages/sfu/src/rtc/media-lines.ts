@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { PeerError } from '@orama/core';
 import type { SdpMedia } from 'sdp-transform';
 import type { StreamEnd } from '../media/timeline.ts';
-import { type Codec, PayloadTypes, readCodecs } from './codecs.ts';
+import { type Codec, PayloadTypes, payloadTypeInside, readCodecs } from './codecs.ts';
 import { dataSectionOf, type LocalSection, type RemoteDescription, type RemoteSection } from './sdp.ts';
 import {
   acceptedExtensions,
@@ -32,6 +32,15 @@ export const DATA_MID = 's-data';
  */
 export type StopReason = 'paused' | 'unsupported-codec' | 'codec-changed';
 
+/** The peer's numbers for a track. */
+export interface DownlinkPayloadTypes {
+  readonly media: number;
+  /** Of the Opus inside RED; undefined for other codecs. */
+  readonly inside?: number | undefined;
+  /** Of retransmissions on the place's `rtx` SSRC; undefined where the peer takes none. */
+  readonly rtx?: number | undefined;
+}
+
 /** A track for the peer to receive. */
 export interface DownlinkSpec {
   kind: 'audio' | 'video';
@@ -41,9 +50,8 @@ export interface DownlinkSpec {
   trackId: string;
   /**
    * The peer accepted and packets can be sent. Called again when the codec changed or a pause ended.
-   * `rtxPayloadType` is for retransmissions on the place's `rtx` SSRC; undefined where the peer takes none.
    */
-  onReady: (track: RtcTrack, codec: Codec, payloadType: number, rtxPayloadType?: number) => void;
+  onReady: (track: RtcTrack, codec: Codec, payloadTypes: DownlinkPayloadTypes) => void;
   /** Nothing may be sent. */
   onStopped: (why: StopReason) => void;
 }
@@ -199,7 +207,7 @@ export class MediaLines {
       const { ssrc, rtx } = line.sources[0];
       line.takesRtx = true;
       line.choices = readCodecs(media).map((codec) => ({
-        ...{ kind, codec, payloadType: codec.payloadType, ssrc },
+        ...{ kind, codec, payloadType: codec.payloadType, insidePayloadType: payloadTypeInside(codec), ssrc },
         rtx: codec.rtxPayloadType === undefined ? null : { payloadType: codec.rtxPayloadType, ssrc: rtx.ssrc },
         ...{ cname: PLAYED_STREAM, streamId: PLAYED_STREAM, trackId: mid },
       }));
@@ -401,7 +409,11 @@ export class MediaLines {
     const track = this.#trackOf(mid);
     track?.whenOpen(() => {
       if (line.spec === spec && line.agreed === media && !line.paused)
-        spec?.onReady(track, media.codec, media.payloadType, line.takesRtx ? media.rtx?.payloadType : undefined);
+        spec?.onReady(track, media.codec, {
+          media: media.payloadType,
+          inside: media.insidePayloadType,
+          rtx: line.takesRtx ? media.rtx?.payloadType : undefined,
+        });
     });
   }
 
@@ -422,11 +434,14 @@ export class MediaLines {
     spec?.onStopped(why);
   }
 
-  #numbered(codec: Codec, { kind, sources }: DownlinkLine): Pick<DownlinkMedia, 'codec' | 'payloadType' | 'rtx'> {
+  #numbered(
+    codec: Codec,
+    { kind, sources }: DownlinkLine,
+  ): Pick<DownlinkMedia, 'codec' | 'payloadType' | 'insidePayloadType' | 'rtx'> {
     const payloadType = this.#payloadTypes.assign(codec);
     const rtxPayloadType = kind === 'video' ? this.#payloadTypes.assignRtx(payloadType) : null;
     const rtx = rtxPayloadType === null ? null : { payloadType: rtxPayloadType, ssrc: sources[0].rtx.ssrc };
-    return { codec, payloadType, rtx };
+    return { codec, payloadType, insidePayloadType: this.#payloadTypes.assignInside(codec), rtx };
   }
 
   #freeDownlink(kind: 'audio' | 'video'): [string, DownlinkLine] | undefined {

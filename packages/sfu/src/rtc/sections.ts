@@ -1,6 +1,6 @@
 import type { SdpMedia } from 'sdp-transform';
 import { EXTENSION, FORWARDED_EXTENSION_IDS } from '../rtp/extensions.ts';
-import { type Codec, payloadTypeInside, readCodecs } from './codecs.ts';
+import { type Codec, OPUS, readCodecs } from './codecs.ts';
 import { readSimulcast, type Simulcast, simulcastSection } from './simulcast.ts';
 
 /** One RTP stream of an m-line on which the peer sends, as far as the descriptions tell. */
@@ -43,6 +43,8 @@ export interface DownlinkMedia {
   kind: 'audio' | 'video';
   codec: Codec;
   payloadType: number;
+  /** Of the Opus inside RED; undefined for other codecs. */
+  insidePayloadType?: number | undefined;
   ssrc: number;
   /** Its retransmissions (RFC 4588); null where there are none. */
   rtx: { payloadType: number; ssrc: number } | null;
@@ -66,9 +68,6 @@ const DOWNLINK_EXTENSIONS = {
  * names another start. Others ignore the parameter.
  */
 const START_BITRATE = 'x-google-start-bitrate=1500';
-
-/** What RED repeats. */
-const OPUS = { name: 'opus', clockRate: 48_000, channels: 2, fmtp: 'minptime=10;useinbandfec=1' };
 
 /** Reads what an offered m-section sends; null when nothing of it can be forwarded. */
 export function readUplink(media: SdpMedia): UplinkMedia | null {
@@ -147,9 +146,9 @@ export function downlinkSection(media: DownlinkMedia): Partial<SdpMedia> {
     fmtp: [] as SdpMedia['fmtp'],
     rtcpFb: [] as SdpMedia['rtcpFb'] & object,
   };
-  const { kind, codec, payloadType, ssrc, rtx } = media;
-  addCodec(section, codec, payloadType, DOWNLINK_FEEDBACK[kind]);
-  const inside = payloadTypeInside(codec);
+  const { kind, codec, payloadType, insidePayloadType: inside, ssrc, rtx } = media;
+  const fmtp = inside === undefined ? codec.fmtp : codec.fmtp.replaceAll(/\d+/g, String(inside));
+  addCodec(section, { ...codec, fmtp }, payloadType, DOWNLINK_FEEDBACK[kind]);
   if (inside !== undefined) addCodec(section, OPUS, inside, DOWNLINK_FEEDBACK[kind]);
   if (rtx) addRtx(section, rtx.payloadType, payloadType, codec.clockRate);
   // A decoder of AV1 finds in it which frames it needs; of others the payload tells, and goes on telling over switches.

@@ -95,7 +95,7 @@ export function mediaBed(encodings: UplinkEncoding[] = [{ ssrc: BED_SSRC }]) {
       ...options,
     });
     publication.addSink(subscription);
-    subscription.activate(track.as(), publication.codec, payloadType, options.rtxPayloadType);
+    subscription.activate(track.as(), publication.codec, { media: payloadType, rtx: options.rtxPayloadType });
     return { track, subscription };
   };
   const receive = (sequence: number, payload: Buffer, fields: Partial<Parameters<typeof rtpPacket>[0]> = {}) =>
