@@ -47,6 +47,8 @@ export const CHANNEL_OPEN_RATE = { burst: 32, perSec: 4 } as const;
 export const CHANNEL_BUFFER_MAX_BYTES = 1024 * 1024;
 /** Tracks one peer may publish. */
 export const MAX_TRACKS_PER_PEER = 16;
+/** Widest and highest picture that is told of. */
+export const PICTURE_MAX_PIXELS = 16_384;
 /** A ticket from gateway to SFU lives this long. */
 export const SFU_TICKET_TTL_SEC = 30;
 /** Clock difference accepted on signed requests between our processes. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { freeJsonSchema, freeObjectSchema } from '../free-json.ts';
 import { turnCredentialsSchema } from '../ice-servers.ts';
+import { PICTURE_MAX_PIXELS } from '../limits.ts';
 import { roomIdSchema } from '../names.ts';
 
 export const trackKindSchema = z.enum(['audio', 'video']);
@@ -12,7 +13,7 @@ const idSchema = z.string().min(1).max(64);
 
 const ridSchema = z.string().regex(/^[A-Za-z0-9_-]{1,16}$/);
 const ssrcSchema = z.int().min(1).max(0xffffffff);
-const pixelsSchema = z.int().min(1).max(16_384);
+const pixelsSchema = z.int().min(1).max(PICTURE_MAX_PIXELS);
 const bitrateSchema = z.number().nonnegative();
 
 /** One simulcast layer of a published video track (RFC 8853), from the smallest up. */

@@ -1,3 +1,4 @@
+import { trackLayerSchema } from '@orama/protocol';
 import { expect, test } from 'vitest';
 import type { Codec } from '../rtc/codecs.ts';
 import { EXTENSION } from '../rtp/extensions.ts';
@@ -63,6 +64,22 @@ test('EncodingTable orders layers as told, then by size once all sizes are known
   encodings.order(['q', 'h', 'f']);
   expect(rids()).toEqual(['f0', 'h1', 'q2']);
   expect(encodings.layers[2]).toEqual({ rid: 'q', width: 160, height: 90 });
+});
+
+test('EncodingTable does not believe a key frame of a size that nobody may be told of', () => {
+  const encodings = table('q', 'f');
+  const [encoding] = encodings.list as [Encoding];
+  const { payload } = new RtpView();
+  payload.setSize(640, 360);
+  encodings.learnSizes(encoding, payload);
+  for (const [width, height] of [
+    [43_019, 768],
+    [768, 43_019],
+  ] as const) {
+    payload.setSize(width, height);
+    encodings.learnSizes(encoding, payload);
+  }
+  expect(trackLayerSchema.array().parse(encodings.layers)[0]).toEqual({ rid: 'q', width: 640, height: 360 });
 });
 
 test('RateMeter tells the bits of the last second, and nothing of what was before', () => {

@@ -1,4 +1,4 @@
-import type { TrackLayer } from '@orama/protocol';
+import { PICTURE_MAX_PIXELS, type TrackLayer } from '@orama/protocol';
 import type { PayloadView } from '../rtp/codecs/payload.ts';
 import { EXTENSION, findExtension } from '../rtp/extensions.ts';
 import type { RtpView } from '../rtp/header.ts';
@@ -75,11 +75,12 @@ export class EncodingTable {
     return this.list.find(({ rid }) => rid !== undefined && at >= 0 && elementIs(packet, view, at, rid)) ?? null;
   }
 
-  /** Notes the sizes that a key frame tells, of all spatial layers inside it. */
+  /** Notes the sizes that a key frame tells, of all spatial layers inside it; sizes that nobody may be told are none. */
   learnSizes(encoding: Encoding, { spatialLayers, widths, heights }: PayloadView): void {
     if (spatialLayers === 0) return;
     const width = widths[spatialLayers - 1] as number;
     const height = heights[spatialLayers - 1] as number;
+    if (width > PICTURE_MAX_PIXELS || height > PICTURE_MAX_PIXELS) return;
     if (width === encoding.width && height === encoding.height && encoding.sizes.length === spatialLayers) return;
     encoding.sizes = Array.from({ length: spatialLayers }, (_, i) => ({
       width: widths[i] as number,
