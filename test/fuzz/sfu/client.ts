@@ -9,6 +9,8 @@ import { answerTo, candidatesIn, ssrcsIn, transportOf, withTransport } from './s
 import { Told } from './told.ts';
 
 const RTP_HEADER_BYTES = 12;
+/** An SFU that says nothing for so long never will. */
+const ANSWER_MS = 30_000;
 /** Frames that are kept to be sent again, changed. */
 const REMEMBERED = 12;
 
@@ -65,6 +67,7 @@ export class FuzzClient {
 
   /** Joins, connects its media and offers what its session offered. */
   static async join(host: Host, room: string, session: Session, judge: Judge): Promise<FuzzClient> {
+    await host.ready();
     const client = new FuzzClient(host.openSocket(room), room, session, judge);
     await once(client.#socket, 'open');
     client.#send({ type: 'join', name: 'fuzz' });
@@ -74,6 +77,7 @@ export class FuzzClient {
     client.media = media;
     client.#send({ type: 'offer', sdp: withTransport(offer, media.transport) });
     await client.#until(({ type }) => type === 'answer');
+    if (client.#closed !== undefined) throw new Error(`a sound client is sent away with ${client.#closed}`);
     client.addresses = candidatesIn(client.answer);
     await media.connect(client.answer);
     return client;
@@ -130,6 +134,13 @@ export class FuzzClient {
     this.#socket.send(text);
   }
 
+  /** A packet of a stream that it was not told of, though everything that was said is heard. */
+  async strangerHeard(): Promise<string | undefined> {
+    if (this.isOpen) await this.exchange('{"type":"pong"}');
+    const { stranger } = this.told;
+    return this.isOpen && stranger ? `RTP of a stream that nobody was told of: ${stranger.toString('hex')}` : undefined;
+  }
+
   /** Waits for the first offer of the SFU. */
   async heard(): Promise<void> {
     if (this.heardOffers.length === 0) await this.#until(({ type }) => type === 'offer');
@@ -152,12 +163,18 @@ export class FuzzClient {
     this.#socket.send(JSON.stringify(frame));
   }
 
+  /** Rejects when the SFU says nothing any more. */
   async #until(until: (frame: ServerFrame) => boolean): Promise<void> {
     if (!this.isOpen) return;
-    await new Promise<void>((resolve) => {
-      this.#waiting = { until, done: resolve };
-    });
-    this.#waiting = undefined;
+    const done = Promise.withResolvers<void>();
+    const late = setTimeout(() => done.reject(new Error('the SFU does not answer any more')), ANSWER_MS);
+    this.#waiting = { until, done: done.resolve };
+    try {
+      await done.promise;
+    } finally {
+      clearTimeout(late);
+      this.#waiting = undefined;
+    }
   }
 
   #hear(text: string): void {

@@ -52,6 +52,14 @@ export async function fuzzSfu(mode: Mode, options: FuzzOptions): Promise<FuzzRep
   return { inputs: fuzzer.counts, answers, sentRtp, sentRtcp, memory };
 }
 
+/** How far a round is. */
+interface Progress {
+  input: number;
+  /** The last input. */
+  last: string;
+  doing: string;
+}
+
 class Fuzzer implements Fuzzed {
   readonly judge = new Judge();
   readonly counts = Object.fromEntries(Object.keys(SHARES.handed).map((kind) => [kind, 0])) as Record<
@@ -85,12 +93,20 @@ class Fuzzer implements Fuzzed {
   async round(seed: number): Promise<void> {
     const random = new Random(seed);
     const run: Run = { target: 'sfu', mode: this.#mode };
-    const room = `room-${seed}`;
-    let input = 0;
-    let last = '';
+    const progress: Progress = { input: 0, last: '', doing: 'joining' };
     const check = (what = this.judge.takeWrong()) => {
-      if (what !== undefined) throw new FuzzFailure(what, run, seed, input, last);
+      const { input, last, doing } = progress;
+      if (what !== undefined) throw new FuzzFailure(`${what} while ${doing}`, run, seed, input, last);
     };
+    try {
+      await this.#play(`room-${seed}`, random, progress, check);
+    } catch (thrown) {
+      if (thrown instanceof FuzzFailure) throw thrown;
+      check(this.judge.takeWrong() ?? (thrown as Error).stack);
+    }
+  }
+
+  async #play(room: string, random: Random, progress: Progress, check: (what?: string) => void): Promise<void> {
     const clients: FuzzClient[] = [];
     const inputs = new Inputs(this.#mode, this.#host, this.judge, this.#sessions, clients, random);
     const senders = this.#sessions.filter(({ rtp }) => rtp.length > 0);
@@ -99,35 +115,34 @@ class Fuzzer implements Fuzzed {
     this.#host.advance(OFFERED_MS);
     for (const client of clients) await client.heard();
     check();
-    for (; input < ROUND_INPUTS; input++) {
-      for (const [index, client] of clients.entries())
-        if (!client.isOpen) {
-          await client.end(false);
-          clients[index] = await this.#newcomer(room, random.pick(this.#sessions));
-        }
+    for (; progress.input < ROUND_INPUTS; progress.input++) {
+      progress.doing = 'replacing those who were sent away';
+      await this.#replace(clients, room, random);
       const kind = inputs.next();
+      progress.doing = `sending ${kind}`;
       this.counts[kind]++;
-      try {
-        last = await inputs.send(kind);
-        if (input % BATCH_INPUTS === BATCH_INPUTS - 1) {
-          await this.#host.turn();
-          this.#host.advance(random.chance(2) ? random.below(15_000) : random.below(100));
-        }
-      } catch (thrown) {
-        check(this.judge.takeWrong() ?? `thrown: ${(thrown as Error).stack}`);
+      progress.last = await inputs.send(kind);
+      if (progress.input % BATCH_INPUTS === BATCH_INPUTS - 1) {
+        await this.#host.turn();
+        this.#host.advance(random.chance(2) ? random.below(15_000) : random.below(100));
       }
       check();
     }
+    progress.doing = 'ending';
     check(await this.#overLimit(clients.length + inputs.sessionCount));
     await inputs.endSessions();
-    for (const client of clients) {
-      if (client.isOpen) await client.exchange('{"type":"pong"}');
-      const { stranger } = client.told;
-      if (client.isOpen && stranger) check(`RTP of a stream that nobody was told of: ${stranger.toString('hex')}`);
-    }
+    for (const client of clients) check(await client.strangerHeard());
     for (const client of clients) await client.end(random.chance(30));
     check((await this.#host.settle(room)) ?? (await this.#left()));
     check();
+  }
+
+  async #replace(clients: FuzzClient[], room: string, random: Random): Promise<void> {
+    for (const [index, client] of clients.entries()) {
+      if (client.isOpen) continue;
+      await client.end(false);
+      clients[index] = await this.#newcomer(room, random.pick(this.#sessions));
+    }
   }
 
   #newcomer(room: string, session: Session): Promise<FuzzClient> {

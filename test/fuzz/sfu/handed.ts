@@ -61,6 +61,10 @@ export class Handed implements Host {
     return handed;
   }
 
+  ready(): Promise<void> {
+    return Promise.resolve();
+  }
+
   openSocket(room: string): WebSocket {
     return openSocket(this.address, { room }, this.nowMs());
   }

@@ -51,7 +51,7 @@ export class Judge extends Accusations {
   frame(text: string): ServerFrame | undefined {
     const parsed = serverFrameSchema.safeParse(JSON.parse(text));
     if (!parsed.success) {
-      this.accuse(`a frame that does not fit its schema: ${text.slice(0, 500)}`);
+      this.accuse(`a frame that does not fit its schema: ${parsed.error.message}\n  ${text.slice(0, 5_000)}`);
       return undefined;
     }
     const { data: frame } = parsed;

@@ -4,8 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
+import type { SfuHealth } from '@orama/protocol';
 import { RtcChannel, RtcConnection, type SendTrackOptions } from '@orama/sfu/rtc';
-import { readMetrics } from '@orama/testkit';
+import { readMetrics, waitFor } from '@orama/testkit';
 import type { WebSocket } from 'ws';
 import { readLog } from '../log-lines.ts';
 import type { Memory } from '../rounds.ts';
@@ -54,6 +56,11 @@ export class Wire implements Host {
     const wire = new Wire(judge);
     await wire.#started;
     return wire;
+  }
+
+  /** After a while of too much to do it turns newcomers away. */
+  async ready(): Promise<void> {
+    await waitFor('the SFU to take newcomers', async () => (await this.#health()).status === 'ok');
   }
 
   openSocket(room: string): WebSocket {
@@ -106,10 +113,7 @@ export class Wire implements Host {
 
   /** A request there and back. */
   async turn(): Promise<void> {
-    const request = get({ host: this.address, port: SIGNALLING_PORT, path: '/healthz', agent: false });
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
-    response.resume();
-    await once(response, 'end');
+    await this.#health();
   }
 
   async settle(room: string): Promise<string | undefined> {
@@ -134,5 +138,11 @@ export class Wire implements Host {
       await gone;
     }
     rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  async #health(): Promise<SfuHealth> {
+    const request = get({ host: this.address, port: SIGNALLING_PORT, path: '/healthz', agent: false });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    return (await json(response)) as SfuHealth;
   }
 }
