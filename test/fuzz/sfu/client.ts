@@ -22,6 +22,9 @@ interface Exchange {
   readonly answers: string[];
 }
 
+/** Each has a key of its own, because one may be banned. */
+let joined = 0;
+
 /** A client that joins soundly and sends what its session sent; all that it hears is judged. */
 export class FuzzClient {
   readonly session: Session;
@@ -68,7 +71,7 @@ export class FuzzClient {
   /** Joins, connects its media and offers what its session offered. */
   static async join(host: Host, room: string, session: Session, judge: Judge): Promise<FuzzClient> {
     await host.ready();
-    const client = new FuzzClient(host.openSocket(room), room, session, judge);
+    const client = new FuzzClient(host.openSocket(room, `key-of-${++joined}`), room, session, judge);
     await once(client.#socket, 'open');
     client.#send({ type: 'join', name: 'fuzz' });
     await client.#until(({ type }) => type === 'welcome');

@@ -65,8 +65,8 @@ export class Handed implements Host {
     return Promise.resolve();
   }
 
-  openSocket(room: string): WebSocket {
-    return openSocket(this.address, { room }, this.nowMs());
+  openSocket(room: string, identity: string): WebSocket {
+    return openSocket(this.address, { room, identity }, this.nowMs());
   }
 
   async openMedia(peerId: string, _withData: boolean, told: Told): Promise<Media> {

@@ -27,7 +27,7 @@ export interface Host {
   /** Resolves when it takes newcomers. */
   ready(): Promise<void>;
   /** A signalling socket with a ticket for a room. */
-  openSocket(room: string): WebSocket;
+  openSocket(room: string, identity: string): WebSocket;
   openMedia(peerId: string, withData: boolean, told: Told): Promise<Media>;
   nowMs(): number;
   /** Lets time pass where it does not by itself. */

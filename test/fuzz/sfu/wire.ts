@@ -63,8 +63,8 @@ export class Wire implements Host {
     await waitFor('the SFU to take newcomers', async () => (await this.#health()).status === 'ok');
   }
 
-  openSocket(room: string): WebSocket {
-    return openSocket(this.address, { room });
+  openSocket(room: string, identity: string): WebSocket {
+    return openSocket(this.address, { room, identity });
   }
 
   async openMedia(peerId: string, withData: boolean, told: Told): Promise<Media> {
