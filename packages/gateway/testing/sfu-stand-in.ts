@@ -31,7 +31,7 @@ export class SfuStandIn {
   readonly arrivals: Arrival[] = [];
   readonly commands: Command[] = [];
   /** Rooms it says it has. */
-  rooms: { room: string; participants: (Participant & { identity: string })[]; tracks: number }[] = [];
+  rooms: { room: string; participants: (Participant & { identity: string; node?: string })[]; tracks: number }[] = [];
   peers = 0;
   /** Upgrades asked for, those refused included. */
   upgrades = 0;

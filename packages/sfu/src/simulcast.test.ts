@@ -1,29 +1,23 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildNack } from './rtp/rtcp/build.ts';
+import { LAYERED_CAMERA, layerOf, sendLayers } from './testing/layered-camera.ts';
 import { type RunningSfu, startSfu } from './testing/running-sfu.ts';
-import { TestPeer, until, VP8_DELTA, VP8_KEY } from './testing/test-peer.ts';
-
-const LAYERS = [
-  { rid: 'q', ssrc: 1_000_100 },
-  { rid: 'h', ssrc: 1_000_200 },
-  { rid: 'f', ssrc: 1_000_300 },
-];
-const CAMERA = { mid: '0', kind: 'video', ssrc: 1_000_100, source: 'camera', layers: LAYERS } as const;
+import { TestPeer, until, VP8_KEY } from './testing/test-peer.ts';
 
 describe('Sfu with simulcast', () => {
   let sfu: RunningSfu;
   let publisher: TestPeer;
   let viewer: TestPeer;
-  let timer: NodeJS.Timeout | undefined;
+  let stopSending = () => {};
 
   beforeEach(async () => {
     sfu = await startSfu();
     publisher = await TestPeer.join(sfu);
     viewer = await TestPeer.join(sfu);
-    await publisher.publish(CAMERA);
+    await publisher.publish(LAYERED_CAMERA);
   });
   afterEach(async () => {
-    clearInterval(timer);
+    stopSending();
     for (const peer of [publisher, viewer]) {
       expect(peer.faults).toEqual([]);
       await peer.end();
@@ -31,31 +25,13 @@ describe('Sfu with simulcast', () => {
     await sfu.sfu.stop();
   });
 
-  /** Sends a frame of every layer that the SFU wants, 50 a second; its last byte is the layer's index. */
   const startSending = () => {
-    let sequence = 0;
-    let answered = 0;
-    const keyFrameWanted = new Set(LAYERS.map(({ ssrc }) => ssrc));
-    timer = setInterval(() => {
-      const requests = publisher.rtcp('0', 'pli');
-      for (; answered < requests.length; answered++) keyFrameWanted.add(requests[answered]?.mediaSsrc as number);
-      const demand = publisher.frames.filter((frame) => frame.type === 'send-layers').at(-1);
-      sequence++;
-      for (const [index, { rid, ssrc }] of LAYERS.entries()) {
-        if (demand && !demand.rids.includes(rid)) {
-          keyFrameWanted.add(ssrc);
-          continue;
-        }
-        const payload = Buffer.concat([keyFrameWanted.delete(ssrc) ? VP8_KEY : VP8_DELTA, Buffer.from([index])]);
-        publisher.sendPacket('0', sequence, { ssrc, payload, timestamp: sequence * 1_800 + index * 777 });
-      }
-    }, 20);
+    stopSending = sendLayers(publisher);
   };
-  const layerOf = (packet: { payload: Buffer } | undefined) => packet?.payload.at(-1);
 
   test('a viewer gets one layer of three, the best; the announcement names them, `quality` says which and how much', async () => {
     const { mid, layers, codec, trackId } = await viewer.trackOf(publisher.id, 'video');
-    expect({ layers, codec }).toEqual({ layers: LAYERS.map(({ rid }) => ({ rid })), codec: 'VP8' });
+    expect({ layers, codec }).toEqual({ layers: LAYERED_CAMERA.layers.map(({ rid }) => ({ rid })), codec: 'VP8' });
     startSending();
     await until('the best layer', () => layerOf(viewer.packets(mid).at(-1)) === 2);
     const packets = viewer.packets(mid);

@@ -6,7 +6,7 @@ import {
   errorBodySchema,
   type MutePeer,
   mutedPeerSchema,
-  type Participant,
+  type ParticipantList,
   participantListSchema,
   type Room,
   roomListSchema,
@@ -49,7 +49,7 @@ export class GatewayClient {
   }
 
   /** Throws ROOM_NOT_FOUND. */
-  async participants(room: string): Promise<Participant[]> {
+  async participants(room: string): Promise<ParticipantList['participants']> {
     return (await this.#call('GET', participantsPath(room), participantListSchema)).participants;
   }
 

@@ -90,6 +90,7 @@ test('a room made by joining is removed when it is empty for a minute, one made 
     roomId: 'owned',
     maxParticipants: 5,
     maxSpeakers: null,
+    spread: false,
     metadata: null,
     nowMs: clock.now(),
   });

@@ -73,7 +73,7 @@ export class HttpSessionService {
     const settings = await this.#deps.settings.of(principal.namespace);
     const failed = new Set<string>();
     while (failed.size < MAX_TRIES) {
-      const placed = await placer.place(principal.namespace, room, failed);
+      const placed = await placer.place(principal.namespace, room, { failed, atHome: true });
       if (!placed) break;
       const ticket = ticketOf(principal, placed);
       const permissions = { ...ticket.permissions, publish: kind === 'whip', subscribe: kind === 'whep', data: false };

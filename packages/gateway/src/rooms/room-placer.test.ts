@@ -2,10 +2,10 @@ import { VirtualClock } from '@orama/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Bed, turnSecretOf } from '../../testing/bed.ts';
 import { SfuStandIn } from '../../testing/sfu-stand-in.ts';
-import { RoomPlacer } from './room-placer.ts';
+import { type Caller, RoomPlacer } from './room-placer.ts';
 import { SfuClient } from './sfu-client.ts';
 
-const NONE: ReadonlySet<string> = new Set();
+const NONE: Caller = { failed: new Set() };
 
 describe('RoomPlacer', () => {
   let bed: Bed;
@@ -28,7 +28,7 @@ describe('RoomPlacer', () => {
   it('place() is null when every SFU has failed the caller or drains', async () => {
     const [first, ...others] = bed.sfus('demo');
     for (const sfu of others) sfu.status = 'draining';
-    expect(await placer.place('demo', 'r', new Set([first?.node ?? '']))).toBeNull();
+    expect(await placer.place('demo', 'r', { failed: new Set([first?.node ?? '']) })).toBeNull();
     expect(await bed.store.rooms.listOf('demo')).toEqual([]);
   });
 
@@ -90,6 +90,43 @@ describe('RoomPlacer', () => {
     const again = await placer.place('demo', 'r', NONE);
     expect(again?.row.generation).toBe(2);
     expect(again?.sfu.nodeId).not.toBe(placed.sfu.nodeId);
+  });
+
+  it('place() spreads a room that is told to: the SFU with the fewest peers serves, that of the row holds it', async () => {
+    const settings = { maxParticipants: 100, maxSpeakers: null, spread: true, metadata: null };
+    await bed.store.rooms.create({ namespace: 'demo', roomId: 'wide', ...settings, nowMs: clock.now() });
+    const place = async (caller: Caller = NONE) => {
+      const placed = await placer.place('demo', 'wide', caller);
+      if (!placed) throw new Error('not placed');
+      return placed;
+    };
+    const { home, sfu } = await place();
+    expect(sfu).toBe(home);
+    bed.sfuOn('demo', home.nodeId).peers = 3;
+    clock.advance(500);
+    const second = await place();
+    expect(second.home).toEqual(home);
+    expect(second.sfu.nodeId).not.toBe(home.nodeId);
+    expect(await place({ ...NONE, known: async () => home.nodeId })).toMatchObject({ sfu: home });
+    expect(await place({ ...NONE, known: async () => '' })).toMatchObject({ sfu: home });
+    expect(await place({ ...NONE, atHome: true })).toMatchObject({ sfu: home });
+    const third = await place({ failed: new Set([second.sfu.nodeId]) });
+    expect([home.nodeId, second.sfu.nodeId]).not.toContain(third.sfu.nodeId);
+    expect(third.row.generation).toBe(second.row.generation);
+  });
+
+  it('place() sends who comes to a busy home elsewhere, unless they resume there or nobody else takes them', async () => {
+    const { home } = (await placer.place('demo', 'r', NONE)) ?? {};
+    if (!home) throw new Error('not placed');
+    bed.sfuOn('demo', home.nodeId).status = 'busy';
+    clock.advance(500);
+    const placed = await placer.place('demo', 'r', NONE);
+    expect(placed).toMatchObject({ home, row: { generation: 1 } });
+    expect(placed?.sfu.nodeId).not.toBe(home.nodeId);
+    expect(await placer.place('demo', 'r', { ...NONE, known: async () => '' })).toMatchObject({ sfu: home });
+    for (const sfu of bed.sfus('demo')) if (sfu.node !== home.nodeId) sfu.status = 'draining';
+    clock.advance(500);
+    expect(await placer.place('demo', 'r', NONE)).toMatchObject({ sfu: home });
   });
 
   it('place() notes the visit, so that the room is not removed as idle', async () => {

@@ -5,10 +5,21 @@ import { type Candidate, chooseSfu } from './choose-sfu.ts';
 import { SfuCallError, type SfuClient } from './sfu-client.ts';
 import { authorityOf, listSfus, type Sfu, sfuAt } from './sfus.ts';
 
-/** A room and the SFU that holds it. */
+/** A room, the SFU that holds it, and the one that serves the caller: mostly the same. */
 export interface PlacedRoom {
   row: RoomRow;
+  home: Sfu;
   sfu: Sfu;
+}
+
+/** Who is to be placed. */
+export interface Caller {
+  /** Nodes whose SFU has failed it already. */
+  failed: ReadonlySet<string>;
+  /** It has to be where the room is held. */
+  atHome?: boolean;
+  /** The node whose SFU knows it from before, '' for the home's, undefined for none; asked only where that matters. */
+  known?: () => Promise<string | undefined>;
 }
 
 /** What is known of an SFU: its own word, or that no process is there, or that nothing came back in time. A busy one keeps its rooms. */
@@ -50,16 +61,17 @@ export class RoomPlacer {
 
   /**
    * The room with its SFU, claimed now if it has none that works. Null when no SFU can take it.
-   * @param failed nodes whose SFU has failed this caller already
    * @throws UserError WEBRTC_NOT_ENABLED when WebRTC was disabled meanwhile
    */
-  async place(namespace: string, roomId: string, failed: ReadonlySet<string>): Promise<PlacedRoom | null> {
+  async place(namespace: string, roomId: string, caller: Caller): Promise<PlacedRoom | null> {
+    const { failed } = caller;
     const sfus = await listSfus(this.#ports, namespace);
     let row = await this.#rooms.get(namespace, roomId);
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const current = sfuAt(sfus, row?.place ?? null);
       if (row && current && !failed.has(current.nodeId) && (await this.#isUsable(current))) {
-        if (await this.#rooms.touch(row, this.#clock.now())) return { row, sfu: current };
+        if (await this.#rooms.touch(row, this.#clock.now()))
+          return { row, home: current, sfu: await this.#serverOf(row, current, sfus, caller) };
         row = await this.#rooms.get(namespace, roomId);
         continue;
       }
@@ -93,6 +105,23 @@ export class RoomPlacer {
     const { state } = await this.#ask(sfu);
     if (state !== 'silent') return state === 'ok' || state === 'busy';
     return (this.#suspectUntil.get(authorityOf(sfu)) ?? 0) <= this.#clock.monotonic();
+  }
+
+  /**
+   * The SFU for a caller: the room's home, unless the room is spread or its home is busy. Then the one that knows the
+   * caller, else the one with the fewest peers, the home among equals.
+   */
+  async #serverOf(row: RoomRow, home: Sfu, sfus: Sfu[], { failed, atHome, known }: Caller): Promise<Sfu> {
+    if (atHome || !(row.spread || (await this.#ask(home)).state === 'busy')) return home;
+    const open = sfus.filter((sfu) => !failed.has(sfu.nodeId));
+    const before = await known?.();
+    if (before === '') return home;
+    const knowing = open.find((sfu) => sfu.nodeId === before);
+    if (knowing && (await this.#isUsable(knowing))) return knowing;
+    const candidates = await this.#candidates(open);
+    const fewest = Math.min(...candidates.map(({ peers }) => peers));
+    if (candidates.some(({ sfu, peers }) => sfu === home && peers === fewest)) return home;
+    return chooseSfu(candidates, row.namespace, row.roomId) ?? home;
   }
 
   async #candidates(sfus: Sfu[]): Promise<Candidate[]> {

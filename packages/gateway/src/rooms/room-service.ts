@@ -59,6 +59,7 @@ export class RoomService {
     const settings = {
       maxParticipants: wanted.max_participants ?? DEFAULT_MAX_PARTICIPANTS,
       maxSpeakers: wanted.max_speakers ?? null,
+      spread: wanted.spread ?? false,
       metadata: wanted.metadata ?? null,
     };
     const nowMs = this.#clock.now();
@@ -69,6 +70,7 @@ export class RoomService {
       row.createdBy === 'api' &&
       row.maxParticipants === settings.maxParticipants &&
       row.maxSpeakers === settings.maxSpeakers &&
+      row.spread === settings.spread &&
       canonicalJson(row.metadata) === canonicalJson(settings.metadata);
     if (created || same) return toRoom(row, new Map());
     throw new UserError('ROOM_EXISTS', `room ${wanted.room_id} exists with other settings`, {
@@ -160,9 +162,16 @@ function toRoom(row: RoomRow, said: Map<string, Map<string, SfuRoom>>): Room {
     tracks: live?.tracks ?? 0,
     max_participants: row.maxParticipants,
     max_speakers: row.maxSpeakers,
+    spread: row.spread,
+    nodes: nodesOf(live),
     ...(row.metadata === null ? {} : { metadata: row.metadata }),
     created_at: new Date(row.createdAtMs).toISOString(),
   };
+}
+
+function nodesOf(room: SfuRoom | undefined): Room['nodes'] {
+  const byNode = Map.groupBy(room?.participants ?? [], ({ node }) => node);
+  return [...byNode].flatMap(([node, { length }]) => (node === undefined ? [] : [{ node, participants: length }]));
 }
 
 function noneWhenAbsent(thrown: unknown): SfuRoom[] {

@@ -4,7 +4,7 @@ import { apiKeyOf, BASE_DOMAIN, Bed, type RunningGateway } from '../../testing/b
 import { call, TestClient } from '../../testing/client.ts';
 
 const ROOMS = '/v1/webrtc/rooms';
-const peer = { peerId: 'p1', name: 'Ada', tracks: [], identity: 'key:key_demo' };
+const peer = { peerId: 'p1', name: 'Ada', tracks: [], identity: 'key:key_demo', node: 'node-1' };
 
 describe('rooms', () => {
   let bed: Bed;
@@ -26,10 +26,10 @@ describe('rooms', () => {
   }
 
   it('POST creates a room that is on no node yet, and can be repeated', async () => {
-    const body = { room_id: 'made', max_participants: 7, metadata: { a: 1, b: { c: 2, d: 3 } } };
+    const body = { room_id: 'made', max_participants: 7, spread: true, metadata: { a: 1, b: { c: 2, d: 3 } } };
     const first = await call(gateway, 'POST', ROOMS, { body });
     expect(first.status).toBe(201);
-    expect(first.body).toMatchObject({ room_id: 'made', node: null, participants: 0, tracks: 0, max_participants: 7 });
+    expect(first.body).toMatchObject({ room_id: 'made', node: null, spread: true, nodes: [], max_participants: 7 });
     const metadata = { b: { d: 3, c: 2 }, a: 1 };
     const again = await call(gateway, 'POST', ROOMS, { body: { ...body, metadata } });
     expect([again.status, again.body]).toEqual([201, first.body]);
@@ -41,7 +41,7 @@ describe('rooms', () => {
     expect([answer.status, answer.body.error.code]).toEqual([409, 'ROOM_EXISTS']);
   });
 
-  it.each([{ max_speakers: 3 }, { metadata: { topic: 'other' } }, { max_participants: 9 }, {}])(
+  it.each([{ max_speakers: 3 }, { spread: true }, { metadata: { topic: 'other' } }, { max_participants: 9 }, {}])(
     'POST answers 409 for a room made with two speakers when %j is asked for',
     async (settings) => {
       await call(gateway, 'POST', ROOMS, { body: { room_id: 'podium', max_speakers: 2 } });
@@ -87,6 +87,7 @@ describe('rooms', () => {
       node: sfu.node,
       participants: 1,
       tracks: 2,
+      nodes: [{ node: 'node-1', participants: 1 }],
     });
     const others = await call(gateway, 'GET', ROOMS, { host: `ns-other.${BASE_DOMAIN}`, key: apiKeyOf('other') });
     expect(others.body).toEqual({ rooms: [] });
@@ -97,7 +98,7 @@ describe('rooms', () => {
     const { client, sfu } = await populate('full/of%people?');
     const path = `${ROOMS}/${encodeURIComponent('full/of%people?')}/participants`;
     const list = participantListSchema.strict().parse((await call(gateway, 'GET', path)).body);
-    expect(list.participants).toEqual([{ peerId: 'p1', name: 'Ada', tracks: [] }]);
+    expect(list.participants).toEqual([{ peerId: 'p1', name: 'Ada', node: 'node-1', tracks: [] }]);
 
     const muted = await call(gateway, 'POST', `${path}/p1/mute`, { body: { muted: true, kind: 'audio' } });
     expect([muted.status, muted.body]).toEqual([200, { affected: 1 }]);

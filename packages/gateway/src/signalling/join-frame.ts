@@ -1,4 +1,4 @@
-import { METADATA_MAX_BYTES, roomIdSchema } from '@orama/protocol';
+import { METADATA_MAX_BYTES, nodeOfToken, roomIdSchema } from '@orama/protocol';
 import type { Message } from './leg.ts';
 
 /** Largest `join` that the gateway reads itself: full metadata, name and token with some room to spare. */
@@ -30,6 +30,14 @@ export function readJoinFrame({ data, isBinary }: Message): JoinFrame {
     code: 'invalid_join',
     message: 'join names no room: 1-128 printable ASCII characters without spaces',
   };
+}
+
+/** Where the resume token of a first frame comes from, see `nodeOfToken`; undefined where there is none. Never throws. */
+export function nodeOfResume({ data, isBinary }: Message): string | undefined {
+  if (isBinary || data.length > JOIN_FRAME_MAX_BYTES) return undefined;
+  const frame = parseObject(data.toString('utf8'));
+  const body = isObject(frame?.data) ? frame.data : frame;
+  return typeof body?.resume === 'string' ? nodeOfToken(body.resume) : undefined;
 }
 
 function parseObject(text: string): Record<string, unknown> | null {

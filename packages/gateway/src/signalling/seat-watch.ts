@@ -81,7 +81,7 @@ export class SeatWatch {
       const row = rowsOf.get(principal.namespace)?.get(placed.row.roomId);
       if (!(await this.#authenticator.stillHolds(principal))) {
         session.refuse(refusalOf(new UserError('UNAUTHORIZED', 'the API key was revoked')));
-      } else if (!sfuAt([placed.sfu], row?.place ?? null)) {
+      } else if (!sfuAt([placed.home], row?.place ?? null)) {
         session.moveAway();
       }
     }

@@ -8,7 +8,7 @@ import type { PlacedRoom, RoomPlacer } from '../rooms/room-placer.ts';
 import { ticketOf } from '../rooms/ticket.ts';
 import type { WebrtcSettings, WebrtcSettingsReader } from '../webrtc-settings.ts';
 import { DialError, dialSfu } from './dial.ts';
-import { readJoinFrame } from './join-frame.ts';
+import { nodeOfResume, readJoinFrame } from './join-frame.ts';
 import { type Ending, isSendableCode, Leg } from './leg.ts';
 import { errorFrame, type Refusal, refusalOf } from './refusal.ts';
 import type { Seat, Seated } from './seat-watch.ts';
@@ -142,12 +142,20 @@ export class SignallingSession implements Seated {
     return null;
   }
 
-  /** Connects to the SFU that holds the room, moving the room when that one does not work, and starts the pipe. */
+  /** The node whose SFU this client resumes at, by the token in its join. */
+  async #knownTo(): Promise<string | undefined> {
+    this.#client.resume();
+    const message = await this.#client.firstMessage(this.#deps.joinTimeoutMs ?? JOIN_TIMEOUT_MS);
+    this.#client.pause();
+    return message ? nodeOfResume(message) : undefined;
+  }
+
+  /** Connects to the SFU that serves the room, moving the room when that one does not work, and starts the pipe. */
   async #connect(principal: Principal, settings: WebrtcSettings, room: string): Promise<void> {
     const { placer, logger, metrics } = this.#deps;
     const failed = new Set<string>();
     while (failed.size < MAX_DIALS && !this.#client.isEnded) {
-      const placed = await placer.place(principal.namespace, room, failed);
+      const placed = await placer.place(principal.namespace, room, { failed, known: () => this.#knownTo() });
       if (!placed) break;
       try {
         const leg = await this.#dial(principal, settings, placed);
@@ -195,7 +203,10 @@ export class SignallingSession implements Seated {
       this.#client.close(code, reason);
       return;
     }
-    this.#deps.placer.suspect(seat.placed.sfu);
+    const { sfu, home } = seat.placed;
+    this.#deps.placer.suspect(sfu);
+    // One that only served the room has gone because the home did.
+    if (home !== sfu) this.#deps.placer.suspect(home);
     this.#deps.metrics.sfuFailures.inc();
     this.#client.close(SIGNALLING_CLOSE.moved, reason || 'the SFU went away');
   }

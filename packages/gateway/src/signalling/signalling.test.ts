@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { VirtualClock } from '@orama/core';
 import { PEER_SILENCE_MS, SIGNALLING_DESCRIPTION_MAX_BYTES } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { apiKeyOf, BASE_DOMAIN, Bed, type RunningGateway } from '../../testing/bed.ts';
-import { TestClient } from '../../testing/client.ts';
+import { call, TestClient } from '../../testing/client.ts';
 
 /** The HTTP answer that refused an upgrade. */
 function refusedUpgrade(url: string): Promise<{ status: number | undefined; retryAfter: string | undefined }> {
@@ -350,6 +351,41 @@ describe('GET /v1/webrtc/signal', () => {
       expect(await arrival.closed).toBe(1000);
       expect(stays.socket.readyState).toBe(WebSocket.OPEN);
       expect((await join('moves', own).frame(0)).node).toBe(target?.node);
+    });
+
+    it('spreads the clients of a room that is told to, names its home in their tickets, and sends all after it', async () => {
+      const clock = new VirtualClock(Date.now());
+      const own = await bed.startGateway({ clock });
+      await call(own, 'POST', '/v1/webrtc/rooms', { body: { room_id: 'wide', spread: true } });
+      const enter = async (resume?: string) => {
+        const client = join('wide', own);
+        await once(client.socket, 'open');
+        client.send({ type: 'join', ...(resume ? { resume } : {}) });
+        return { client, ...(await seatOf(client)) };
+      };
+      const first = await enter();
+      const { node, address, port } = first.sfu;
+      const home = { node, address, signalingPort: port, generation: 2 };
+      expect(first.arrival.ticket.home).toEqual(home);
+      first.sfu.peers = 5;
+      clock.advance(500);
+      const second = await enter();
+      expect(second.sfu).not.toBe(first.sfu);
+      expect(second.arrival.ticket.home).toEqual(home);
+      expect((await enter(`secret.${node}`)).sfu).toBe(first.sfu);
+      clock.advance(2_000);
+      await enter();
+      expect(second.client.socket.readyState).toBe(WebSocket.OPEN);
+      const { sfu: target } = second;
+      await bed.store.rooms.claim({
+        namespace: 'demo',
+        roomId: 'wide',
+        place: { nodeId: target.node, internalIp: target.address, signalingPort: target.port },
+        seenGeneration: 2,
+        nowMs: Date.now(),
+      });
+      clock.advance(2_000);
+      for (const { client } of [first, second]) expect((await client.closed).code).toBe(4013);
     });
 
     it('says sfu_unavailable and closes 4013 when no SFU takes connections', async () => {

@@ -39,3 +39,14 @@ export const sfuTicketSchema = z.object({
   exp: z.int().positive(),
 });
 export type SfuTicket = z.infer<typeof sfuTicketSchema>;
+
+/** A resume token in a room that several SFUs may serve: it says whose peer it is. @param secret base64url */
+export function tokenAt(node: string, secret: string): string {
+  return `${secret}.${node}`;
+}
+
+/** The node of such a token; '' for one that names none, because only one SFU serves its room. */
+export function nodeOfToken(token: string): string {
+  const dot = token.indexOf('.');
+  return dot < 0 ? '' : token.slice(dot + 1);
+}

@@ -10,6 +10,8 @@ export const createRoomSchema = z.strictObject({
   max_participants: z.int().min(1).max(MAX_PARTICIPANTS_LIMIT).optional(),
   /** Only the audio of so many loudest publishers is forwarded; without it everybody's is. */
   max_speakers: z.int().min(1).max(MAX_SPEAKERS_LIMIT).optional(),
+  /** Clients go to the least busy SFU of the namespace, on whatever node: for rooms larger than one SFU. */
+  spread: z.boolean().optional(),
   /** Readable by everybody who joins. */
   metadata: freeObjectSchema.optional(),
 });
@@ -25,6 +27,9 @@ export const roomSchema = z.object({
   max_participants: z.int(),
   /** Null where everybody's audio is forwarded. */
   max_speakers: z.int().nullable(),
+  spread: z.boolean(),
+  /** The nodes whose SFUs serve somebody in it, with how many. */
+  nodes: z.array(z.object({ node: nodeIdSchema, participants: z.int().positive() })),
   metadata: freeObjectSchema.optional(),
   /** ISO 8601. */
   created_at: z.string(),
@@ -33,7 +38,14 @@ export type Room = z.infer<typeof roomSchema>;
 export const roomListSchema = z.object({ rooms: z.array(roomSchema) });
 
 /** Answer of `GET /v1/webrtc/rooms/<id>/participants`. */
-export const participantListSchema = z.object({ participants: z.array(participantSchema) });
+export const participantListSchema = z.object({
+  participants: z.array(
+    participantSchema.extend({
+      /** Whose SFU it is connected to. */
+      node: nodeIdSchema.optional(),
+    }),
+  ),
+});
 export type ParticipantList = z.infer<typeof participantListSchema>;
 
 /** Body of `POST /v1/webrtc/rooms/<id>/participants/<peer>/mute`. */

@@ -16,7 +16,10 @@ import { RelayedTrack } from './relayed-track.ts';
 /** What a link hears from its other end; the frames that only concern the connection stay inside. */
 export interface LinkEvents {
   onFrame: (link: RoomLink, frame: RoomFrame) => void;
+  /** A track of theirs comes in another of its codecs. */
   onCodecChange: (publication: Publication) => void;
+  /** Somebody there cannot decode a track that is sent there. */
+  onNotDecoded: (publication: Publication) => void;
   /** Called once, whoever ended it. @param code see SIGNALLING_CLOSE; 1006 where the other end is simply gone */
   onEnd: (link: RoomLink, code: number) => void;
 }
@@ -187,11 +190,17 @@ export class RoomLink {
         this.#sent.get(frame.trackId)?.setDemand(frame.rids);
         break;
       case 'not-decoded':
-        this.#undecoded.add(frame.codec);
+        this.#notDecoded(frame);
         break;
       default:
         this.#events.onFrame(this, frame);
     }
+  }
+
+  #notDecoded({ trackId, codec }: LinkFrameOf<'not-decoded'>): void {
+    this.#undecoded.add(codec);
+    const relayed = this.#sent.get(trackId);
+    if (relayed) this.#events.onNotDecoded(relayed.publication);
   }
 
   #end(code: number): void {
@@ -223,7 +232,8 @@ function uplinkOf({ kind, codecs, encodings }: LinkFrameOf<'track'>): UplinkMedi
   };
 }
 
-function learn(publication: Publication, { source, muted, forced, encodings }: LinkFrameOf<'track'>): void {
+function learn(publication: Publication, { source, muted, forced, codecs, encodings }: LinkFrameOf<'track'>): void {
+  if (codecs[0]) publication.expectCodec(codecs[0].payloadType);
   publication.source = source;
   publication.muted = muted;
   publication.setForcedMute(forced);

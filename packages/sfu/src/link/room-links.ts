@@ -21,6 +21,7 @@ export interface LinksHost {
   unpublished(member: RemotePeer, publication: Publication): void;
   updated(member: RemotePeer, publication: Publication): void;
   codecChanged(publication: Publication): void;
+  notDecoded(publication: Publication): void;
   deliver(frame: LinkFrameOf<'data'>): void;
   /** Why somebody may not be in the room; null who may. */
   refusalOf(identity: string): Pick<LinkFrameOf<'refuse'>, 'code' | 'message'> | null;
@@ -173,6 +174,7 @@ export class RoomLinks {
       events: {
         onFrame: (from, frame) => this.#receive(from, frame),
         onCodecChange: (publication) => this.#host.codecChanged(publication),
+        onNotDecoded: (publication) => this.#host.notDecoded(publication),
         onEnd: (ended, code) => this.#end(ended, code),
       },
     });

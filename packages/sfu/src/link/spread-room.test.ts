@@ -1,10 +1,16 @@
-import type { RoomHome, SfuTicket } from '@orama/protocol';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { RoomHome, SfuRoom, SfuTicket } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type RunningSfu, startSfu } from '../testing/running-sfu.ts';
+import { LAYERED_CAMERA, layerOf, sendLayers } from '../testing/layered-camera.ts';
+import { type ReachableSfu, type RunningSfu, reachSfu, startSfu } from '../testing/running-sfu.ts';
 import { TestPeer, until, VP8_DELTA, VP8_KEY } from '../testing/test-peer.ts';
 
 const CAMERA = { mid: '0', kind: 'video', ssrc: 1_000_001, source: 'camera' } as const;
 const MICROPHONE = { mid: '1', kind: 'audio', ssrc: 1_000_002, source: 'microphone' } as const;
+
+const SFU_PROCESS = fileURLToPath(new URL('../testing/sfu-process.ts', import.meta.url));
 
 async function metric(sfu: RunningSfu, name: string): Promise<number> {
   const { body } = await sfu.http('GET', '/metrics');
@@ -15,6 +21,7 @@ describe('a room that several SFUs serve', () => {
   let sfus: RunningSfu[];
   let peers: TestPeer[] = [];
   let home: RoomHome;
+  let stopSending = () => {};
 
   /** Joins at one of the SFUs; the first is the room's home. */
   const join = async (at: number, name: string, ticket: Partial<SfuTicket> = {}) => {
@@ -42,10 +49,11 @@ describe('a room that several SFUs serve', () => {
   };
 
   beforeEach(async () => {
-    sfus = await Promise.all(['node-1', 'node-2', 'node-3'].map((node) => startSfu({ node })));
+    sfus = await Promise.all(['node-1', 'node-2', 'node-3'].map((node) => startSfu({ node, drainTimeoutMs: 300 })));
     home = { node: 'node-1', address: sfus[0]?.address ?? '', signalingPort: 30_000, generation: 1 };
   });
   afterEach(async () => {
+    stopSending();
     for (const peer of peers) expect(peer.faults).toEqual([]);
     await Promise.all(peers.map((peer) => peer.end()));
     peers = [];
@@ -108,5 +116,207 @@ describe('a room that several SFUs serve', () => {
       // Key frames of the beginning may still have been on their way.
       expect(received).toBeLessThanOrEqual(count * 2 + begun);
     }
+  });
+
+  test('layers cross a link only while somebody watches them there, and are off at the publisher while nobody does', async () => {
+    const [bob, cem] = [await join(1, 'Bob'), await join(2, 'Cem')];
+    await bob.publish(LAYERED_CAMERA);
+    stopSending = sendLayers(bob);
+    const { mid, trackId, layers } = await cem.trackOf(bob.id, 'video');
+    expect(layers?.map(({ rid }) => rid)).toEqual(['q', 'h', 'f']);
+    await until('the best layer', () => layerOf(cem.packets(mid).at(-1)) === 2);
+    await bob.next('send-layers', ({ rids }) => rids.join() === 'q,f');
+    cem.send({ type: 'subscribe', trackId, enabled: false });
+    await bob.next('send-layers', ({ rids }) => rids.length === 0);
+    const before = cem.packets(mid).length;
+    cem.send({ type: 'subscribe', trackId, enabled: true });
+    await until('the best layer again', () => layerOf(cem.packets(mid).slice(before).at(-1)) === 2);
+    stopSending();
+    const numbers = cem.packets(mid).map(({ sequence }) => sequence);
+    for (let i = 1; i < numbers.length; i++) expect(((numbers[i] ?? 0) - (numbers[i - 1] ?? 0)) & 0xffff).toBe(1);
+  }, 30_000);
+
+  test('a publisher is asked for a codec that everybody decodes, also at other SFUs, and changes to it', async () => {
+    const [ann, bob] = [await join(0, 'Ann'), await join(1, 'Bob')];
+    bob.refusedCodecs = ['AV1'];
+    const [av1, vp8] = [
+      { name: 'AV1', payloadType: 45 },
+      { name: 'VP8', payloadType: 96 },
+    ];
+    await ann.publish({ mid: '0', kind: 'video', ssrc: 7_000_001, codec: av1, otherCodecs: [vp8] });
+    const { trackId, mid } = await bob.trackOf(ann.id, 'video');
+    await bob.next('track-updated', ({ delivery }) => delivery === 'unsupported-codec');
+    const { sdp } = await ann.next('offer', (frame) => frame.sdp.includes(' 96 45'));
+    expect(sdp).toContain('VP8/90000');
+    ann.sendPacket('0', 1, { payload: Buffer.from([0x18, 1, 2, 3]) });
+    let sequence = 2;
+    const again = await until('the track in VP8', () => {
+      ann.sendPacket('0', sequence++, { payloadType: vp8.payloadType, payload: VP8_KEY });
+      return bob.frames.find((frame) => frame.type === 'track-added' && frame.trackId === trackId && frame.mid !== mid);
+    });
+    await until('the picture', () => {
+      ann.sendPacket('0', sequence++, { payloadType: vp8.payloadType, payload: VP8_KEY });
+      return again.type === 'track-added' && bob.packets(again.mid).length > 0;
+    });
+  });
+
+  test('names, metadata, data and mutes are told at every SFU; the home mutes and removes whoever is elsewhere', async () => {
+    const [ann, bob, cem] = [await join(0, 'Ann'), await join(1, 'Bob'), await join(2, 'Cem', { identity: 'key-cem' })];
+    await until('Bob to see Cem', () => idsSeenBy(bob).includes(cem.id));
+    bob.send({ type: 'peer-state', name: 'Robert', metadata: { hand: 'raised' } });
+    bob.send({ type: 'data', data: 'to all' });
+    bob.send({ type: 'data', to: cem.id, data: 'to Cem' });
+    for (const peer of [ann, cem]) {
+      await peer.next('peer-updated', ({ peerId, name }) => peerId === bob.id && name === 'Robert');
+      await peer.next('data', ({ from, data }) => from === bob.id && data === 'to all');
+    }
+    await cem.next('data', ({ to, data }) => to === cem.id && data === 'to Cem');
+    expect(ann.frames.filter(({ type }) => type === 'data')).toHaveLength(1);
+
+    await bob.publish(MICROPHONE);
+    const { trackId } = await cem.trackOf(bob.id, 'audio');
+    bob.send({ type: 'track-state', trackId, muted: true });
+    await cem.next('track-updated', (frame) => frame.trackId === trackId && frame.muted && !frame.forced);
+    bob.send({ type: 'track-state', trackId, muted: false });
+    await cem.next('track-updated', (frame) => frame.trackId === trackId && !frame.muted);
+    const [first] = sfus as [RunningSfu];
+    await until('the track at the home', async () => {
+      const { body } = await first.http('POST', '/rooms/mute', { room: 'lobby', peerId: bob.id, muted: true });
+      return (body as { affected?: number }).affected === 1;
+    });
+    await bob.next('track-updated', ({ forced }) => forced === true);
+    await cem.next('track-updated', ({ forced }) => forced === true);
+
+    const { body } = await first.http('GET', '/rooms');
+    const [room] = (body as { rooms: SfuRoom[] }).rooms;
+    expect(room?.participants.map(({ name, node }) => `${name} ${node}`).sort()).toEqual([
+      ...['Ann node-1', 'Cem node-3', 'Robert node-2'],
+    ]);
+    expect((await sfus[1]?.http('GET', '/rooms'))?.body).toEqual({ rooms: [] });
+
+    await first.http('POST', '/rooms/kick', { room: 'lobby', peerId: cem.id, banSec: 60 });
+    await cem.next('kicked');
+    await bob.next('peer-left', ({ peerId, reason }) => peerId === cem.id && reason === 'kicked');
+    const back = await join(1, 'Cem', { identity: 'key-cem' });
+    await back.next('error', ({ code }) => code === 'forbidden');
+    await until('the end', () => back.closed?.code === 4003);
+    expect(idsSeenBy(ann)).toEqual([bob.id]);
+  });
+
+  test('the room takes no more than it may, over all SFUs, and who is one too many is told', async () => {
+    await join(0, 'Ann', { maxParticipants: 2 });
+    const bob = await join(1, 'Bob', { maxParticipants: 2 });
+    const late = new TestPeer((sfus[2] as RunningSfu).connect({ home, maxParticipants: 2 }));
+    peers.push(late);
+    await until('the socket', () => late.socket.readyState === 1);
+    late.send({ type: 'join' });
+    await late.next('error', ({ code }) => code === 'room_full');
+    await until('the end', () => late.closed?.code === 4004);
+    await bob.end();
+    await until('room for another', async () => {
+      const { body } = await (sfus[0] as RunningSfu).http('GET', '/rooms');
+      return (body as { rooms: SfuRoom[] }).rooms[0]?.participants.length === 1;
+    });
+    await join(2, 'Cem', { maxParticipants: 2 });
+  });
+
+  test('a room that is closed at its home is closed for everybody, and serves whoever comes after that', async () => {
+    const [ann, bob] = [await join(0, 'Ann'), await join(1, 'Bob')];
+    await (sfus[0] as RunningSfu).http('DELETE', '/rooms?room=lobby');
+    for (const peer of [ann, bob]) {
+      await peer.next('room-closed');
+      await until('the end', () => peer.closed?.code === 4004);
+    }
+    const [again, other] = [await join(1, 'Bob'), await join(0, 'Ann')];
+    expect(other.welcome.participants.map(({ peerId }) => peerId)).toEqual([again.id]);
+  });
+
+  test('the home that drains has everybody told to go elsewhere, and its end sends them there', async () => {
+    const [ann, bob] = [await join(0, 'Ann'), await join(1, 'Bob')];
+    await sfus[0]?.sfu.stop();
+    for (const peer of [ann, bob]) {
+      await peer.next('server-draining');
+      await until('the end', () => peer.closed?.code === 4013);
+    }
+  });
+
+  test('the newer ticket is right: who held or served the room before sends its clients after it, and links are refused', async () => {
+    const [ann, bob] = [await join(0, 'Ann'), await join(1, 'Bob')];
+    const second = { node: 'node-2', address: sfus[1]?.address ?? '', signalingPort: 30_000, generation: 2 };
+    const cem = await join(2, 'Cem', { home: second });
+    await until('the end for Bob', () => bob.closed?.code === 4013);
+    const back = await join(0, 'Ann', { home: second });
+    await until('the end for Ann', () => ann.closed?.code === 4013);
+    expect(back.welcome.participants.map(({ peerId }) => peerId)).toEqual([cem.id]);
+    const stale = new TestPeer((sfus[2] as RunningSfu).connect({ home }));
+    peers.push(stale);
+    await until('the socket', () => stale.socket.readyState === 1);
+    stale.send({ type: 'join' });
+    await stale.next('error', ({ code }) => code === 'sfu_unavailable');
+    await until('the end', () => stale.closed?.code === 4013);
+    expect(cem.closed).toBeNull();
+  });
+});
+
+describe('an SFU of a room that is killed', () => {
+  let alive: RunningSfu;
+  let killed: { process: ChildProcess; sfu: ReachableSfu };
+  let peers: TestPeer[] = [];
+  const join = async (sfu: ReachableSfu, home: RoomHome, name: string) => {
+    const peer = new TestPeer(sfu.connect({ home }));
+    peers.push(peer);
+    await until('the socket', () => peer.socket.readyState === 1);
+    peer.send({ type: 'join', name });
+    await peer.next('welcome');
+    return peer;
+  };
+  const homeAt = (node: string, { address }: ReachableSfu, generation = 1): RoomHome => ({
+    ...{ node, address, signalingPort: 30_000, generation },
+  });
+
+  beforeEach(async () => {
+    alive = await startSfu({ node: 'node-1' });
+    const child = spawn(process.execPath, ['--conditions=source', SFU_PROCESS, 'node-2'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const [address] = (await once(child.stdout, 'data')) as [Buffer];
+    killed = { process: child, sfu: reachSfu(address.toString().trim()) };
+  });
+  afterEach(async () => {
+    killed.process.kill('SIGKILL');
+    await Promise.all(peers.map((peer) => peer.end()));
+    peers = [];
+    await alive.sfu.stop();
+  });
+
+  test('takes its peers out of the room at once, and nobody else', async () => {
+    const home = homeAt('node-1', alive);
+    const [ann, bob, cem] = [
+      await join(alive, home, 'Ann'),
+      await join(killed.sfu, home, 'Bob'),
+      await join(alive, home, 'Cem'),
+    ];
+    await bob.publish(MICROPHONE);
+    const { trackId } = await ann.trackOf(bob.id, 'audio');
+    killed.process.kill('SIGKILL');
+    for (const peer of [ann, cem]) {
+      await peer.next('track-removed', (frame) => frame.trackId === trackId);
+      await peer.next('peer-left', ({ peerId, reason }) => peerId === bob.id && reason === 'timeout');
+      expect(peer.closed).toBeNull();
+    }
+    await until('Bob to be told', () => bob.closed);
+    const back = await join(alive, home, 'Bob');
+    expect(back.welcome.participants).toHaveLength(2);
+  });
+
+  test('sends everybody else to the next home, when it was the home', async () => {
+    const home = homeAt('node-2', killed.sfu);
+    const [ann, bob] = [await join(alive, home, 'Ann'), await join(killed.sfu, home, 'Bob')];
+    await until('them to meet', () => ann.frames.some(({ type }) => type === 'peer-joined'));
+    killed.process.kill('SIGKILL');
+    await until('Ann to be sent away', () => ann.closed?.code === 4013);
+    await until('Bob to lose it', () => bob.closed);
+    const back = await join(alive, homeAt('node-1', alive, 2), 'Ann');
+    expect(back.welcome.participants).toEqual([]);
   });
 });

@@ -1,9 +1,12 @@
 /** A layer that nobody watched for so long is switched off: people look away for a moment, and key frames are dear. */
 const OFF_DELAY_MS = 4_000;
+/** The same between SFUs: the delays of all on the way to the publisher add up. */
+const RELAYED_OFF_DELAY_MS = 500;
 
 /** Which layers of a publication somebody watches, told to the publisher when that changes: on at once, off after a while. */
 export class LayerDemand {
   readonly #tell: (rids: string[]) => void;
+  readonly #offDelayMs: number;
   /** Since when each layer is unwatched, by rid; those watched are not in it. */
   readonly #idleSinceMs = new Map<string, number>();
   /** What the publisher was told last; null while it was told nothing and sends everything. */
@@ -11,11 +14,12 @@ export class LayerDemand {
 
   /**
    * @param tell gets the layers that should be sent
-   * @param told what is sent before anything was told; null for everything
+   * @param isRelayed another SFU is told, which sends nothing before; a publisher sends everything
    */
-  constructor(tell: (rids: string[]) => void, told: string[] | null = null) {
+  constructor(tell: (rids: string[]) => void, isRelayed = false) {
     this.#tell = tell;
-    this.#told = told;
+    this.#told = isRelayed ? [] : null;
+    this.#offDelayMs = isRelayed ? RELAYED_OFF_DELAY_MS : OFF_DELAY_MS;
   }
 
   /**
@@ -46,6 +50,6 @@ export class LayerDemand {
     const sinceMs = this.#idleSinceMs.get(rid) ?? nowMs;
     this.#idleSinceMs.set(rid, sinceMs);
     const isOn = this.#told?.includes(rid) ?? true;
-    return isOn && nowMs - sinceMs < OFF_DELAY_MS;
+    return isOn && nowMs - sinceMs < this.#offDelayMs;
   }
 }

@@ -96,7 +96,7 @@ export class Publication {
     );
     this.#feedback = new UplinkFeedback(options.media, this.#encodings.list, options.estimator, options.counters);
     this.#isRelayed = options.relayed ?? false;
-    this.#demand = new LayerDemand((rids) => options.onDemand(this, rids), this.#isRelayed ? [] : null);
+    this.#demand = new LayerDemand((rids) => options.onDemand(this, rids), this.#isRelayed);
     this.#learn();
   }
 
@@ -180,6 +180,14 @@ export class Publication {
       if (width !== undefined && height !== undefined) this.#encodings.resize(encoding, width, height);
     }
     this.#encodings.order(layers.map(({ rid }) => rid));
+  }
+
+  /** The publisher sends the codec of that payload type now, whether or not any of it came here. */
+  expectCodec(payloadType: number): void {
+    const codec = this.#payloadTypes.codec(payloadType);
+    if (!codec || codec === this.#codec) return;
+    this.#codec = codec;
+    this.#onCodecChange(this);
   }
 
   /** Begins to receive from `track`. */

@@ -11,6 +11,7 @@ import {
   type SfuTicket,
   SIGNALLING_CLOSE,
   type SignallingErrorCode,
+  tokenAt,
 } from '@orama/protocol';
 import { ReceiveEstimator } from '../congestion/receive-estimator.ts';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
@@ -90,7 +91,7 @@ interface WaitingTrack {
 /** A connected client: its socket (which may drop and come back), its connection, what it sends and what it receives. */
 export class Peer implements Member {
   readonly id = newId('p');
-  readonly resumeToken = randomBytes(24).toString('base64url');
+  readonly resumeToken: string;
   readonly ticket: SfuTicket;
   #name: string | undefined;
   #metadata: Record<string, unknown> | undefined;
@@ -133,6 +134,8 @@ export class Peer implements Member {
     this.#downlink = new Downlink(options.context.counters, options.context.clock);
     this.#playback = options.playback;
     const { config, clock } = options.context;
+    const secret = randomBytes(24).toString('base64url');
+    this.resumeToken = options.ticket.home ? tokenAt(config.node, secret) : secret;
     this.#negotiation = new Negotiation(
       {
         connection: {

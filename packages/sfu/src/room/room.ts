@@ -254,6 +254,8 @@ export class Room implements PeerHost, LinksHost {
   }
 
   codecChanged(publication: Publication): void {
+    const publisher = this.#publisherOf(publication);
+    if (publisher) this.#links.updated(publisher, publication);
     for (const peer of this.#peers.values()) if (!peer.changeCodec(publication)) this.#subscribe(peer, publication);
   }
 
@@ -401,8 +403,7 @@ export class Room implements PeerHost, LinksHost {
 
   // Browsers keep tracks of one stream in step: camera and microphone belong together, a screen does not.
   #subscribe(peer: Peer, publication: Publication): void {
-    const { peerId } = publication;
-    const publisher = this.#peers.get(peerId) ?? this.#links.remotes.get(peerId);
+    const publisher = this.#publisherOf(publication);
     if (!publisher || !peer.wants(publisher)) return;
     const streamId = publication.source?.startsWith('screen') ? `${publication.peerId}-screen` : publication.peerId;
     peer.subscribe(publication, publication.peerId, streamId);
@@ -424,6 +425,10 @@ export class Room implements PeerHost, LinksHost {
   /** Everybody who is in it, at all SFUs that serve it. */
   get #members(): Member[] {
     return [...this.#peers.values(), ...this.#links.remotes.values()];
+  }
+
+  #publisherOf({ peerId }: Publication): Member | undefined {
+    return this.#peers.get(peerId) ?? this.#links.remotes.get(peerId);
   }
 
   #remote(peerId: string): RemotePeer {

@@ -192,11 +192,13 @@ export class Rooms {
     const room = this.#rooms.get(ticket.room);
     if (!room) return undefined;
     const generation = ticket.home?.generation ?? room.generation;
-    if (generation < room.generation)
+    const isSame = room.home?.node === home?.node;
+    // Every move of a room raises the generation of its row.
+    if (generation < room.generation || (!isSame && ticket.home && generation === room.generation))
       throw new FrameError('sfu_unavailable', 'the room is held elsewhere; reconnect', {
         closeCode: SIGNALLING_CLOSE.moved,
       });
-    if (room.home?.node === home?.node && (home === null || generation === room.generation)) {
+    if (isSame && (home === null || generation === room.generation)) {
       room.generation = generation;
       return room;
     }

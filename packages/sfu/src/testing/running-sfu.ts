@@ -25,9 +25,8 @@ export function writeTurnUris(path: string, ...uris: string[]): void {
   writeFileSync(path, JSON.stringify({ ...place, ...ports, secretFile: 'not read here', turn }));
 }
 
-/** A real SFU on a loopback address of its own. */
-export interface RunningSfu {
-  sfu: Sfu;
+/** An SFU as other processes see it. */
+export interface ReachableSfu {
   address: string;
   /** What a signalling socket of another process needs: an address, and a ticket like the gateway's. */
   admission(ticket?: Partial<SfuTicket>): { url: string; ticket: string };
@@ -35,6 +34,11 @@ export interface RunningSfu {
   connect(ticket?: Partial<SfuTicket>, options?: { header?: string; query?: string; protocols?: string[] }): WebSocket;
   /** Signed HTTP as the gateway sends it. */
   http(method: string, target: string, body?: unknown, signed?: boolean): Promise<{ status: number; body: unknown }>;
+}
+
+/** A real SFU on a loopback address of its own. */
+export interface RunningSfu extends ReachableSfu {
+  sfu: Sfu;
 }
 
 /**
@@ -69,6 +73,11 @@ export async function startSfu(
     ...(clock ? { clock } : {}),
   });
   await sfu.start();
+  return { sfu, ...reachSfu(address) };
+}
+
+/** The SFU that `startSfu` started at an address, in this process or another. */
+export function reachSfu(address: string): ReachableSfu {
   const admission = (ticket: Partial<SfuTicket> = {}) => {
     const room = ticket.room ?? 'lobby';
     const signed = signTicket(
@@ -87,7 +96,6 @@ export async function startSfu(
     return { url: `ws://${address}:30000/ws/signal?room=${encodeURIComponent(room)}`, ticket: signed };
   };
   return {
-    sfu,
     address,
     admission,
     connect(given, { header, query, protocols = [] } = {}) {

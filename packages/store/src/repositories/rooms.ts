@@ -16,6 +16,8 @@ export interface RoomRow {
   maxParticipants: number;
   /** Null forwards everybody's audio. */
   maxSpeakers: number | null;
+  /** Clients go to the least busy SFU, whichever holds the room. */
+  spread: boolean;
   metadata: Record<string, unknown> | null;
   createdBy: 'join' | 'api';
   createdAtMs: number;
@@ -33,6 +35,7 @@ interface Raw {
   participant_count: number;
   max_participants: number;
   max_speakers: number | null;
+  spread: number;
   metadata: string | null;
   created_by: 'join' | 'api';
   created_at: number;
@@ -55,6 +58,7 @@ function fromRaw(raw: Raw): RoomRow {
     participantCount: raw.participant_count,
     maxParticipants: raw.max_participants,
     maxSpeakers: raw.max_speakers,
+    spread: raw.spread === 1,
     metadata: raw.metadata === null ? null : (JSON.parse(raw.metadata) as Record<string, unknown>),
     createdBy: raw.created_by,
     createdAtMs: raw.created_at,
@@ -112,18 +116,20 @@ export class RoomsRepository {
     roomId: string;
     maxParticipants: number;
     maxSpeakers: number | null;
+    spread: boolean;
     metadata: Record<string, unknown> | null;
     nowMs: number;
   }): Promise<boolean> {
     const [result] = await this.#db.batch([
       {
-        sql: `INSERT INTO webrtc_rooms (namespace, room_id, max_participants, max_speakers, metadata, created_by, created_at, last_activity)
-              SELECT ?, ?, ?, ?, ?, 'api', ?, ? WHERE ${WEBRTC_IS_ON} ON CONFLICT (namespace, room_id) DO NOTHING`,
+        sql: `INSERT INTO webrtc_rooms (namespace, room_id, max_participants, max_speakers, spread, metadata, created_by, created_at, last_activity)
+              SELECT ?, ?, ?, ?, ?, ?, 'api', ?, ? WHERE ${WEBRTC_IS_ON} ON CONFLICT (namespace, room_id) DO NOTHING`,
         params: [
           row.namespace,
           row.roomId,
           row.maxParticipants,
           row.maxSpeakers,
+          Number(row.spread),
           row.metadata === null ? null : JSON.stringify(row.metadata),
           row.nowMs,
           row.nowMs,

@@ -14,6 +14,7 @@ import type { GatewayOptions } from '../../settings.ts';
 interface CreateOptions extends GatewayOptions {
   maxParticipants?: number;
   maxSpeakers?: number;
+  spread?: boolean;
   metadata?: Record<string, unknown>;
 }
 
@@ -32,24 +33,26 @@ export function roomCreateCommand(): Command {
         'forward the audio of so many loudest publishers only (default: of all)',
         integerOption(1, MAX_SPEAKERS_LIMIT),
       )
+      .option('--spread', 'let clients be served by SFUs of several nodes, the least busy first')
       .option('--metadata <json>', 'JSON object that everybody who joins can read', metadataOption),
   )
     .addHelpText(
       'after',
       examples(
         'orama room create lobby --namespace myapp',
-        `orama room create stage --namespace myapp --max-participants 500 --max-speakers 5 --metadata '{"topic":"launch"}'`,
+        `orama room create stage --namespace myapp --max-participants 500 --max-speakers 5 --spread --metadata '{"topic":"launch"}'`,
       ),
     )
     .action(withContext(createRoom));
 }
 
 async function createRoom(context: Context, id: string, options: CreateOptions): Promise<void> {
-  const { maxParticipants, maxSpeakers, metadata } = options;
+  const { maxParticipants, maxSpeakers, spread, metadata } = options;
   const room = await connectGateway(context, options).createRoom({
     room_id: id,
     ...(maxParticipants !== undefined && { max_participants: maxParticipants }),
     ...(maxSpeakers !== undefined && { max_speakers: maxSpeakers }),
+    ...(spread !== undefined && { spread }),
     ...(metadata !== undefined && { metadata }),
   });
   context.output.result(room, () => `room ${room.room_id} takes ${room.max_participants} participants`);

@@ -1,4 +1,4 @@
-import { type Participant, type Room, roomIdSchema } from '@orama/protocol';
+import { type ParticipantList, type Room, roomIdSchema } from '@orama/protocol';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
 import { addGatewayOptions, connectGateway } from '../../gateway/connect-gateway.ts';
@@ -23,20 +23,27 @@ async function showRoom(context: Context, id: string, options: GatewayOptions): 
   context.output.result({ room, participants }, () => describe(context.output, room, participants));
 }
 
-function describe(output: Output, room: Room, participants: readonly Participant[]): string {
+function describe(output: Output, room: Room, participants: ParticipantList['participants']): string {
   const fields = renderFields([
     ['room', room.room_id],
     ['node', room.node ?? 'none yet'],
+    ...(room.spread || room.nodes.length > 1 ? ([['served by', servers(room)]] as [string, string][]) : []),
     ['created', room.created_at],
     ['participants', `${participants.length} of at most ${room.max_participants}`],
     ['speakers', room.max_speakers === null ? 'all forwarded' : `the loudest ${room.max_speakers} forwarded`],
     ...(room.metadata ? ([['metadata', JSON.stringify(room.metadata)]] as [string, string][]) : []),
   ]);
   if (participants.length === 0) return fields;
-  const rows = participants.map(({ peerId, name, tracks }) => [
+  const rows = participants.map(({ peerId, name, node, tracks }) => [
     peerId,
+    node ?? '',
     name ?? '',
     tracks.map(({ kind, source, muted }) => `${source ?? kind}${muted ? ' (muted)' : ''}`).join(', '),
   ]);
-  return `${fields}\n\n${renderTable(output, ['peer', 'name', 'tracks'], rows)}`;
+  return `${fields}\n\n${renderTable(output, ['peer', 'node', 'name', 'tracks'], rows)}`;
+}
+
+function servers({ nodes }: Room): string {
+  if (nodes.length === 0) return 'any node';
+  return nodes.map(({ node, participants }) => `${node} (${participants})`).join(', ');
 }
