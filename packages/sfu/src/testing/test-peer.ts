@@ -99,7 +99,7 @@ export class TestPeer {
     socket.on('error', () => {});
   }
 
-  /** Opens a socket and joins. */
+  /** Opens a socket and joins. @throws Error when the server closes the socket instead */
   static async join(
     sfu: RunningSfu,
     ticket: Partial<SfuTicket> = {},
@@ -108,7 +108,8 @@ export class TestPeer {
     const peer = new TestPeer(sfu.connect(ticket));
     await once(peer.socket, 'open');
     peer.send({ type: 'join', ...join });
-    await peer.next('welcome');
+    await until('the welcome', () => peer.closed ?? peer.welcome);
+    if (peer.closed) throw new Error(`refused with ${peer.closed.code}: ${peer.closed.reason}`);
     return peer;
   }
 
