@@ -15,7 +15,10 @@ export type PeerRange = z.infer<typeof peerRangeSchema>;
 /** A tenant as the controlplane attaches it. Attaching again with other values reloads it. */
 export const turnTenantSchema = z.strictObject({
   namespace: namespaceNameSchema,
-  /** Shared secrets that verify passwords; the first is the current one, the second is still valid during a rotation. */
+  /**
+   * Shared secrets that verify passwords; the first is the current one, the second is still valid during a rotation. What was
+   * made with a secret that an attach no longer lists ends at once.
+   */
   secrets: z.array(z.string().min(16)).min(1).max(2),
   /** Host name in this namespace's TURN URIs; a self-signed certificate names it. */
   domain: z.string().min(1).max(253).optional(),

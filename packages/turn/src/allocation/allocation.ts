@@ -19,6 +19,7 @@ export type EndReason =
   | 'client-disconnected'
   | 'tenant-detached'
   | 'relay-block-changed'
+  | 'secret-revoked'
   | 'slow-reader'
   | 'server-stopped';
 
@@ -41,7 +42,7 @@ export interface AllocationOptions {
   id: number;
   namespace: string;
   username: string;
-  /** The secret whose password made it; later requests are checked with it, whatever the credential's expiry. */
+  /** The tenant's secret whose password made it, whatever the credential's expiry. It ends when that is revoked. */
   secret: string;
   client: ClientTransport;
   port: RelayPort;
@@ -170,7 +171,7 @@ export class Allocation {
   }
 
   async #end(reason: EndReason): Promise<void> {
-    this.client.detach(reason === 'tenant-detached');
+    this.client.detach(reason === 'tenant-detached' || reason === 'secret-revoked');
     await this.port.close();
     await this.#onClosed(this, reason);
   }

@@ -80,7 +80,7 @@ test('DELETE ends the allocations of that tenant only', async () => {
   expect(await mine.refresh()).toBe(600);
 });
 
-test('PUT again with a new secret, quota and policy keeps allocations and ends what is no longer allowed', async () => {
+test('PUT again with a rotated secret, new quota and policy keeps allocations and ends what is no longer allowed', async () => {
   const [sfu, gone] = [await turn.peer(), await turn.peer('127.81.0.3')];
   const both = [
     { ip: SFU_IP, portStart: 1, portEnd: 65_535 },
@@ -93,7 +93,8 @@ test('PUT again with a new secret, quota and policy keeps allocations and ends w
   await client.channelBind(0x4000, sfu.address, sfu.port);
   await client.channelBind(0x4001, gone.address, gone.port);
 
-  const changed = { ...settings, peers: both.slice(0, 1), maxAllocations: 1, generation: 8 };
+  const secrets = [...settings.secrets, SECRET];
+  const changed = { ...settings, secrets, peers: both.slice(0, 1), maxAllocations: 1, generation: 8 };
   expect((await turn.control('PUT', '/tenants/demo', changed)).body).toMatchObject({ allocations: 1, generation: 8 });
   client.channelData(0x4001, Buffer.from('gone'));
   client.channelData(0x4000, Buffer.from('here'));

@@ -112,11 +112,11 @@ test('a nonce given to another address is answered with 438', async () => {
   expect(reply.errorCode).toBe(438);
 });
 
-test('an allocation outlives its credential and its secret; a new one needs new ones', async () => {
+test('an allocation outlives its credential, and its secret for as long as that is listed; a new one needs new ones', async () => {
   const client = await turn.client();
   const peer = await turn.peer();
   const { relayed } = await client.allocate();
-  await turn.attach({ secrets: ['the-secret-after-rotation'], generation: 2 });
+  await turn.attach({ secrets: ['the-secret-after-rotation', SECRET], generation: 2 });
   for (let minutes = 0; minutes < 30; minutes += 9) {
     clock.advance(540_000);
     expect(await client.refresh()).toBe(600);
@@ -125,9 +125,23 @@ test('an allocation outlives its credential and its secret; a new one needs new 
   client.send(peer.address, peer.port, Buffer.from('still here'));
   expect(await peer.next()).toMatchObject({ data: Buffer.from('still here'), port: relayed.port });
 
-  await expect((await turn.client()).allocate()).rejects.toMatchObject({ code: 401 });
   const fresh = await turn.client('udp', turn.credentials('demo', 600, 'the-secret-after-rotation'));
   await fresh.allocate();
+
+  // Not listed any more: revoked, with all that was made with it.
+  await turn.attach({ secrets: ['the-secret-after-rotation'], generation: 3 });
+  expect(turn.portsBound).toBe(1);
+  await expect(client.refresh()).rejects.toMatchObject({ code: 401 });
+  await expect((await turn.client()).allocate()).rejects.toMatchObject({ code: 401 });
+  expect(await fresh.refresh()).toBe(600);
+});
+
+test('a stream whose secret is revoked is hung up', async () => {
+  const client = await turn.client('tcp');
+  await client.allocate();
+  await turn.attach({ secrets: ['the-secret-after-rotation'], generation: 2 });
+  await client.disconnected;
+  expect(turn.server.counters.ended.get('secret-revoked')).toBe(1);
 });
 
 test('both secrets of a rotation open the door', async () => {

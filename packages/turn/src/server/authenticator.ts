@@ -75,7 +75,7 @@ export class Authenticator {
     const nonceState = this.#nonces.judge(nonce, client.id, this.#clock.now());
     if (nonceState === 'foreign') return refused(438, 'foreign-nonce');
     // 5. The username names the tenant, whose secrets make the password; then the integrity is compared.
-    const identity = username && this.#identify(message, username, algorithm, client);
+    const identity = username && this.#identify(message, username, algorithm);
     if (identity === undefined) {
       return refused(401, hashed ? 'hashed-username' : 'wrong-credentials', 'address');
     }
@@ -84,12 +84,7 @@ export class Authenticator {
     return { ok: true, identity };
   }
 
-  #identify(
-    message: StunMessage,
-    usernameBytes: Buffer,
-    algorithm: PasswordAlgorithm,
-    client: ClientTransport,
-  ): Identity | undefined {
+  #identify(message: StunMessage, usernameBytes: Buffer, algorithm: PasswordAlgorithm): Identity | undefined {
     const username = usernameBytes.length <= USERNAME_MAX_BYTES ? usernameBytes.toString('utf8') : '';
     const parsed = parseTurnUsername(username);
     const tenant = parsed === null ? undefined : this.#tenants.get(parsed.namespace);
@@ -97,10 +92,7 @@ export class Authenticator {
       message.integrityMatches(this.#key(DECOY_USERNAME, this.#decoySecret, algorithm));
       return undefined;
     }
-    // The user of a live allocation is checked with the secret that made it too, so that a call outlives its rotation.
-    const { allocation } = client;
-    const own = allocation?.username === username ? [allocation.secret] : [];
-    for (const secret of new Set([...own, ...tenant.secrets])) {
+    for (const secret of tenant.secrets) {
       const key = this.#key(username, secret, algorithm);
       if (message.integrityMatches(key)) return { tenant, username, expirySec: parsed.expirySec, secret, key };
     }

@@ -98,6 +98,13 @@ describe('while the relay socket of an Allocate is being opened', () => {
     expect(await left).toEqual([0, 0]);
   });
 
+  test('its secret is revoked: 403', async () => {
+    const client = await turn.client();
+    const revoke = () => turn.attach({ secrets: ['the-secret-after-it'], generation: 2 });
+    expect(await duringOpen(() => client.allocate(), revoke)).toBe(403);
+    await nothingLeft();
+  });
+
   test('its client asks for another: 437', async () => {
     const client = await turn.client();
     let second: unknown;

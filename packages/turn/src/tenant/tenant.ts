@@ -139,8 +139,9 @@ export class Tenant implements AllocationSettings {
   }
 
   /**
-   * Takes other settings. Allocations live on: new secrets count for new ones only, a narrower peer policy ends the
-   * permissions and channels it no longer allows, and only allocations outside the new relay block end.
+   * Takes other settings. Allocations live on, but for those outside the new relay block and those made with a secret that
+   * is not listed any more, which is how one is revoked: a rotation goes on listing the former. A narrower peer policy ends
+   * the permissions and channels it no longer allows.
    */
   async update(config: TurnTenant, byteBudget: ByteBudget | undefined): Promise<void> {
     const before = this.#config.relay;
@@ -155,7 +156,11 @@ export class Tenant implements AllocationSettings {
         [...port.addresses].some((own) => own !== address && own !== address6 && own !== innerAddress),
     );
     for (const allocation of this.allocations) allocation.apply(this);
-    await Promise.all(stray.map((allocation) => allocation.close('relay-block-changed')));
+    const revoked = [...this.allocations].filter(({ secret }) => !config.secrets.includes(secret));
+    await Promise.all([
+      ...revoked.map((allocation) => allocation.close('secret-revoked')),
+      ...stray.map((allocation) => allocation.close('relay-block-changed')),
+    ]);
   }
 
   /** Takes the node's addresses. `rejudge`: permissions and channels that have one of them for a peer end. */

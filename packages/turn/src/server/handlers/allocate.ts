@@ -74,10 +74,11 @@ export async function handleAllocate(request: TurnRequest, context: ServerContex
   // That took a moment: the world may have changed.
   const { relay } = tenant;
   const moved = addresses.some(({ local }) => local !== relay.address && local !== relay.address6);
-  if (tenant.detached || context.draining || !client.open || moved || !tenant.hasPort(port.port)) {
+  const revoked = tenant.detached || !tenant.secrets.includes(secret);
+  if (revoked || context.draining || !client.open || moved || !tenant.hasPort(port.port)) {
     await port.close();
     await tenant.release(lease.id);
-    return tenant.detached ? fail(403) : fail(508);
+    return revoked ? fail(403) : fail(508);
   }
 
   const lifetimeSec = grantedLifetimeSec(requestedSec, context);
