@@ -3,8 +3,11 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { issueTurnCredentials } from '@orama/core';
+import { TurnClient } from '@orama/turn/client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
@@ -20,16 +23,28 @@ afterEach(() => {
 
 /** Starts the program, with options of Node before it; `output` grows with what it writes. */
 function run(nodeArgs: string[], ...args: string[]) {
+  return start(process.execPath, ['--conditions=source', ...nodeArgs, MAIN, ...args]);
+}
+
+function start(program: string, args: string[]) {
   const output = { text: '' };
-  child = spawn(process.execPath, ['--conditions=source', ...nodeArgs, MAIN, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {
       output.text += text;
     });
   }
   return { child, output, exit: once(child, 'close').then(([code]) => code as number) };
+}
+
+/** One call on the control socket. */
+function control(method: string, path: string, body: object): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath: join(dir, 'turn.sock'), method, path }, (response) => {
+      response.setEncoding('utf8').once('data', (text: string) => resolve(JSON.parse(text)));
+    });
+    call.once('error', reject).end(JSON.stringify(body));
+  });
 }
 
 test('turn --config starts, and SIGTERM ends it with 0 when no client is there', async () => {
@@ -45,6 +60,41 @@ test('turn --config starts, and SIGTERM ends it with 0 when no client is there',
   child.kill('SIGTERM');
   expect(await exit).toBe(0);
   for (const line of output.text.trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ svc: 'turn' });
+});
+
+test('strangers who connect leave a server with few open files its relay ports, control socket and metrics', async () => {
+  const config = join(dir, 'turn.yaml');
+  writeFileSync(
+    config,
+    `node: node-1\nlisten: [127.81.1.42]\nport: 34784\nrealm: orama.localhost\ncontrolSocket: ${dir}/turn.sock\n` +
+      'internal: { address: 127.81.0.42, port: 34785 }\nworkers: 1\ntls: false\n',
+  );
+  const limited = ['-c', 'ulimit -n 200; exec "$@"', 'sh', process.execPath, '--conditions=source', MAIN];
+  const { output } = start('sh', [...limited, '--config', config]);
+  await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
+  expect(output.text).toMatch(/"limit":200,"connections":58,.*LimitNOFILE/);
+  const strangers = Array.from({ length: 210 }, (_, n) =>
+    connect({ host: '127.81.1.42', port: 34784, localAddress: `127.81.9.${1 + (n % 3)}` }).on('error', () => undefined),
+  );
+  await Promise.all(strangers.map((stranger) => once(stranger, 'connect')));
+  await Promise.all(strangers.slice(58).map((stranger) => once(stranger.resume(), 'close')));
+  expect((await fetch('http://127.81.0.42:34785/metrics')).status).toBe(200);
+  const secret = 'the-secret-of-the-demo';
+  const tenant = {
+    namespace: 'demo',
+    secrets: [secret],
+    relay: { address: '127.81.0.42', portStart: 61_000, portEnd: 61_099 },
+    peers: [],
+    generation: 1,
+  };
+  expect(await control('PUT', '/tenants/demo', tenant)).toMatchObject({ namespace: 'demo' });
+  const nowMs = Date.now();
+  const credentials = issueTurnCredentials({ secret, namespace: 'demo', ttlSec: 60, uris: [], nowMs });
+  const server = { address: '127.81.1.42', port: 34_784 };
+  const client = await TurnClient.open({ transport: 'udp', server, ...credentials });
+  expect((await client.allocate()).relayed.address).toBe('127.81.0.42');
+  await client.close();
+  for (const stranger of strangers) stranger.destroy();
 });
 
 test('turn with engine node-turn says what it is, and starts on loopback addresses only', async () => {
@@ -114,16 +164,6 @@ describe('turn with two workers', () => {
     `node: node-1\nlisten: [127.92.1.${address}]\nport: 34780\nrealm: orama.localhost\nworkers: 2\n` +
     `controlSocket: ${dir}/turn.sock\ninternal: { address: 127.92.0.${address}, port: 34781 }\n`;
 
-  /** POST /drain on the control socket. */
-  function drain(body: object): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const post = request({ socketPath: join(dir, 'turn.sock'), method: 'POST', path: '/drain' }, (response) => {
-        response.setEncoding('utf8').once('data', (text: string) => resolve(JSON.parse(text)));
-      });
-      post.once('error', reject).end(JSON.stringify(body));
-    });
-  }
-
   test('an error that nobody catches in one of them ends the process with 1 and its reason', async () => {
     const config = join(dir, 'turn.yaml');
     const fault = join(dir, 'fault.mjs');
@@ -152,7 +192,10 @@ describe('turn with two workers', () => {
     // As the controlplane starts it; a thread takes no such option.
     const { output, exit } = run(['--max-semi-space-size=4'], '--config', config);
     await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
-    expect(await drain({ deadlineMs: 60_000 })).toMatchObject({ draining: true, drainEndsAt: expect.any(Number) });
+    expect(await control('POST', '/drain', { deadlineMs: 60_000 })).toMatchObject({
+      draining: true,
+      drainEndsAt: expect.any(Number),
+    });
     expect(await exit).toBe(0);
     expect(output.text).toContain('"msg":"draining"');
   });

@@ -18,6 +18,7 @@ import type { Ledger } from './allocation/ledger.ts';
 import { CertificateStore } from './certificates/certificate-store.ts';
 import { ControlSocket } from './control/control-socket.ts';
 import { Drain } from './drain.ts';
+import { connectionsWithin, descriptorLimit } from './listener/descriptors.ts';
 import { requireFreePorts } from './listener/free-ports.ts';
 import { sourceLimitMemory } from './listener/source-limits.ts';
 import { type NodeReport, registerTurnMetrics } from './metrics.ts';
@@ -251,9 +252,25 @@ export class TurnService implements Runnable {
     return this.#listening ? null : 'not listening';
   }
 
+  /** Connections of clients that fit under the system's limit, which is told where it is the lower one. */
+  #connectionsOf(workers: number): number {
+    const limit = descriptorLimit();
+    const connections = connectionsWithin(limit, this.#config, workers);
+    if (connections < this.#config.maxTcpConnections) {
+      this.#logger.warn(
+        { limit, connections, maxTcpConnections: this.#config.maxTcpConnections },
+        'open files are limited: fewer TCP connections are taken than configured; raise LimitNOFILE (ulimit -n)',
+      );
+    }
+    return connections;
+  }
+
   #makeWorkers(makeSockets: MakeSockets): WorkerHandle[] {
+    const { workers } = this.#config;
+    const count = workers === 'auto' ? availableParallelism() : workers;
     const settings = {
-      config: this.#config,
+      config: { ...this.#config, maxTcpConnections: this.#connectionsOf(count) },
+      workers: count,
       nonceKey: randomBytes(32),
       sourceLimits: sourceLimitMemory(randomInt(2 ** 32)),
     };
@@ -262,8 +279,6 @@ export class TurnService implements Runnable {
       if (ledger === undefined) throw new Error(`there is no ledger of ${namespace}`);
       return ledger;
     };
-    const { workers } = this.#config;
-    const count = workers === 'auto' ? availableParallelism() : workers;
     if (count === 1) {
       const own = { ...settings, id: 0, reusePort: false };
       return [new TurnWorker(own, ledgerOf, this.#logger, this.#clock, makeSockets)];

@@ -11,7 +11,7 @@ const other = { namespace: 'other', maxAllocations: 800 };
 
 let cache: ResponseCache;
 beforeEach(() => {
-  cache = new ResponseCache(200);
+  cache = new ResponseCache(200, 1);
 });
 
 test('ResponseCache answers a request for forty seconds', () => {
@@ -69,6 +69,22 @@ test('a namespace with however many sources leaves the others their answers, and
   cache.sweep(40_000);
   expect(cache.size).toBe(0);
 });
+
+test.each([1, 4])(
+  'all namespaces together have a share of 32,768 answers, with %d workers; the largest loses first',
+  (workers) => {
+    cache = new ResponseCache(200, workers);
+    cache.keep('small', me, other, answer, 0);
+    for (let n = 0; n < 100_000; n++) {
+      const source = client(1, `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
+      cache.keep(`of many ${n}`, source, { namespace: `many ${n % 40}`, maxAllocations: 800 }, answer, 0);
+      expect(cache.size).toBeLessThanOrEqual(32_768 / workers);
+    }
+    expect(cache.size).toBeGreaterThan(30_000 / workers);
+    expect(cache.find('small', 0)).toEqual(answer);
+    expect(cache.find('of many 99999', 0)).toEqual(answer);
+  },
+);
 
 test('requestKey is the same for the same bytes from the same client only, and there is none without a seal', () => {
   const id = randomBytes(12);

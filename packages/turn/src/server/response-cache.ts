@@ -7,6 +7,8 @@ import type { Tenant } from '../tenant/tenant.ts';
 const KEEP_MS = 40_000;
 /** Answers of one 5-tuple. Whoever has more requests under way than this has had answers to the older ones. */
 const MAX_OF_CLIENT = 16;
+/** Answers of a whole server, shared evenly by its workers: 43 MB at most. */
+const MAX_OF_SERVER = 32_768;
 /** Answers, of 1.3 KB at most with all that finds them, for each allocation that a source or a namespace may have. */
 const MAX_OF_ALLOCATION = 10;
 
@@ -20,18 +22,26 @@ interface Entry {
 /**
  * Answers to authenticated requests over UDP, so that a retransmitted request gets the same answer and is not done
  * twice (RFC 8489 section 6.3.1), not while the first copy is being done either. Firefox and lossy networks repeat
- * Allocate. A client, a source and a namespace have a share each, and push nobody's answers out but their own.
+ * Allocate. A client, a source and a namespace have a share each, and push nobody's answers out but their own; when there
+ * are too many of all together, the namespace with the most loses its oldest.
  */
 export class ResponseCache {
   /** In the order of their age. */
   readonly #entries = new Map<string, Entry>();
   /** Keys of the answers that a client, a source in a namespace or a namespace has, in the order of their age. */
   readonly #shares = new Map<string, Set<string>>();
+  /** Namespaces that have answers. */
+  readonly #namespaces = new Set<string>();
   readonly #maxOfSource: number;
+  readonly #max: number;
 
-  /** @param maxAllocationsPerSource allocations that one source may have in each namespace */
-  constructor(maxAllocationsPerSource: number) {
+  /**
+   * @param maxAllocationsPerSource allocations that one source may have in each namespace
+   * @param workers caches that the server has
+   */
+  constructor(maxAllocationsPerSource: number, workers: number) {
     this.#maxOfSource = MAX_OF_ALLOCATION * maxAllocationsPerSource;
+    this.#max = Math.floor(MAX_OF_SERVER / workers);
   }
 
   get size(): number {
@@ -58,7 +68,9 @@ export class ResponseCache {
     this.#entries.set(key, { answer, expiresAtMs: nowMs + KEEP_MS, shares: [client.id, source, namespace] });
     this.#join(client.id, key, MAX_OF_CLIENT);
     this.#join(source, key, this.#maxOfSource);
+    this.#namespaces.add(namespace);
     this.#join(namespace, key, MAX_OF_ALLOCATION * maxAllocations);
+    if (this.#entries.size > this.#max) this.#dropOldest(this.#largestNamespace());
   }
 
   /** Forgets what no retransmission can ask for any more. */
@@ -76,9 +88,22 @@ export class ResponseCache {
       this.#shares.set(share, keys);
     }
     keys.add(key);
-    if (keys.size <= max) return;
-    // Some at once: the way to a set's first key leads past those that were deleted.
-    let leaving = Math.ceil(max / 16);
+    if (keys.size > max) this.#dropOldest(keys);
+  }
+
+  #largestNamespace(): ReadonlySet<string> {
+    let largest: ReadonlySet<string> = new Set();
+    for (const namespace of this.#namespaces) {
+      const keys = this.#shares.get(namespace);
+      if (keys === undefined) this.#namespaces.delete(namespace);
+      else if (keys.size > largest.size) largest = keys;
+    }
+    return largest;
+  }
+
+  /** Some at once: the way to a set's first key leads past those that were deleted. */
+  #dropOldest(keys: ReadonlySet<string>): void {
+    let leaving = Math.ceil(keys.size / 16);
     for (const oldest of keys) {
       this.#forget(oldest);
       leaving--;

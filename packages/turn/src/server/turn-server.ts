@@ -37,6 +37,8 @@ export interface TurnServerOptions {
   sourceLimits: SourceLimits;
   /** Allocations that one source may have in each namespace. */
   maxAllocationsPerSource: number;
+  /** Workers of the node, this one included. */
+  workers: number;
   defaultLifetimeSec: number;
   maxLifetimeSec: number;
   nonceLifetimeSec: number;
@@ -58,7 +60,7 @@ export class TurnServer implements PacketHandler {
   constructor(options: TurnServerOptions) {
     const { clock, logger, relay, tenants } = options;
     this.#options = options;
-    this.#responses = new ResponseCache(options.maxAllocationsPerSource);
+    this.#responses = new ResponseCache(options.maxAllocationsPerSource, options.workers);
     const realm = fitRealm(options.realm);
     const nonces = new Nonces(options.nonceLifetimeSec, options.nonceKey);
     this.#challenges = new Challenges(realm, nonces);

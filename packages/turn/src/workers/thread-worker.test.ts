@@ -22,7 +22,7 @@ function settingsOf(port: number) {
     internal: { address: '127.92.0.50' },
   });
   const sourceLimits = sourceLimitMemory(1);
-  return { id: 3, config, nonceKey: new Uint8Array(32), sourceLimits, reusePort: true };
+  return { id: 3, workers: 4, config, nonceKey: new Uint8Array(32), sourceLimits, reusePort: true };
 }
 
 const noLedger = (): Ledger => {

@@ -25,6 +25,8 @@ const SWEEPS_A_WINDOW = 10;
 /** What a worker is given at its start. Plain data and shared memory, so that it can be sent to a thread. */
 export interface WorkerSettings {
   readonly id: number;
+  /** Workers of the node, this one included. */
+  readonly workers: number;
   readonly config: TurnConfig;
   /** 32 bytes that nonces are made with, so that every worker knows the others'. */
   readonly nonceKey: Uint8Array;
@@ -81,6 +83,7 @@ export class TurnWorker implements WorkerHandle {
       drops: this.drops,
       sourceLimits,
       maxAllocationsPerSource: config.maxAllocationsPerSource,
+      workers: settings.workers,
       defaultLifetimeSec: config.defaultLifetimeSec,
       maxLifetimeSec: config.maxLifetimeSec,
       nonceLifetimeSec: config.nonceLifetimeSec,
