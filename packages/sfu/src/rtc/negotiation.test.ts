@@ -94,6 +94,17 @@ test('an offer is answered with what is accepted, in its order; the DTLS client 
   ]);
 });
 
+test('header extensions of both forms are allowed in answers and later offers where the client allows them', async () => {
+  for (const allows of [true, false]) {
+    const { negotiation, offers, add, settle } = create();
+    const offer = browserOffer([{ kind: 'video', mid: '0' }]);
+    const { answer } = negotiation.handleOffer(offer.replace('t=0 0', allows ? '$&\r\na=extmap-allow-mixed' : '$&'));
+    add('one');
+    await settle();
+    for (const sdp of [answer, offers[0] ?? '']) expect(sdp.includes('\r\na=extmap-allow-mixed\r\n')).toBe(allows);
+  }
+});
+
 test('a track that is paused, taken back and sent again is told as removed and added', () => {
   const { negotiation } = create();
   const offer = (direction: string) =>

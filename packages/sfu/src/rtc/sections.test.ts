@@ -27,6 +27,17 @@ test('readCodecs keeps what can be forwarded, in the order of the offer, with it
   expect(readCodecs(mediaOf({ kind: 'audio', attributes }))).toEqual([]);
 });
 
+test("Firefox's element of the mid has an id of ours and is left out: it describes the SSRCs of all its streams", () => {
+  const attributes = [
+    'a=rtpmap:120 VP8/90000',
+    'a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid',
+    'a=extmap:4 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time',
+  ];
+  const media = readUplink(mediaOf({ attributes }));
+  expect(media?.extensions).toEqual([{ value: 4, uri: 'http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time' }]);
+  expect(media?.encodings).toEqual([{ ssrc: 500, rtxSsrc: 501 }]);
+});
+
 test('two configurations of a codec that one decoder plays have one key', () => {
   const keyOf = (name: string, fmtp: string) =>
     readCodecs(mediaOf({ attributes: [`a=rtpmap:100 ${name}/90000`, `a=fmtp:100 ${fmtp}`] }))[0]?.key;

@@ -164,6 +164,22 @@ test('two-byte extension headers (RFC 8285 section 4.3) are found and renumbered
   expect(findExtension(packet, view, 20)).toBe(-1);
 });
 
+test('one stream may change between one- and two-byte headers from packet to packet (RFC 8285 section 6)', () => {
+  const header = [0x90, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2];
+  const oneByte = Buffer.from([...header, 0xbe, 0xde, 0, 1, 0x31, 1, 2, 0, 9]);
+  const twoByte = Buffer.from([...header, 0x10, 0x00, 0, 2, 3, 2, 1, 2, 12, 0, 0, 0, 9]);
+  const ids = new Uint8Array(256);
+  ids[3] = 5;
+  const view = new RtpView();
+  for (const packet of [oneByte, twoByte, Buffer.from(oneByte), Buffer.from(twoByte)]) {
+    expect(readRtp(packet, view)).toBe(true);
+    if (findExtension(packet, view, 5) < 0) renumberExtensions(packet, view, ids);
+    const at = findExtension(packet, view, 5);
+    expect([...packet.subarray(at, at + 2)]).toEqual([1, 2]);
+    expect([...packet.subarray(view.payloadStart)]).toEqual([9]);
+  }
+});
+
 test('unwrapRtx restores the packet that a retransmission repeats, and drops probes without content', () => {
   fc.assert(
     fc.property(fields, uint16, uint32, (packet, original, ssrc) => {
