@@ -3,7 +3,7 @@ import { fuzzSfu } from './fuzzer.ts';
 
 test('thousands of mutants of real sessions break no rule of the SFU, handed to its connections', async () => {
   const { inputs, answers, sentRtp, sentRtcp } = await fuzzSfu('handed', { seed: 1, inputs: 1_500 });
-  for (const count of Object.values(inputs)) expect(count).toBeGreaterThan(10);
+  for (const count of Object.values(inputs)) expect(count).toBeGreaterThan(5);
   // The mutants got far enough to mean something: through to subscribers, and refused for many reasons.
   expect(sentRtp).toBeGreaterThan(500);
   expect(sentRtcp).toBeGreaterThan(200);
@@ -15,7 +15,7 @@ test('thousands of mutants of real sessions break no rule of the SFU, handed to 
     'unknown_track',
     'HTTP 400',
   ];
-  for (const code of codes) expect(answers.get(code)).toBeGreaterThan(2);
+  for (const code of codes) expect(answers.get(code), code).toBeGreaterThan(2);
 });
 
 test('a thousand mutants of real sessions break no rule of the SFU, over the wire to a process of its own', async () => {

@@ -13,7 +13,7 @@ import { callSigned, ticketOf } from './server.ts';
 
 /** What each kind of input has of a hundred. Over the wire a client may send so many frames a second and no more. */
 export const SHARES = {
-  handed: { rtp: 48, rtcp: 20, messages: 8, frames: 9, offers: 4, answers: 2, candidates: 3, datagrams: 4, http: 2 },
+  handed: { rtp: 50, rtcp: 22, messages: 8, frames: 8, offers: 3, answers: 2, candidates: 2, datagrams: 4, http: 1 },
   wire: { rtp: 60, rtcp: 24, messages: 5, frames: 3, offers: 1, answers: 1, candidates: 1, datagrams: 4, http: 1 },
 } as const satisfies Record<Mode, object>;
 export type InputKind = keyof (typeof SHARES)['handed'];
@@ -27,6 +27,12 @@ const PROTOCOLS = ['', '', 'ordered=false', 'ordered=false&maxRetransmits=0', 'm
 /** Those of retransmissions in the corpus, and others. */
 const RTX_PAYLOAD_TYPES = [97, 99, 101, 107, 120, 36, 127];
 
+/** A session of WHIP or WHEP: what names it, and its ICE session. */
+interface Opened {
+  readonly body: { room: string; identity: string; session: string };
+  readonly etag: string;
+}
+
 /** Makes inputs and sends them for the clients of a round. */
 export class Inputs {
   readonly #host: Host;
@@ -39,7 +45,7 @@ export class Inputs {
   readonly #candidates: string[];
   readonly #udp = createSocket('udp4');
   readonly #kinds: InputKind[];
-  readonly #opened: { id: string; etag: string }[] = [];
+  readonly #opened: Opened[] = [];
 
   constructor(
     mode: Mode,
@@ -111,7 +117,7 @@ export class Inputs {
 
   /** Ends the sessions of WHIP and WHEP, some of which have ended by themselves. */
   async endSessions(): Promise<void> {
-    for (const { id } of this.#opened) await this.#call('/sessions/close', JSON.stringify(this.#sessionBody(id)));
+    for (const { body } of this.#opened) await this.#call('/sessions/close', JSON.stringify(body));
     this.#udp.close();
   }
 
@@ -207,11 +213,12 @@ export class Inputs {
   async #http(client: FuzzClient): Promise<string> {
     const random = this.#random;
     const session = random.pick(this.#opened);
+    const sessionBody = session?.body ?? { room: client.room, identity: 'nobody', session: 'none' };
     const sound = random.pick<[path: string, body: object]>([
       ['/sessions/open', this.#openBody(client)],
       ['/sessions/open', this.#openBody(client)],
-      ['/sessions/ice', { ...this.#sessionBody(session?.id ?? 'none'), ...this.#fragment(session?.etag) }],
-      ['/sessions/close', this.#sessionBody(session?.id ?? 'none')],
+      ['/sessions/ice', { ...sessionBody, ...this.#fragment(session?.etag) }],
+      ['/sessions/close', sessionBody],
       ['/rooms/mute', { room: client.room, peerId: client.peerId, muted: random.chance(50) }],
       ['/rooms/kick', { room: client.room, peerId: client.peerId, reason: 'fuzz', banSec: 0 }],
     ]);
@@ -229,7 +236,8 @@ export class Inputs {
     this.#judge.http(status, text);
     if (status === 200 && path === '/sessions/open') {
       const { session, etag } = JSON.parse(text) as { session: string; etag: string };
-      this.#opened.push({ id: session, etag });
+      const { room, identity } = (JSON.parse(body) as { ticket: { room: string; identity: string } }).ticket;
+      this.#opened.push({ body: { room, identity, session }, etag });
     }
     return `POST ${target} ${body}`;
   }
@@ -250,9 +258,5 @@ export class Inputs {
       fragment: random.chance(50) ? fragment : mutateSdp(fragment, this.#sdp, random),
       ifMatch: random.pick(['*', etag ?? '"1"', '"7"']),
     };
-  }
-
-  #sessionBody(session: string): { room: string; identity: string; session: string } {
-    return { room: this.#clients[0]?.room ?? '', identity: ticketOf().identity, session };
   }
 }
