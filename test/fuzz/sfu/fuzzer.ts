@@ -1,3 +1,4 @@
+import { waitFor } from '@orama/testkit';
 import { Random } from '../../support/random.ts';
 import {
   type Fuzzed,
@@ -24,6 +25,8 @@ const BATCH_INPUTS = 10;
 const CLIENTS = 6;
 /** Those of them that send, so that every one has something to receive. */
 const SENDERS = 2;
+/** A machine that is that busy for so long is of no use. */
+const OVERLOADED_MS = 200_000;
 /** The SFU has offered what there is by then. */
 const OFFERED_MS = 1_000;
 /** What one client may have, and metrics that say how much all have. */
@@ -107,6 +110,7 @@ class Fuzzer implements Fuzzed {
   }
 
   async #play(room: string, random: Random, progress: Progress, check: (what?: string) => void): Promise<void> {
+    await waitFor('the SFU to take newcomers', () => this.#host.isReady(), { timeoutMs: OVERLOADED_MS });
     const clients: FuzzClient[] = [];
     const inputs = new Inputs(this.#mode, this.#host, this.judge, this.#sessions, clients, random);
     const senders = this.#sessions.filter(({ rtp }) => rtp.length > 0);

@@ -61,8 +61,8 @@ export class Handed implements Host {
     return handed;
   }
 
-  ready(): Promise<void> {
-    return Promise.resolve();
+  isReady(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   openSocket(room: string, identity: string): WebSocket {

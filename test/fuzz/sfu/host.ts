@@ -24,8 +24,8 @@ export interface Media {
 /** An SFU as a whole: its address, its time, what it holds. */
 export interface Host {
   readonly address: string;
-  /** Resolves when it takes newcomers. */
-  ready(): Promise<void>;
+  /** Whether it takes newcomers: with too much to do it turns them away. */
+  isReady(): Promise<boolean>;
   /** A signalling socket with a ticket for a room. */
   openSocket(room: string, identity: string): WebSocket;
   openMedia(peerId: string, withData: boolean, told: Told): Promise<Media>;

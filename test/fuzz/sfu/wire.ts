@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import type { SfuHealth } from '@orama/protocol';
 import { RtcChannel, RtcConnection, type SendTrackOptions } from '@orama/sfu/rtc';
-import { readMetrics, waitFor } from '@orama/testkit';
+import { readMetrics } from '@orama/testkit';
 import type { WebSocket } from 'ws';
 import { readLog } from '../log-lines.ts';
 import type { Memory } from '../rounds.ts';
@@ -60,9 +60,8 @@ export class Wire implements Host {
     return wire;
   }
 
-  /** After a while of too much to do it turns newcomers away. */
-  async ready(): Promise<void> {
-    await waitFor('the SFU to take newcomers', async () => (await this.#health()).status === 'ok');
+  async isReady(): Promise<boolean> {
+    return (await this.#health()).status === 'ok';
   }
 
   openSocket(room: string, identity: string): WebSocket {
