@@ -11,8 +11,6 @@ import { Told } from './told.ts';
 const RTP_HEADER_BYTES = 12;
 /** An SFU that says nothing for so long never will. */
 const ANSWER_MS = 30_000;
-/** Frames that are kept to be sent again, changed. */
-const REMEMBERED = 12;
 
 /** What comes between the answers to two pings. */
 interface Exchange {
@@ -37,9 +35,11 @@ export class FuzzClient {
   readonly told = new Told();
   /** The SFU's addresses for its media: libdatachannel's, then the StunFront's. */
   addresses: { address: string; port: number }[] = [];
-  /** Descriptions of the SFU, newest last. */
-  readonly heardOffers: string[] = [];
+  /** Descriptions of the SFU. */
+  heardOffer = '';
   answer = '';
+  /** Leaves an offer of the SFU unanswered for once. */
+  isSlow = false;
   media: Media | undefined;
   readonly #socket: WebSocket;
   readonly #judge: Judge;
@@ -75,10 +75,9 @@ export class FuzzClient {
     client.#send({ type: 'join', name: 'fuzz' });
     await client.#until(({ type }) => type === 'welcome');
     if (!client.isOpen && !(await host.isReady())) return client;
-    const [offer = ''] = session.offers;
-    const media = await host.openMedia(client.peerId, offer.includes('m=application'), client.told);
+    const media = await host.openMedia(client.peerId, client.offer.includes('m=application'), client.told);
     client.media = media;
-    client.#send({ type: 'offer', sdp: withTransport(offer, media.transport) });
+    client.#send({ type: 'offer', sdp: client.offer });
     await client.#until(({ type }) => type === 'answer');
     if (client.#closed !== undefined) throw new Error(`a sound client is sent away with ${client.#closed}`);
     client.addresses = candidatesIn(client.answer);
@@ -88,6 +87,17 @@ export class FuzzClient {
 
   get isOpen(): boolean {
     return this.#closed === undefined;
+  }
+
+  /** What its session offered, for its own media. */
+  get offer(): string {
+    const [offer = ''] = this.session.offers;
+    return this.media ? withTransport(offer, this.media.transport) : offer;
+  }
+
+  /** A sound answer to the SFU's newest offer. */
+  get ownAnswer(): string {
+    return this.media ? answerTo(this.heardOffer, this.media.transport) : '';
   }
 
   /** What the SFU calls its ICE credential for this client. */
@@ -146,7 +156,7 @@ export class FuzzClient {
 
   /** Waits for the first offer of the SFU. */
   async heard(): Promise<void> {
-    if (this.heardOffers.length === 0) await this.#until(({ type }) => type === 'offer');
+    if (this.heardOffer === '') await this.#until(({ type }) => type === 'offer');
   }
 
   /** Waits for the end of the socket. */
@@ -223,8 +233,8 @@ export class FuzzClient {
 
   #answerOffer(sdp: string): void {
     this.told.announce(ssrcsIn(sdp));
-    this.heardOffers.push(sdp);
-    if (this.heardOffers.length > REMEMBERED) this.heardOffers.shift();
-    if (this.media) this.#send({ type: 'answer', sdp: answerTo(sdp, this.media.transport) });
+    this.heardOffer = sdp;
+    if (!this.isSlow && this.media) this.#send({ type: 'answer', sdp: this.ownAnswer });
+    this.isSlow = false;
   }
 }

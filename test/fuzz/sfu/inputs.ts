@@ -8,7 +8,7 @@ import type { Host, Mode } from './host.ts';
 import type { Judge } from './judge.ts';
 import { makeRtcp, mutateRtcp, mutateRtp } from './mutate-media.ts';
 import { mutateCharacters, mutateObject, mutateSdp, mutateWords } from './mutate-text.ts';
-import { answerTo, NO_TRANSPORT } from './sdp.ts';
+import { NO_TRANSPORT } from './sdp.ts';
 import { callSigned, ticketOf } from './server.ts';
 
 /** What each kind of input has of a hundred. Over the wire a client may send so many frames a second and no more. */
@@ -93,16 +93,15 @@ export class Inputs {
         return this.#exchange(client, this.#frame(client));
       case 'offers': {
         const sdp = this.#random.chance(90)
-          ? mutateSdp(client.session.offers[0] ?? '', this.#sdp, this.#random)
+          ? mutateSdp(client.offer, this.#sdp, this.#random)
           : this.#random.pick(this.#sdp);
         return this.#exchange(client, JSON.stringify({ type: 'offer', sdp }));
       }
       case 'answers': {
-        const answer = answerTo(client.heardOffers.at(-1) ?? client.answer, NO_TRANSPORT);
-        return this.#exchange(
-          client,
-          JSON.stringify({ type: 'answer', sdp: mutateSdp(answer, this.#sdp, this.#random) }),
-        );
+        // Its next offer is left to the next answer here.
+        client.isSlow = true;
+        const sdp = this.#random.chance(80) ? mutateSdp(client.ownAnswer, this.#sdp, this.#random) : client.ownAnswer;
+        return this.#exchange(client, JSON.stringify({ type: 'answer', sdp }));
       }
       case 'candidates': {
         const candidate = mutateWords(this.#random.pick(this.#candidates), this.#random);
@@ -180,8 +179,8 @@ export class Inputs {
     const layer = (rid: string) => ({ rid, width: 1 + number(), height: 1 + number(), maxBitrate: number() });
     return random.pick<object>([
       { type: 'join', room: client.room, name: 'fuzz', metadata: { a: 1 }, resume: client.resumeToken },
-      { type: 'offer', sdp: client.session.offers[0], tracks: [{ mid, source: 'camera', muted: true }] },
-      { type: 'answer', sdp: answerTo(client.heardOffers.at(-1) ?? '', NO_TRANSPORT) },
+      { type: 'offer', sdp: client.offer, tracks: [{ mid, source: 'camera', muted: true }] },
+      { type: 'answer', sdp: client.ownAnswer },
       { type: 'ice-candidate', candidate: random.pick(this.#candidates), sdpMid: mid, usernameFragment: 'fuzz' },
       { type: 'track-state', trackId, muted: random.chance(50) },
       { type: 'subscribe', trackId, enabled: random.chance(80), maxLayer: random.below(4), maxWidth: 1 + number() },
