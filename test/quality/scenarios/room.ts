@@ -7,6 +7,9 @@ import { atMost, note, type Scenario } from './scenario.ts';
 
 const SYNTHETIC = 10;
 const COME_AND_GO_MS = 5_000;
+/** Browsers bring sound and picture together in steps of a second. */
+const SETTLE_MS = 15_000;
+const IN_STEP_MS = 80;
 const ROOM = 'twelve';
 
 /** Ten synthetic publishers, of whom one leaves and another comes every five seconds, and two browsers. */
@@ -21,6 +24,7 @@ export const room: Scenario = {
     const fox = await Caller.join(firefox, bed.access, { room: ROOM, name: 'fox' });
     // Synthetic pictures cannot be decoded: the one that is shown comes from the other browser.
     await Promise.all([ann.sees(1), fox.sees(1)]);
+    await delay(SETTLE_MS);
     const rounds = short ? 12 : 120;
     const offsets: number[] = [];
     const memory: number[] = [];
@@ -47,11 +51,18 @@ export const room: Scenario = {
     const quarter = Math.max(1, Math.floor(settled.length / 4));
     const growth = mean(settled.slice(-quarter)) / mean(settled.slice(0, quarter)) - 1;
     const sorted = offsets.map(Math.abs).sort((a, b) => a - b);
+    const at = (share: number) => Math.round(sorted[Math.floor(sorted.length * share)] ?? Number.NaN);
+    const within = sorted.filter((offset) => offset <= IN_STEP_MS).length;
     return [
-      atMost('audio against video of the other browser, worst', sorted.at(-1) ?? Number.POSITIVE_INFINITY, 80, 'ms'),
+      atMost(
+        'audio against video of the other browser, worst',
+        sorted.at(-1) ?? Number.POSITIVE_INFINITY,
+        IN_STEP_MS,
+        'ms',
+      ),
       note(
-        'the same, median of readings',
-        `${Math.round(sorted[sorted.length >> 1] ?? Number.NaN)} ms, ${sorted.length} readings`,
+        'the same: readings, median, 95th percentile, within the mark',
+        `${sorted.length}, ${at(0.5)} ms, ${at(0.95)} ms, ${within}`,
       ),
       atMost("growth of the SFU's memory, last quarter against first", 100 * growth, 5, '%'),
       note("the SFU's memory", `${Math.round(mean(settled) / 2 ** 20)} MiB`),
@@ -61,14 +72,27 @@ export const room: Scenario = {
   },
 };
 
-function joinSynthetic(bed: Bed, number: number): Promise<SyntheticPeer> {
-  return SyntheticPeer.join({
+/** One that publishes and takes nothing: what it would receive costs this machine more than the room. */
+async function joinSynthetic(bed: Bed, number: number): Promise<SyntheticPeer> {
+  const peer = await SyntheticPeer.join({
     ...bed.cluster.signalling(bed.access),
     room: ROOM,
     name: `synthetic ${number}`,
     transport: 'udp',
     localAddress: `${bed.cluster.prefix}.9.${(number % 250) + 1}`,
   });
+  const { signalling, peerId } = peer;
+  let refused = 0;
+  const refuse = () => {
+    for (; refused < signalling.frames.length; refused++) {
+      const frame = signalling.frames[refused];
+      if (frame?.type === 'track-added' && frame.peerId !== peerId)
+        signalling.send({ type: 'subscribe', trackId: frame.trackId, enabled: false });
+    }
+  };
+  signalling.onFrame(refuse);
+  refuse();
+  return peer;
 }
 
 /** How far audio plays ahead of video of one sender, in ms; null while the browser does not know. */
