@@ -15,11 +15,19 @@ export function readEngines<E>(usage: string, names: string, known: Readonly<Rec
   });
 }
 
-/** Every engine once a round, from the front and from the back by turns: so no engine always comes after the same other. */
-export function* alternated<E extends { readonly name: string }>(engines: readonly E[], rounds: number): Generator<E> {
-  for (let round = 1; round <= rounds; round++) {
+/**
+ * Every engine once a round, from the front and from the back by turns: so no engine always comes after the same other.
+ * @param before rounds of earlier runs that these are added to
+ */
+export function* alternated<E extends { readonly name: string }>(
+  engines: readonly E[],
+  rounds: number,
+  before = 0,
+): Generator<E> {
+  const last = before + rounds;
+  for (let round = before + 1; round <= last; round++) {
     for (const engine of round % 2 === 1 ? engines : engines.toReversed()) {
-      console.error(`round ${round} of ${rounds}: ${engine.name}`);
+      console.error(`round ${round} of ${last}: ${engine.name}`);
       yield engine;
     }
   }

@@ -10,7 +10,7 @@ import { type Engine, requireShortSlices } from './engine.ts';
 import { compileLoadGenerator } from './load-generator.ts';
 import { FULL, measureOnBothCores, measureOnOneCore, PARTS, type Part, QUICK, type Round } from './measure.ts';
 import { nodeTurn, orama } from './orama.ts';
-import { renderReport } from './report.ts';
+import { renderReport, roundsIn } from './report.ts';
 
 const REPORT = join(import.meta.dirname, 'report.md');
 const RESULTS = '.orama/bench';
@@ -55,7 +55,7 @@ export async function benchTurn(args: string[]): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'turn-bench-'));
   try {
     const program = compileLoadGenerator(directory);
-    for (const engine of alternated(engines, rounds)) {
+    for (const engine of alternated(engines, rounds, roundsIn(samples))) {
       await measure({
         engine,
         program,

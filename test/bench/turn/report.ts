@@ -16,13 +16,17 @@ export interface ReportInput {
   date: string;
 }
 
+/** How many rounds the samples are of. */
+export function roundsIn(samples: readonly Sample[]): number {
+  return Math.max(0, ...[OURS, THEIRS].map((name) => spreadOf(samples, name, 'calibrationCpuUs')?.count ?? 0));
+}
+
 /** The whole report as Markdown, readable on a terminal as it is. */
 export function renderReport(input: ReportInput): string {
   const { samples, engines, machine, priority, date } = input;
   const names = [...engines.keys()];
   const rows = (metrics: [label: string, metric: string, format: Format][]) =>
     metrics.map(([label, metric, format]) => [label, ...names.map((name) => cell(samples, name, metric, format))]);
-  const rounds = Math.max(...names.map((name) => spreadOf(samples, name, 'calibrationCpuUs')?.count ?? 0));
 
   const cpu: [string, string, Format][] = [
     ...FLOWS.flatMap((flow) => SIZES.map((size) => `${flow} ${size} at ${RATES.all}`)),
@@ -32,7 +36,7 @@ export function renderReport(input: ReportInput): string {
 
   return [
     '# TURN benchmark',
-    `Made by \`pnpm bench turn\` on ${date}: ${rounds} alternated rounds, median (least–greatest).`,
+    `Made by \`pnpm bench turn\` on ${date}: ${roundsIn(samples)} alternated rounds, median (least–greatest).`,
     `Machine: ${machine}. The server has core 0 to itself as far as others let it, the load generator core 1.${priority ? ' Both ran under SCHED_RR with turns of 1 ms, before every other process (--priority).' : ''}`,
     [...engines].map(([name, description]) => `- **${name}**: ${description}`).join('\n'),
     `"up" is client to peer, "down" peer to client; "channel" is ChannelData, "send"/"data" are indications. ${CLIENTS} allocations, each with a peer of its own, packets one by one in turn.`,
