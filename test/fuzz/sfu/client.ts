@@ -9,6 +9,8 @@ import { answerTo, candidatesIn, ssrcsIn, transportOf, withTransport } from './s
 import { Told } from './told.ts';
 
 const RTP_HEADER_BYTES = 12;
+/** How errors name a data channel. */
+const CHANNEL = 'data channel "';
 /** An SFU that says nothing for so long never will. */
 const ANSWER_MS = 30_000;
 
@@ -223,6 +225,8 @@ export class FuzzClient {
         this.#dismissed = true;
         break;
       case 'error':
+        // What is told of a data channel comes when it comes, and answers no frame.
+        if (frame.message.includes(CHANNEL)) break;
         if (this.#exchange?.isOn || frame.code === 'rate_limited') this.#exchange?.errors.push(frame.code);
         break;
       case 'pong':

@@ -19,7 +19,7 @@ import type { Told } from './told.ts';
 
 const MAIN = join(import.meta.dirname, '../../../cmd/sfu/src/main.ts');
 /** The resident set breathes with the garbage of the heap, and with what libdatachannel keeps of connections. */
-const GROWTH_MAX_BYTES = 64 * 1024 * 1024;
+const GROWTH_MAX_BYTES = 96 * 1024 * 1024;
 /** As a local cluster starts it: without the second, V8 makes room for garbage first of all. */
 const NODE_OPTIONS = ['--conditions=source', '--max-semi-space-size=4'];
 const CARRIER: SendTrackOptions = {
