@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { TurnClient } from '../client/turn-client.ts';
-import { Peer, PUBLIC_IP, TurnHarness } from '../testing/harness.ts';
+import { type Peer, PUBLIC_IP, TurnHarness } from '../testing/harness.ts';
 
 /** Where clients are served and relayed from: as with the peer policy `public`. */
 const ADDRESS = PUBLIC_IP;
@@ -24,7 +24,7 @@ async function meeting(): Promise<{ client: TurnClient; port: number }> {
 /** A program of somebody else on a port of the block, which no client of ours has. */
 async function foreign(): Promise<Peer> {
   for (let port = BLOCK.portEnd; ; port--) {
-    const opened = await Peer.open(ADDRESS, port).catch(() => undefined);
+    const opened = await turn.peer(ADDRESS, port).catch(() => undefined);
     if (opened !== undefined) return opened;
   }
 }
@@ -67,7 +67,6 @@ test('a port of the block that another program has is not reached, and is not he
   other.send(Buffer.from('from outside'), one.port, ADDRESS);
   await expect.poll(async () => (await turn.service.reports()).map(({ drops }) => drops.peerPortRefused)).toContain(2);
   expect(other.waiting).toBe(0);
-  await other.close();
 });
 
 test('nor is a port that a client had, once it has ended, by a channel bound before that either', async () => {
@@ -75,12 +74,11 @@ test('nor is a port that a client had, once it has ended, by a channel bound bef
   expect(await reaches(one, two.port)).toEqual([true, true]);
   expect(explain(two.port)).toMatchObject({ allowed: true, rule: 'own-relay-block' });
   await two.client.refresh(0);
-  const taker = await Peer.open(ADDRESS, two.port);
+  const taker = await turn.peer(ADDRESS, two.port);
   expect(await reaches(one, two.port)).toEqual([false, false]);
   one.client.channelData(0x4000 + (two.port % 1000), Buffer.from('by the old channel'));
   await one.client.binding();
   expect(taker.waiting).toBe(0);
-  await taker.close();
 });
 
 test('nor is the server itself, when its port lies in the block', async () => {
