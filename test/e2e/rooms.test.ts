@@ -1,7 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EXIT, type Participant, type Room } from '@orama/protocol';
-import { LocalCluster, type NamespaceAccess, SignallingClient, SyntheticPeer } from '@orama/testkit';
+import { EXIT, type ParticipantList, type Room } from '@orama/protocol';
+import { LocalCluster, type NamespaceAccess, SignallingClient, SyntheticPeer, UNITS, waitFor } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 /** `orama room` against a local cluster, with peers that send. */
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster?.stop());
 
-const show = (room: string) => cluster.json<{ room: Room; participants: Participant[] }>('room', 'show', room, ...NS);
+const show = (room: string) => cluster.json<{ room: Room } & ParticipantList>('room', 'show', room, ...NS);
 
 test('a room is created once with its settings, and others of the same name are a conflict', async () => {
   const settings = ['--max-participants', '2', '--max-speakers', '1', '--metadata', '{"topic":"launch"}'];
@@ -91,4 +91,48 @@ test('what does not exist, may not be, or does not answer is told by exit code a
     ...['room', 'list', '--gateway', gateway, '--api-key-file', keyFile],
   );
   expect(rooms.map(({ room_id }) => room_id)).toEqual(['lobby']);
+});
+
+test('a room that is spread is served by every node; everybody gets everybody, also when one of the nodes dies', async () => {
+  await cluster.orama('room', 'create', 'wide', '--spread', ...NS);
+  const target = { ...cluster.signalling(access), room: 'wide' };
+  const peers: SyntheticPeer[] = [];
+  const nodesOf = async () => (await show('wide')).room.nodes.map(({ node }) => node);
+  try {
+    // The gateway looks at the load of the SFUs now and then, so that two may come to the same one.
+    while (peers.length < 9 && (await nodesOf()).length < 3)
+      peers.push(
+        await SyntheticPeer.join({
+          ...{ ...target, name: `peer ${peers.length}`, transport: 'udp' },
+          localAddress: `${cluster.prefix}.9.${10 + peers.length}`,
+        }),
+      );
+    const { room, participants } = await show('wide');
+    expect(room.nodes.map(({ node }) => node).sort()).toEqual(cluster.state.nodes.map(({ id }) => id).sort());
+    expect((await cluster.orama('room', 'show', 'wide', ...NS)).stdout).toMatch(/served by .*\(1\)/);
+    const hearEachOther = (all: SyntheticPeer[]) => () =>
+      all.every((peer) =>
+        all.every(
+          ({ peerId }) =>
+            peerId === peer.peerId ||
+            (['audio', 'video'] as const).every((kind) => peer.receivedOf(peerId, kind).length > 0),
+        ),
+      );
+    await waitFor('everybody to get everybody', hearEachOther(peers), { timeoutMs: 20_000 });
+
+    const gone = participants.find(({ node }) => node !== room.node);
+    const left = peers.filter(({ peerId }) =>
+      participants.some((one) => one.peerId === peerId && one.node !== gone?.node),
+    );
+    await cluster.killService(cluster.numberOf(gone?.node ?? ''), UNITS.sfu('stage'));
+    for (const { signalling } of left)
+      await signalling.next('peer-left', { accept: ({ peerId }) => peerId === gone?.peerId });
+    const heard = () => left.map((peer) => left.map(({ peerId }) => peer.packetsOf(peerId, 'audio')));
+    const before = heard();
+    await waitFor('the others to go on', () =>
+      heard().every((row, i) => row.every((count, j) => i === j || count > (before[i]?.[j] ?? 0))),
+    );
+  } finally {
+    await Promise.all(peers.map((peer) => peer.close()));
+  }
 });

@@ -45,6 +45,9 @@ export const CHANNEL_BYTE_RATE = { burst: 2 * 1024 * 1024, perSec: 1024 * 1024 }
 export const CHANNEL_OPEN_RATE = { burst: 32, perSec: 4 } as const;
 /** What waits in the SFU for one receiver, over all of its data channels, is never more. */
 export const CHANNEL_BUFFER_MAX_BYTES = 1024 * 1024;
+/** The same for the link between two SFUs of a room, and how many channels cross it at once in each direction. */
+export const LINK_BUFFER_MAX_BYTES = 8 * 1024 * 1024;
+export const MAX_CHANNELS_OVER_LINK = 400;
 /** Tracks one peer may publish. */
 export const MAX_TRACKS_PER_PEER = 16;
 /** Widest and highest picture that is told of. */

@@ -28,6 +28,7 @@ export function registerMetrics(
   };
   gauge('rooms', 'Rooms with at least one peer', () => rooms.roomCount);
   gauge('peers', 'Peers in all rooms', () => rooms.peerCount);
+  gauge('links', 'Connections to other SFUs of the same rooms', () => rooms.linkCount);
   gauge('published_tracks', 'Tracks published in all rooms', () => rooms.trackCount);
   gauge('media_ports_used', 'Media ports in use', () => ports.used);
   gauge('media_ports_capacity', 'Media ports that may be used', () => ports.capacity);

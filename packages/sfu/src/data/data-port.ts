@@ -1,9 +1,12 @@
 import { type Clock, TokenBucket } from '@orama/core';
 import {
+  CHANNEL_BUFFER_MAX_BYTES,
   CHANNEL_BYTE_RATE,
   CHANNEL_LABEL_MAX_BYTES,
   CHANNEL_MESSAGE_RATE,
   CHANNEL_OPEN_RATE,
+  LINK_BUFFER_MAX_BYTES,
+  MAX_CHANNELS_OVER_LINK,
   MAX_CHANNELS_PER_PEER,
   MAX_CHANNELS_TO_PEER,
   type SignallingErrorCode,
@@ -28,6 +31,10 @@ export interface DataPortOptions {
   others: () => Iterable<DataPort>;
   /** Tells the peer what was refused. */
   tell: (code: SignallingErrorCode, message: string) => void;
+  /** It is a link to another SFU, or a peer behind one: that SFU has applied rates and numbers. */
+  isRelayed?: boolean;
+  /** Whether what is for a peer is for this port; by default whether it is that peer's. */
+  reaches?: (peerId: string) => boolean;
 }
 
 /** One peer's data channels: those it opened, which the room's others get copies of, and its copies of theirs. */
@@ -35,7 +42,7 @@ export class DataPort {
   readonly peerId: string;
   readonly receives: boolean;
   readonly maySend: boolean;
-  readonly buffer = new ReceiverBuffer();
+  readonly buffer: ReceiverBuffer;
   readonly #options: DataPortOptions;
   readonly #opened = new Set<RelayedChannel>();
   readonly #openRate: TokenBucket;
@@ -47,11 +54,17 @@ export class DataPort {
     this.peerId = options.peerId;
     this.receives = options.receives;
     this.maySend = options.maySend;
+    this.buffer = new ReceiverBuffer(options.isRelayed ? LINK_BUFFER_MAX_BYTES : CHANNEL_BUFFER_MAX_BYTES);
     this.#options = options;
     const nowMs = options.clock.monotonic();
     this.#openRate = new TokenBucket(CHANNEL_OPEN_RATE, nowMs);
     this.#messageRate = new TokenBucket(CHANNEL_MESSAGE_RATE, nowMs);
     this.#byteRate = new TokenBucket(CHANNEL_BYTE_RATE, nowMs);
+  }
+
+  /** Whether what is for `peerId` reaches it by this port. */
+  reaches(peerId: string): boolean {
+    return this.#options.reaches?.(peerId) ?? peerId === this.peerId;
   }
 
   get counters(): ChannelCounters {
@@ -74,7 +87,8 @@ export class DataPort {
 
   /** Opens a copy of another peer's channel to this one; null when it takes none, having enough or being about to end. */
   open(from: string, label: string, terms: ChannelTerms): RtcChannel | null {
-    if (this.#closed || this.buffer.legs.size >= MAX_CHANNELS_TO_PEER) return null;
+    const most = this.#options.isRelayed ? MAX_CHANNELS_OVER_LINK : MAX_CHANNELS_TO_PEER;
+    if (this.#closed || this.buffer.legs.size >= most) return null;
     const { ordered, maxRetransmits, maxPacketLifeTime } = terms;
     const protocol = writeChannelProtocol(from, terms);
     try {
@@ -87,6 +101,7 @@ export class DataPort {
 
   /** Counts a message that the peer sends; false when it sends too many, or too much. */
   spend(bytes: number): boolean {
+    if (this.#options.isRelayed) return true;
     const nowMs = this.#options.clock.monotonic();
     return this.#messageRate.take(nowMs) && this.#byteRate.take(nowMs, bytes);
   }
@@ -105,9 +120,10 @@ export class DataPort {
   #judge(channel: RtcChannel): ChannelTerms | null {
     const terms = readChannelTerms(channel.protocol);
     if (!this.maySend) return this.#refuse(channel, 'forbidden', 'this credential may not send data');
-    if (!this.#openRate.take(this.#options.clock.monotonic()))
+    const { clock, isRelayed } = this.#options;
+    if (!isRelayed && !this.#openRate.take(clock.monotonic()))
       return this.#refuse(channel, 'channel_rate_limited', 'too many channels were opened lately');
-    if (this.#opened.size >= MAX_CHANNELS_PER_PEER)
+    if (!isRelayed && this.#opened.size >= MAX_CHANNELS_PER_PEER)
       return this.#refuse(channel, 'too_many_channels', `a peer may have ${MAX_CHANNELS_PER_PEER} open`);
     if (Buffer.byteLength(channel.label) > CHANNEL_LABEL_MAX_BYTES)
       return this.#refuse(channel, 'frame_too_large', `a label takes at most ${CHANNEL_LABEL_MAX_BYTES} bytes`);
@@ -126,6 +142,6 @@ export class DataPort {
   }
 }
 
-function isFor({ to }: ChannelTerms, { peerId, receives }: DataPort): boolean {
-  return receives && (to === undefined || to === peerId);
+function isFor({ to }: ChannelTerms, port: DataPort): boolean {
+  return port.receives && (to === undefined || port.reaches(to));
 }

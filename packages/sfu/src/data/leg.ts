@@ -1,19 +1,23 @@
-import { CHANNEL_BUFFER_MAX_BYTES } from '@orama/protocol';
 import type { ChannelMessage, RtcChannel } from '../rtc/channel.ts';
 import type { ChannelCounters } from './channel-counters.ts';
 
-/** What waits for one receiver over all of its legs: never more than `CHANNEL_BUFFER_MAX_BYTES`. */
+/** What waits for one receiver over all of its legs: never more than so many bytes. */
 export class ReceiverBuffer {
   readonly legs = new Set<Leg>();
   /** No less than what really waits; counted anew when it says that there is no room. */
   #atMost = 0;
+  readonly #maxBytes: number;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
 
   /** Takes room for `bytes` more; false when there is none. */
   reserve(bytes: number): boolean {
-    if (this.#atMost + bytes > CHANNEL_BUFFER_MAX_BYTES) {
+    if (this.#atMost + bytes > this.#maxBytes) {
       this.#atMost = 0;
       for (const leg of this.legs) this.#atMost += leg.waitingBytes;
-      if (this.#atMost + bytes > CHANNEL_BUFFER_MAX_BYTES) return false;
+      if (this.#atMost + bytes > this.#maxBytes) return false;
     }
     this.#atMost += bytes;
     return true;

@@ -1,5 +1,5 @@
 import { Bundle, CARRIER } from '../rtc/bundle.ts';
-import { RtcChannel } from '../rtc/channel.ts';
+import { type ChannelInit, RtcChannel } from '../rtc/channel.ts';
 import { RtcConnection, type RtcConnectionOptions } from '../rtc/connection.ts';
 import type { UplinkMedia } from '../rtc/sections.ts';
 import type { RtcTrack } from '../rtc/track.ts';
@@ -8,6 +8,8 @@ import type { RtcTrack } from '../rtc/track.ts';
 const FIRST_CHANNEL = 'link';
 
 export interface LinkMediaEvents {
+  /** A copy of a channel that somebody there opened; its protocol field says who (`from`). */
+  onChannel: (channel: RtcChannel) => void;
   /** The connection is lost for good. */
   onEnd: () => void;
   onFault: (thrown: unknown) => void;
@@ -20,13 +22,17 @@ export interface LinkMediaEvents {
 export class LinkMedia {
   readonly #connection: RtcConnection;
   readonly #bundle: Bundle;
+  readonly #onFault: (thrown: unknown) => void;
 
   constructor(options: RtcConnectionOptions, events: LinkMediaEvents) {
+    this.#onFault = events.onFault;
     this.#connection = new RtcConnection(options, {
       onState: (state) => {
         if (state === 'failed' || state === 'disconnected' || state === 'closed') events.onEnd();
       },
-      onChannel: () => {},
+      onChannel: (channel) => {
+        if (channel.protocol !== '') events.onChannel(channel);
+      },
       onFault: events.onFault,
     });
     this.#bundle = new Bundle(this.#connection.sendTrack(CARRIER), () => {});
@@ -47,6 +53,13 @@ export class LinkMedia {
   /** @throws Error when the answer cannot be used */
   conclude(answer: string): void {
     this.#connection.setRemote('answer', answer);
+  }
+
+  /** Opens a copy of a channel to the other end. */
+  openChannel(label: string, init: ChannelInit): RtcChannel {
+    const channel = new RtcChannel(label, init.protocol, this.#onFault);
+    this.#connection.openChannel(channel, init);
+    return channel;
   }
 
   /** A track that we send under `ssrcs`. */

@@ -1,5 +1,7 @@
 import type { LinkFrameOf, Participant } from '@orama/protocol';
+import { DataPort } from '../data/data-port.ts';
 import type { Publication } from '../media/publication.ts';
+import type { SfuContext } from '../room/context.ts';
 import type { Member } from '../room/member.ts';
 import type { RoomLink } from './room-link.ts';
 
@@ -14,12 +16,27 @@ export class RemotePeer implements Member {
   readonly tracks = new Map<string, Publication>();
   #description: Member['description'];
 
-  constructor(link: RoomLink, { type: _type, identity, node, ...description }: LinkFrameOf<'peer'>) {
+  readonly data: DataPort;
+
+  constructor(
+    link: RoomLink,
+    { type: _type, identity, node, ...description }: LinkFrameOf<'peer'>,
+    { clock, channels: counters }: SfuContext,
+    others: (member: RemotePeer) => Iterable<DataPort>,
+  ) {
     this.id = description.peerId;
     this.identity = identity;
     this.node = node;
     this.link = link;
     this.#description = description;
+    this.data = new DataPort({
+      ...{ peerId: this.id, receives: false, maySend: true, isRelayed: true, clock, counters },
+      open: () => {
+        throw new Error('channels for a peer elsewhere go over the link to it');
+      },
+      others: () => others(this),
+      tell: () => {},
+    });
   }
 
   get description(): Member['description'] {

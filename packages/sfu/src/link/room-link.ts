@@ -2,11 +2,13 @@ import type { Logger } from '@orama/core';
 import { type LinkFrame, type LinkFrameOf, SIGNALLING_CLOSE } from '@orama/protocol';
 import { ReceiveEstimator } from '../congestion/receive-estimator.ts';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
+import { DataPort } from '../data/data-port.ts';
 import { Downlink } from '../media/downlink.ts';
 import { Publication } from '../media/publication.ts';
 import type { SfuContext } from '../room/context.ts';
 import type { Member } from '../room/member.ts';
 import type { LeaveReason } from '../room/peer.ts';
+import type { RtcChannel } from '../rtc/channel.ts';
 import type { UplinkMedia } from '../rtc/sections.ts';
 import { SAME_IDS } from '../rtp/extensions.ts';
 import type { LinkSocket } from '../signalling/link-socket.ts';
@@ -20,6 +22,10 @@ export interface LinkEvents {
   onCodecChange: (publication: Publication) => void;
   /** Somebody there cannot decode a track that is sent there. */
   onNotDecoded: (publication: Publication) => void;
+  /** A copy of a channel that somebody there opened. */
+  onChannel: (link: RoomLink, channel: RtcChannel) => void;
+  /** Whether a peer is connected there. */
+  reaches: (link: RoomLink, peerId: string) => boolean;
   /** Called once, whoever ended it. @param code see SIGNALLING_CLOSE; 1006 where the other end is simply gone */
   onEnd: (link: RoomLink, code: number) => void;
 }
@@ -39,6 +45,8 @@ export interface RoomLinkOptions {
 /** The connection to another SFU that serves the same room: who and what is here is told there, and tracks are sent. */
 export class RoomLink {
   readonly node: string;
+  /** Copies of channels on their way there. */
+  readonly data: DataPort;
   readonly #context: SfuContext;
   readonly #logger: Logger;
   readonly #events: LinkEvents;
@@ -73,6 +81,7 @@ export class RoomLink {
         portEnd: config.mediaPortEnd,
       },
       {
+        onChannel: (channel) => events.onChannel(this, channel),
         onEnd: () => this.close(SIGNALLING_CLOSE.moved, 'the media connection is gone'),
         onFault: (thrown) => {
           this.#logger.error({ err: thrown }, 'link ended by a fault of ours');
@@ -80,6 +89,13 @@ export class RoomLink {
         },
       },
     );
+    this.data = new DataPort({
+      ...{ peerId: node, receives: true, maySend: true, isRelayed: true, clock, counters: context.channels },
+      open: (label, init) => this.#media.openChannel(label, init),
+      others: () => [],
+      tell: () => {},
+      reaches: (peerId) => events.reaches(this, peerId),
+    });
     this.#socket = socket;
     socket.onFrame = (frame) => this.#receive(frame);
     socket.onEnd = (code) => this.#end(code);
@@ -216,6 +232,7 @@ export class RoomLink {
     for (const publication of this.#received.values()) publication.close();
     this.#received.clear();
     this.#downlink.close();
+    this.data.close();
     this.#media.close();
     this.#releasePort();
   }

@@ -1,9 +1,11 @@
 import { type Logger, OramaError, type Timer } from '@orama/core';
 import { type LinkFrameOf, type RoomHome, type SfuTicket, SIGNALLING_CLOSE } from '@orama/protocol';
+import type { DataPort } from '../data/data-port.ts';
 import type { Publication } from '../media/publication.ts';
 import type { SfuContext } from '../room/context.ts';
 import type { Member } from '../room/member.ts';
 import type { LeaveReason, Peer } from '../room/peer.ts';
+import type { RtcChannel } from '../rtc/channel.ts';
 import { dialHome } from '../signalling/dial-home.ts';
 import type { LinkSocket } from '../signalling/link-socket.ts';
 import { RemotePeer } from './remote-peer.ts';
@@ -22,6 +24,8 @@ export interface LinksHost {
   updated(member: RemotePeer, publication: Publication): void;
   codecChanged(publication: Publication): void;
   notDecoded(publication: Publication): void;
+  /** Where channels of a member are copied to. */
+  ports(member: RemotePeer): Iterable<DataPort>;
   deliver(frame: LinkFrameOf<'data'>): void;
   /** Why somebody may not be in the room; null who may. */
   refusalOf(identity: string): Pick<LinkFrameOf<'refuse'>, 'code' | 'message'> | null;
@@ -101,6 +105,7 @@ export class RoomLinks {
     for (const member of members) {
       link.tellOf(member);
       for (const publication of member.publications) link.relay(publication);
+      member.data.greet(link.data);
     }
     link.send({ type: 'synced' });
   }
@@ -136,6 +141,11 @@ export class RoomLinks {
   data(member: Member, frame: LinkFrameOf<'data'>): void {
     const to = frame.to === undefined ? undefined : this.#remotes.get(frame.to);
     for (const link of this.#from(member)) if (frame.to === undefined || to?.link === link) link.send(frame);
+  }
+
+  /** The links by which channels of a member reach peers elsewhere. */
+  *ports(member: Member): Iterable<DataPort> {
+    for (const link of this.#from(member)) yield link.data;
   }
 
   /** Somebody here does not decode a track from elsewhere. */
@@ -175,6 +185,8 @@ export class RoomLinks {
         onFrame: (from, frame) => this.#receive(from, frame),
         onCodecChange: (publication) => this.#host.codecChanged(publication),
         onNotDecoded: (publication) => this.#host.notDecoded(publication),
+        onChannel: (from, channel) => this.#acceptChannel(from, channel),
+        reaches: (to, peerId) => this.#remoteOf(to, peerId) !== undefined,
         onEnd: (ended, code) => this.#end(ended, code),
       },
     });
@@ -237,7 +249,7 @@ export class RoomLinks {
       link.send({ type: 'refuse', peerId: frame.peerId, ...refusal });
       return;
     }
-    const remote = new RemotePeer(link, frame);
+    const remote = new RemotePeer(link, frame, this.#context, (member) => this.#host.ports(member));
     this.#remotes.set(remote.id, remote);
     this.#host.joined(remote);
   }
@@ -267,6 +279,12 @@ export class RoomLinks {
     }
   }
 
+  #acceptChannel(link: RoomLink, channel: RtcChannel): void {
+    const opener = this.#remoteOf(link, new URLSearchParams(channel.protocol).get('from') ?? '');
+    if (opener) opener.data.accept(channel);
+    else channel.close();
+  }
+
   #passOn(link: RoomLink, frame: LinkFrameOf<'data'>): void {
     const from = this.#remoteOf(link, frame.from);
     if (!from) return;
@@ -278,6 +296,7 @@ export class RoomLinks {
     if (!remote) return;
     this.#remotes.delete(remote.id);
     this.#host.left(remote, reason);
+    remote.data.close();
     for (const publication of remote.publications) remote.link.drop(publication);
   }
 

@@ -1,4 +1,5 @@
 import type { Participant } from '@orama/protocol';
+import type { DataPort } from '../data/data-port.ts';
 import type { Publication } from '../media/publication.ts';
 
 /** Somebody in a room: connected here, or to another SFU that serves the room too. */
@@ -14,4 +15,6 @@ export interface Member {
   readonly participant: Participant;
   /** What it sends. */
   readonly publications: Iterable<Publication>;
+  /** Its data channels. */
+  readonly data: DataPort;
 }

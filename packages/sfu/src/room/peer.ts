@@ -52,8 +52,8 @@ export interface PeerHost {
   notDecoded(publication: Publication): void;
   /** Whether everybody else decodes what the peer would send in that codec. */
   isDecodable(publisher: Peer, codec: Codec): boolean;
-  /** Everybody else who is in it. */
-  others(peer: Peer): Iterable<Peer>;
+  /** The data channels of everybody else, and the links to those elsewhere. */
+  ports(peer: Peer): Iterable<DataPort>;
   relay(from: Peer, frame: ClientFrameOf<'data'>): void;
   leave(peer: Peer, reason: LeaveReason): void;
 }
@@ -171,7 +171,7 @@ export class Peer implements Member {
       clock,
       counters: options.context.channels,
       open: (label, init) => this.#negotiation.openChannel(label, init),
-      others: () => [...options.host.others(this)].map((other) => other.data),
+      others: () => options.host.ports(this),
       tell: (code, message) => this.send({ type: 'error', code, message }),
     });
   }

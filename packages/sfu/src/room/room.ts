@@ -15,6 +15,7 @@ import {
   SIGNALLING_DESCRIPTION_MAX_BYTES,
   SIGNALLING_FRAME_MAX_BYTES,
 } from '@orama/protocol';
+import type { DataPort } from '../data/data-port.ts';
 import type { RemotePeer } from '../link/remote-peer.ts';
 import { type LinksHost, RoomLinks } from '../link/room-links.ts';
 import type { Publication } from '../media/publication.ts';
@@ -109,6 +110,11 @@ export class Room implements PeerHost, LinksHost {
     return this.#peers.size + this.#links.remotes.size;
   }
 
+  /** How many other SFUs it is linked to. */
+  get linkCount(): number {
+    return this.#links.size;
+  }
+
   /** Whether nobody is in it, and nobody was for a while. */
   isExpired(nowMs: number): boolean {
     if (this.#peers.size > 0) return false;
@@ -176,8 +182,10 @@ export class Room implements PeerHost, LinksHost {
       for (const publication of other.publications) this.#subscribe(peer, publication);
       other.data.greet(peer.data);
     }
-    for (const remote of this.#links.remotes.values())
+    for (const remote of this.#links.remotes.values()) {
       for (const publication of remote.publications) this.#subscribe(peer, publication);
+      remote.data.greet(peer.data);
+    }
     const { frame } = this.#voices;
     if (frame.speakers.length > 0) peer.send(frame);
     return peer;
@@ -266,6 +274,11 @@ export class Room implements PeerHost, LinksHost {
 
   *others(peer: Peer): Iterable<Peer> {
     for (const other of this.#peers.values()) if (other !== peer) yield other;
+  }
+
+  *ports(member: Member): Iterable<DataPort> {
+    for (const other of this.#peers.values()) if (other !== member) yield other.data;
+    yield* this.#links.ports(member);
   }
 
   relay(from: Peer, frame: ClientFrameOf<'data'>): void {

@@ -54,6 +54,13 @@ export class Rooms {
     return count;
   }
 
+  /** Links to other SFUs of the same rooms. */
+  get linkCount(): number {
+    let count = 0;
+    for (const room of this.#rooms.values()) count += room.linkCount;
+    return count;
+  }
+
   get trackCount(): number {
     let count = 0;
     for (const peer of this.peers()) count += [...peer.publications].length;
