@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readCommandLine, refuse } from '../../support/command-line.ts';
 import { describeMachine } from '../machine.ts';
 import { alternated, readEngines, readRounds } from '../rounds.ts';
-import type { Sample } from '../samples.ts';
+import { type Sample, spreadOf } from '../samples.ts';
 import { makeBed } from './bed.ts';
 import type { Engine } from './engine.ts';
 import { janus } from './janus.ts';
@@ -36,10 +36,11 @@ export async function benchSfu(args: string[]): Promise<void> {
 
   mkdirSync(RESULTS, { recursive: true });
   const samples: Sample[] = values.append ? (JSON.parse(readFileSync(SAMPLES, 'utf8')) as Sample[]) : [];
+  const before = Math.max(0, ...engines.map(({ name }) => spreadOf(samples, name, 'base kB')?.count ?? 0));
   const directory = mkdtempSync(join(tmpdir(), 'sfu-bench-'));
   const removeBed = makeBed();
   try {
-    for (const engine of alternated(engines, rounds)) {
+    for (const engine of alternated(engines, rounds, before)) {
       const durations = values.quick ? QUICK : FULL;
       await measure({ engine, directory, durations, record: (sample) => samples.push(sample) });
       writeFileSync(SAMPLES, JSON.stringify(samples));
@@ -51,7 +52,12 @@ export async function benchSfu(args: string[]): Promise<void> {
 
   const report = renderReport({
     samples,
-    engines: new Map(engines.map(({ name, description }) => [name, description])),
+    engines: new Map(
+      Object.values(ENGINES)
+        .map((make) => make())
+        .filter(({ name }) => spreadOf(samples, name, 'base kB'))
+        .map(({ name, description }) => [name, description]),
+    ),
     machine: describeMachine(),
     date: new Date().toISOString().slice(0, 10),
   });
@@ -63,4 +69,4 @@ const HELP = `pnpm bench sfu [--quick] [--rounds 5] [--engines ${Object.keys(ENG
 
 Runs each SFU on core 0 in a network namespace of its own (which needs root) and the same clients against it from
 core 1, by turns, prints tables and writes test/bench/sfu/report.md. --quick takes short looks in one round and writes
-no report. --append adds rounds to those of the last run. Nothing else should use the machine meanwhile.`;
+no report. --append adds rounds to those of the last run, also of other engines. Nothing else should use the machine meanwhile.`;

@@ -1,6 +1,6 @@
 import { type Sample, spreadOf } from '../samples.ts';
 import { cell, type Format, micros, percent, table, thousands, whole } from '../tables.ts';
-import { FAN_OUTS, JOINS, LATE_MS, LOSS_MAX, MESH, PACKET_BYTES } from './measure.ts';
+import { FAN_OUTS, FULL, JOINS, LATE_MS, LOSS_MAX, MESH, PACKET_BYTES } from './measure.ts';
 
 const OURS = 'orama';
 
@@ -36,7 +36,7 @@ export function renderReport({ samples, engines, machine, date }: ReportInput): 
     `Made by \`pnpm bench sfu\` on ${date}: ${rounds} alternated rounds, median (least–greatest).`,
     `Machine: ${machine}. The server has core 0 to itself as far as others let it and a network namespace of its own behind a veth pair; all clients are on core 1.`,
     [...engines].map(([name, description]) => `- **${name}**: ${description}`).join('\n'),
-    `The same libdatachannel clients and packets for all: VP8, ${PACKET_BYTES} bytes of RTP, one picture a packet. Subscribers say by REMB that they take everything. All but one are stopped while packets are counted, so that they take no processor time; the one left measures delays.`,
+    `The same libdatachannel clients and packets for all: VP8, ${PACKET_BYTES} bytes of RTP, one picture a packet. Subscribers say by REMB that they take everything. All but one are stopped while packets are counted, so that they take no processor time; the one left measures delays. Processor time is counted over ${FULL.cellMs / 1000} s, each rate is tried for ${FULL.stepMs / 1000} s, delays are taken over ${FULL.delayMs / 1000} s.`,
     '## Processor time for a forwarded packet, µs',
     'All threads of the server process (`/proc/<pid>/task/*/schedstat`) by datagrams that left its namespace; receiving, SRTP both ways and the kernel’s delivery are in it.',
     table(heads, compared(rates.map(([name, rate]) => [`${name} at ${thousands(rate)}/s`, `cpuUs ${name}`, micros]))),

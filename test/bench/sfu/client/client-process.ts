@@ -12,6 +12,8 @@ export interface JoinOrder {
   /** Number of the first client; no two in a room share one. */
   first: number;
   count: number;
+  /** How many join at a time; ten unless it says so. */
+  atOnce?: number;
   publish: boolean;
   /** Publishers to watch, for an SFU that wants to be told; null for those who only send. */
   feeds: number[] | null;

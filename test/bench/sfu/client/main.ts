@@ -12,8 +12,17 @@ const SLICE_MS = 1;
 let joined: Joined[] = [];
 
 const methods: ClientMethods = {
-  /** Joins clients, ten at a time; resolves when all are connected. */
-  async join({ target, room, first, count, publish, feeds, media }: JoinOrder): Promise<JoinOutcome> {
+  /** Joins clients, some at a time; resolves when all are connected. */
+  async join({
+    target,
+    room,
+    first,
+    count,
+    publish,
+    feeds,
+    media,
+    atOnce = CONCURRENCY,
+  }: JoinOrder): Promise<JoinOutcome> {
     const outcome: JoinOutcome = { feeds: [], wallMs: 0, firstPacketMs: [] };
     const startedMs = nowMs();
     const waiting = Array.from({ length: count }, (_, i) => first + i);
@@ -30,7 +39,7 @@ const methods: ClientMethods = {
         outcome.firstPacketMs.push(nowMs() - beforeMs);
       }
     };
-    await Promise.all(Array.from({ length: CONCURRENCY }, work));
+    await Promise.all(Array.from({ length: atOnce }, work));
     outcome.wallMs = nowMs() - startedMs;
     return outcome;
   },

@@ -22,19 +22,20 @@ export class MediaClient {
   #sequence = 0;
   #keyFrameWanted = true;
   #feedback: NodeJS.Timeout | null = null;
+  readonly #connectTimer: NodeJS.Timeout;
 
   constructor(name: string) {
     const connected = Promise.withResolvers<void>();
     const first = Promise.withResolvers<void>();
     this.connected = connected.promise;
     this.firstPacket = first.promise;
-    const timer = setTimeout(() => connected.reject(new Error(`${name} did not connect`)), CONNECT_TIMEOUT_MS);
+    this.#connectTimer = setTimeout(() => connected.reject(new Error(`${name} did not connect`)), CONNECT_TIMEOUT_MS);
     this.connection = new RtcConnection(
       { name, address: CLIENT_ADDRESS },
       {
         onState: (state) => {
           if (state !== 'connected') return;
-          clearTimeout(timer);
+          clearTimeout(this.#connectTimer);
           connected.resolve();
         },
         onTrack: (track) => {
@@ -70,6 +71,7 @@ export class MediaClient {
   }
 
   close(): void {
+    clearTimeout(this.#connectTimer);
     if (this.#feedback) clearInterval(this.#feedback);
     this.connection.close();
   }

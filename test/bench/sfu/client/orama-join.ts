@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as wait } from 'node:timers/promises';
 import { sfuControlKey, signTicket } from '@orama/core';
 import { type ClientFrame, type ServerFrame, SFU_TICKET_HEADER } from '@orama/protocol';
 import { WebSocket } from 'ws';
@@ -6,11 +7,20 @@ import type { Target } from '../engine.ts';
 import type { Joined, JoinRequest } from './joining.ts';
 import { MediaClient } from './media-client.ts';
 
-/** Joins our SFU: one connection for both ways. */
-export async function joinOrama(
-  target: Extract<Target, { kind: 'orama' }>,
-  { room, name, ssrc, feeds }: JoinRequest,
-): Promise<Joined> {
+const AGAIN_MS = 500;
+
+type OramaTarget = Extract<Target, { kind: 'orama' }>;
+
+/** Joins our SFU: one connection for both ways. Tries again when it is told to, because the server is busy. */
+export async function joinOrama(target: OramaTarget, request: JoinRequest): Promise<Joined> {
+  for (;;) {
+    const joined = await join(target, request);
+    if (joined !== 'busy') return joined;
+    await wait(AGAIN_MS);
+  }
+}
+
+async function join(target: OramaTarget, { room, name, ssrc, feeds }: JoinRequest): Promise<Joined | 'busy'> {
   const ticket = signTicket(
     sfuControlKey(target.secret),
     {
@@ -28,7 +38,7 @@ export async function joinOrama(
   const send = (frame: ClientFrame) => socket.send(JSON.stringify(frame));
   const client = new MediaClient(name);
   const { connection } = client;
-  const welcome = Promise.withResolvers<void>();
+  const welcome = Promise.withResolvers<'welcome' | 'busy'>();
   const answer = (offer: string) => {
     try {
       connection.setRemote('offer', plain(offer));
@@ -40,8 +50,9 @@ export async function joinOrama(
   };
   socket.on('message', (data) => {
     const frame = JSON.parse(String(data)) as ServerFrame;
-    if (frame.type === 'welcome') welcome.resolve();
-    if (frame.type === 'error') welcome.reject(new Error(frame.message));
+    if (frame.type === 'welcome') welcome.resolve('welcome');
+    if (frame.type === 'error' && frame.code === 'capacity') welcome.resolve('busy');
+    else if (frame.type === 'error') welcome.reject(new Error(frame.message));
     if (frame.type === 'ping') send({ type: 'pong' });
     if (frame.type === 'offer') answer(frame.sdp);
     if (frame.type === 'ice-candidate' && frame.candidate)
@@ -54,7 +65,11 @@ export async function joinOrama(
   });
   // A plain media client, as Janus has them too: data channels would be 1024 SCTP streams at each end.
   send({ type: 'join', channels: false });
-  await welcome.promise;
+  if ((await welcome.promise) === 'busy') {
+    socket.close();
+    client.close();
+    return 'busy';
+  }
   if (ssrc !== null) {
     client.addTrack(ssrc);
     send({ type: 'offer', sdp: connection.createLocal('offer'), tracks: [{ mid: '0', source: 'camera' }] });
