@@ -1,6 +1,7 @@
 import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import {
   SFU_CONTROL_KEY_INFO,
+  SFU_TICKET_MAX_CHARACTERS,
   SFU_TICKET_TTL_SEC,
   type SfuTicket,
   SIGNED_REQUEST_SKEW_SEC,
@@ -98,7 +99,7 @@ export function signTicket(key: Buffer, ticket: Omit<SfuTicket, 'exp'>, nowMs: n
 
 /** The ticket inside `text`, or null when it is forged, malformed or expired. */
 export function verifyTicket(key: Buffer, text: string | undefined, nowMs: number): SfuTicket | null {
-  if (!text || text.length > 4096) return null;
+  if (!text || text.length > SFU_TICKET_MAX_CHARACTERS) return null;
   const dot = text.indexOf('.');
   if (dot < 1) return null;
   const payload = text.slice(0, dot);

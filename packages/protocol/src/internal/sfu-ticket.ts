@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { freeObjectSchema } from '../free-json.ts';
-import { DEFAULT_MAX_PARTICIPANTS } from '../limits.ts';
+import { DEFAULT_MAX_PARTICIPANTS, METADATA_MAX_BYTES } from '../limits.ts';
 import { ipSchema, namespaceNameSchema, nodeIdSchema, portSchema, roomIdSchema } from '../names.ts';
 import { roomPermissionsSchema } from '../signalling/frames.ts';
 
 /** Header that carries the ticket from gateway to SFU. */
 export const SFU_TICKET_HEADER = 'x-orama-sfu-ticket';
+
+/** Longest ticket: base64 of the room's metadata, and room for the rest. */
+export const SFU_TICKET_MAX_CHARACTERS = 2 * METADATA_MAX_BYTES;
 
 /** HKDF info string of the key that signs tickets and room commands; input key material is the tenant's TURN secret. */
 export const SFU_CONTROL_KEY_INFO = 'webrtc-sfu-control';
