@@ -12,10 +12,10 @@ import {
   IPV6_MTU_DISCOVER,
   type Libc,
   MSG_DONTWAIT,
-  NativeMemory,
   PMTUDISC_DO,
 } from './libc.ts';
 import { MessageVector } from './message-vector.ts';
+import { NativeMemory } from './native-memory.ts';
 
 /** Datagrams received by one call: more save little, and the first waits for all of them. */
 const RECEIVED_AT_ONCE = 8;

@@ -16,12 +16,12 @@ import {
   IPV6_RECVERR,
   IPV6_V6ONLY,
   type Libc,
-  NativeMemory,
   SO_RCVBUF,
   SO_REUSEPORT,
   SO_SNDBUF,
   SOL_SOCKET,
 } from './libc.ts';
+import { NativeMemory } from './native-memory.ts';
 
 /** Sockets looked at in one turn. */
 const EVENTS = 64;

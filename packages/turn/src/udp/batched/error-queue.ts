@@ -1,7 +1,8 @@
 import type { BugLog } from '../../bug-log.ts';
 import { ipv6ToText } from '../../stun/index.ts';
 import type { OnIcmp } from '../udp-socket.ts';
-import { AF_INET, type Libc, MSG_DONTWAIT, MSG_ERRQUEUE, NativeMemory } from './libc.ts';
+import { AF_INET, type Libc, MSG_DONTWAIT, MSG_ERRQUEUE } from './libc.ts';
+import { NativeMemory } from './native-memory.ts';
 
 /** Offsets of one `struct mmsghdr`, the address it points at, and its control messages: one memory, one behind the other. */
 const MESSAGE = { name: 0, nameBytes: 8, control: 32, controlBytes: 40, bytes: 64 };

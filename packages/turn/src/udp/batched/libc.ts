@@ -1,5 +1,6 @@
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
+import { NativeMemory } from './native-memory.ts';
 
 /** Constants of Linux, the same on every architecture that Node has a build for. */
 export const AF_INET = 2;
@@ -153,20 +154,5 @@ export class Libc {
     const errno = this.errno();
     const code = getSystemErrorName(-errno);
     throw Object.assign(new Error(`${call}: ${code}`), { code, errno: -errno, syscall: call });
-  }
-}
-
-/** Memory with a fixed address. It is freed when this object is collected, so its user must hold on to it. */
-export class NativeMemory {
-  readonly buffer: ArrayBuffer;
-  readonly view: DataView;
-  readonly address: number;
-
-  constructor(bytes: number) {
-    this.buffer = new ArrayBuffer(bytes);
-    this.view = new DataView(this.buffer);
-    // Addresses of user space have 47 or 48 bits on these machines: a number holds them exactly.
-    this.address = Number(koffi.address(Buffer.from(this.buffer)));
-    if (!Number.isSafeInteger(this.address)) throw new Error('an address is too large for a number');
   }
 }

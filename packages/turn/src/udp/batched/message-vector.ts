@@ -1,4 +1,5 @@
-import { AF_INET, AF_INET6, NativeMemory } from './libc.ts';
+import { AF_INET, AF_INET6 } from './libc.ts';
+import { NativeMemory } from './native-memory.ts';
 
 /** Offsets in `struct mmsghdr`, `struct iovec`, `struct sockaddr_in` and `sockaddr_in6` of 64-bit Linux. */
 const MESSAGE = { bytes: 64, name: 0, nameBytes: 8, vector: 16, vectorCount: 24, received: 56 };
