@@ -1,7 +1,7 @@
 import type { Allocation, EndReason } from '../allocation/allocation.ts';
 import type { ClientSink } from '../relay/relay.ts';
 
-type TransportProtocol = 'udp' | 'tcp' | 'tls';
+export type TransportProtocol = 'udp' | 'tcp' | 'tls';
 
 /** The client's end of a 5-tuple: how to answer it and, once it has one, its allocation. */
 export interface ClientTransport extends ClientSink {

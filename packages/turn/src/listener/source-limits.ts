@@ -1,4 +1,5 @@
 import { sourceKey } from '@orama/core';
+import type { TransportProtocol } from './client-transport.ts';
 
 /** Sources told apart; a power of two. Two that fall on one place share its limits, which chance alone decides. */
 const SLOTS = 65_536;
@@ -61,12 +62,13 @@ export class SourceLimits {
   }
 
   /**
-   * Takes one unauthenticated request of a source; false when it has used up its rate. A virtual scheduling clock: the
-   * place holds when the burst is whole again. `nowMs` is Unix time; when it jumps, sources begin with a whole burst.
+   * Takes one unauthenticated request of a source; false when it has used up its rate. Anybody can send UDP in its name, so
+   * that spends nothing of what it has over TCP and TLS. A virtual scheduling clock: the place holds when the burst is
+   * whole again. `nowMs` is Unix time; when it jumps, sources begin with a whole burst.
    */
-  takeRequest(address: string, nowMs: number): boolean {
+  takeRequest(protocol: TransportProtocol, address: string, nowMs: number): boolean {
     const { times } = this.#memory;
-    const slot = this.#slotOfSource(address);
+    const slot = this.#slotOfRate(protocol, address);
     const now = ticksOf(nowMs);
     for (;;) {
       const wholeAt = Atomics.load(times, slot);
@@ -89,11 +91,11 @@ export class SourceLimits {
    * Whether a client is not to be listened to: its source has used up its rate, and itself has failed within the last
    * minute. Others at its address are heard. Takes nothing.
    */
-  isHeld(address: string, client: string, nowMs: number): boolean {
+  isHeld(protocol: TransportProtocol, address: string, client: string, nowMs: number): boolean {
     const { failures, times } = this.#memory;
     const now = ticksOf(nowMs);
     if (ticksUntil(Atomics.load(failures, this.#slot(client)), now, FAILURE_TICKS) === 0) return false;
-    const spent = ticksUntil(Atomics.load(times, this.#slotOfSource(address)), now, this.#ticksOfBurst);
+    const spent = ticksUntil(Atomics.load(times, this.#slotOfRate(protocol, address)), now, this.#ticksOfBurst);
     return spent + this.#ticksPerRequest > this.#ticksOfBurst;
   }
 
@@ -113,6 +115,10 @@ export class SourceLimits {
     const { connections } = this.#memory;
     Atomics.sub(connections, this.#slotOfSource(address), 1);
     Atomics.sub(connections, SLOTS, 1);
+  }
+
+  #slotOfRate(protocol: TransportProtocol, address: string): number {
+    return this.#slot(protocol === 'udp' ? `udp ${sourceKey(address)}` : sourceKey(address));
   }
 
   #slotOfSource(address: string): number {

@@ -103,7 +103,7 @@ export class StreamListener implements Listener {
 
   #admits(source: string): boolean {
     const { sourceLimits, tls, clock } = this.#options;
-    if (tls !== undefined && !sourceLimits.takeRequest(source, clock.now())) {
+    if (tls !== undefined && !sourceLimits.takeRequest('tls', source, clock.now())) {
       this.#count('rate-limited');
       return false;
     }

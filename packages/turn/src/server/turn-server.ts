@@ -159,7 +159,7 @@ export class TurnServer implements PacketHandler {
 
     // 2. Authentication (RFC 8489 section 9.2.4). Keys are not worked out for who fails over and over; who shares an
     // address with such clients is heard.
-    if (sourceLimits.isHeld(client.remoteAddress, client.id, clock.now())) {
+    if (sourceLimits.isHeld(client.protocol, client.remoteAddress, client.id, clock.now())) {
       drops.rateLimited++;
       return;
     }
@@ -233,7 +233,8 @@ export class TurnServer implements PacketHandler {
 
   /** Takes one unauthenticated request of the source's rate. */
   #maySpend(client: ClientTransport): boolean {
-    if (this.#options.sourceLimits.takeRequest(client.remoteAddress, this.#options.clock.now())) return true;
+    const { sourceLimits, clock } = this.#options;
+    if (sourceLimits.takeRequest(client.protocol, client.remoteAddress, clock.now())) return true;
     this.#options.drops.rateLimited++;
     return false;
   }

@@ -190,6 +190,13 @@ describe('StunMessage and StunWriter', () => {
     expect(parsed(writer.finish()).unknownAttributes(new Set([ATTRIBUTE.lifetime]))).toEqual([0x7fff, 0x001a]);
   });
 
+  test('unknownAttributes names sixteen of them', () => {
+    const writer = new StunWriter(METHOD.allocate, CLASS.request, Buffer.alloc(12));
+    for (let type = 0x7000; type < 0x7100; type++) writer.flag(type);
+    const named = parsed(writer.finish()).unknownAttributes(new Set());
+    expect(named).toEqual(Array.from({ length: 16 }, (_, index) => 0x7000 + index));
+  });
+
   test('errorCode and its reason survive the way', () => {
     const writer = new StunWriter(METHOD.allocate, CLASS.error, Buffer.alloc(12));
     const message = parsed(writer.errorCode(438, 'Stale Nonce').finish());

@@ -6,6 +6,8 @@ import { fingerprint, INTEGRITY_BYTES, type Integrity, integrityMatches } from '
 
 /** Bytes of the STUN header. */
 export const STUN_HEADER_BYTES = 20;
+/** Types that UNKNOWN-ATTRIBUTES names. */
+const MAX_UNKNOWN_ATTRIBUTES = 16;
 /** Bytes of a transaction id. */
 export const TRANSACTION_ID_BYTES = 12;
 
@@ -175,11 +177,15 @@ export class StunMessage {
     return value && readErrorCode(value);
   }
 
-  /** Comprehension-required types that are not in `understood`, in the order met (for 420). */
+  /**
+   * Comprehension-required types that are not in `understood`, in the order met (for 420): the first sixteen, more than any
+   * client means, because the answer that tells them is kept.
+   */
   unknownAttributes(understood: ReadonlySet<number>): number[] {
     const unknown = new Set<number>();
     for (const { type } of this.attributes) {
       if (isComprehensionRequired(type) && !understood.has(type)) unknown.add(type);
+      if (unknown.size === MAX_UNKNOWN_ATTRIBUTES) break;
     }
     return [...unknown];
   }
