@@ -19,6 +19,15 @@ export const nodeIdSchema = z
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'use 1-63 characters a-z, 0-9 and "-"');
 
 export const portSchema = z.int().min(1).max(65535);
+/** First port of a block of relay addresses: what lies below belongs to the system's services. */
+export const relayPortSchema = portSchema.min(1024, 'relay ports begin at 1024: those below belong to system services');
+/** A host name (RFC 1123 section 2.1) without final dot: never an address, for its last label is no number. */
+export const hostNameSchema = z
+  .string()
+  .regex(
+    /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?![0-9]+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i,
+    'use a host name such as turn.ns-demo.example.com: labels of a-z, 0-9 and "-" with dots between them',
+  );
 /** An IPv4 or IPv6 address in text form. */
 export const ipSchema = z.union([z.ipv4(), z.ipv6()], {
   error: 'use an IPv4 or IPv6 address without brackets and port',

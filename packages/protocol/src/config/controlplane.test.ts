@@ -18,6 +18,16 @@ const config = {
 };
 
 test.each([
+  [{ baseDomain: 'orama.localhost.' }, ['baseDomain'], 'host name'],
+  [{ baseDomain: 'not a name' }, ['baseDomain'], 'host name'],
+  [{ baseDomain: `${'a.'.repeat(100)}com` }, ['baseDomain'], '202'],
+  [{ ports: { turnRelay: { start: 1023, end: 2000 } } }, ['ports', 'turnRelay', 'start'], '1024'],
+])('what no TURN tenant can have is refused: %j', (change, path, says) => {
+  const { error } = controlplaneConfigSchema.safeParse({ ...config, ...change });
+  expect(error?.issues).toMatchObject([{ path, message: expect.stringContaining(says) }]);
+});
+
+test.each([
   [{ turn: { port: 50_000 } }, '50000'],
   [{ turn: { tlsPort: 65_535 } }, '65535'],
   [{ ports: { turnRelay: { start: 6000, end: 6799 } } }, '6003'],

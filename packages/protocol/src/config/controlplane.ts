@@ -1,11 +1,13 @@
 import { z } from 'zod';
-import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
+import { hostNameSchema, ipSchema, nodeIdSchema, portSchema, relayPortSchema } from '../names.ts';
 import { cidrSchema, logLevelSchema, TURN_INTERNAL_PORT } from './common.ts';
 import { storeConfigSchema } from './store.ts';
 
-const portRangeSchema = z
-  .strictObject({ start: portSchema, end: portSchema })
-  .refine((range) => range.end >= range.start, { error: 'end must not be below start', path: ['end'] });
+const portRange = (start: z.ZodInt) =>
+  z
+    .strictObject({ start, end: portSchema })
+    .refine((range) => range.end >= range.start, { error: 'end must not be below start', path: ['end'] });
+const portRangeSchema = portRange(portSchema);
 
 const programSchema = z.array(z.string().min(1)).min(1);
 
@@ -20,7 +22,8 @@ export const controlplaneConfigSchema = z
     publicIp6: z.ipv6().optional(),
     wireguardNetwork: cidrSchema,
     region: z.string().default('default'),
-    baseDomain: z.string().min(1),
+    /** At most 202 characters, so that `turn.ns-<namespace>.` still fits before it. */
+    baseDomain: hostNameSchema.max(202),
     /** The node's own data: namespaces/, run/, logs/, configs/. */
     dataDir: z.string().min(1),
     clusterKeyFile: z.string().min(1),
@@ -77,7 +80,7 @@ export const controlplaneConfigSchema = z
         sfuSignaling: portRangeSchema.default({ start: 30000, end: 30099 }),
         sfuMedia: portRangeSchema.default({ start: 20000, end: 29999 }),
         sfuMediaBlock: z.int().positive().default(500),
-        turnRelay: portRangeSchema.default({ start: 49152, end: 65535 }),
+        turnRelay: portRange(relayPortSchema).default({ start: 49152, end: 65535 }),
         turnRelayBlock: z.int().positive().default(800),
       })
       .prefault({}),

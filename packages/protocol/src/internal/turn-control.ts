@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { timerMsSchema } from '../config/common.ts';
-import { ipSchema, namespaceNameSchema, portSchema } from '../names.ts';
+import { hostNameSchema, ipSchema, namespaceNameSchema, portSchema, relayPortSchema } from '../names.ts';
 
 /**
  * Control socket of the TURN server, HTTP over a Unix socket:
@@ -9,7 +9,12 @@ import { ipSchema, namespaceNameSchema, portSchema } from '../names.ts';
  */
 
 /** UDP port range of one peer address that a tenant may send to. */
-export const peerRangeSchema = z.object({ ip: ipSchema, portStart: portSchema, portEnd: portSchema });
+export const peerRangeSchema = z
+  .strictObject({ ip: ipSchema, portStart: portSchema, portEnd: portSchema })
+  .refine(({ portStart, portEnd }) => portEnd >= portStart, {
+    error: 'must not be below portStart',
+    path: ['portEnd'],
+  });
 export type PeerRange = z.infer<typeof peerRangeSchema>;
 
 /** A tenant as the controlplane attaches it. Attaching again with other values reloads it. */
@@ -19,17 +24,23 @@ export const turnTenantSchema = z.strictObject({
    * Shared secrets that verify passwords; the first is the current one, the second is still valid during a rotation. What was
    * made with a secret that an attach no longer lists ends at once.
    */
-  secrets: z.array(z.string().min(16)).min(1).max(2),
+  secrets: z
+    .array(z.string().min(16))
+    .min(1)
+    .max(2)
+    .refine((secrets) => new Set(secrets).size === secrets.length, {
+      error: 'a secret is there twice; leave out the former one once its rotation is over',
+    }),
   /** Host name in this namespace's TURN URIs; a self-signed certificate names it. */
-  domain: z.string().min(1).max(253).optional(),
-  relay: z.object({
+  domain: hostNameSchema.optional(),
+  relay: z.strictObject({
     /** Where relay addresses are made: the WireGuard address, or a public one where mesh calls are allowed. */
     address: ipSchema,
     /** Second relay address, IPv6, for clients that ask for that family. */
     address6: ipSchema.optional(),
     /** WireGuard address that `peers` are reached from when `address` is public. */
     innerAddress: ipSchema.optional(),
-    portStart: portSchema,
+    portStart: relayPortSchema,
     portEnd: portSchema,
   }),
   /** Peers that are always allowed: the namespace's own SFUs. */
@@ -43,7 +54,9 @@ export const turnTenantSchema = z.strictObject({
   bytesPerSec: z.int().positive().optional(),
   allocationBytesPerSec: z.int().positive().optional(),
   /** Other TURN servers of the namespace, named to clients while this one drains; without `tlsPort`, not to those over TLS. */
-  alternates: z.array(z.object({ address: ipSchema, port: portSchema, tlsPort: portSchema.optional() })).default([]),
+  alternates: z
+    .array(z.strictObject({ address: ipSchema, port: portSchema, tlsPort: portSchema.optional() }))
+    .default([]),
   /** Generation of the namespace's configuration. */
   generation: z.int().nonnegative(),
 });
