@@ -83,6 +83,32 @@ test('the client does the whole way of a namespace through the API', async () =>
   });
 });
 
+test('there are no TURN credentials while all TURN nodes are gone, and what they last said is told', async () => {
+  await client().createNamespace('demo');
+  await client().enableWebrtc('demo');
+  const { store } = await operations.connect();
+  const { generation = 0 } = (await store.webrtc.get('demo')) ?? {};
+  const reason = 'drained; it serves again with "orama turn resume --node node-1"';
+  const report = { nodeId: 'node-1', namespace: 'demo', service: 'turn', reason, generation, details: {} };
+  await store.db.batch([
+    store.webrtc.markEnabled('demo', generation),
+    store.reports.upsert({
+      ...report,
+      desired: 'running',
+      observed: 'absent',
+      healthy: false,
+      reportedAtMs: Date.now(),
+    }),
+  ]);
+  expect((await client().turnCredentials('demo')).uris).not.toEqual([]);
+  await store.db.batch([{ sql: `UPDATE nodes SET state = 'gone'` }]);
+  await expect(client().turnCredentials('demo')).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    message: 'no TURN server serves namespace "demo"',
+    hint: `node-1: ${reason}; see its nodes: orama namespace webrtc-status --namespace demo`,
+  });
+});
+
 test('calls without a signature, with another key, or sent a second time are refused, and health is open', async () => {
   const path = '/v1/internal/namespaces';
   expect(await send('GET', path, { signature: '' })).toBe('401 UNAUTHORIZED');

@@ -157,11 +157,21 @@ async function issueCredentials({ context, subjects }: Call): Promise<InternalRe
     store.nodes.list(),
     store.reports.listOf(name),
   ]);
+  const uris = namespaceTurnUris(config, name, { ports, nodes, reports }, clock.now());
+  if (uris.length === 0) {
+    const reasons = reports.flatMap(({ service, healthy, nodeId, reason, observed }) =>
+      service === 'turn' && !healthy ? [`${nodeId}: ${reason ?? observed}`] : [],
+    );
+    throw new OramaError('UNAVAILABLE', `no TURN server serves namespace "${name}"`, {
+      retryable: true,
+      hint: [...reasons, `see its nodes: orama namespace webrtc-status --namespace ${name}`].join('; '),
+    });
+  }
   const credentials = issueTurnCredentials({
     secret: opened[0],
     namespace: name,
     ttlSec: settings.turnCredentialTtlSec,
-    uris: namespaceTurnUris(config, name, { ports, nodes, reports }, clock.now()),
+    uris,
     nowMs: clock.now(),
   });
   return { status: 200, body: credentials };
