@@ -1,6 +1,8 @@
-import { VirtualClock } from '@orama/core';
+import { silentLogger, VirtualClock } from '@orama/core';
+import { turnConfigSchema } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CLIENT_IP, INTERNAL_IP, Peer, PUBLIC_IP, RELAY_IP, SFU_IP, TurnHarness } from './testing/harness.ts';
+import { TurnService } from './turn-service.ts';
 
 let turn: TurnHarness;
 beforeEach(async () => {
@@ -155,4 +157,24 @@ describe('TurnService', () => {
     const crossed = await turn.client('udp', turn.credentials('demo', 600, otherSecret));
     await expect(crossed.allocate()).rejects.toMatchObject({ code: 401 });
   });
+});
+
+test('a start on an address that the internet does not reach warns loudly, and names external', async () => {
+  const warnings: unknown[] = [];
+  const logger = silentLogger.child({});
+  logger.warn = (text: unknown) => void warnings.push(text);
+  const config = { node: 'node-1', realm: 'r', controlSocket: turn.controlSocket, workers: 1 };
+  // No machine has a documentation address: the start ends with its first listener.
+  const addresses = { listen: ['192.0.2.5'], internal: { address: '192.0.2.5' } };
+  const service = new TurnService(
+    turnConfigSchema.parse({ ...config, ...addresses }),
+    logger,
+    new VirtualClock(),
+    undefined,
+    () => addresses.listen,
+  );
+  await expect(service.start()).rejects.toThrow('192.0.2.5');
+  expect(warnings).toContainEqual(
+    expect.stringMatching(/^listen\[0\]: 192\.0\.2\.5 is a documentation address .*external/),
+  );
 });

@@ -22,7 +22,7 @@ import { connectionsWithin, descriptorLimit } from './listener/descriptors.ts';
 import { requireFreePorts } from './listener/free-ports.ts';
 import { sourceLimitMemory } from './listener/source-limits.ts';
 import { type NodeReport, registerTurnMetrics } from './metrics.ts';
-import { checkServerAddresses, interfaceAddresses } from './server/node-addresses.ts';
+import { addressWarnings, checkServerAddresses, interfaceAddresses } from './server/node-addresses.ts';
 import { TenantDirectory } from './tenant/directory.ts';
 import { preferredSockets } from './udp/preferred-sockets.ts';
 import type { MakeSockets } from './udp/udp-socket.ts';
@@ -146,6 +146,7 @@ export class TurnService implements Runnable {
   /** Opens every listener; closes again what it opened when one of them fails. */
   async start(): Promise<void> {
     checkServerAddresses(this.#config, this.#interfaces());
+    for (const warning of addressWarnings(this.#config)) this.#logger.warn(warning);
     try {
       await this.#open();
     } catch (thrown) {

@@ -123,6 +123,7 @@ test.each([
   ['PUT', '/tenants/other', 'not json', 400],
   ['PUT', '/tenants/other', { ...other, secrets: [] }, 400],
   ['PUT', '/tenants/other', { ...other, surprise: 1 }, 400],
+  ['PUT', '/tenants/other', { ...other, relay: { ...other.relay, surprise: 1 } }, 400],
   ['PUT', '/tenants/third', other, 400],
   ['PUT', '/tenants/other', { ...other, relay: { ...other.relay, portEnd: 49_999 } }, 400],
   ['PUT', '/tenants/other', { ...other, relay: { ...other.relay, address: '0.0.0.0' } }, 400],
@@ -134,6 +135,10 @@ test.each([
   ['POST', '/drain', { deadline: 5 }, 400],
   ['GET', '/tenants/demo/peers/not-an-address', undefined, 400],
   ['GET', '/tenants/demo/peers/127.81.0.2?port=0', undefined, 400],
+  ['GET', '/tenants/demo/peers/127.81.0.2?port=0x10', undefined, 400],
+  ['GET', '/tenants/demo/peers/127.81.0.2?port=1e3', undefined, 400],
+  ['GET', '/tenants/demo/peers/127.81.0.2?port=%2016', undefined, 400],
+  ['GET', '/tenants/demo/peers/127.81.0.2?port=', undefined, 400],
   ['GET', '/tenants/third/peers/127.81.0.2', undefined, 404],
   ['GET', '/tenants/demo/peers/%', undefined, 400],
   ['GET', '/elsewhere', undefined, 404],
@@ -223,7 +228,13 @@ function secondSocket(path: string): ControlSocket {
     onAllocationEnded: () => undefined,
     logger: silentLogger,
   });
-  const server = { listen: [PUBLIC_IP], port: 3478, tls: false as const, internal: { address: RELAY_IP, port: 6003 } };
+  const server = {
+    listen: [PUBLIC_IP],
+    port: 3478,
+    tls: false as const,
+    internal: { address: RELAY_IP, port: 6003 },
+    external: {},
+  };
   return new ControlSocket({ path, server, tenants, logger: silentLogger });
 }
 

@@ -25,7 +25,7 @@ import {
   turnTenantSchema,
 } from '@orama/protocol';
 import type { CertificateStore } from '../certificates/certificate-store.ts';
-import { checkRelay, interfaceAddresses, type ServerPorts } from '../server/node-addresses.ts';
+import { checkRelay, interfaceAddresses, type ServerAddresses } from '../server/node-addresses.ts';
 import type { TenantDirectory } from '../tenant/directory.ts';
 
 const TENANT_PATH = /^\/tenants\/([^/]+)$/;
@@ -56,14 +56,14 @@ export class ControlSocket {
   readonly #tenants: TenantTable;
   readonly #node: NodeControl | undefined;
   readonly #certificates: CertificateStore | undefined;
-  readonly #server: ServerPorts;
+  readonly #server: ServerAddresses;
   readonly #http: Server;
   readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(options: {
     path: string;
     /** Where the server listens itself: no port for a tenant. */
-    server: ServerPorts;
+    server: ServerAddresses;
     tenants: TenantTable;
     /** None where the engine has no such thing. */
     node?: NodeControl;
@@ -143,7 +143,8 @@ export class ControlSocket {
   #explain(namespace: string, peer: string, portText: string | null): TurnPeerVerdict | undefined {
     const address = ipSchema.safeParse(decodePathPart(peer));
     if (!address.success) throw new UserError('INVALID_REQUEST', `the peer "${peer}" is not an IP address`);
-    const port = portText === null ? undefined : portSchema.safeParse(Number(portText));
+    const port =
+      portText === null ? undefined : portSchema.safeParse(/^[0-9]+$/.test(portText) ? Number(portText) : undefined);
     if (port?.success === false) throw new UserError('INVALID_REQUEST', `port: "${portText}" is not a port number`);
     if (this.#tenants.explainPeer === undefined) return undefined;
     const verdict = this.#tenants.explainPeer(namespace, address.data, port?.data);
@@ -159,7 +160,7 @@ export class ControlSocket {
     if (tenant.data.namespace !== namespace) {
       throw new UserError('INVALID_REQUEST', `the body names namespace ${tenant.data.namespace}, not ${namespace}`);
     }
-    checkRelay(tenant.data.relay, this.#server, interfaceAddresses());
+    checkRelay(tenant.data, this.#server, interfaceAddresses());
     return this.#tenants.attach(tenant.data);
   }
 

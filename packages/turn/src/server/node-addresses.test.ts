@@ -1,8 +1,11 @@
 import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { describe, expect, test } from 'vitest';
-import { checkRelay, checkServerAddresses, interfaceAddresses } from './node-addresses.ts';
+import { addressWarnings, checkRelay, checkServerAddresses, interfaceAddresses } from './node-addresses.ts';
 
-const INTERFACES = ['127.0.0.1', '::1', '10.0.0.5', '10.99.0.1', '2a01:4f8::5', 'fe80::1'];
+const INTERFACES = [
+  ...['127.0.0.1', '10.0.0.5', '10.99.0.1', '100.64.0.5', '192.0.2.5', '9.9.9.5'],
+  ...['::1', '2a01:4f8::5', 'fd00::5', 'fe80::1'],
+];
 
 function checkServer(listen: string[], external: Record<string, string> = {}) {
   const config = {
@@ -21,17 +24,23 @@ const SERVER = {
   port: 50_100,
   tls: { port: 50_200 },
   internal: { address: '10.99.0.1', port: 50_300 },
+  external: {},
 };
 
-function checkTenant(relay: Record<string, string | number>) {
+function checkTenant(
+  relay: Record<string, string | number>,
+  allowPublicPeers = false,
+  external: Record<string, string> = {},
+) {
   const tenant = turnTenantSchema.parse({
     namespace: 'demo',
     secrets: ['0123456789abcdef'],
     relay: { address: '10.0.0.5', portStart: 51_000, portEnd: 51_799, ...relay },
     peers: [],
+    allowPublicPeers,
     generation: 1,
   });
-  return () => checkRelay(tenant.relay, SERVER, INTERFACES);
+  return () => checkRelay(tenant, { ...SERVER, external }, INTERFACES);
 }
 
 describe('checkServerAddresses', () => {
@@ -100,6 +109,36 @@ describe('checkRelay', () => {
     [{ portEnd: 50_999 }, /relay\.portEnd: must not be below relay\.portStart/],
   ])('refuses %j', (relay, message) => {
     expect(checkTenant(relay as Record<string, string | number>)).toThrow(message);
+  });
+});
+
+describe('addresses without a mapping that the internet does not reach', () => {
+  test.each([
+    [{ address: '10.0.0.5' }, /relay\.address: 10\.0\.0\.5 is a private address.* add "10\.0\.0\.5": .* to external/],
+    [{ address: '100.64.0.5' }, /relay\.address: 100\.64\.0\.5 is a cgnat address/],
+    [
+      { address: '192.0.2.5' },
+      /relay\.address: 192\.0\.2\.5 is a documentation address.*or leave out allowPublicPeers/,
+    ],
+    [{ address: '9.9.9.5', address6: 'fd00::5' }, /relay\.address6: fd00::5 is a private address/],
+  ])('a tenant with public peers may not relay from %j', (relay, message) => {
+    expect(checkTenant(relay, true)).toThrow(message);
+    expect(checkTenant(relay)).not.toThrow();
+  });
+
+  test('a tenant with public peers may relay from mapped, public and loopback addresses', () => {
+    expect(checkTenant({ address: '10.0.0.5' }, true, { '10.0.0.5': '9.9.9.9' })).not.toThrow();
+    const both = { address6: '2a01:4f8::5', innerAddress: '10.99.0.1' };
+    expect(checkTenant({ address: '9.9.9.5', ...both }, true)).not.toThrow();
+    expect(checkTenant({ address: '127.91.0.1', address6: '::1' }, true)).not.toThrow();
+  });
+
+  test('a server is warned of those it listens on, and of no other', () => {
+    const listen = ['9.9.9.5', '127.91.0.1', '10.0.0.5', '2a01:4f8::5', 'fd00::5', '192.0.2.5'];
+    expect(addressWarnings({ listen, external: { '10.0.0.5': '9.9.9.9' } })).toEqual([
+      expect.stringMatching(/^listen\[4\]: fd00::5 is a private address .* to external$/),
+      expect.stringMatching(/^listen\[5\]: 192\.0\.2\.5 is a documentation address .* to external$/),
+    ]);
   });
 });
 

@@ -40,18 +40,28 @@ export function checkServerAddresses(
   throwIfAny('the server’s addresses cannot be right', problems);
 }
 
-/** Where a server listens itself. */
-export type ServerPorts = Pick<TurnConfig, 'listen' | 'port' | 'tls' | 'internal'>;
+/**
+ * What speaks against the addresses that clients are told without a mapping: one line for each that the internet does not
+ * reach, loopback ones excepted. No error: on a private network such an address is the right one.
+ */
+export function addressWarnings({ listen, external }: Pick<TurnConfig, 'listen' | 'external'>): string[] {
+  return listen.flatMap((address, index) => toldProblems(`listen[${index}]`, address, external));
+}
+
+/** Where a server listens itself, and what it tells clients in the place of its addresses. */
+export type ServerAddresses = Pick<TurnConfig, 'listen' | 'port' | 'tls' | 'internal' | 'external'>;
 
 /**
- * Checks a tenant's relay addresses and ports against the machine's addresses and the server's own ports.
+ * Checks a tenant's relay addresses and ports against the machine's addresses and the server's own ports. With public
+ * peers the internet has to reach them.
  * @throws ConfigError that names each field which cannot be right, and what to write instead
  */
 export function checkRelay(
-  { address, address6, innerAddress, portStart, portEnd }: TurnTenant['relay'],
-  server: ServerPorts,
+  { relay, allowPublicPeers }: Pick<TurnTenant, 'relay' | 'allowPublicPeers'>,
+  server: ServerAddresses,
   interfaces: readonly string[],
 ): void {
+  const { address, address6, innerAddress, portStart, portEnd } = relay;
   const problems = localProblems('relay.address', address, interfaces);
   if (isIP(address) === 6) problems.push(`relay.address: ${address} is IPv6; put it into relay.address6`);
   if (address6 !== undefined) {
@@ -59,6 +69,11 @@ export function checkRelay(
     if (isIP(address6) === 4) problems.push(`relay.address6: ${address6} is IPv4; put it into relay.address`);
   }
   if (innerAddress !== undefined) problems.push(...localProblems('relay.innerAddress', innerAddress, interfaces));
+  if (allowPublicPeers && problems.length === 0) {
+    const told = toldProblems('relay.address', address, server.external);
+    if (address6 !== undefined) told.push(...toldProblems('relay.address6', address6, server.external));
+    problems.push(...told.map((problem) => `${problem}, or leave out allowPublicPeers (peer policy sfu)`));
+  }
   if (portEnd < portStart) problems.push('relay.portEnd: must not be below relay.portStart');
   for (const [field, port, addresses] of portsOf(server)) {
     const own = addresses.map(canonicalAddress);
@@ -74,11 +89,26 @@ export function checkRelay(
   throwIfAny('the relay addresses cannot be right', problems);
 }
 
-function portsOf({ listen, port, tls, internal }: ServerPorts): [field: string, port: number, addresses: string[]][] {
+function portsOf({
+  listen,
+  port,
+  tls,
+  internal,
+}: ServerAddresses): [field: string, port: number, addresses: string[]][] {
   return [
     ['port', port, listen],
     ...(tls === false ? [] : [['tls.port', tls.port, listen] satisfies [string, number, string[]]]),
     ['internal.port', internal.port, [internal.address]],
+  ];
+}
+
+/** That an address which clients are told as it is, without a mapping, is none of the internet. */
+function toldProblems(field: string, address: string, external: TurnConfig['external']): string[] {
+  const range = specialRangeOf(address);
+  if (range === null || range === 'loopback' || Object.hasOwn(external, address)) return [];
+  return [
+    `${field}: ${address} is a ${range} address that the internet does not reach, and external has no public one for it; ` +
+      `behind 1:1 NAT add "${address}": "<public address>" to external`,
   ];
 }
 
