@@ -100,6 +100,18 @@ describe('Allocate', () => {
     expect(turn.server.counters.allocationsOpened).toBe(1);
   });
 
+  test.each([
+    ['its secret is revoked', () => turn.attach({ secrets: ['the-secret-after-it'], generation: 2 })],
+    ['the tenant is detached', () => turn.service.tenants.detach('demo')],
+  ])('a retransmitted one is told nothing of an allocation that has ended because %s', async (_why, end) => {
+    const client = await turn.client();
+    await expect(client.request(METHOD.refresh)).rejects.toMatchObject({ code: 437 });
+    const request = client.buildRequest(METHOD.allocate, transport(17));
+    expect((await client.exchange(request)).errorCode).toBeUndefined();
+    await end();
+    expect((await client.exchange(request)).errorCode).toBe(401);
+  });
+
   test('EVEN-PORT gives an even port, and its reservation the next one, once', async () => {
     const first = await turn.client();
     const { relayed, reservationToken } = await first.allocate({ fill: withEvenPort(0x80) });

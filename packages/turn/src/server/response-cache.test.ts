@@ -6,8 +6,9 @@ import { ResponseCache, requestKey } from './response-cache.ts';
 const client = (port: number, address = '192.0.2.1') => ({ id: `udp ${address} ${port}`, remoteAddress: address });
 const answer = Buffer.from('answer');
 const me = client(1);
-const demo = { namespace: 'demo', maxAllocations: 800 };
-const other = { namespace: 'other', maxAllocations: 800 };
+const userOf = (namespace: string, secret = 'first') => ({ tenant: { namespace, maxAllocations: 800 }, secret });
+const demo = userOf('demo');
+const other = userOf('other');
 
 let cache: ResponseCache;
 beforeEach(() => {
@@ -34,6 +35,18 @@ test('ResponseCache knows a request whose answer is being made, and then its ans
   cache.keep('two', me, demo, undefined, 30);
   cache.sweep(40_020);
   expect(cache.find('two', 40_021)).toBe('pending');
+});
+
+test('ResponseCache forgets a namespace’s answers to users of secrets that it does not have any more', () => {
+  cache.keep('revoked', me, demo, answer, 0);
+  cache.keep('current', me, userOf('demo', 'second'), answer, 0);
+  cache.keep('elsewhere', me, other, answer, 0);
+  cache.forget('demo', ['second']);
+  expect(cache.find('revoked', 0)).toBeUndefined();
+  expect(cache.find('current', 0)).toEqual(answer);
+  expect(cache.find('elsewhere', 0)).toEqual(answer);
+  cache.forget('demo', []);
+  expect(cache.size).toBe(1);
 });
 
 test('a client that asks thousands of times pushes out its own answers and nobody else’s', () => {
@@ -77,7 +90,7 @@ test.each([1, 4])(
     cache.keep('small', me, other, answer, 0);
     for (let n = 0; n < 100_000; n++) {
       const source = client(1, `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
-      cache.keep(`of many ${n}`, source, { namespace: `many ${n % 40}`, maxAllocations: 800 }, answer, 0);
+      cache.keep(`of many ${n}`, source, userOf(`many ${n % 40}`), answer, 0);
       expect(cache.size).toBeLessThanOrEqual(32_768 / workers);
     }
     expect(cache.size).toBeGreaterThan(30_000 / workers);

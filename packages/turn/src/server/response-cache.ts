@@ -2,6 +2,7 @@ import { sourceKey } from '@orama/core';
 import type { ClientTransport } from '../listener/client-transport.ts';
 import type { StunMessage } from '../stun/index.ts';
 import type { Tenant } from '../tenant/tenant.ts';
+import type { Identity } from './authenticator.ts';
 
 /** How long an answer is kept for retransmissions of its request (RFC 8489 section 6.2.1: 39.5 s of them). */
 const KEEP_MS = 40_000;
@@ -17,6 +18,13 @@ interface Entry {
   readonly answer: Buffer | undefined;
   readonly expiresAtMs: number;
   readonly shares: readonly string[];
+  /** That the request was authenticated by. */
+  readonly secret: string;
+}
+
+/** Whose answer is kept. */
+interface AnswerOwner extends Pick<Identity, 'secret'> {
+  readonly tenant: Pick<Tenant, 'namespace' | 'maxAllocations'>;
 }
 
 /**
@@ -58,14 +66,14 @@ export class ResponseCache {
   keep(
     key: string,
     client: Pick<ClientTransport, 'id' | 'remoteAddress'>,
-    { namespace, maxAllocations }: Pick<Tenant, 'namespace' | 'maxAllocations'>,
+    { tenant: { namespace, maxAllocations }, secret }: AnswerOwner,
     answer: Buffer | undefined,
     nowMs: number,
   ): void {
     // Put anew, so that the order stays that of age.
-    this.#forget(key);
+    this.#drop(key);
     const source = `${namespace} ${sourceKey(client.remoteAddress)}`;
-    this.#entries.set(key, { answer, expiresAtMs: nowMs + KEEP_MS, shares: [client.id, source, namespace] });
+    this.#entries.set(key, { answer, expiresAtMs: nowMs + KEEP_MS, shares: [client.id, source, namespace], secret });
     this.#join(client.id, key, MAX_OF_CLIENT);
     this.#join(source, key, this.#maxOfSource);
     this.#namespaces.add(namespace);
@@ -73,11 +81,19 @@ export class ResponseCache {
     if (this.#entries.size > this.#max) this.#dropOldest(this.#largestNamespace());
   }
 
+  /** Forgets a namespace's answers to whoever used another secret than these: what they were given has ended. */
+  forget(namespace: string, secrets: readonly string[]): void {
+    for (const key of this.#shares.get(namespace) ?? []) {
+      const secret = this.#entries.get(key)?.secret;
+      if (secret !== undefined && !secrets.includes(secret)) this.#drop(key);
+    }
+  }
+
   /** Forgets what no retransmission can ask for any more. */
   sweep(nowMs: number): void {
     for (const [key, { expiresAtMs }] of this.#entries) {
       if (expiresAtMs > nowMs) return;
-      this.#forget(key);
+      this.#drop(key);
     }
   }
 
@@ -105,13 +121,13 @@ export class ResponseCache {
   #dropOldest(keys: ReadonlySet<string>): void {
     let leaving = Math.ceil(keys.size / 16);
     for (const oldest of keys) {
-      this.#forget(oldest);
+      this.#drop(oldest);
       leaving--;
       if (leaving === 0) return;
     }
   }
 
-  #forget(key: string): void {
+  #drop(key: string): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);

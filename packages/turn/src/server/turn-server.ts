@@ -93,6 +93,11 @@ export class TurnServer implements PacketHandler {
     return this.#responses.size;
   }
 
+  /** Lets no retransmission get what was answered to users of a namespace by any other secret than these. */
+  forgetAnswers(namespace: string, secrets: readonly string[]): void {
+    this.#responses.forget(namespace, secrets);
+  }
+
   /** Lets lifetimes end and forgets what is too old; called about once a second. */
   sweep(): void {
     const nowMs = this.#options.clock.monotonic();
@@ -183,7 +188,7 @@ export class TurnServer implements PacketHandler {
     // 3. The user of an allocation cannot change (RFC 8656 section 5), unknown attributes are told, the rest is done.
     const answer = this.#dispatch({ message, client, identity }, handle, understood);
     const keep = (reply: Buffer | undefined) => {
-      if (key !== undefined) this.#responses.keep(key, client, identity.tenant, reply, clock.monotonic());
+      if (key !== undefined) this.#responses.keep(key, client, identity, reply, clock.monotonic());
     };
     const deliver = (reply: Buffer) => {
       this.#countReply(name, reply);

@@ -116,14 +116,16 @@ export class TurnWorker implements WorkerHandle {
   }
 
   attach(config: TurnTenant, { bytes, boundPorts }: TenantMemory): Promise<void> {
-    const { namespace, bytesPerSec } = config;
+    const { namespace, secrets, bytesPerSec } = config;
     const byteBudget =
       bytes === undefined || bytesPerSec === undefined ? undefined : new SharedByteBudget(bytesPerSec, bytes);
     this.#boundPorts.share(boundPorts);
+    this.server.forgetAnswers(namespace, secrets);
     return this.#tenants.attach(config, { ledger: this.#ledgerOf(namespace), byteBudget });
   }
 
   detach(namespace: string): Promise<TurnTenantUsage | undefined> {
+    this.server.forgetAnswers(namespace, []);
     return this.#tenants.detach(namespace);
   }
 
