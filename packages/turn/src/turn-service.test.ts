@@ -1,7 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { silentLogger, VirtualClock } from '@orama/core';
 import { turnConfigSchema } from '@orama/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CLIENT_IP, INTERNAL_IP, Peer, PUBLIC_IP, RELAY_IP, SFU_IP, TurnHarness } from './testing/harness.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { CLIENT_IP, freePort, INTERNAL_IP, Peer, PUBLIC_IP, RELAY_IP, SFU_IP, TurnHarness } from './testing/harness.ts';
 import { TurnService } from './turn-service.ts';
 
 let turn: TurnHarness;
@@ -125,6 +128,27 @@ describe('TurnService', () => {
       await stopped;
       if (reads) await turn.close();
     }
+  });
+
+  test('stop during a start starts no more workers, and waits for what was begun', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'turn-test-'));
+    const service = new TurnService(
+      turnConfigSchema.parse({
+        node: 'node-1',
+        listen: [PUBLIC_IP],
+        port: await freePort(PUBLIC_IP),
+        tls: false,
+        realm: 'orama.localhost',
+        controlSocket: join(dir, 'turn.sock'),
+        internal: { address: INTERNAL_IP, port: await freePort(INTERNAL_IP) },
+        workers: 2,
+      }),
+      silentLogger,
+    );
+    const starts = service.workers.map((worker) => vi.spyOn(worker, 'start'));
+    await Promise.all([service.start(), service.stop()]);
+    for (const start of starts) expect(start).not.toHaveBeenCalled();
+    rmSync(dir, { recursive: true });
   });
 
   test('start fails when the port is taken', async () => {

@@ -55,6 +55,7 @@ export class TurnService implements Runnable {
   #sweeper: Timer | undefined;
   #interfaceReader: Timer | undefined;
   #listening = false;
+  #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   /** Resolved by readings of the usage that begin from now on; undefined while nobody has read any. */
   #usageRead: PromiseWithResolvers<void> | undefined;
@@ -143,12 +144,13 @@ export class TurnService implements Runnable {
     return this.#ended.promise;
   }
 
-  /** Opens every listener; closes again what it opened when one of them fails. */
+  /** Opens every listener; closes again what it opened when one of them fails. Breaks off when told to stop. */
   async start(): Promise<void> {
     checkServerAddresses(this.#config, this.#interfaces());
     for (const warning of addressWarnings(this.#config)) this.#logger.warn(warning);
     try {
-      await this.#open();
+      this.#opening = this.#open();
+      await this.#opening;
     } catch (thrown) {
       await this.close();
       throw thrown;
@@ -209,7 +211,8 @@ export class TurnService implements Runnable {
     await listen(this.#internal, { ...this.#config.internal, field: 'internal' });
     await this.#certificates?.start();
     await requireFreePorts(this.#config);
-    await Promise.all(this.workers.map((worker) => worker.start()));
+    await this.#startWorkers();
+    if (this.#stopped) return;
     this.#sweeper = this.#clock.every(SWEEP_MS, () => this.tenants.sweep());
     this.#interfaceReader = this.#clock.every(READ_INTERFACES_MS, () => this.tenants.refreshOwnAddresses());
     await this.#control.start();
@@ -218,10 +221,28 @@ export class TurnService implements Runnable {
     this.#logger.info({ listen: addresses, port, workers: this.workers.length }, 'turn listening');
   }
 
+  /** As many at a time as there are processors, so that a stop need not wait for all of them. */
+  async #startWorkers(): Promise<void> {
+    const waiting = this.workers.values();
+    const startInTurn = async () => {
+      for (const worker of waiting) {
+        if (this.#stopped) return;
+        await worker.start();
+      }
+    };
+    await Promise.all(Array.from({ length: availableParallelism() }, startInTurn));
+  }
+
+  /** Whether it is told to stop, or is closing because it could not start. */
+  get #stopped(): boolean {
+    return this.#drain.begun || this.#closing !== undefined;
+  }
+
   async #drainAndClose(deadlineMs: number): Promise<void> {
     this.#listening = false;
     if (!this.#drain.begun) for (const worker of this.workers) worker.drain();
     await this.#drain.begin(deadlineMs);
+    await this.#opening?.catch(() => undefined);
     await this.#lastReading();
     await this.close();
   }
