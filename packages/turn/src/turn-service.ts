@@ -18,10 +18,11 @@ import type { Ledger } from './allocation/ledger.ts';
 import { CertificateStore } from './certificates/certificate-store.ts';
 import { ControlSocket } from './control/control-socket.ts';
 import { Drain } from './drain.ts';
-import { connectionsWithin, descriptorLimit } from './listener/descriptors.ts';
+import { type DescriptorShares, descriptorLimit, descriptorShares } from './listener/descriptors.ts';
 import { requireFreePorts } from './listener/free-ports.ts';
 import { sourceLimitMemory } from './listener/source-limits.ts';
 import { type NodeReport, registerTurnMetrics } from './metrics.ts';
+import { relaySocketsMemory } from './relay/relay-sockets.ts';
 import { addressWarnings, checkServerAddresses, interfaceAddresses } from './server/node-addresses.ts';
 import { TenantDirectory } from './tenant/directory.ts';
 import { preferredSockets } from './udp/preferred-sockets.ts';
@@ -65,6 +66,7 @@ export class TurnService implements Runnable {
   /**
    * @param makeSockets the UDP sockets of a single worker; workers on threads have the fastest there are
    * @param interfaces reads the addresses of the machine's interfaces
+   * @param openFiles how many files and sockets the process may have open
    */
   constructor(
     config: TurnConfig,
@@ -72,12 +74,13 @@ export class TurnService implements Runnable {
     clock: Clock = systemClock,
     makeSockets: MakeSockets = preferredSockets,
     interfaces: () => readonly string[] = interfaceAddresses,
+    openFiles = descriptorLimit(),
   ) {
     this.#config = config;
     this.#logger = logger;
     this.#clock = clock;
     this.#interfaces = interfaces;
-    this.workers = this.#makeWorkers(makeSockets);
+    this.workers = this.#makeWorkers(makeSockets, openFiles);
     this.#drain = new Drain({ clock, logger, left: () => this.tenants.allocationCount });
     this.tenants = new TenantDirectory({
       workers: this.workers,
@@ -274,27 +277,29 @@ export class TurnService implements Runnable {
     return this.#listening ? null : 'not listening';
   }
 
-  /** Connections of clients that fit under the system's limit, which is told where it is the lower one. */
-  #connectionsOf(workers: number): number {
-    const limit = descriptorLimit();
-    const connections = connectionsWithin(limit, this.#config, workers);
+  /** What clients may have open under the system's limit, which is told where it is the lower one. */
+  #sharesOf(limit: number, workers: number): DescriptorShares {
+    const shares = descriptorShares(limit, this.#config, workers);
+    const { connections, relaySockets } = shares;
     if (connections < this.#config.maxTcpConnections) {
       this.#logger.warn(
-        { limit, connections, maxTcpConnections: this.#config.maxTcpConnections },
+        { limit, connections, maxTcpConnections: this.#config.maxTcpConnections, relaySockets },
         'open files are limited: fewer TCP connections are taken than configured; raise LimitNOFILE (ulimit -n)',
       );
     }
-    return connections;
+    return shares;
   }
 
-  #makeWorkers(makeSockets: MakeSockets): WorkerHandle[] {
+  #makeWorkers(makeSockets: MakeSockets, openFiles: number): WorkerHandle[] {
     const { workers } = this.#config;
     const count = workers === 'auto' ? availableParallelism() : workers;
+    const { connections, relaySockets } = this.#sharesOf(openFiles, count);
     const settings = {
-      config: { ...this.#config, maxTcpConnections: this.#connectionsOf(count) },
+      config: { ...this.#config, maxTcpConnections: connections },
       workers: count,
       nonceKey: randomBytes(32),
       sourceLimits: sourceLimitMemory(randomInt(2 ** 32)),
+      relaySockets: relaySocketsMemory(relaySockets),
     };
     const ledgerOf = (namespace: string): Ledger => {
       const ledger = this.tenants.ledger(namespace);

@@ -18,19 +18,28 @@ export function descriptorLimit(): number {
   }
 }
 
+/** What a node may have open beside its own. */
+export interface DescriptorShares {
+  /** TCP and TLS connections of clients. */
+  readonly connections: number;
+  /** Sockets of relay ports, on all workers together. */
+  readonly relaySockets: number;
+}
+
 /**
- * TCP and TLS connections that may be open under a limit of descriptors: as configured, but never more than half of what the
- * server itself leaves, so that strangers who connect leave relay ports, control socket and metrics theirs.
+ * How a limit of descriptors is shared out. The server itself comes first, with control socket and metrics; connections get
+ * what is configured, but never more than half of what that leaves, and relay sockets the rest: so neither strangers who
+ * connect nor clients who allocate take what the others need.
  * @throws ConfigError when hardly anything is left
  */
-export function connectionsWithin(
+export function descriptorShares(
   limit: number,
   { maxTcpConnections, listen }: Pick<TurnConfig, 'maxTcpConnections' | 'listen'>,
   workers: number,
-): number {
+): DescriptorShares {
   const own = OF_PROCESS + workers * (OF_WORKER + OF_LISTENER * listen.length);
-  const half = Math.floor((limit - own) / 2);
-  if (half >= 1) return Math.min(maxTcpConnections, half);
+  const connections = Math.min(maxTcpConnections, Math.floor((limit - own) / 2));
+  if (connections >= 1) return { connections, relaySockets: limit - own - connections };
   throw new ConfigError(`workers: ${workers} need ${own + 2} open files, but the limit is ${limit}`, {
     hint: 'raise LimitNOFILE of the unit (ulimit -n), or have fewer workers',
   });

@@ -8,6 +8,7 @@ import { openBatchedSockets } from '../udp/batched/open-batched.ts';
 import type { UdpSockets } from '../udp/udp-socket.ts';
 import { BoundPorts } from './bound-ports.ts';
 import { DropCounters, type RelayPort } from './relay.ts';
+import { RelaySockets, relaySocketsMemory } from './relay-sockets.ts';
 import { UdpRelay } from './udp-relay.ts';
 
 const RELAY = '127.33.10.1';
@@ -30,7 +31,13 @@ beforeEach(async () => {
     sendDataIndication: () => undefined,
     sendIcmpIndication: (address: string, peerPort: number) => told.push([address, peerPort]),
   };
-  port = await new UdpRelay(sockets, drops, systemClock, new BoundPorts()).open({
+  port = await new UdpRelay(
+    sockets,
+    drops,
+    systemClock,
+    new BoundPorts(),
+    new RelaySockets(relaySocketsMemory(1)),
+  ).open({
     address: RELAY,
     port: await gonePort(RELAY),
     client,

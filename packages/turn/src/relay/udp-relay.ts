@@ -15,6 +15,7 @@ import {
   type RelayPort,
   type TrafficCounters,
 } from './relay.ts';
+import type { RelaySockets } from './relay-sockets.ts';
 
 /** Receive buffer asked of the system for a relay socket: one peer's burst of a key frame. */
 const RECEIVE_BUFFER_BYTES = 1024 * 1024;
@@ -49,10 +50,11 @@ interface BoundFlow {
   readonly port: number;
 }
 
-/** What the ports of a relay keep together: how many are open here, and which ones on the whole node. */
+/** What the ports of a relay keep together: how many are open here, and which ones and how many sockets on the whole node. */
 interface PortTally {
   portsBound: number;
   readonly boundPorts: BoundPorts;
+  readonly relaySockets: RelaySockets;
 }
 
 /** Relays over UDP sockets, one a relay address. */
@@ -63,13 +65,22 @@ export class UdpRelay implements Relay {
   readonly #time: TurnTime;
   readonly #tally: PortTally;
 
-  /** @param boundPorts where its open ports are noted, for whoever judges peers */
-  constructor(sockets: UdpSockets, drops: DropCounters, clock: Clock, boundPorts: BoundPorts) {
+  /**
+   * @param boundPorts where its open ports are noted, for whoever judges peers
+   * @param relaySockets where its sockets are counted
+   */
+  constructor(
+    sockets: UdpSockets,
+    drops: DropCounters,
+    clock: Clock,
+    boundPorts: BoundPorts,
+    relaySockets: RelaySockets,
+  ) {
     this.#sockets = sockets;
     this.#drops = drops;
     this.#clock = clock;
     this.#time = new TurnTime(sockets, clock);
-    this.#tally = { portsBound: 0, boundPorts };
+    this.#tally = { portsBound: 0, boundPorts, relaySockets };
   }
 
   get canSetDf(): boolean {
@@ -266,14 +277,7 @@ class UdpRelayPort implements RelayPort {
 
   async #bind(address: string): Promise<void> {
     try {
-      const socket = await this.#sockets.open({
-        address,
-        port: this.port,
-        onDatagram: (buffer, bytes, host, port) => this.#onPeerPacket(address, buffer, bytes, host, port),
-        onIcmp: (host, port, error) => this.#onIcmp(address, host, port, error),
-        receiveBufferBytes: RECEIVE_BUFFER_BYTES,
-        sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
-      });
+      const socket = await this.#openSocket(address);
       this.#bound.set(address, socket);
       this.#tally.boundPorts.at(address).add(this.port);
       if (this.#socketsOpen++ === 0) this.#tally.portsBound++;
@@ -282,9 +286,28 @@ class UdpRelayPort implements RelayPort {
     }
   }
 
+  async #openSocket(address: string): Promise<UdpSocket> {
+    const { relaySockets } = this.#tally;
+    relaySockets.take();
+    try {
+      return await this.#sockets.open({
+        address,
+        port: this.port,
+        onDatagram: (buffer, bytes, host, port) => this.#onPeerPacket(address, buffer, bytes, host, port),
+        onIcmp: (host, port, error) => this.#onIcmp(address, host, port, error),
+        receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+        sendQueueMaxBytes: SEND_QUEUE_MAX_BYTES,
+      });
+    } catch (thrown) {
+      relaySockets.release();
+      throw thrown;
+    }
+  }
+
   async #closeSocket(address: string, socket: UdpSocket): Promise<void> {
     this.#tally.boundPorts.at(address).delete(this.port);
     await socket.close();
+    this.#tally.relaySockets.release();
     if (--this.#socketsOpen === 0) this.#tally.portsBound--;
   }
 

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { TurnClient } from '../client/turn-client.ts';
 import { ATTRIBUTE, CLASS, longTermKey, METHOD, StunWriter } from '../stun/index.ts';
-import { CLIENT_IP, REALM, SFU_IP, TurnHarness } from '../testing/harness.ts';
+import { CLIENT_IP, REALM, RELAY_IP, SFU_IP, TurnHarness } from '../testing/harness.ts';
 
 let turn: TurnHarness;
 beforeEach(async () => {
@@ -47,6 +48,36 @@ test('requests in one go cannot install more permissions or channels than an all
   expect(bound.filter((code) => code === 508)).toHaveLength(44);
   // What is bound can be refreshed.
   expect(await codes([channel(0)])).toEqual([200]);
+});
+
+test('relay sockets leave the rest of the server its open files: 508, until one is closed', async () => {
+  await turn.close();
+  // 83 are the server's own, 8 those of connections.
+  turn = await TurnHarness.start({}, undefined, undefined, undefined, 100);
+  const clients: TurnClient[] = [];
+  for (let n = 0; n < 9; n++) {
+    const client = await turn.client();
+    await client.allocate();
+    clients.push(client);
+  }
+  const late = await turn.client();
+  await expect(late.allocate()).rejects.toMatchObject({ code: 508 });
+  expect([turn.portsBound, turn.ledger.leaseCount]).toEqual([9, 9]);
+  await clients[0]?.refresh(0);
+  await late.allocate();
+  await expect((await turn.client()).allocate()).rejects.toMatchObject({ code: 508 });
+});
+
+test('a relay socket that cannot be opened is not counted', async () => {
+  await turn.close();
+  turn = await TurnHarness.start({}, undefined, undefined, undefined, 86);
+  const foreign = await turn.peer(RELAY_IP);
+  const relay = { address: RELAY_IP, portStart: foreign.port, portEnd: foreign.port };
+  await turn.attach({ relay, generation: 2 });
+  const client = await turn.client();
+  for (let n = 0; n < 3; n++) await expect(client.allocate()).rejects.toMatchObject({ code: 508 });
+  await foreign.close();
+  await client.allocate();
 });
 
 test('no key is worked out for a nonce that was never given to the address', async () => {

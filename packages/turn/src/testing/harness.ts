@@ -59,12 +59,16 @@ export class TurnHarness {
     this.#clock = clock;
   }
 
-  /** @param interfaces addresses of the machine's interfaces; without it, those that it has */
+  /**
+   * @param interfaces addresses of the machine's interfaces; without it, those that it has
+   * @param openFiles how many files and sockets the process may have open; without it, what the system says
+   */
   static async start(
     config: Partial<TurnConfigInput> = {},
     clock: Clock = systemClock,
     interfaces?: () => readonly string[],
     makeSockets?: MakeSockets,
+    openFiles?: number,
   ): Promise<TurnHarness> {
     const dir = mkdtempSync(join(tmpdir(), 'turn-test-'));
     const [port = 0, innerPort = 0, tlsPort = 0] = await freePorts([PUBLIC_IP, INTERNAL_IP, PUBLIC_IP]);
@@ -85,6 +89,7 @@ export class TurnHarness {
       clock,
       makeSockets,
       interfaces,
+      openFiles,
     );
     await service.start();
     const harness = new TurnHarness(service, ports, dir, clock);

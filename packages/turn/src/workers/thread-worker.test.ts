@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import type { Ledger } from '../allocation/ledger.ts';
 import { TurnClient } from '../client/turn-client.ts';
 import { sourceLimitMemory } from '../listener/source-limits.ts';
+import { relaySocketsMemory } from '../relay/relay-sockets.ts';
 import { freePort, SECRET } from '../testing/harness.ts';
 import { ThreadWorker } from './thread-worker.ts';
 
@@ -21,8 +22,8 @@ function settingsOf(port: number) {
     controlSocket: '/nonexistent/turn.sock',
     internal: { address: '127.92.0.50' },
   });
-  const sourceLimits = sourceLimitMemory(1);
-  return { id: 3, workers: 4, config, nonceKey: new Uint8Array(32), sourceLimits, reusePort: true };
+  const memory = { sourceLimits: sourceLimitMemory(1), relaySockets: relaySocketsMemory(100) };
+  return { id: 3, workers: 4, config, nonceKey: new Uint8Array(32), ...memory, reusePort: true };
 }
 
 const noLedger = (): Ledger => {

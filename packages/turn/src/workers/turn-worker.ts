@@ -9,6 +9,7 @@ import { StreamListener } from '../listener/stream.ts';
 import { UdpListener } from '../listener/udp.ts';
 import { BoundPorts } from '../relay/bound-ports.ts';
 import { DropCounters } from '../relay/relay.ts';
+import { RelaySockets, type RelaySocketsMemory } from '../relay/relay-sockets.ts';
 import { UdpRelay } from '../relay/udp-relay.ts';
 import { TurnServer } from '../server/turn-server.ts';
 import { TenantRegistry } from '../tenant/registry.ts';
@@ -31,6 +32,7 @@ export interface WorkerSettings {
   /** 32 bytes that nonces are made with, so that every worker knows the others'. */
   readonly nonceKey: Uint8Array;
   readonly sourceLimits: SourceLimitMemory;
+  readonly relaySockets: RelaySocketsMemory;
   /** Whether other workers listen on the same ports. */
   readonly reusePort: boolean;
 }
@@ -69,7 +71,8 @@ export class TurnWorker implements WorkerHandle {
     this.#tenants = new TenantRegistry(config.external, this.#boundPorts);
     const bugs = new BugLog(logger, clock);
     this.#sockets = makeSockets(this.drops, bugs, logger);
-    this.relay = new UdpRelay(this.#sockets, this.drops, clock, this.#boundPorts);
+    const relaySockets = new RelaySockets(settings.relaySockets);
+    this.relay = new UdpRelay(this.#sockets, this.drops, clock, this.#boundPorts, relaySockets);
     this.#eventLoop = new EventLoopMeter(() => this.#sockets.sleptMs);
     const sourceLimits = new SourceLimits(config, settings.sourceLimits);
     this.server = new TurnServer({
