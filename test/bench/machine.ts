@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { arch, cpus, release, totalmem } from 'node:os';
 
 /** Clock ticks of /proc/stat, in microseconds. */
@@ -14,11 +15,39 @@ export function coreBusyUs(core: number): number {
   return (user + nice + system + irq + softirq + steal) * TICK_US;
 }
 
+/** Processor time of all threads of a process so far, in microseconds. */
+export function cpuUs(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => {
+    try {
+      return sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1000;
+    } catch {
+      // The thread ended meanwhile.
+      return sum;
+    }
+  }, 0);
+}
+
 /** Resident kilobytes of a process. */
 export function residentKb(pid: number): number {
   const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   if (match === null) throw new Error(`process ${pid} is gone`);
   return Number(match[1]);
+}
+
+const LOOK_MS = 1_000;
+const LOOK = `
+const end = performance.now() + ${LOOK_MS};
+let stalledMs = 0;
+for (let last = performance.now(); last < end; ) {
+  const now = performance.now();
+  if (now - last > 0.1) stalledMs += now - last;
+  last = now;
+}
+console.log(stalledMs / ${LOOK_MS});`;
+
+/** The share of a second in which a loop that only reads the clock, alone on a core, found itself stopped for 0.1 ms and longer. */
+export function stalledShare(core: number): number {
+  return Number(execFileSync('taskset', ['-c', String(core), process.execPath, '-e', LOOK], { encoding: 'utf8' }));
 }
 
 /** The machine in one line. */

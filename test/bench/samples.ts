@@ -1,10 +1,11 @@
-/** One number measured in one round. */
-export interface Sample {
+import { existsSync, readFileSync } from 'node:fs';
+
+/** What one round has to say about one thing. */
+export type Sample = {
   engine: string;
   /** What was measured, with its unit, such as `cpuUs channel-up 1200 at 40000`. */
   metric: string;
-  value: number;
-}
+} & ({ value: number } | { /** Why there is no valid number. */ fault: string });
 
 export interface Spread {
   median: number;
@@ -13,13 +14,31 @@ export interface Spread {
   count: number;
 }
 
-/** Median, least and greatest of an engine's samples of a metric; undefined when there are none. */
+/** The samples that earlier runs left in a file; none when there is no such file. */
+export function readSamples(file: string): Sample[] {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Sample[]) : [];
+}
+
+/** An engine's samples of a metric, round by round; null where there is no valid number. */
+export function valuesOf(samples: readonly Sample[], engine: string, metric: string): (number | null)[] {
+  return samples
+    .filter((sample) => sample.engine === engine && sample.metric === metric)
+    .map((sample) => ('value' in sample ? sample.value : null));
+}
+
+/** Median, least and greatest of an engine's valid samples of a metric; undefined when there are none. */
 export function spreadOf(samples: readonly Sample[], engine: string, metric: string): Spread | undefined {
-  const values = samples.filter((sample) => sample.engine === engine && sample.metric === metric).map((s) => s.value);
+  const values = valuesOf(samples, engine, metric).filter((value) => value !== null);
   if (values.length === 0) return undefined;
   values.sort((a, b) => a - b);
   const middle = values.length >> 1;
   const upper = values[middle] as number;
   const median = values.length % 2 === 1 ? upper : (upper + (values[middle - 1] as number)) / 2;
   return { median, min: values[0] as number, max: values[values.length - 1] as number, count: values.length };
+}
+
+/** Our median of a metric by another engine's; undefined without both. */
+export function ratioOf(samples: readonly Sample[], metric: string, engine: string, other: string): number | undefined {
+  const [ours, theirs] = [spreadOf(samples, engine, metric), spreadOf(samples, other, metric)];
+  return ours && theirs && ours.median / theirs.median;
 }

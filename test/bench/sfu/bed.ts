@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 
 /** The server lives in a network namespace of its own, one veth pair away from the clients. */
 const NAMESPACE = 'orama-bench-sfu';
@@ -8,10 +7,14 @@ export const CLIENT_ADDRESS = '10.96.0.1';
 const PREFIX = 24;
 const CLIENT_LINK = 'ob-sfu-c';
 const SERVER_LINK = 'ob-sfu-s';
+const TABLE = 'bench';
+const COUNTER = 'media';
+const LONG_BYTES = 1_100;
+export const SERVER_CORE = 0;
 
 const ip = (...args: string[]) => execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
 
-/** Makes the namespace and its link; needs root. Returns what takes them away again. */
+/** Makes the namespace, its link and its counter; needs root. Returns what takes them away again. */
 export function makeBed(): () => void {
   const remove = () => {
     // The link goes with its namespace only when the last process there is gone.
@@ -34,6 +37,7 @@ export function makeBed(): () => void {
   ip('-n', NAMESPACE, 'addr', 'add', `${SERVER_ADDRESS}/${PREFIX}`, 'dev', SERVER_LINK);
   ip('-n', NAMESPACE, 'link', 'set', SERVER_LINK, 'up');
   ip('-n', NAMESPACE, 'link', 'set', 'lo', 'up');
+  inNamespace('nft', ['-f', '-'], RULES);
   return remove;
 }
 
@@ -42,20 +46,21 @@ export function placedInBed(core: number): string[] {
   return ['ip', 'netns', 'exec', NAMESPACE, 'taskset', '-c', String(core)];
 }
 
-/** UDP datagrams of the server's namespace so far. */
-export interface Datagrams {
-  received: number;
-  sent: number;
-  /** That found a full socket. */
-  dropped: number;
+/** Datagrams of media that have left the server's namespace so far, whatever became of them. */
+export function mediaSent(): number {
+  const listed = inNamespace('nft', ['list', 'counter', 'ip', TABLE, COUNTER]);
+  return Number(/packets (\d+)/.exec(listed)?.[1]);
 }
 
-/** @param pid a process in the namespace */
-export function datagramsOf(pid: number): Datagrams {
-  const [names, values] = readFileSync(`/proc/${pid}/net/snmp`, 'utf8')
-    .split('\n')
-    .filter((line) => line.startsWith('Udp: '))
-    .map((line) => line.split(' ').slice(1));
-  const value = (name: string) => Number(values?.[names?.indexOf(name) ?? -1]);
-  return { received: value('InDatagrams'), sent: value('OutDatagrams'), dropped: value('RcvbufErrors') };
+/** RTCP, STUN and DTLS are shorter than the packets of media. */
+const RULES = `table ip ${TABLE} {
+  counter ${COUNTER} { }
+  chain out {
+    type filter hook output priority 0;
+    udp length > ${LONG_BYTES} counter name "${COUNTER}"
+  }
+}`;
+
+function inNamespace(command: string, args: readonly string[], input = ''): string {
+  return execFileSync('ip', ['netns', 'exec', NAMESPACE, command, ...args], { encoding: 'utf8', input });
 }

@@ -1,16 +1,17 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCommandLine, refuse } from '../../support/command-line.ts';
 import { describeMachine } from '../machine.ts';
 import { alternated, readEngines, readRounds } from '../rounds.ts';
-import { type Sample, spreadOf } from '../samples.ts';
+import { readSamples, type Sample } from '../samples.ts';
 import { makeBed } from './bed.ts';
+import { FULL, QUICK } from './durations.ts';
 import type { Engine } from './engine.ts';
 import { janus } from './janus.ts';
-import { FULL, measure, QUICK } from './measure.ts';
+import { measure } from './measure.ts';
 import { orama } from './orama.ts';
-import { renderReport } from './report.ts';
+import { renderReport, roundsOf } from './report.ts';
 
 const REPORT = join(import.meta.dirname, 'report.md');
 const RESULTS = '.orama/bench';
@@ -35,15 +36,15 @@ export async function benchSfu(args: string[]): Promise<void> {
   const engines = readEngines(HELP, values.engines, ENGINES);
 
   mkdirSync(RESULTS, { recursive: true });
-  const samples: Sample[] = values.append ? (JSON.parse(readFileSync(SAMPLES, 'utf8')) as Sample[]) : [];
-  const before = Math.max(0, ...engines.map(({ name }) => spreadOf(samples, name, 'base kB')?.count ?? 0));
+  const samples: Sample[] = values.append ? readSamples(SAMPLES) : [];
+  const before = Math.max(0, ...engines.map(({ name }) => roundsOf(samples, name)));
   const directory = mkdtempSync(join(tmpdir(), 'sfu-bench-'));
   const removeBed = makeBed();
   try {
     for (const engine of alternated(engines, rounds, before)) {
       const durations = values.quick ? QUICK : FULL;
       await measure({ engine, directory, durations, record: (sample) => samples.push(sample) });
-      writeFileSync(SAMPLES, JSON.stringify(samples));
+      if (!values.quick) writeFileSync(SAMPLES, JSON.stringify(samples));
     }
   } finally {
     removeBed();
@@ -55,7 +56,7 @@ export async function benchSfu(args: string[]): Promise<void> {
     engines: new Map(
       Object.values(ENGINES)
         .map((make) => make())
-        .filter(({ name }) => spreadOf(samples, name, 'base kB'))
+        .filter(({ name }) => roundsOf(samples, name) > 0)
         .map(({ name, description }) => [name, description]),
     ),
     machine: describeMachine(),
@@ -68,5 +69,5 @@ export async function benchSfu(args: string[]): Promise<void> {
 const HELP = `pnpm bench sfu [--quick] [--rounds 5] [--engines ${Object.keys(ENGINES).join(',')}] [--append]
 
 Runs each SFU on core 0 in a network namespace of its own (which needs root) and the same clients against it from
-core 1, by turns, prints tables and writes test/bench/sfu/report.md. --quick takes short looks in one round and writes
-no report. --append adds rounds to those of the last run, also of other engines. Nothing else should use the machine meanwhile.`;
+core 1, by turns, prints tables and writes test/bench/sfu/report.md. --quick takes short looks in one round and keeps
+nothing. --append adds rounds to those of the last run, if there was one, also of other engines. Nothing else should use the machine meanwhile.`;

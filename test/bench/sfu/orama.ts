@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { SfuConfigInput, SfuHealth } from '@orama/protocol';
@@ -9,6 +9,7 @@ import type { Engine } from './engine.ts';
 const MAIN = join(import.meta.dirname, '../../../cmd/sfu/dist/main.js');
 /** Those that the SFU's service is started with. */
 const FLAGS = ['--max-semi-space-size=4'];
+const ADDON = join(import.meta.dirname, '../../../packages/sfu/node_modules/node-datachannel/package.json');
 const NAMESPACE = 'bench';
 const SECRET = 'a-secret-of-the-benchmark-0123456789';
 const SIGNALLING_PORT = 30_000;
@@ -18,7 +19,7 @@ const SETTLE_MS = 1_000;
 export function orama(): Engine {
   return {
     name: 'orama',
-    description: `cmd/sfu with Node ${process.version} ${FLAGS.join(' ')}, workers: 1, everything else as it is by default; clients join with channels: false`,
+    description: `cmd/sfu with Node ${process.version} ${FLAGS.join(' ')} and node-datachannel ${version()}, workers: 1, everything else as it is by default; clients join with channels: false`,
     async start(placed, directory) {
       const secretFile = join(directory, 'secret');
       writeFileSync(secretFile, SECRET, { mode: 0o600 });
@@ -65,4 +66,8 @@ export function orama(): Engine {
 async function health(): Promise<SfuHealth> {
   const response = await fetch(`http://${SERVER_ADDRESS}:${SIGNALLING_PORT}/healthz`);
   return (await response.json()) as SfuHealth;
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(ADDON, 'utf8')) as { version: string }).version;
 }

@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCommandLine, refuse } from '../../support/command-line.ts';
 import { describeMachine } from '../machine.ts';
 import { alternated, readEngines, readRounds } from '../rounds.ts';
-import { type Sample, spreadOf } from '../samples.ts';
+import { readSamples, type Sample, spreadOf } from '../samples.ts';
 import { coturn } from './coturn.ts';
 import { type Engine, requireShortSlices } from './engine.ts';
 import { compileLoadGenerator } from './load-generator.ts';
@@ -51,7 +51,7 @@ export async function benchTurn(args: string[]): Promise<void> {
   const whole = parts.size === PARTS.length;
 
   mkdirSync(RESULTS, { recursive: true });
-  const samples: Sample[] = values.append ? (JSON.parse(readFileSync(SAMPLES, 'utf8')) as Sample[]) : [];
+  const samples: Sample[] = values.append ? readSamples(SAMPLES) : [];
   const directory = mkdtempSync(join(tmpdir(), 'turn-bench-'));
   try {
     const program = compileLoadGenerator(directory);

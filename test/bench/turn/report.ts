@@ -1,5 +1,5 @@
 import { type Sample, spreadOf } from '../samples.ts';
-import { cell, type Format, micros, percent, table, thousands, whole } from '../tables.ts';
+import { cell, type Format, micros, percent, ratio, table, thousands, whole } from '../tables.ts';
 import { ALLOCATIONS, BURSTS, CLIENTS, FLOWS, LOSS_MAX, RATES, SIZES } from './measure.ts';
 
 const OURS = 'orama';
@@ -109,10 +109,5 @@ function perSecond(samples: readonly Sample[], engine: string): string {
 }
 
 function withRatio(rows: string[][], metrics: [string, string, Format][], samples: readonly Sample[]): string[][] {
-  return rows.map((row, index) => {
-    const metric = metrics[index]?.[1] as string;
-    const ours = spreadOf(samples, OURS, metric);
-    const theirs = spreadOf(samples, THEIRS, metric);
-    return [...row, ours === undefined || theirs === undefined ? '-' : (ours.median / theirs.median).toFixed(2)];
-  });
+  return rows.map((row, i) => [...row, ratio(samples, metrics[i]?.[1] as string, OURS, THEIRS)]);
 }

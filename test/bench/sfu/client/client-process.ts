@@ -6,24 +6,27 @@ import type { Target } from '../engine.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
 
-export interface JoinOrder {
-  target: Target;
+interface ClientOrder {
   room: string;
-  /** Number of the first client; no two in a room share one. */
-  first: number;
-  count: number;
-  /** How many join at a time; ten unless it says so. */
-  atOnce?: number;
+  /** No two clients share one. */
+  number: number;
   publish: boolean;
   /** Publishers to watch, for an SFU that wants to be told; null for those who only send. */
-  feeds: number[] | null;
-  /** Waits for each client's first packet as well. */
-  media: boolean;
+  feeds: readonly number[] | null;
+}
+export interface JoinOrder {
+  target: Target;
+  clients: ClientOrder[];
+  /** How many join at a time. */
+  atOnce: number;
+  /** Tracks that each client waits for, until the first packet of each; 0 for none. */
+  tracks: number;
 }
 export interface JoinOutcome {
-  feeds: number[];
+  /** What others need to watch each client, where the SFU wants to be told. */
+  feeds: (number | null)[];
   wallMs: number;
-  /** From the start of a join to its first packet, in milliseconds. */
+  /** From the start of a join to the first packet of every track, in milliseconds; nothing without tracks. */
   firstPacketMs: number[];
 }
 export interface SendOrder {
@@ -33,12 +36,17 @@ export interface SendOrder {
   /** Bytes of a whole RTP packet. */
   size: number;
 }
+export interface SendOutcome {
+  sent: number;
+  /** Longer than it was told when it could not send so fast. */
+  lastedMs: number;
+}
 
 /** What a process of clients does. */
 export type ClientMethods = {
   join(order: JoinOrder): Promise<JoinOutcome>;
-  send(order: SendOrder): Promise<number>;
-  take(): { received: number; delays: number[] };
+  send(order: SendOrder): Promise<SendOutcome>;
+  take(): { delays: number[] };
   leave(): void;
 };
 

@@ -7,6 +7,8 @@ export interface JoinRequest {
   ssrc: number | null;
   /** Publishers that it watches, as the SFU names them; null for one that only sends. */
   feeds: readonly number[] | null;
+  /** Tracks that it waits for. */
+  tracks: number;
 }
 
 /** A client that is in a room. */

@@ -6,15 +6,15 @@ const PAYLOAD_TYPE = 96;
 /** What a subscriber tells that it can take; nobody should be held back by it. */
 const REMB_BPS = 1_000_000_000;
 const FEEDBACK_MS = 1_000;
-const CONNECT_TIMEOUT_MS = 20_000;
+const JOIN_TIMEOUT_MS = 20_000;
 
 /** One libdatachannel connection to an SFU, the same for every SFU: it sends one track, or counts what it is sent. */
 export class MediaClient {
   readonly connection: RtcConnection;
   readonly connected: Promise<void>;
-  /** Settles with the first packet of media. */
-  readonly firstPacket: Promise<void>;
-  received = 0;
+  /** Settles when it has seen a packet of every track that it waits for. */
+  readonly flowing: Promise<void>;
+  readonly #ssrcs = new Set<number>();
   /** Delays in milliseconds since the last `takeDelays()`. */
   #delays: number[] = [];
   #track: NativeTrack | null = null;
@@ -22,26 +22,39 @@ export class MediaClient {
   #sequence = 0;
   #keyFrameWanted = true;
   #feedback: NodeJS.Timeout | null = null;
-  readonly #connectTimer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout;
 
-  constructor(name: string) {
+  /** @param tracks that it waits for */
+  constructor(name: string, tracks: number) {
     const connected = Promise.withResolvers<void>();
-    const first = Promise.withResolvers<void>();
+    const flowing = Promise.withResolvers<void>();
     this.connected = connected.promise;
-    this.firstPacket = first.promise;
-    this.#connectTimer = setTimeout(() => connected.reject(new Error(`${name} did not connect`)), CONNECT_TIMEOUT_MS);
+    this.flowing = flowing.promise;
+    const fail = (thrown: unknown) => {
+      connected.reject(thrown);
+      flowing.reject(thrown);
+    };
+    // Who joins asks for one after the other, and may have given up before.
+    for (const promise of [this.connected, this.flowing]) promise.catch(() => {});
+    this.#timer = setTimeout(() => {
+      fail(new Error(`${name} is not connected, or got ${this.#ssrcs.size} of ${tracks} tracks`));
+    }, JOIN_TIMEOUT_MS);
     this.connection = new RtcConnection(
       { name, address: CLIENT_ADDRESS },
       {
         onState: (state) => {
           if (state !== 'connected') return;
-          clearTimeout(this.#connectTimer);
           connected.resolve();
+          if (tracks === 0) clearTimeout(this.#timer);
         },
         onTrack: (track) => {
-          track.onPacket = (packet) => this.#receive(track, packet, first.resolve);
+          track.onPacket = (packet) => {
+            if (!this.#receive(track, packet) || this.#ssrcs.size < tracks) return;
+            flowing.resolve();
+            clearTimeout(this.#timer);
+          };
         },
-        onFault: (thrown) => connected.reject(thrown),
+        onFault: fail,
       },
     );
   }
@@ -71,20 +84,23 @@ export class MediaClient {
   }
 
   close(): void {
-    clearTimeout(this.#connectTimer);
+    clearTimeout(this.#timer);
     if (this.#feedback) clearInterval(this.#feedback);
     this.connection.close();
   }
 
-  #receive(track: NativeTrack, packet: Buffer, onFirst: () => void): void {
+  /** @returns whether it is the first packet of a track */
+  #receive(track: NativeTrack, packet: Buffer): boolean {
     const ssrc = ssrcOf(packet);
-    if (ssrc === null) return;
-    this.received++;
+    if (ssrc === null) return false;
     this.#delays.push(nowMs() - sentAtMs(packet));
-    if (this.received > 1) return;
-    onFirst();
-    const tell = () => track.send(buildRemb(ssrc, REMB_BPS));
-    tell();
-    this.#feedback = setInterval(tell, FEEDBACK_MS);
+    if (this.#ssrcs.has(ssrc)) return false;
+    this.#ssrcs.add(ssrc);
+    if (this.#feedback === null) {
+      const tell = () => track.send(buildRemb(ssrc, REMB_BPS));
+      tell();
+      this.#feedback = setInterval(tell, FEEDBACK_MS);
+    }
+    return true;
   }
 }

@@ -20,7 +20,7 @@ export async function joinOrama(target: OramaTarget, request: JoinRequest): Prom
   }
 }
 
-async function join(target: OramaTarget, { room, name, ssrc, feeds }: JoinRequest): Promise<Joined | 'busy'> {
+async function join(target: OramaTarget, { room, name, ssrc, feeds, tracks }: JoinRequest): Promise<Joined | 'busy'> {
   const ticket = signTicket(
     sfuControlKey(target.secret),
     {
@@ -36,7 +36,7 @@ async function join(target: OramaTarget, { room, name, ssrc, feeds }: JoinReques
   const socket = new WebSocket(`${target.url}?room=${room}`, { headers: { [SFU_TICKET_HEADER]: ticket } });
   await once(socket, 'open');
   const send = (frame: ClientFrame) => socket.send(JSON.stringify(frame));
-  const client = new MediaClient(name);
+  const client = new MediaClient(name, tracks);
   const { connection } = client;
   const welcome = Promise.withResolvers<'welcome' | 'busy'>();
   const answer = (offer: string) => {
