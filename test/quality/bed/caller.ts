@@ -4,6 +4,13 @@ import { INSTALL_METER, type Inbound, type Outbound, READ, type Reading } from '
 
 type Told = Extract<ServerFrame, { type: 'track-updated' | 'quality' | 'send-layers' }>;
 
+interface Gaps {
+  longestGapMs: number;
+  longestFreezeMs: number;
+  /** Frames, since the last reset. */
+  shown: number;
+}
+
 /** A person on the call page, with a meter. */
 export class Caller {
   readonly page: CallPage;
@@ -41,17 +48,20 @@ export class Caller {
     await waitUntil(`${this.page.name} to see ${others} others`, seen, accept, { timeoutMs: 30_000, intervalMs: 100 });
   }
 
-  /** Begins to measure the gaps between shown frames. */
+  /** Begins to measure the gaps between shown frames, and freezes. */
   async resetGaps(): Promise<void> {
     await this.page.tab.evaluate('window.__meter.take(true)');
   }
 
   /** Longest time without a new frame on any tile of another since `resetGaps`; infinite when none was shown at all. */
   async longestGapMs(): Promise<number> {
-    const { longestGapMs, shown } = await this.page.tab.evaluate<{ longestGapMs: number; shown: number }>(
-      'window.__meter.take(false)',
-    );
-    return shown === 0 ? Number.POSITIVE_INFINITY : longestGapMs;
+    return (await this.gaps()).longestGapMs;
+  }
+
+  /** The same, and the longest of what `getStats` calls a freeze; both in ms. */
+  async gaps(): Promise<{ longestGapMs: number; longestFreezeMs: number }> {
+    const { longestGapMs, longestFreezeMs, shown } = await this.page.tab.evaluate<Gaps>('window.__meter.take(false)');
+    return { longestGapMs: shown === 0 ? Number.POSITIVE_INFINITY : longestGapMs, longestFreezeMs };
   }
 
   /** What the server said about tracks since a moment of the page's clock. */

@@ -1,11 +1,15 @@
 import { CAMERA } from '@orama/testkit';
 
+/** Two freezes between two looks count as one long one. */
+const FREEZE_POLL_MS = 250;
+
 /**
  * Script for a call page before it joins. It gives every browser a camera of the same size, keeps what the server says about tracks, and measures the gaps between the
- * frames that are really shown: `getStats` tells of freezes only after they are over.
+ * frames that are really shown. What `getStats` calls a freeze (webrtc-stats, `freezeCount`: three times and 150 ms longer
+ * than usual) is kept beside it, each for itself: the browsers tell only their number and their sum.
  */
 export const INSTALL_METER = `(() => {
-  const meter = { told: [], longestGapMs: 0, shown: 0, last: new Map() };
+  const meter = { told: [], longestGapMs: 0, shown: 0, longestFreezeMs: 0, frozenMs: new Map(), last: new Map() };
   window.__meter = meter;
   const devices = navigator.mediaDevices;
   const getUserMedia = devices.getUserMedia.bind(devices);
@@ -41,16 +45,27 @@ export const INSTALL_METER = `(() => {
       if (video && !tile.querySelector('.name').textContent.endsWith('(you)') && !meter.last.has(video)) watch(video);
     }
   }, 50);
-  meter.take = (reset) => {
+  const readFreezes = async () => {
+    const stats = await window.__connections.at(-1)?.getStats();
+    for (const { type, id, totalFreezesDuration } of stats?.values() ?? []) {
+      if (type !== 'inbound-rtp' || totalFreezesDuration === undefined) continue;
+      const frozenMs = totalFreezesDuration * 1000;
+      meter.longestFreezeMs = Math.max(meter.longestFreezeMs, frozenMs - (meter.frozenMs.get(id) ?? frozenMs));
+      meter.frozenMs.set(id, frozenMs);
+    }
+  };
+  meter.take = async (reset) => {
+    await readFreezes();
+    meter.poll ??= setInterval(() => void readFreezes(), ${FREEZE_POLL_MS});
     const now = performance.now();
     if (!reset) for (const then of meter.last.values()) if (then !== undefined) gap(now, then);
-    const taken = { longestGapMs: meter.longestGapMs, shown: meter.shown };
+    const { longestGapMs, longestFreezeMs, shown } = meter;
     if (reset) {
-      meter.longestGapMs = 0;
+      meter.longestGapMs = meter.longestFreezeMs = 0;
       meter.shown = 0;
       for (const [video, then] of meter.last) if (then !== undefined) meter.last.set(video, now);
     }
-    return taken;
+    return { longestGapMs, longestFreezeMs, shown };
   };
 })()`;
 

@@ -27,7 +27,7 @@ export const loss: Scenario = {
     const before = await Promise.all([ann.read(), fox.read()]);
     await Promise.all([ann.resetGaps(), fox.resetGaps()]);
     await delay(short ? 20_000 : 60_000);
-    const gaps = await Promise.all([fox.longestGapMs(), ann.longestGapMs()]);
+    const gaps = await Promise.all([fox.gaps(), ann.gaps()]);
     const after = await Promise.all([ann.read(), fox.read()]);
     await Promise.all([ann.close(), fox.close()]);
     return callers.flatMap(({ viewer, sender }, i): Row[] => {
@@ -37,8 +37,10 @@ export const loss: Scenario = {
       const decoded = (video?.framesDecoded ?? 0) - (received(first, 'video')?.framesDecoded ?? 0);
       const encoded = framesEncodedOf(after[sender] as Reading) - framesEncodedOf(before[sender] as Reading);
       const concealed = share(first, last);
+      const { longestGapMs, longestFreezeMs } = gaps[i] as (typeof gaps)[number];
       return [
-        atMost(`${viewer}: longest time without a new frame`, gaps[i] as number, 500, 'ms'),
+        atMost(`${viewer}: longest time without a new frame`, longestGapMs, 500, 'ms'),
+        atMost(`${viewer}: longest freeze of getStats`, longestFreezeMs, 500, 'ms'),
         atLeast(`${viewer}: frames decoded of those encoded`, (100 * decoded) / Math.max(1, encoded), 95, '%'),
         note(
           `${viewer}: frames, key frames, freezes of getStats`,
