@@ -20,6 +20,8 @@ export interface PictureReading {
   dropped: number;
   /** Requests for lost packets. */
   nacks: number;
+  /** Times that the picture stood still (webrtc-stats, `freezeCount`). */
+  freezes: number;
   /** What the receiver aimed to wait, summed up over `emitted` pictures, in ms. */
   targetMs: number;
   emitted: number;
@@ -28,7 +30,8 @@ export interface PictureReading {
 /**
  * How long one receiver should hold pictures back before it shows them. Browsers judge that by jitter and forget that a
  * lost packet comes a round trip later, so on a path that loses, pictures are ready just after they were given up for the
- * next. Where that happens the wait grows until it does not, and shrinks again when the path has become better.
+ * next, or the picture stands still where none can be given up. Where that happens the wait grows until it does not, and
+ * shrinks again when the path has become better.
  */
 export class PlayoutDelay {
   #last: PictureReading | undefined;
@@ -47,11 +50,14 @@ export class PlayoutDelay {
 
   #judge(last: PictureReading, now: PictureReading): void {
     // A slow decoder drops pictures too: only where packets were lost it helps to wait.
-    const late = now.nacks > last.nacks ? Math.max(0, now.dropped - last.dropped) : 0;
+    const isLossy = now.nacks > last.nacks;
+    const late = isLossy ? Math.max(0, now.dropped - last.dropped) : 0;
+    const isFrozen = isLossy && now.freezes > last.freezes;
     this.#late = this.#late * FADING + late;
     this.#seen = this.#seen * FADING + late + Math.max(0, now.decoded - last.decoded);
     this.#calm += 1;
-    if (late > 0 && this.#late >= LATE_LEAST && this.#late > this.#seen * LATE_SHARE) {
+    const areLate = late > 0 && this.#late >= LATE_LEAST && this.#late > this.#seen * LATE_SHARE;
+    if (areLate || isFrozen) {
       const emitted = now.emitted - last.emitted;
       const waitedMs = emitted > 0 ? (now.targetMs - last.targetMs) / emitted : 0;
       this.#ms = Math.min(MAX_MS, Math.round(Math.max(this.#ms, waitedMs)) + STEP_MS);
@@ -72,6 +78,7 @@ interface Inbound {
   framesDecoded?: number;
   framesDropped?: number;
   nackCount?: number;
+  freezeCount?: number;
   jitterBufferTargetDelay?: number;
   jitterBufferEmittedCount?: number;
 }
@@ -86,6 +93,7 @@ export function readPictures(report: Iterable<[string, unknown]>): Map<string, P
       decoded: inbound.framesDecoded ?? 0,
       dropped: inbound.framesDropped ?? 0,
       nacks: inbound.nackCount ?? 0,
+      freezes: inbound.freezeCount ?? 0,
       targetMs: (inbound.jitterBufferTargetDelay ?? 0) * 1_000,
       emitted: inbound.jitterBufferEmittedCount ?? 0,
     });
