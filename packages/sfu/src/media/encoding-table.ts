@@ -41,6 +41,12 @@ export class EncodingTable {
     return this.list.find((encoding) => encoding.index > silent.index && encoding.isFlowing(nowMs)) ?? null;
   }
 
+  /** A picture of the smallest encoding came: the others have missed it until something of them comes. The hot path. */
+  countPicture(): void {
+    const { list } = this;
+    for (let i = 1; i < list.length; i++) (list[i] as Encoding).missedPictures++;
+  }
+
   /** Whose media or retransmissions come under `ssrc`; null for an unknown one. The hot path. */
   find(ssrc: number): Encoding | null {
     const { list } = this;

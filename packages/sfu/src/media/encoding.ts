@@ -15,6 +15,9 @@ const AUDIO_CACHE_BYTES = 131_072;
 /** A stream of which nothing came for so long, and for so many of its pictures, has stopped, not just stumbled. */
 const SILENT_MS = 500;
 const SILENT_PICTURES = 2.5;
+/** Where the smallest layer goes on, so many of its pictures tell that sooner, after so long at least. */
+const MISSED_PICTURES = 4;
+const MISSED_MS = 150;
 /** What a picture of so many pixels takes at 30 frames a second, roughly, in bit/s. */
 const BPS_PER_PIXEL = 1.8;
 /** The same where not even the size is known, by place among the layers. */
@@ -51,6 +54,8 @@ export class Encoding {
   maxBitrateBps = 0;
   /** When its last packet came; minus infinity before the first. */
   lastPacketMs = Number.NEGATIVE_INFINITY;
+  /** How many pictures of the smallest encoding came since: all encodings show the same ones. */
+  missedPictures = 0;
   #codec: Codec;
 
   /** @param askForKeyFrame sends PLI or FIR for it; false when that was not possible yet */
@@ -61,7 +66,7 @@ export class Encoding {
     this.#codec = codec;
     this.payloads = new PayloadReader(codec.name);
     this.cache = new PacketCache(codec.clockRate === 90_000 ? VIDEO_CACHE_BYTES : AUDIO_CACHE_BYTES);
-    this.keyFrames = new KeyFrameRequests(() => askForKeyFrame(this));
+    this.keyFrames = new KeyFrameRequests(() => askForKeyFrame(this), this.nacks);
     this.reception = new Reception(codec.clockRate);
   }
 
@@ -89,7 +94,9 @@ export class Encoding {
 
   /** Whether packets of it come now. */
   isFlowing(nowMs: number): boolean {
-    return nowMs - this.lastPacketMs < Math.max(SILENT_MS, this.layers.pictureGapMs * SILENT_PICTURES);
+    const silentMs = nowMs - this.lastPacketMs;
+    if (this.missedPictures >= MISSED_PICTURES && silentMs >= MISSED_MS) return false;
+    return silentMs < Math.max(SILENT_MS, this.layers.pictureGapMs * SILENT_PICTURES);
   }
 
   /** The publisher sends it in another of its codecs from now on. */

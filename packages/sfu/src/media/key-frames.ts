@@ -2,6 +2,8 @@ import { TokenBucket } from '@orama/core';
 
 /** Between two requests while no key frame comes: the first may be lost. Browsers ignore a second one sooner than that. */
 const RETRY_MS = 300;
+/** Where the round trip is known, over that: the encoder waits for the next picture. */
+const ANSWER_MS = 120;
 /** A wish this soon after a key frame was made before that arrived; it waits, and so does who joins. */
 const MIN_GAP_MS = 300;
 /** One a second, and one more after a quiet time: many joining, or many with a bad path, are no storm. */
@@ -10,6 +12,7 @@ const RATE = { burst: 2, perSec: 1 };
 /** Coalesces wishes for a key frame of one encoding, and repeats the request until one comes. */
 export class KeyFrameRequests {
   readonly #send: () => boolean;
+  readonly #path: { readonly roundTripMs: number };
   readonly #budget = new TokenBucket(RATE, 0);
   #wanted = false;
   #asked = false;
@@ -18,9 +21,13 @@ export class KeyFrameRequests {
   #lastSentMs = Number.NEGATIVE_INFINITY;
   #lastKeyFrameMs = Number.NEGATIVE_INFINITY;
 
-  /** @param send asks the publisher (PLI or FIR); false when that was not possible yet */
-  constructor(send: () => boolean) {
+  /**
+   * @param send asks the publisher (PLI or FIR); false when that was not possible yet
+   * @param path how long an answer of the publisher takes; NaN while that is not known
+   */
+  constructor(send: () => boolean, path: { readonly roundTripMs: number }) {
     this.#send = send;
+    this.#path = path;
   }
 
   /** Whether one is wanted that has not come yet. */
@@ -49,8 +56,13 @@ export class KeyFrameRequests {
     if (this.#wanted && (flowing || !this.#asked)) this.#ask(nowMs);
   }
 
+  get #retryMs(): number {
+    const { roundTripMs } = this.#path;
+    return Number.isNaN(roundTripMs) ? RETRY_MS : Math.min(RETRY_MS, roundTripMs + ANSWER_MS);
+  }
+
   #ask(nowMs: number): void {
-    if (nowMs - this.#lastSentMs < RETRY_MS || nowMs - this.#lastKeyFrameMs < MIN_GAP_MS) return;
+    if (nowMs - this.#lastSentMs < this.#retryMs || nowMs - this.#lastKeyFrameMs < MIN_GAP_MS) return;
     if (!this.#unanswered && !this.#budget.take(nowMs)) return;
     this.#unanswered = true;
     if (!this.#send()) return;

@@ -231,6 +231,25 @@ describe('Subscription to a simulcast track', () => {
     expectContinuous(track);
   });
 
+  test('a layer that stops while smaller ones go on is replaced after four of their pictures; one that stumbles is not', () => {
+    const { subscribe, run, layers, uplink } = simulcast();
+    const { track, subscription } = subscribe();
+    run(1_500, subscription);
+    const asked = () => uplink.rtcp.filter((packet) => packet.type === 'pli' && packet.mediaSsrc === 202).length;
+    const before = asked();
+    layers[2].on = false;
+    run(3 * FRAME_MS, subscription);
+    layers[2].on = true;
+    run(1_000, subscription);
+    expect(asked()).toBe(before);
+    expect(subscription.current?.rid).toBe('f');
+    layers[2].on = false;
+    run(6 * FRAME_MS, subscription);
+    expect(asked()).toBe(before + 1);
+    expect(subscription.current?.rid).toBe('h');
+    expectContinuous(track);
+  });
+
   test('a lost packet is repeated as it was sent, picture numbers included, before and after a change of layers', () => {
     const { subscribe, run } = simulcast();
     const { track, subscription } = subscribe(96, 65_530);

@@ -69,6 +69,11 @@ export class NackTracker {
     return this.#missing.length > 0;
   }
 
+  /** From a request to its answer, smoothed, in milliseconds; NaN while that is not known. */
+  get roundTripMs(): number {
+    return this.#roundTripMs;
+  }
+
   /** Until a packet is asked for again, in milliseconds. */
   get retryMs(): number {
     if (Number.isNaN(this.#roundTripMs)) return FIRST_RETRY_MS;

@@ -253,12 +253,15 @@ export class Publication {
     if (encoding.cache.has(view.sequence)) return;
     if (codec !== encoding.codec) this.#switchCodec(encoding, codec);
     encoding.lastPacketMs = nowMs;
+    // What is sent again belongs to pictures of before.
+    if (repeated < 0) encoding.missedPictures = 0;
     encoding.rate.bytes += packet.length;
     if (this.#media.nack && encoding.nacks.record(view.sequence, nowMs, repeated >= 0))
       this.requestKeyFrame(encoding, nowMs);
     encoding.cache.put(view.sequence, packet, nowMs);
     encoding.payloads.read(packet, view);
     encoding.layers.count(view.payload, packet.length);
+    if (view.marker && encoding.index === 0) this.#encodings.countPicture();
     if (view.payload.startsKeyFrame) {
       encoding.keyFrames.onKeyFrame(nowMs);
       this.#encodings.learnSizes(encoding, view.payload);

@@ -81,10 +81,12 @@ describe('NackTracker', () => {
 });
 
 describe('KeyFrameRequests', () => {
+  const UNKNOWN = { roundTripMs: Number.NaN };
+
   test('many wishes become one request, repeated every 300 ms until a key frame comes', () => {
     const sent: number[] = [];
     let nowMs = 0;
-    const requests = new KeyFrameRequests(() => sent.push(nowMs) > 0);
+    const requests = new KeyFrameRequests(() => sent.push(nowMs) > 0, UNKNOWN);
     for (let i = 0; i < 10; i++) requests.request(nowMs);
     for (; nowMs <= 1_000; nowMs += 50) requests.tick(nowMs, true);
     expect(sent).toEqual([0, 300, 600, 900]);
@@ -93,10 +95,26 @@ describe('KeyFrameRequests', () => {
     expect(sent.length).toBe(4);
   });
 
+  test('a request that was lost is repeated as soon as a key frame could have come, where the round trip is known', () => {
+    const sent: number[] = [];
+    let nowMs = 0;
+    const requests = new KeyFrameRequests(() => sent.push(nowMs) > 0, { roundTripMs: 80 });
+    requests.request(nowMs);
+    for (; nowMs <= 450; nowMs += 50) requests.tick(nowMs, true);
+    expect(sent).toEqual([0, 200, 400]);
+    const far: number[] = [];
+    const slow = new KeyFrameRequests(() => far.push(nowMs) > 0, { roundTripMs: 700 });
+    for (nowMs = 0; nowMs <= 450; nowMs += 50) {
+      if (nowMs === 0) slow.request(nowMs);
+      slow.tick(nowMs, true);
+    }
+    expect(far).toEqual([0, 300]);
+  });
+
   test('somebody joining ten times a second costs one key frame a second; after a quiet time a second one may follow soon', () => {
     const sent: number[] = [];
     let nowMs = 0;
-    const requests = new KeyFrameRequests(() => sent.push(nowMs) > 0);
+    const requests = new KeyFrameRequests(() => sent.push(nowMs) > 0, UNKNOWN);
     for (; nowMs < 10_000; nowMs += 50) {
       if (nowMs % 100 === 0) requests.request(nowMs);
       requests.tick(nowMs, true);
@@ -111,7 +129,7 @@ describe('KeyFrameRequests', () => {
     const sent: number[] = [];
     let nowMs = 0;
     let isOpen = false;
-    const requests = new KeyFrameRequests(() => isOpen && sent.push(nowMs) > 0);
+    const requests = new KeyFrameRequests(() => isOpen && sent.push(nowMs) > 0, UNKNOWN);
     requests.request(nowMs);
     isOpen = true;
     nowMs = 50;

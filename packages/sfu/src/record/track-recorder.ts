@@ -56,7 +56,7 @@ export class TrackRecorder {
     this.#timeline = new Timeline(clockRate);
     this.#assembler = new FrameAssembler(codec);
     this.#reception = new Reception(clockRate);
-    this.#keyFrames = new KeyFrameRequests(() => send(buildPli(OWN_SSRC, ssrc)));
+    this.#keyFrames = new KeyFrameRequests(() => send(buildPli(OWN_SSRC, ssrc)), this.#nacks);
   }
 
   /** @param packet one RTP packet of the stream, ours to keep */
