@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import {
   type BrowserDriver,
   CallPage,
+  callGateway,
   LocalCluster,
   launchChromium,
   type NamespaceAccess,
@@ -59,8 +60,8 @@ const FLASH_AND_BEEP = `(async () => {
     gain.gain.setValueAtTime(on ? 1 : 0, audio.currentTime);
   }, 50);
   const video = canvas.captureStream(20).getVideoTracks()[0];
-  await orama.room.publish(video, { source: 'flash' });
-  await orama.room.publish(sink.stream.getAudioTracks()[0], { source: 'beep' });
+  await orama.room.publish(video, { source: 'flash', codec: 'AV1' });
+  await orama.room.publish(sink.stream.getAudioTracks()[0], { source: 'beep', codec: 'RED' });
 })()`;
 
 /** What ffprobe says of a file, with all of its frames decoded. */
@@ -150,6 +151,10 @@ describe('orama room record', () => {
     const drawn = () => page.tab.evaluate<number>('window.drawn');
     const before = await drawn();
     await waitUntil('eight flashes', drawn, (now) => now >= before + 160);
+    const { body } = await callGateway(access, 'GET', `/v1/webrtc/rooms/${room}/participants`);
+    const { participants } = body as { participants: { tracks: Track[] }[] };
+    const sent = participants.flatMap(({ tracks }) => tracks.map(({ codec }) => codec));
+    expect(sent.sort()).toEqual(['AV1', 'VP8', 'opus', 'red']);
     const { code, stdout } = await recorder.kill('SIGINT');
     expect([code, stdout]).toEqual([0, expect.stringContaining('packets lost')]);
     await page.close();
@@ -161,6 +166,7 @@ describe('orama room record', () => {
       ['video', 'ann'],
       ['video', 'ann'],
     ]);
+    expect(tracks.map(({ codec }) => codec).sort()).toEqual(['AV1', 'VP8', 'opus', 'opus']);
     for (const { file, frames, durationSec } of tracks) {
       const probed = await probe(join(folder, file));
       expect(probed.frames).toBeGreaterThanOrEqual(frames - 2);

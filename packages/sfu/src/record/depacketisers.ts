@@ -1,4 +1,4 @@
-import { type RtpView, readUint16 } from '../rtp/header.ts';
+import type { RtpView } from '../rtp/header.ts';
 import { Av1Depacketiser } from './av1-depacketiser.ts';
 import { NalDepacketiser } from './nal-depacketiser.ts';
 import { type Depacketiser, Pieces } from './pieces.ts';
@@ -19,29 +19,11 @@ class OpusDepacketiser extends Pieces {
   }
 }
 
-/** Opus with redundancy (RFC 2198): the last block is the packet's own, those before it came earlier already. */
-class RedDepacketiser extends Pieces {
-  override readonly isWhole = true;
-
-  add(packet: Buffer, { payloadStart, payloadEnd }: RtpView): void {
-    let offset = payloadStart;
-    let redundantBytes = 0;
-    while (offset + 4 <= payloadEnd && (packet[offset] as number) & 0x80) {
-      redundantBytes += readUint16(packet, offset + 2) & 0x3ff;
-      offset += 4;
-    }
-    const start = offset + 1 + redundantBytes;
-    if (start < payloadEnd) this.pieces.push(packet.subarray(start, payloadEnd));
-  }
-}
-
 /** @param codec as in SDP. @throws Error when it cannot be recorded */
 export function depacketiserOf(codec: string): Depacketiser {
   switch (codec.toLowerCase()) {
     case 'opus':
       return new OpusDepacketiser();
-    case 'red':
-      return new RedDepacketiser();
     case 'vp8':
     case 'vp9':
       return new VpxDepacketiser();

@@ -1,4 +1,4 @@
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { roomIdSchema, trackKindSchema, trackSourceSchema } from '@orama/protocol';
 import { z } from 'zod';
@@ -26,15 +26,23 @@ export const recordingSchema = z.object({
       frames: z.int(),
       /** RTP packets that never came. */
       lostPackets: z.int(),
+      /** Why the file ends before the track did; absent where it does not. */
+      fault: z.string().optional(),
     }),
   ),
 });
 export type Recording = z.infer<typeof recordingSchema>;
 export type RecordedTrack = Recording['tracks'][number];
 
-/** Writes the manifest into the recording's folder, whole or not at all. */
+/** Writes the manifest into the recording's folder, whole or not at all. Rejects where the disk does not take it. */
 export async function writeManifest(folder: string, recording: Recording): Promise<void> {
   const file = join(folder, 'recording.json');
-  await writeFile(`${file}.new`, `${JSON.stringify(recording, null, 2)}\n`);
-  await rename(`${file}.new`, file);
+  const next = `${file}.new`;
+  try {
+    await writeFile(next, `${JSON.stringify(recording, null, 2)}\n`);
+    await rename(next, file);
+  } catch (thrown) {
+    await rm(next, { force: true });
+    throw thrown;
+  }
 }

@@ -3,11 +3,12 @@ import { type Codec, readCodecs } from '../rtc/codecs.ts';
 import { RtcConnection } from '../rtc/connection.ts';
 import type { NativeTrack } from '../rtc/native-track.ts';
 import { readDescription } from '../rtc/sdp.ts';
+import { isRtcp, readUint32 } from '../rtp/header.ts';
 
 export interface ReceiverEvents {
   answer: (sdp: string) => void;
   candidate: (candidate: string, mid: string) => void;
-  /** An RTP or RTCP packet came. @param codec by RTP payload type; null for RTCP and what was not offered */
+  /** An RTP or RTCP packet came. @param codec by RTP payload type; null for RTCP and what is not of the track that was offered last */
   packet: (track: NativeTrack, packet: Buffer, codec: Codec | null) => void;
   /** The connection is of no more use. */
   ended: (thrown: unknown) => void;
@@ -36,8 +37,8 @@ export class Receiver {
   readonly #events: ReceiverEvents;
   readonly #way: MediaWay;
   #relayTold = false;
-  /** By mid, then by payload type. */
-  readonly #codecs = new Map<string, Map<number, Codec>>();
+  /** By mid, what the last offer says is sent there. */
+  readonly #lines = new Map<string, OfferedLine>();
 
   constructor(way: MediaWay, events: ReceiverEvents) {
     this.#way = way;
@@ -63,12 +64,20 @@ export class Receiver {
       return;
     }
     for (const { mid, media } of readDescription(frame.sdp).sections)
-      this.#codecs.set(mid, new Map(readCodecs(media).map((codec) => [codec.payloadType, codec])));
+      this.#lines.set(mid, {
+        ssrc: media.ssrcs?.[0]?.id,
+        codecs: new Map(readCodecs(media).map((codec) => [codec.payloadType, codec])),
+      });
     this.#connection.setRemote('offer', this.#way.redirected(frame.sdp));
-    this.#events.answer(withoutExtras(this.#connection.createLocal('answer')));
+    this.#events.answer(answerTo(frame.sdp, this.#connection.createLocal('answer')));
     if (this.#relayTold) return;
     this.#relayTold = true;
     this.#events.candidate(this.#way.candidate, /^a=mid:(\S+)/m.exec(frame.sdp)?.[1] ?? '');
+  }
+
+  /** The track on an m-line ended: until the next offer, what comes there is late and belongs to none. */
+  forget(mid: string): void {
+    this.#lines.delete(mid);
   }
 
   async close(): Promise<void> {
@@ -78,30 +87,56 @@ export class Receiver {
 
   #listen(track: NativeTrack): void {
     track.onPacket = (packet) => {
-      const codec = this.#codecs.get(track.mid)?.get((packet[1] as number) & 127) ?? null;
-      this.#events.packet(track, packet, codec);
+      this.#events.packet(track, packet, codecOf(packet, this.#lines.get(track.mid)));
     };
   }
 }
 
+interface OfferedLine {
+  ssrc: number | undefined;
+  /** By payload type. */
+  codecs: ReadonlyMap<number, Codec>;
+}
+
+function codecOf(packet: Buffer, line: OfferedLine | undefined): Codec | null {
+  if (!line || packet.length < 12 || isRtcp(packet) || readUint32(packet, 8) !== line.ssrc) return null;
+  return line.codecs.get((packet[1] as number) & 127) ?? null;
+}
+
 /**
- * The answer without the connection's own candidates, which nobody should reach, and without what this receiver does not do: retransmissions on an SSRC of their own, and transport-wide feedback,
- * in whose place it tells by REMB what it wants.
+ * The answer for the SFU: it takes every codec that is offered, also where another came before, which libdatachannel goes on
+ * naming. Left out are the connection's own candidates, which nobody should reach, and what this receiver does not do:
+ * retransmissions on an SSRC of their own, and transport-wide feedback, in whose place it tells by REMB what it wants.
  */
-function withoutExtras(answer: string): string {
-  const rtx = new Set([...answer.matchAll(/^a=rtpmap:(\d+) rtx\//gim)].map(([, payloadType]) => payloadType));
-  const lines = answer.split('\r\n').flatMap((line) => {
-    if (line.startsWith('a=candidate:') || line === 'a=end-of-candidates') return [];
-    const about = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line)?.[1];
-    if (about !== undefined && rtx.has(about)) return [];
-    if (/transport-cc|transport-wide-cc/.test(line)) return [];
-    if (!line.startsWith('m=')) return [line];
-    return [
-      line
-        .split(' ')
-        .filter((word, i) => i < 3 || !rtx.has(word))
-        .join(' '),
-    ];
-  });
-  return lines.join('\r\n');
+function answerTo(offer: string, answer: string): string {
+  const [, ...offered] = sectionsOf(offer);
+  const [session = '', ...answered] = sectionsOf(answer);
+  return session + answered.map((section, i) => sectionTo(offered[i] ?? '', section)).join('');
+}
+
+const CODEC_LINE = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /;
+const LEFT_OUT = /^a=(?:candidate:|end-of-candidates|.*transport-cc|.*transport-wide-cc)/;
+
+function sectionTo(offered: string, answered: string): string {
+  const codecs = linesOf(offered).filter((line) => CODEC_LINE.test(line));
+  const repeats = codecs.flatMap((line) => /^a=rtpmap:(\d+) rtx\//i.exec(line)?.[1] ?? []);
+  const isTaken = (payloadType: string | undefined) => !repeats.includes(payloadType ?? '');
+  const [wanted = '', [media = '', ...lines]] = [linesOf(offered)[0], linesOf(answered)];
+  const payloadTypes = wanted.split(' ').slice(3).filter(isTaken);
+  return [
+    [...media.split(' ').slice(0, 3), ...payloadTypes].join(' '),
+    ...lines.filter((line) => !CODEC_LINE.test(line)),
+    ...codecs.filter((line) => isTaken(CODEC_LINE.exec(line)?.[1])),
+  ]
+    .filter((line) => !LEFT_OUT.test(line))
+    .map((line) => `${line}\r\n`)
+    .join('');
+}
+
+function sectionsOf(sdp: string): string[] {
+  return sdp.split(/^(?=m=)/m);
+}
+
+function linesOf(section: string): string[] {
+  return section.split('\r\n').filter((line) => line !== '');
 }

@@ -11,15 +11,19 @@ import {
 } from '@orama/protocol';
 import type { Codec } from '../rtc/codecs.ts';
 import type { NativeTrack } from '../rtc/native-track.ts';
-import { isRtcp, readUint32 } from '../rtp/header.ts';
+import { isRtcp, RtpView, readRtp, readUint32 } from '../rtp/header.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
+import { faultOf } from './fault.ts';
 import { type RecordedTrack, type Recording, writeManifest } from './manifest.ts';
 import { PeerClock } from './peer-clock.ts';
 import { type MediaWay, Receiver } from './receiver.ts';
+import { withoutRedundancy } from './redundancy.ts';
 import { extensionOf, isRecordable } from './track-file.ts';
-import { TrackRecorder } from './track-recorder.ts';
+import { TrackRecorder, type TrackRecorderOptions } from './track-recorder.ts';
 
 const TICK_MS = 50;
+/** The manifest on disk is never older, also if this process is killed. */
+const MANIFEST_MS = 5_000;
 const OPEN_TIMEOUT_MS = 10_000;
 /** The room may move: it is looked for again for so long. */
 const RETRY_MS = 30_000;
@@ -53,9 +57,10 @@ export interface RoomRecorderOptions {
 
 interface Announced {
   frame: ServerFrameOf<'track-added'>;
+  /** Of the codec that is sent now. */
   recorder: TrackRecorder | null;
-  ssrc: number;
-  refused: boolean;
+  /** Codecs of it that cannot be recorded, as was told. */
+  refused: Set<string>;
 }
 
 /** Records every track of a room into files of its own, as a peer that only listens. */
@@ -71,12 +76,15 @@ export class RoomRecorder {
   readonly #recorders: TrackRecorder[] = [];
   readonly #closing: Promise<void>[] = [];
   #written: Promise<void> = Promise.resolve();
-  /** SSRCs of tracks that have ended: what still comes of them is not the next track's. */
-  readonly #endedSsrcs = new Set<number>();
   #socket: WebSocket | null = null;
   #receiver: Receiver | null = null;
   #tick: Timer | null = null;
+  #nextManifestMs = 0;
+  readonly #view = new RtpView();
+  /** Why it ends before it was told to. */
   #fault: unknown = null;
+  /** Why something is missing on the disk; the recording goes on. */
+  #missing: unknown = null;
   #stop: (why: { code: number; reason: string }) => void = () => {};
 
   constructor(options: RoomRecorderOptions) {
@@ -85,12 +93,17 @@ export class RoomRecorder {
 
   /**
    * Records until the signal is aborted, the room is closed or the recorder is removed from it.
-   * @throws OramaError when nothing can be recorded; files that were begun are closed and can be played all the same
+   * @throws OramaError when nothing can be recorded, and at the end when something is missing on the disk; what was written can be
+   * played all the same
    */
   async run(): Promise<Recording> {
     const { folder, signal } = this.#options;
-    await mkdir(folder, { recursive: true });
-    await this.#write(null);
+    try {
+      await mkdir(folder, { recursive: true });
+      await writeManifest(folder, this.#describe(null));
+    } catch (thrown) {
+      throw failed(`nothing can be written to ${folder}`, thrown, 'choose another folder with --output');
+    }
     this.#tick = systemClock.every(TICK_MS, () => this.#everyTick());
     let retryUntilMs = 0;
     try {
@@ -110,7 +123,8 @@ export class RoomRecorder {
       await this.#endTracks();
       await this.#write(new Date());
     }
-    if (this.#fault) throw failed(this.#fault);
+    if (this.#fault) throw failed('the recording ended', this.#fault);
+    if (this.#missing) throw failed('the recording is not whole', this.#missing);
     return this.#describe(new Date());
   }
 
@@ -176,7 +190,8 @@ export class RoomRecorder {
         break;
       case 'track-added':
         await this.#endTrack(frame.mid);
-        this.#tracks.set(frame.mid, { frame, recorder: null, ssrc: 0, refused: false });
+        this.#receiver?.forget(frame.mid);
+        this.#tracks.set(frame.mid, { frame, recorder: null, refused: new Set() });
         break;
       case 'track-removed':
         for (const [mid, { frame: added }] of this.#tracks)
@@ -197,57 +212,83 @@ export class RoomRecorder {
 
   #receive(track: NativeTrack, packet: Buffer, codec: Codec | null): void {
     const announced = this.#tracks.get(track.mid);
-    if (!announced || packet.length < 12) return;
+    if (!announced) return;
     const nowMs = performance.now();
     if (isRtcp(packet)) {
+      const { recorder } = announced;
       for (const report of parseRtcp(packet))
-        if (report.type === 'sr' && report.ssrc === announced.ssrc) announced.recorder?.learn(report, nowMs);
+        if (report.type === 'sr' && report.ssrc === recorder?.ssrc) recorder.learn(report, nowMs);
       return;
     }
-    const ssrc = readUint32(packet, 8);
-    if (!codec || this.#endedSsrcs.has(ssrc)) return;
-    if (!announced.recorder && !announced.refused) this.#begin(announced, track, codec, ssrc);
-    if (ssrc === announced.ssrc) announced.recorder?.receive(packet, nowMs);
+    if (!codec) return;
+    const isRed = codec.name.toLowerCase() === 'red';
+    // RED comes and goes as others in the room take it: to the file it is Opus all the time.
+    const name = isRed ? 'opus' : codec.name;
+    if (announced.recorder?.codec !== name)
+      this.#begin(announced, track, { codec: name, clockRate: codec.clockRate, ssrc: readUint32(packet, 8) });
+    const plain = isRed && readRtp(packet, this.#view) ? withoutRedundancy(packet, this.#view) : packet;
+    if (plain) announced.recorder?.receive(plain, nowMs);
   }
 
-  #begin(announced: Announced, native: NativeTrack, codec: Codec, ssrc: number): void {
+  /** Begins a file for what is sent from now on, and ends that for another codec. */
+  #begin(
+    announced: Announced,
+    native: NativeTrack,
+    stream: Pick<TrackRecorderOptions, 'codec' | 'clockRate' | 'ssrc'>,
+  ): void {
     const { folder, onTrack, onNote } = this.#options;
-    const { frame } = announced;
-    if (!isRecordable(codec.name)) {
-      announced.refused = true;
-      onNote?.(`a track in ${codec.name} is left out: that codec cannot be recorded`);
+    const { codec } = stream;
+    const { frame, recorder: before, refused } = announced;
+    if (before) this.#closing.push(before.close());
+    announced.recorder = null;
+    if (!isRecordable(codec)) {
+      if (!refused.has(codec))
+        onNote?.(
+          `a ${frame.kind} track in ${codec} is left out: record Opus, VP8, VP9, AV1, H.264 or H.265, by the order of codecs at its publisher`,
+        );
+      refused.add(codec);
       return;
     }
     const number = String(this.#recorders.length + 1).padStart(2, '0');
-    const file = `${number}-${frame.source ?? frame.kind}-${frame.peerId}.${extensionOf(codec.name)}`;
+    const file = `${number}-${frame.source ?? frame.kind}-${frame.peerId}.${extensionOf(codec)}`;
     const name = this.#names.get(frame.peerId);
     const clock = this.#clocks.get(frame.peerId) ?? new PeerClock();
     this.#clocks.set(frame.peerId, clock);
-    announced.ssrc = ssrc;
     announced.recorder = new TrackRecorder({
-      track: { ...frame, name },
-      codec: codec.name,
-      clockRate: codec.clockRate,
-      ssrc,
+      ...stream,
+      ...{ track: { ...frame, name }, clock },
       path: join(folder, file),
-      clock,
       send: (packet) => native.send(packet),
-      onFault: (thrown) => this.#fail(thrown),
+      onFault: (recorder, thrown) => this.#fileFailed(recorder, thrown),
     });
     this.#recorders.push(announced.recorder);
-    onTrack?.({ file, peerId: frame.peerId, name, codec: codec.name });
+    onTrack?.({ file, peerId: frame.peerId, name, codec });
+  }
+
+  /** A full disk, for example. Other files may be on the good side of a limit: it ends with the last of them. */
+  #fileFailed({ fileName }: TrackRecorder, thrown: unknown): void {
+    this.#miss(`${fileName} ends here`, thrown);
+    const recorders = [...this.#tracks.values()].flatMap(({ recorder }) => recorder ?? []);
+    if (recorders.every(({ failed }) => failed)) this.#fail(thrown);
+  }
+
+  #miss(what: string, thrown: unknown): void {
+    this.#options.onNote?.(`${what}: ${faultOf(thrown)}`);
+    this.#missing ??= thrown;
   }
 
   #everyTick(): void {
     const nowMs = performance.now();
     for (const { recorder } of this.#tracks.values()) recorder?.tick(nowMs);
+    if (nowMs < this.#nextManifestMs || this.#tracks.size === 0) return;
+    this.#nextManifestMs = nowMs + MANIFEST_MS;
+    void this.#write(null);
   }
 
   async #endTrack(mid: string): Promise<void> {
     const announced = this.#tracks.get(mid);
     this.#tracks.delete(mid);
     if (!announced?.recorder) return;
-    this.#endedSsrcs.add(announced.ssrc);
     const closed = announced.recorder.close();
     this.#closing.push(closed);
     await closed;
@@ -273,7 +314,9 @@ export class RoomRecorder {
   #write(endedAt: Date | null): Promise<void> {
     this.#written = this.#written
       .then(() => writeManifest(this.#options.folder, this.#describe(endedAt)))
-      .catch((thrown: unknown) => this.#fail(thrown));
+      .catch((thrown: unknown) => {
+        if (!this.#missing) this.#miss('recording.json stays as it was', thrown);
+      });
     return this.#written;
   }
 
@@ -294,14 +337,10 @@ function refused(reason: string): OramaError {
   });
 }
 
-function failed(cause: unknown): OramaError {
+const KEPT = 'what was written until then can be played; make room, or record to another disk';
+
+function failed(what: string, cause: unknown, hint = KEPT): OramaError {
   if (cause instanceof OramaError) return cause;
-  const code = (cause as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new OramaError('UNAVAILABLE', 'the recording ended: the disk is full', {
-      hint: 'what was written until then can be played; make room, or record to another disk',
-      cause,
-    });
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return new OramaError('UNAVAILABLE', `the recording ended: ${message}`, { cause });
+  const isDisk = typeof (cause as NodeJS.ErrnoException).code === 'string';
+  return new OramaError('UNAVAILABLE', `${what}: ${faultOf(cause)}`, { cause, ...(isDisk ? { hint } : {}) });
 }

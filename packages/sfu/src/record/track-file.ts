@@ -1,17 +1,19 @@
-import { rm } from 'node:fs/promises';
 import {
   EncodedAudioPacketSource,
   EncodedPacket,
   EncodedVideoPacketSource,
-  FilePathTarget,
   MkvOutputFormat,
   Output,
+  StreamTarget,
   WebMOutputFormat,
 } from 'mediabunny';
+import { FileSink } from './file-sink.ts';
 import type { Frame } from './frame-assembler.ts';
 
 /** Bytes that may wait for the disk. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+/** Written at once: a few seconds of sound, which are all that is lost when the process is killed. */
+const CHUNK_BYTES = 16 * 1024;
 
 type VideoCodec = ConstructorParameters<typeof EncodedVideoPacketSource>[0];
 
@@ -27,12 +29,12 @@ const OPUS = { codec: 'opus', sampleRate: 48_000, numberOfChannels: 2 } as const
 
 /** File name extension for a codec: WebM where that holds it, else Matroska. */
 export function extensionOf(codec: string): 'webm' | 'mkv' {
-  return /^(?:opus|red|vp8|vp9|av1)$/i.test(codec) ? 'webm' : 'mkv';
+  return /^(?:opus|vp8|vp9|av1)$/i.test(codec) ? 'webm' : 'mkv';
 }
 
 /** Whether a codec, named as in SDP, can be written. */
 export function isRecordable(codec: string): boolean {
-  return /^(?:opus|red)$/i.test(codec) || codec.toLowerCase() in VIDEO;
+  return codec.toLowerCase() === 'opus' || codec.toLowerCase() in VIDEO;
 }
 
 /** One track as a WebM or Matroska file. Frames are written in the order they are added. */
@@ -40,7 +42,6 @@ export class TrackFile {
   readonly #output: Output;
   readonly #audio: EncodedAudioPacketSource | null = null;
   readonly #video: EncodedVideoPacketSource | null = null;
-  readonly #path: string;
   readonly #config: string;
   readonly #onFault: (thrown: unknown) => void;
   #writing: Promise<void>;
@@ -48,12 +49,15 @@ export class TrackFile {
   #frames = 0;
   #failed = false;
 
-  /** @param onFault called once when the file cannot be written, for example because the disk is full */
+  /**
+   * @param onFault called once when the file cannot be written any further, for example because the disk is full; what is
+   * added after that is dropped
+   */
   constructor(path: string, codec: string, onFault: (thrown: unknown) => void) {
-    this.#path = path;
     this.#onFault = onFault;
     const format = extensionOf(codec) === 'webm' ? new WebMOutputFormat() : new MkvOutputFormat();
-    this.#output = new Output({ format, target: new FilePathTarget(path) });
+    const { stream } = new FileSink(path, (thrown) => this.#fail(thrown));
+    this.#output = new Output({ format, target: new StreamTarget(stream, { chunked: true, chunkSize: CHUNK_BYTES }) });
     const video = VIDEO[codec.toLowerCase()];
     this.#config = video?.config ?? OPUS.codec;
     if (video) {
@@ -85,11 +89,12 @@ export class TrackFile {
     });
   }
 
-  /** Writes what is left and makes the file seekable; without a frame there is no file. Never throws. */
+  /** Writes what is left, as far as it can be written, and makes the file seekable; without a frame there is no file. Never throws. */
   async close(): Promise<void> {
-    this.#after(() => (this.#frames === 0 ? this.#output.cancel() : this.#output.finalize()));
+    this.#writing = this.#writing
+      .then(() => (this.#frames === 0 ? this.#output.cancel() : this.#output.finalize()))
+      .catch((thrown: unknown) => this.#fail(thrown));
     await this.#writing;
-    if (this.#frames === 0) await rm(this.#path, { force: true });
   }
 
   #after(run: () => Promise<unknown>): void {
@@ -106,6 +111,7 @@ export class TrackFile {
   }
 
   #fail(thrown: unknown): void {
+    if (this.#failed) return;
     this.#failed = true;
     this.#onFault(thrown);
   }

@@ -6,6 +6,7 @@ import { Reception } from '../media/reception.ts';
 import { RtpView, readRtp } from '../rtp/header.ts';
 import { buildNack, buildPli, buildReceiverReport, buildRemb } from '../rtp/rtcp/build.ts';
 import type { SenderReport } from '../rtp/rtcp/packets.ts';
+import { faultOf } from './fault.ts';
 import { FrameAssembler } from './frame-assembler.ts';
 import type { RecordedTrack } from './manifest.ts';
 import type { PeerClock } from './peer-clock.ts';
@@ -29,7 +30,8 @@ export interface TrackRecorderOptions {
   clock: PeerClock;
   /** Sends RTCP to the SFU. */
   send: (packet: Buffer) => boolean;
-  onFault: (thrown: unknown) => void;
+  /** Called once when the file cannot be written any further; the track is left alone then. */
+  onFault: (recorder: TrackRecorder, thrown: unknown) => void;
 }
 
 /** Records one RTP stream as a good receiver: in order, with what was lost asked for again, from key frame to key frame. */
@@ -48,20 +50,43 @@ export class TrackRecorder {
   #lost = 0;
   #endSec = 0;
   #firstAtMs: number | null = null;
+  #fault: unknown = null;
 
   constructor(options: TrackRecorderOptions) {
     this.#options = options;
     const { codec, clockRate, ssrc, send } = options;
-    this.#file = new TrackFile(options.path, codec, options.onFault);
+    this.#file = new TrackFile(options.path, codec, (thrown) => {
+      this.#fault = thrown;
+      options.onFault(this, thrown);
+    });
     this.#timeline = new Timeline(clockRate);
     this.#assembler = new FrameAssembler(codec);
     this.#reception = new Reception(clockRate);
     this.#keyFrames = new KeyFrameRequests(() => send(buildPli(OWN_SSRC, ssrc)), this.#nacks);
   }
 
+  /** As in SDP. */
+  get codec(): string {
+    return this.#options.codec;
+  }
+
+  get ssrc(): number {
+    return this.#options.ssrc;
+  }
+
+  /** Of its file, without the folder. */
+  get fileName(): string {
+    return basename(this.#options.path);
+  }
+
+  /** Whether its file cannot be written any further. */
+  get failed(): boolean {
+    return this.#fault !== null;
+  }
+
   /** @param packet one RTP packet of the stream, ours to keep */
   receive(packet: Buffer, nowMs: number): void {
-    if (!readRtp(packet, this.#view)) return;
+    if (this.failed || !readRtp(packet, this.#view)) return;
     const { sequence, timestamp } = this.#view;
     if (this.#view.payloadEnd === this.#view.payloadStart) return;
     if (this.#firstAtMs === null) {
@@ -84,6 +109,7 @@ export class TrackRecorder {
 
   /** Asks for what is missing and reports. Call it every 50 ms. */
   tick(nowMs: number): void {
+    if (this.failed) return;
     const { send, ssrc, track } = this.#options;
     this.#drain(nowMs);
     const missing = this.#nacks.due(nowMs);
@@ -101,11 +127,11 @@ export class TrackRecorder {
   /** What is in the file so far. @param startedMs of the recording; null before there is a frame */
   describe(startedMs: number): RecordedTrack | null {
     if (this.#frames === 0 || this.#firstAtMs === null) return null;
-    const { track, codec, path, clock } = this.#options;
+    const { track, codec, clock } = this.#options;
     const { startSec } = this.#timeline;
     const startMs = (startSec === null ? null : clock.toLocalMs(startSec)) ?? this.#firstAtMs;
     return {
-      file: basename(path),
+      file: this.fileName,
       peerId: track.peerId,
       ...(track.name === undefined ? {} : { name: track.name }),
       trackId: track.trackId,
@@ -116,6 +142,7 @@ export class TrackRecorder {
       durationSec: Math.round(this.#endSec * 1000) / 1000,
       frames: this.#frames,
       lostPackets: this.#lost,
+      ...(this.failed ? { fault: faultOf(this.#fault) } : {}),
     };
   }
 
