@@ -84,9 +84,9 @@ describe.each([
     expect(new Set(statuses)).toEqual(new Set([204]));
 
     const ended = viewer.whenOthersAre(['wall']);
-    expect(await publisher.end()).toBe(204);
+    expect(await publisher.end()).toBe(200);
     await ended;
-    expect(await player.end()).toBe(204);
+    expect(await player.end()).toBe(200);
   });
 
   test('restarts ICE while it publishes without trickling; the session goes on', async () => {
@@ -100,8 +100,29 @@ describe.each([
     expect(await publisher.restart()).toBe(200);
     await waitUntil('another relay', relay, (now) => now !== null && now.port !== before?.port);
     await expectToPlay(player);
-    expect(await publisher.end()).toBe(204);
+    expect(await publisher.end()).toBe(200);
   });
+});
+
+test('a browser that publishes three layers by WHIP: everybody gets the one that fits, and another when they ask for it', async () => {
+  const room = 'layers';
+  const publisher = await open(chromium, { kind: 'whip', room, trickle: true, simulcast: true });
+  expect(publisher.opened.status).toBe(201);
+  const viewer = await CallPage.join(chromium, access, { room, name: 'ann', node: 2 });
+  pages.push(viewer);
+  const player = await open(firefox, { kind: 'whep', room, trickle: true, node: 3 });
+  const track = `[...orama.room.participants.values()].flatMap(({ tracks }) => [...tracks.values()])
+    .find(({ kind }) => kind === 'video')`;
+  for (const [maxLayer, width, height] of [
+    [2, 1280, 720],
+    [0, 320, 180],
+  ]) {
+    const wish = JSON.stringify({ maxLayer, maxWidth: width, maxHeight: height });
+    await waitUntil('the track', () => viewer.tab.evaluate<boolean>(`${track} !== undefined`), Boolean);
+    await viewer.tab.evaluate(`void orama.room.subscribe(${track}, true, ${wish})`);
+    await viewer.waitMedia(1, { size: { width: width as number, height: height as number } });
+  }
+  await expectToPlay(player);
 });
 
 test('a player on the air goes over to the next publisher when the first leaves', async () => {

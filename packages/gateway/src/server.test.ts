@@ -91,7 +91,7 @@ describe('the public server', () => {
     const answer = await call(gateway, 'GET', ROOMS, options);
     expect(answer.status).toBe(401);
     expect(errorBodySchema.parse(answer.body).error.code).toBe('UNAUTHORIZED');
-    expect(answer.headers['www-authenticate']).toContain('ApiKey');
+    expect(answer.headers['www-authenticate']).toBe('ApiKey realm="orama", Bearer realm="orama"');
   });
 
   it('does not take a key from the query of a REST call', async () => {

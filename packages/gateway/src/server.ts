@@ -23,6 +23,8 @@ const IDLE_TIMEOUT_MS = 30_000;
 const PATH_PARAM_MAX = 3 * 128;
 const PERMISSIONS_POLICY = 'camera=(self), microphone=(self)';
 const RETRY_AFTER_SEC = 1;
+/** They come with `Retry-After`. */
+const RETRY_STATUSES: readonly number[] = [429, 503];
 const CORS_METHODS = ['GET', 'POST', 'PATCH', 'DELETE'];
 const CORS_HEADERS = ['authorization', 'content-type', 'if-match', 'x-api-key'];
 const CORS_MAX_AGE_SEC = 600;
@@ -128,8 +130,8 @@ function toPublicError(thrown: FastifyError | OramaError): OramaError {
 }
 
 function sendError(reply: FastifyReply, error: OramaError): FastifyReply {
-  if (error.code === 'UNAUTHORIZED') reply.header('www-authenticate', 'ApiKey realm="orama"');
-  if (error.code === 'RATE_LIMITED') reply.header('retry-after', String(RETRY_AFTER_SEC));
+  if (error.code === 'UNAUTHORIZED') reply.header('www-authenticate', ['ApiKey realm="orama"', 'Bearer realm="orama"']);
+  if (error.retryable && RETRY_STATUSES.includes(error.status)) reply.header('retry-after', String(RETRY_AFTER_SEC));
   return reply.code(error.status).send(error.toBody());
 }
 

@@ -78,7 +78,8 @@ function routeKind(app: FastifyInstance, kind: 'whip' | 'whep', deps: Deps): voi
       role: 'member',
       async handle(request, principal, reply) {
         await sessions.close(principal, sessionOf(request));
-        return reply.code(204).send();
+        // As RFC 9725 shows it: OBS, for one, takes any other status for a failure.
+        return reply.code(200).send();
       },
     },
   });

@@ -111,8 +111,9 @@ export class HttpSession implements Outlet {
     try {
       this.#peer?.handle({ type: 'offer', sdp: offer });
     } catch (thrown) {
-      // Some m-lines were refused: the answer says so.
-      if (this.#answer === null) throw thrown;
+      // Some m-lines were refused. The answer says so to a player; who publishes would take half of it for all
+      // (RFC 9725 section 4.4.3).
+      if (this.#answer === null || this.#ticket?.permissions.publish) throw thrown;
     }
     if (this.#answer === null) throw new FrameError('internal', 'the peer did not answer');
     return this.#answer;

@@ -27,6 +27,21 @@ async function join(sfu: RunningSfu, name?: string): Promise<TestPeer> {
   return peer;
 }
 
+/** Simulcast layers as an encoder may name them, the largest first, with their pictures' sizes. */
+const LAYERS = [
+  { rid: 'high', ssrc: 5_000_100, width: 1280, height: 720 },
+  { rid: 'mid', ssrc: 5_000_200, width: 640, height: 360 },
+  { rid: 'low', ssrc: 5_000_300, width: 320, height: 180 },
+];
+
+/** The beginning of a VP8 key frame of that size (RFC 7741 section 4.2, RFC 6386 section 9.1). */
+function keyFrame({ width, height }: { width: number; height: number }): Buffer {
+  const frame = Buffer.from([0x10, 0, 0, 0, 0x9d, 0x01, 0x2a, 0, 0, 0, 0, 1, 2, 3]);
+  frame.writeUInt16LE(width, 7);
+  frame.writeUInt16LE(height, 9);
+  return frame;
+}
+
 /** A client that speaks HTTP only, with one video line. */
 class Client {
   /** The RTP that came. */
@@ -48,7 +63,7 @@ class Client {
   offer({ publish }: typeof WHIP): string {
     const video = new Video(CAMERA.mid, publish ? 'SendOnly' : 'RecvOnly');
     video.addVideoCodec(96, 'VP8');
-    if (publish) video.addSSRC(CAMERA.ssrc, 'c', 's', 't');
+    if (publish) for (const { ssrc } of [CAMERA, ...LAYERS]) video.addSSRC(ssrc, 'c', 's', 't');
     this.#track = this.#connection.addTrack(video);
     this.#track.onMessage((packet) => {
       const view = new RtpView();
@@ -74,12 +89,20 @@ class Client {
     return this.#sfu.http('POST', `/sessions/${what}`, { ...session, ...more });
   }
 
-  async send(sequence: number, payload: Buffer): Promise<void> {
+  async send(sequence: number, payload: Buffer, ssrc: number = CAMERA.ssrc): Promise<void> {
     await until('the line to open', () => this.#track?.isOpen());
-    const { ssrc } = CAMERA;
     const fields = { payloadType: 96, ssrc, sequence, timestamp: sequence * 3_000, marker: true, payload };
     this.#track?.sendMessageBinary(rtpPacket(fields));
   }
+}
+
+/** An offer with a second video line. */
+function withTheora(offer: string): string {
+  const line = offer
+    .slice(offer.indexOf('m=video'))
+    .replaceAll('VP8/90000', 'theora/90000')
+    .replace('a=mid:0', 'a=mid:1');
+  return offer.replace('a=group:BUNDLE 0', 'a=group:BUNDLE 0 1') + line;
 }
 
 /** Sequence numbers of all publishers: none is ever used twice under one SSRC. */
@@ -118,6 +141,36 @@ describe('POST /sessions/open', () => {
     expect((await client.call('close')).status).toBe(200);
     await viewer.next('peer-left', (frame) => frame.peerId === peerId && frame.reason === 'left');
     expect(await client.call('close')).toMatchObject({ status: 404, body: { error: { code: 'SESSION_NOT_FOUND' } } });
+  });
+
+  test('a publisher of three layers is taken with all of them: a viewer gets the best, or the smaller one that it asks for', async () => {
+    const sfu = await start();
+    const viewer = await join(sfu);
+    const client = new Client(sfu);
+    const simulcast = [
+      ...LAYERS.map(({ rid }) => `a=rid:${rid} send`),
+      `a=simulcast:send ${LAYERS.map(({ rid }) => rid).join(';')}`,
+      ...LAYERS.map(({ ssrc }) => `a=ssrc-group:FID ${ssrc} ${ssrc + 1}`),
+    ].join('\r\n');
+    expect(await client.open(WHIP, {}, `${client.offer(WHIP).trimEnd()}\r\n${simulcast}\r\n`)).toBe(200);
+    expect(client.opened?.answer).toMatch(/^a=simulcast:recv high;mid;low/m);
+    const { mid, trackId, layers } = await viewer.trackOf(client.opened?.peerId ?? '', 'video');
+    expect(layers?.map(({ rid }) => rid)).toEqual(LAYERS.map(({ rid }) => rid));
+    const widthIs = (width: number) =>
+      until(`a picture ${width} wide`, () => {
+        sequence++;
+        for (const layer of LAYERS) void client.send(sequence, keyFrame(layer), layer.ssrc);
+        return viewer.packets(mid).at(-1)?.payload.readUInt16LE(7) === width;
+      });
+    await widthIs(1280);
+    for (const [maxLayer, width] of [
+      [0, 320],
+      [1, 640],
+    ] as const) {
+      viewer.send({ type: 'subscribe', trackId, enabled: true, maxLayer });
+      await widthIs(width);
+    }
+    expect(new Set(viewer.packets(mid).map(({ ssrc }) => ssrc)).size).toBe(1);
   });
 
   test('a player gets the newest publisher, and the one before when that leaves, on the m-line it offered', async () => {
@@ -169,6 +222,7 @@ describe('POST /sessions/open', () => {
       400,
     ],
     ['no codec that is forwarded', (sdp: string) => sdp.replaceAll('VP8/90000', 'theora/90000'), 400],
+    ['something beside it that is not forwarded', withTheora, 400],
   ])('an offer with %s is refused, and nobody is left in the room', async (_what, change, status) => {
     const sfu = await start();
     const client = new Client(sfu);

@@ -18,6 +18,7 @@ import { FrameError } from './outlet.ts';
 const ERROR_CODES: Partial<Record<SignallingErrorCode, ErrorCode>> = {
   invalid_offer: 'INVALID_REQUEST',
   invalid_candidate: 'INVALID_REQUEST',
+  too_many_tracks: 'INVALID_REQUEST',
   forbidden: 'FORBIDDEN',
   room_full: 'ROOM_FULL',
   capacity: 'UNAVAILABLE',

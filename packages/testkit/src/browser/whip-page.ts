@@ -11,6 +11,8 @@ export interface WhipPageOptions {
   node?: number;
   /** Trickle ICE with the servers that the answer links to; else one offer with all candidates. */
   trickle: boolean;
+  /** Send a picture of 1280 by 720 in three layers, the largest first, in place of the camera's. */
+  simulcast?: boolean;
   /** Use TURN only, as a namespace that forces relaying wants; true unless set. */
   relay?: boolean;
 }
@@ -20,13 +22,22 @@ const CLIENT = `(() => {
   const serversOf = (response) =>
     [...(response.headers.get('link') ?? '').matchAll(/<([^>]+)>; rel="ice-server"; username="([^"]*)"; credential="([^"]*)"/g)]
       .map(([, urls, username, credential]) => ({ urls, username, credential }));
+  const paint = () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 });
+    const context = canvas.getContext('2d');
+    setInterval(() => {
+      context.fillStyle = 'hsl(' + (performance.now() / 10) % 360 + ' 60% 50%)';
+      context.fillRect((performance.now() / 5) % 1000, 100, 280, 500);
+    }, 66);
+    return canvas.captureStream(15).getVideoTracks()[0];
+  };
   const lineOf = (sdp, name) => sdp.match(new RegExp('^a=' + name + ':.*$', 'm'))[0].trim();
   const fragmentOf = (sdp, candidates) =>
     [lineOf(sdp, 'ice-ufrag'), lineOf(sdp, 'ice-pwd'), sdp.match(/^m=.*$/m)[0].trim(), lineOf(sdp, 'mid'), ...candidates, ''].join('\\r\\n');
   const gathered = (pc) => new Promise((resolve) =>
     pc.addEventListener('icecandidate', ({ candidate }) => candidate || resolve()));
   class Client {
-    async open({ url, key, kind, trickle, relay }) {
+    async open({ url, key, kind, trickle, relay, simulcast }) {
       this.url = url;
       this.authorization = { authorization: 'Bearer ' + key };
       const iceTransportPolicy = relay ? 'relay' : 'all';
@@ -34,7 +45,12 @@ const CLIENT = `(() => {
       this.pc = new RTCPeerConnection({ iceServers, iceTransportPolicy });
       if (kind === 'whip') {
         const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
-        for (const track of stream.getTracks()) this.pc.addTransceiver(track, { direction: 'sendonly', streams: [stream] });
+        const layers = ['high', 'mid', 'low'].map((rid, i) => ({ rid, scaleResolutionDownBy: 2 ** i }));
+        for (const track of stream.getTracks()) {
+          const inLayers = simulcast && track.kind === 'video';
+          const sendEncodings = inLayers ? layers : [{}];
+          this.pc.addTransceiver(inLayers ? paint() : track, { direction: 'sendonly', streams: [stream], sendEncodings });
+        }
       } else {
         for (const each of ['audio', 'video']) this.pc.addTransceiver(each, { direction: 'recvonly' });
         this.pc.addEventListener('track', ({ track }) => {
@@ -114,12 +130,12 @@ export class WhipPage {
 
   /** Opens a session; `opened` says how that went. */
   static async open(driver: BrowserDriver, access: NamespaceAccess, options: WhipPageOptions): Promise<WhipPage> {
-    const { kind, room, query, node = 1, trickle, relay = true } = options;
+    const { kind, room, query, node = 1, trickle, simulcast = false, relay = true } = options;
     const tab = await driver.newPage();
     await tab.goto(access.callUrl({ room, name: kind, node }));
     await tab.evaluate(CLIENT);
     const url = `${access.origin(node)}/v1/webrtc/${kind}/${encodeURIComponent(room)}${query ? `?${query}` : ''}`;
-    const call = JSON.stringify({ url, key: access.apiKey, kind, trickle, relay });
+    const call = JSON.stringify({ url, key: access.apiKey, kind, trickle, relay, simulcast });
     return new WhipPage(tab, await tab.evaluate<WhipPage['opened']>(`window.whip.open(${call})`));
   }
 
