@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { globSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
 import { join as joinPath } from 'node:path';
 import { turnUri } from '@orama/protocol';
 import {
@@ -21,6 +23,7 @@ let access: NamespaceAccess;
 let chromium: BrowserDriver;
 let firefox: BrowserDriver;
 let authority: CertificateAuthority;
+let doorway: Server;
 let open: CallPage[] = [];
 let rooms = 0;
 
@@ -32,8 +35,9 @@ beforeAll(async () => {
   authority = new CertificateAuthority();
   const { publicIp, dataDir } = cluster.node(1);
   const trusting = { authority: authority.certificate, hosts: { [NAME]: publicIp } };
-  [chromium, firefox] = await Promise.all([launchChromium(trusting), launchFirefox()]);
+  [chromium, firefox] = await Promise.all([launchChromium(trusting), launchFirefox(trusting)]);
   access = await cluster.createEnabled('stream');
+  doorway = await openDoorway(publicIp, Number(new URL(access.origin(1)).port));
   const [socket = ''] = globSync('**/turn*.sock', { cwd: dataDir });
   await callTurnControl(joinPath(dataDir, socket), 'PUT', `/certificates/${NAME}`, authority.issue(NAME));
 });
@@ -43,9 +47,25 @@ afterEach(async () => {
 });
 afterAll(async () => {
   await Promise.all([chromium?.close(), firefox?.close()]);
+  doorway?.close();
   await cluster?.stop();
   authority?.close();
 });
+
+/** The gateway at another address: Firefox is told one for all names, that of the TURN server. */
+async function openDoorway(address: string, port: number): Promise<Server> {
+  const server = createServer((browser) => {
+    const gateway = connect(port, '127.0.0.1');
+    for (const [one, other] of [
+      [browser, gateway],
+      [gateway, browser],
+    ] as const)
+      one.pipe(other).on('error', () => one.destroy());
+  });
+  server.listen(port, address);
+  await once(server, 'listening');
+  return server;
+}
 
 /** Gives the page these TURN URIs, as if the namespace offered no others. */
 const offering = (...uris: string[]) => `(() => {
@@ -77,6 +97,7 @@ test.each([
   ['Chromium', 'tcp', () => chromium],
   ['Chromium', 'tls', () => chromium],
   ['Firefox', 'tcp', () => firefox],
+  ['Firefox', 'tls', () => firefox],
 ] as const)(
   '%s with nothing but TURN over %s sees and hears one over UDP, and is seen and heard, at the first attempt',
   async (_browser, transport, driver) => {
