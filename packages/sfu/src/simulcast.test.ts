@@ -127,4 +127,41 @@ describe('Sfu and codecs', () => {
     await Promise.all([publisher.end(), viewer.end()]);
     await sfu.sfu.stop();
   });
+
+  test('H.265 is forwarded as it was negotiated; who has none is told, and gets nothing that it would show as black', async () => {
+    const sfu = await startSfu();
+    const [publisher, viewer, other] = [await TestPeer.join(sfu), await TestPeer.join(sfu), await TestPeer.join(sfu)];
+    other.refusedCodecs = ['H265'];
+    const fmtp = 'level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST';
+    await publisher.publish({
+      mid: '0',
+      kind: 'video',
+      ssrc: 7_000_001,
+      codec: { name: 'H265', payloadType: 49, fmtp },
+    });
+    const { mid, codec } = await viewer.trackOf(publisher.id, 'video');
+    expect(codec).toBe('H265');
+    const { sdp } = await viewer.next('offer', (frame) => frame.sdp.includes('H265/90000'));
+    const [, payloadType] = /^a=rtpmap:(\d+) H265\/90000/m.exec(sdp) ?? [];
+    expect(sdp).toContain(`a=fmtp:${payloadType} ${fmtp}`);
+    const told = await other.next('track-updated', ({ delivery }) => delivery === 'unsupported-codec');
+    expect(told).toMatchObject({ peerId: publisher.id, codec: 'H265' });
+    // A slice of an IDR picture without parameter sets, then one that refers to it.
+    const [key, delta] = [Buffer.from([0x26, 0x01, 0x80, 1, 2]), Buffer.from([0x02, 0x01, 0x80, 3, 4])];
+    let sequence = 1;
+    await until('pictures', () => {
+      publisher.sendPacket('0', sequence, { payload: sequence++ === 1 ? key : delta });
+      if (publisher.rtcp('0', 'pli').length > 0 && viewer.packets(mid).length === 0)
+        publisher.sendPacket('0', sequence++, { payload: key });
+      return viewer.packets(mid).length > 3;
+    });
+    const packets = viewer.packets(mid);
+    expect(packets[0]?.payload).toEqual(key);
+    expect(packets.at(-1)?.payload).toEqual(delta);
+    expect(packets.every((packet) => packet.payloadType === Number(payloadType))).toBe(true);
+    const [refused] = other.frames.filter((frame) => frame.type === 'track-added');
+    expect(refused && 'mid' in refused ? other.packets(refused.mid ?? '') : null).toEqual([]);
+    await Promise.all([publisher, viewer, other].map((peer) => peer.end()));
+    await sfu.sfu.stop();
+  });
 });

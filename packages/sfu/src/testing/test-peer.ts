@@ -36,7 +36,7 @@ export interface SentTrack {
   mid: string;
   kind: 'audio' | 'video';
   ssrc: number;
-  codec?: { name: string; payloadType: number };
+  codec?: { name: string; payloadType: number; fmtp?: string };
   /** Further ones that it may send. */
   otherCodecs?: { name: string; payloadType: number }[];
   source?: string;
