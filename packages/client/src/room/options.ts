@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import { ClientError } from '../errors.ts';
 import type { PublishOptions } from '../media/local-track.ts';
 import type { ReconnectPolicy } from './reconnect-policy.ts';
@@ -13,6 +13,16 @@ export interface Platform {
   clock: Clock;
   /** A number in [0, 1). */
   random: () => number;
+}
+
+/** What is left out is the platform's own. */
+export function platformOf(given: Partial<Platform> | undefined): Platform {
+  return {
+    WebSocket: given?.WebSocket ?? globalThis.WebSocket,
+    RTCPeerConnection: given?.RTCPeerConnection ?? globalThis.RTCPeerConnection,
+    clock: given?.clock ?? systemClock,
+    random: given?.random ?? Math.random,
+  };
 }
 
 export interface ConnectOptions {

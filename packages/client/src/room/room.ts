@@ -1,15 +1,14 @@
-import type { RoomPermissions, ServerFrame, ServerFrameOf, TurnCredentials } from '@orama/protocol';
-import { type Clock, systemClock, type Timer } from '../clock.ts';
+import type { RoomPermissions, ServerFrame, ServerFrameOf } from '@orama/protocol';
+import type { Timer } from '../clock.ts';
 import { Emitter } from '../emitter.ts';
-import { ClientError, describeError } from '../errors.ts';
-import { type IcePath, otherPath } from '../media/ice-path.ts';
-import { LocalTrack, type PublishOptions } from '../media/local-track.ts';
-import { MediaSession } from '../media/media-session.ts';
-import { type RoomStats, StatsReader } from '../media/stats.ts';
+import { ClientError } from '../errors.ts';
+import type { LocalTrack, PublishOptions } from '../media/local-track.ts';
+import type { RoomStats } from '../media/stats.ts';
 import { type ChannelOptions, Channels, type ReceivedChannel } from './channels.ts';
 import { Connection } from './connection.ts';
 import { watchElement } from './element-watch.ts';
-import type { ConnectOptions, Platform } from './options.ts';
+import { LocalTracks } from './local-tracks.ts';
+import { type ConnectOptions, type Platform, platformOf } from './options.ts';
 import {
   type ParticipantChange,
   Participants,
@@ -19,19 +18,12 @@ import {
 } from './participants.ts';
 import { DEFAULT_RECONNECT_POLICY } from './reconnect-policy.ts';
 import type { QualityLimit, RoomEvents, RoomState, SubscriptionOptions } from './room-events.ts';
+import { RoomMedia } from './room-media.ts';
 import { Wishes } from './wishes.ts';
 
 const STATS_EVERY_MS = 1_000;
-/** Where clients may send without TURN, the connection does not wait longer than this for credentials. */
-const CREDENTIALS_WAIT_MS = 1_000;
 
 const MAX_LAYERS: Readonly<Record<QualityLimit, number | undefined>> = { low: 0, medium: 1, high: undefined };
-
-interface Publication {
-  settled: boolean;
-  resolve(track: LocalTrack): void;
-  reject(error: ClientError): void;
-}
 
 /** A room we are in. Made by `connect()`. */
 export class Room extends Emitter<RoomEvents> {
@@ -39,7 +31,8 @@ export class Room extends Emitter<RoomEvents> {
   readonly #platform: Platform;
   readonly #connection: Connection;
   readonly #participants = new Participants((change) => this.#onChange(change));
-  readonly #publications = new Map<LocalTrack, Publication>();
+  readonly #tracks: LocalTracks;
+  readonly #media: RoomMedia;
   readonly #channels = new Channels();
   /** What we say of ourselves when we join. */
   readonly #self: Pick<ConnectOptions, 'name' | 'metadata'>;
@@ -49,12 +42,6 @@ export class Room extends Emitter<RoomEvents> {
   #state: RoomState = 'connecting';
   #peerId = '';
   #welcome: ServerFrameOf<'welcome'> | undefined;
-  #credentials: TurnCredentials | undefined;
-  #media: MediaSession | undefined;
-  #statsReader = new StatsReader();
-  #credentialsTimer: Timer | undefined;
-  /** What the next attempt at media uses of TURN. */
-  #path: IcePath = 'udp';
 
   /** @internal use `connect()` */
   constructor(options: ConnectOptions) {
@@ -62,7 +49,14 @@ export class Room extends Emitter<RoomEvents> {
     this.roomId = options.room;
     this.#platform = platformOf(options.platform);
     this.#wishes = new Wishes(this.#platform.clock, (frame) => this.#connection.send(frame));
-    for (const { track, options: publishOptions } of options.publish ?? []) this.#publish(track, publishOptions);
+    this.#tracks = new LocalTracks({
+      send: (frame) => this.#connection.send(frame),
+      onUpdated: (track, change) => this.emit('local-track-updated', track, change),
+      onRemoved: (track, reason) => this.emit('local-track-removed', track, reason),
+      onEnded: (track) => this.unpublish(track),
+    });
+    this.#media = this.#prepareMedia();
+    for (const { track, options: publishOptions } of options.publish ?? []) this.#tracks.add(track, publishOptions);
     this.#statsTimer = this.#platform.clock.every(STATS_EVERY_MS, () => void this.#emitStats());
     const policy = { ...DEFAULT_RECONNECT_POLICY, ...options.reconnect };
     const own = { ...options };
@@ -105,7 +99,7 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   get localTracks(): readonly LocalTrack[] {
-    return [...this.#publications.keys()];
+    return this.#tracks.all;
   }
 
   /** @internal settles with the first join */
@@ -119,24 +113,24 @@ export class Room extends Emitter<RoomEvents> {
    */
   publish(track: MediaStreamTrack, options?: PublishOptions): Promise<LocalTrack> {
     if (this.#state === 'disconnected') return Promise.reject(notConnected('publish a track'));
-    const { local, published } = this.#publish(track, options);
-    this.#media?.publish([local]);
+    const { local, published } = this.#tracks.add(track, options);
+    this.#media.session?.publish([local]);
     return published;
   }
 
   /** Takes a track out of the room. The MediaStreamTrack itself goes on; stop it when nobody needs it. */
   unpublish(track: LocalTrack): void {
-    this.#removeLocal(track, undefined);
-    this.#media?.unpublish(track);
+    this.#tracks.remove(track, undefined);
+    this.#media.session?.unpublish(track);
   }
 
   /** Sends black or silence instead, and tells the others. */
   mute(track: LocalTrack): void {
-    this.#setMuted(track, true);
+    this.#tracks.setMuted(track, true);
   }
 
   unmute(track: LocalTrack): void {
-    this.#setMuted(track, false);
+    this.#tracks.setMuted(track, false);
   }
 
   /** Starts or stops receiving a track, or limits it. By default everything is received, as good as the path allows. */
@@ -199,20 +193,8 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** What is sent and received right now, and on which path. Bit rates are since the call before. */
-  async stats(): Promise<RoomStats> {
-    const media = this.#media;
-    const report = await media?.pc.getStats().catch(() => undefined);
-    if (!media || !report) return { pair: undefined, inbound: [], outbound: [] };
-    return this.#statsReader.read(report as unknown as Iterable<[string, unknown]>, {
-      inbound: (mid, trackIdentifier) => {
-        const track = this.#participants.trackOf(mid, trackIdentifier);
-        return track && { trackId: track.trackId, peerId: track.participant.peerId };
-      },
-      outbound: (mid) => {
-        const track = mid === undefined ? undefined : media.sentOn(mid);
-        return track && { trackId: track.trackId, source: track.source };
-      },
-    });
+  stats(): Promise<RoomStats> {
+    return this.#media.stats((mid, name) => this.#participants.trackOf(mid, name));
   }
 
   /** Tries now what was waiting for its time; call it when the network is back. */
@@ -226,55 +208,26 @@ export class Room extends Emitter<RoomEvents> {
     this.#end(new ClientError('left', 'left the room'));
   }
 
-  #publish(track: MediaStreamTrack, options: PublishOptions | undefined) {
-    const local = new LocalTrack(track, options);
-    const { promise: published, resolve, reject } = Promise.withResolvers<LocalTrack>();
-    // Whoever published with connect() has no promise to look at; refusals reach them as an event.
-    published.catch(() => {});
-    this.#publications.set(local, { settled: false, resolve, reject });
-    track.addEventListener('ended', () => this.#publications.has(local) && this.unpublish(local), { once: true });
-    return { local, published };
-  }
-
-  #setMuted(track: LocalTrack, muted: boolean, forced = false): void {
-    if (!this.#publications.has(track) || track.muted === muted) return;
-    track.muted = muted;
-    track.mediaStreamTrack.enabled = !muted;
-    if (track.trackId !== undefined && !forced) {
-      this.#connection.send({ type: 'track-state', trackId: track.trackId, muted });
-    }
-    this.emit('local-track-updated', track, { forced });
-  }
-
-  #removeLocal(track: LocalTrack, reason: ClientError | undefined): void {
-    const publication = this.#publications.get(track);
-    if (!publication) return;
-    this.#publications.delete(track);
-    publication.reject(reason ?? new ClientError('left', 'the track was unpublished before it was accepted'));
-    this.emit('local-track-removed', track, reason);
-  }
-
   #onWelcome(welcome: ServerFrameOf<'welcome'>): void {
     const isFirst = this.#welcome === undefined;
     this.#welcome = welcome;
     this.#peerId = welcome.peerId;
     if (!welcome.resumed) this.#wishes.clear();
     this.#participants.replace(welcome.participants, welcome.resumed ? 'left' : 'reconnected');
-    if (welcome.resumed && this.#media) {
-      this.#media.resume();
+    const { session } = this.#media;
+    if (welcome.resumed && session) {
+      session.resume();
       this.#connection.markHealthy();
       this.#back(true);
       return;
     }
     this.#dropMedia();
-    if (!welcome.forceRelay) {
-      this.#credentialsTimer = this.#platform.clock.after(CREDENTIALS_WAIT_MS, () => this.#startMedia());
-    }
+    this.#media.expect(welcome.forceRelay);
     if (isFirst) {
       this.#state = 'connected';
       this.#joined.resolve();
     }
-    const mediaExpected = this.#publications.size > 0 || welcome.participants.some(({ tracks }) => tracks.length > 0);
+    const mediaExpected = this.#tracks.all.length > 0 || welcome.participants.some(({ tracks }) => tracks.length > 0);
     if (!mediaExpected) {
       this.#connection.markHealthy();
       this.#back(false);
@@ -283,10 +236,10 @@ export class Room extends Emitter<RoomEvents> {
 
   #onFrame(frame: ServerFrame): void {
     if (frame.type === 'turn-credentials' || frame.type === 'refresh-credentials') {
-      this.#credentials = { uris: frame.uris, username: frame.username, password: frame.password, ttl: frame.ttl };
-      this.#useCredentials(this.#credentials);
+      const { uris, username, password, ttl } = frame;
+      this.#media.useCredentials({ uris, username, password, ttl });
     } else if ('peerId' in frame && frame.peerId === this.#peerId) {
-      this.#onOwnFrame(frame);
+      this.#tracks.follow(frame, (mid) => this.#media.session?.sentOn(mid));
     } else if (frame.type === 'data') {
       const from = this.participants.get(frame.from);
       this.emit('data', { data: frame.data, from, fromPeerId: frame.from, direct: frame.to !== undefined });
@@ -302,87 +255,38 @@ export class Room extends Emitter<RoomEvents> {
       this.emit('active-speakers', speakers);
     } else if (this.#participants.receive(frame)) {
       this.#bindTracks();
-    } else if (!this.#receiveMedia(frame) && frame.type === 'error') {
+    } else if (!this.#media.receive(frame) && frame.type === 'error') {
       this.#warn(frame);
     }
   }
 
-  /** The server announces our own tracks to us as well: that is how we learn their ids. */
-  #onOwnFrame(frame: ServerFrame): void {
-    if (frame.type === 'track-added') {
-      const track = this.#media?.sentOn(frame.mid);
-      if (!track) return;
-      track.trackId = frame.trackId;
-      if (frame.muted !== track.muted) {
-        this.#connection.send({ type: 'track-state', trackId: frame.trackId, muted: track.muted });
-      }
-    } else if (frame.type === 'track-updated') {
-      const track = this.localTracks.find(({ trackId }) => trackId === frame.trackId);
-      if (track && frame.forced) this.#setMuted(track, frame.muted, true);
-    }
-  }
-
-  #receiveMedia(frame: ServerFrame): boolean {
-    if (!this.#media && frame.type === 'offer') this.#startMedia();
-    return this.#media?.receive(frame) ?? false;
-  }
-
-  /** A browser refuses addresses it does not like, for example with a port that it blocks. */
-  #useCredentials(credentials: TurnCredentials): void {
-    if (!this.#media) {
-      this.#startMedia();
-      return;
-    }
-    try {
-      this.#media.refreshCredentials(credentials);
-    } catch (thrown) {
-      this.#warn({ code: 'media_failed', message: describeError(thrown) });
-    }
-  }
-
-  #startMedia(): void {
-    this.#credentialsTimer?.cancel();
-    if (this.#media || !this.#welcome || this.#state === 'disconnected') return;
-    this.#statsReader = new StatsReader();
-    try {
-      this.#media = this.#openMedia(this.#welcome.forceRelay);
-    } catch (thrown) {
-      this.#connection.close();
-      const message = `the browser cannot open a media connection: ${describeError(thrown)}`;
-      this.#end(new ClientError('media_failed', message, { cause: thrown }));
-      return;
-    }
-    const media = this.#media;
-    this.#channels.use((label, init) => media.openChannel(label, init));
-    media.publish(this.localTracks);
-  }
-
-  #openMedia(forceRelay: boolean): MediaSession {
-    return new MediaSession(
-      this.#platform,
-      this.#credentials,
-      { forceRelay, path: this.#path },
-      {
-        send: (frame) => this.#connection.send(frame),
-        onConnected: () => {
-          this.#connection.markHealthy();
-          this.#back(false);
-        },
-        onReceiversChanged: () => this.#bindTracks(),
-        onChannel: (channel) =>
-          this.emit(
-            'channel',
-            this.#channels.receive(channel, (peerId) => this.participants.get(peerId)),
-          ),
-        onPublished: (track) => this.#publications.get(track)?.resolve(track),
-        onRefused: (track, error) => this.#removeLocal(track, error),
-        onUnrelatedError: (frame) => this.#warn(frame),
-        onFailed: (error, wasConnected) => {
-          if (!wasConnected) this.#path = otherPath(this.#path);
-          this.#connection.rejoin(error);
-        },
+  #prepareMedia(): RoomMedia {
+    return new RoomMedia(this.#platform, {
+      send: (frame) => this.#connection.send(frame),
+      onOpen: (session) => {
+        this.#channels.use((label, init) => session.openChannel(label, init));
+        session.publish(this.localTracks);
       },
-    );
+      onCannotOpen: (error) => {
+        this.#connection.close();
+        this.#end(error);
+      },
+      onConnected: () => {
+        this.#connection.markHealthy();
+        this.#back(false);
+      },
+      onReceiversChanged: () => this.#bindTracks(),
+      onChannel: (channel) =>
+        this.emit(
+          'channel',
+          this.#channels.receive(channel, (peerId) => this.participants.get(peerId)),
+        ),
+      onPublished: (track) => this.#tracks.accept(track),
+      onRefused: (track, error) => this.#tracks.remove(track, error),
+      onUnrelatedError: (frame) => this.#warn(frame),
+      onWarning: (error) => this.#warn(error),
+      onFailed: (error) => this.#connection.rejoin(error),
+    });
   }
 
   #warn({ code, message }: { code: string; message: string }): void {
@@ -390,22 +294,19 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #bindTracks(): void {
-    const media = this.#media;
-    if (media) this.#participants.bind((mid) => media.receiving(mid));
+    const { session } = this.#media;
+    if (session) this.#participants.bind((mid) => session.receiving(mid));
   }
 
   #dropMedia(): void {
-    this.#credentialsTimer?.cancel();
     this.#channels.pause();
-    this.#media?.close();
-    this.#media = undefined;
-    this.#credentials = undefined;
-    for (const track of this.#publications.keys()) track.trackId = undefined;
+    this.#media.drop();
+    this.#tracks.forgetIds();
   }
 
   #onLost(reason: ClientError, attempt: number): void {
     if (this.#state === 'connecting') return;
-    this.#media?.suspend();
+    this.#media.session?.suspend();
     this.#state = 'reconnecting';
     this.emit('reconnecting', { reason, attempt });
   }
@@ -435,14 +336,13 @@ export class Room extends Emitter<RoomEvents> {
     this.#wishes.clear();
     this.#dropMedia();
     this.#channels.end(reason);
-    for (const publication of this.#publications.values()) publication.reject(reason);
-    this.#publications.clear();
+    this.#tracks.end(reason);
     this.#joined.reject(reason);
     this.emit('disconnected', reason);
   }
 
   async #emitStats(): Promise<void> {
-    if (this.#media && this.listenerCount('stats') > 0) this.emit('stats', await this.stats());
+    if (this.#media.session && this.listenerCount('stats') > 0) this.emit('stats', await this.stats());
   }
 }
 
@@ -452,14 +352,4 @@ function trackIdOf(track: RemoteTrack | string): string {
 
 function notConnected(doing: string): ClientError {
   return new ClientError('invalid_state', `cannot ${doing}: the room was left`);
-}
-
-function platformOf(given: Partial<Platform> | undefined): Platform {
-  const clock: Clock = given?.clock ?? systemClock;
-  return {
-    WebSocket: given?.WebSocket ?? globalThis.WebSocket,
-    RTCPeerConnection: given?.RTCPeerConnection ?? globalThis.RTCPeerConnection,
-    clock,
-    random: given?.random ?? Math.random,
-  };
 }

@@ -7,7 +7,7 @@ import { Downlink } from '../media/downlink.ts';
 import { Publication } from '../media/publication.ts';
 import type { SfuContext } from '../room/context.ts';
 import type { Member } from '../room/member.ts';
-import type { LeaveReason } from '../room/peer.ts';
+import type { LeaveReason } from '../room/peer-host.ts';
 import type { RtcChannel } from '../rtc/channel.ts';
 import type { UplinkMedia } from '../rtc/sections.ts';
 import { SAME_IDS } from '../rtp/extensions.ts';

@@ -24,7 +24,9 @@ import type { LinkSocket } from '../signalling/link-socket.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
 import type { Member } from './member.ts';
-import { type LeaveReason, Peer, type PeerHost, type Playback } from './peer.ts';
+import { Peer } from './peer.ts';
+import type { LeaveReason, PeerHost } from './peer-host.ts';
+import type { Playback } from './received-tracks.ts';
 import { RoomVoices } from './room-voices.ts';
 
 /** What the socket of a leaving peer is closed with. */

@@ -3,7 +3,8 @@ import { type RoomHome, type SfuRoom, type SfuTicket, SIGNALLING_CLOSE } from '@
 import type { LinkSocket } from '../signalling/link-socket.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
-import type { Peer, Playback } from './peer.ts';
+import type { Peer } from './peer.ts';
+import type { Playback } from './received-tracks.ts';
 import { Room } from './room.ts';
 
 const MAX_BANS = 10_000;

@@ -7,7 +7,8 @@ import {
   type SfuSessionIceAnswer,
   type SfuSessionOpen,
 } from '@orama/protocol';
-import type { LeaveReason, Peer } from '../room/peer.ts';
+import type { Peer } from '../room/peer.ts';
+import type { LeaveReason } from '../room/peer-host.ts';
 import { type IceFragment, withCredential, writeIceFragment } from '../rtc/ice-fragment.ts';
 import { readIce } from '../rtc/sdp.ts';
 import type { IceCredential } from '../rtc/stun-message.ts';
