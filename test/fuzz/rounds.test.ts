@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type Fuzzed, FuzzFailure, playRounds } from './rounds.ts';
+import { Accusations } from './accusations.ts';
+import { type Fuzzed, FuzzFailure, leftIn, playRounds } from './rounds.ts';
 
 const RUN = { target: 'turn', mode: 'threads' } as const;
 
@@ -7,8 +8,9 @@ const RUN = { target: 'turn', mode: 'threads' } as const;
 function growing(growthBytes: number): Fuzzed {
   let bytes = 0;
   return {
+    judge: new Accusations(),
     start: async () => undefined,
-    round: async () => {
+    play: async () => {
       bytes += growthBytes;
     },
     memory: async () => ({ bytes, growthMax: 100 }),
@@ -26,4 +28,35 @@ test('memory that grows after the first rounds is a failure, memory that stays i
   const options = { seed: 1, inputs: 20_000 };
   await expect(playRounds(growing(11), RUN, options)).rejects.toThrow('memory grew from 110 to 220 bytes');
   expect(await playRounds(growing(1), RUN, options)).toEqual({ before: 10, after: 20 });
+});
+
+test('what is thrown in a round, and what the judge was told, are failures with the input that led to them', async () => {
+  const server = (play: Fuzzed['play']) => playRounds({ ...growing(0), play }, RUN, { seed: 3, inputs: 1_000 });
+  const thrown = server(async (round) => {
+    round.doing = 'sending noise';
+    round.last = 'ffff';
+    throw new Error('it broke');
+  });
+  await expect(thrown).rejects.toThrow(
+    /it broke[\s\S]* while sending noise\n {2}after input 0 of the round with seed 3: ffff/,
+  );
+  const judge = new Accusations();
+  const play: Fuzzed['play'] = (round) =>
+    round.sendInputs(
+      async () => judge.accuse('an answer of 500'),
+      () => Promise.resolve(),
+    );
+  await expect(playRounds({ ...growing(0), judge, play }, RUN, { seed: 3, inputs: 1_000 })).rejects.toThrow(
+    'an answer of 500 while beginning\n  after input 0',
+  );
+});
+
+test('what is left at the end of a round is told by its series', () => {
+  const metrics = new Map([
+    ['rooms_total', 7],
+    ['rooms{svc="sfu"}', 0],
+    ['peers{svc="sfu"}', 2],
+  ]);
+  expect(leftIn(metrics, /^(rooms|peers)\b/)).toBe('peers{svc="sfu"} is 2');
+  expect(leftIn(metrics, /^rooms\b/)).toBeUndefined();
 });

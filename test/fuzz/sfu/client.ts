@@ -42,6 +42,8 @@ export class FuzzClient {
   answer = '';
   /** Leaves an offer of the SFU unanswered for once. */
   isSlow = false;
+  /** Has taken back what it publishes. */
+  isSilent = false;
   media: Media | undefined;
   readonly #socket: WebSocket;
   readonly #judge: Judge;

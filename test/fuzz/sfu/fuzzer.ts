@@ -1,26 +1,23 @@
 import { waitFor } from '@orama/testkit';
-import { Random } from '../../support/random.ts';
+import type { Random } from '../../support/random.ts';
 import {
   type Fuzzed,
-  FuzzFailure,
   type FuzzOptions,
-  hearUncaught,
+  leftIn,
   type Memory,
   type MemoryReport,
   playRounds,
-  ROUND_INPUTS,
-  type Run,
+  type Round,
 } from '../rounds.ts';
 import { FuzzClient } from './client.ts';
 import { readSessions, type Session } from './corpus.ts';
 import { Handed } from './handed.ts';
 import type { Host, Mode } from './host.ts';
-import { type InputKind, Inputs, SHARES } from './inputs.ts';
+import { Inputs } from './inputs.ts';
 import { Judge } from './judge.ts';
+import { metricOf, Reach } from './reach.ts';
 import { Wire } from './wire.ts';
 
-/** Time passes after so many packets. */
-const BATCH_INPUTS = 10;
 /** Clients of a round. */
 const CLIENTS = 6;
 /** Those of them that send, so that every one has something to receive. */
@@ -32,11 +29,12 @@ const OFFERED_MS = 1_000;
 /** What one client may have, and metrics that say how much all have. */
 const LIMITS = { orama_sfu_published_tracks: 16, orama_sfu_data_channels: 16 } as const;
 /** Metrics that count what lives; all of it has ended when a round has. */
-const GONE_AT_THE_END =
-  /^orama_sfu_(rooms|peers|published_tracks|media_ports_used|front_peers|data_channels|data_channel_legs|paused_tracks)\b/;
+const GONE_AT_ONCE =
+  /^orama_sfu_(rooms|peers|published_tracks|front_peers|data_channels|data_channel_legs|paused_tracks)\b/;
+const GONE_AT_THE_END = new RegExp(`${GONE_AT_ONCE.source}|^orama_sfu_media_ports_used\\b`);
 
 export interface FuzzReport {
-  inputs: Readonly<Record<InputKind, number>>;
+  reach: Reach;
   /** Error codes and HTTP statuses. */
   answers: ReadonlyMap<string, number>;
   sentRtp: number;
@@ -52,34 +50,21 @@ export async function fuzzSfu(mode: Mode, options: FuzzOptions): Promise<FuzzRep
   const fuzzer = new Fuzzer(mode);
   const memory = await playRounds(fuzzer, { target: 'sfu', mode }, options);
   const { answers, sentRtp, sentRtcp } = fuzzer.judge;
-  return { inputs: fuzzer.counts, answers, sentRtp, sentRtcp, memory };
-}
-
-/** How far a round is. */
-interface Progress {
-  input: number;
-  /** The last input. */
-  last: string;
-  doing: string;
+  return { reach: fuzzer.reach, answers, sentRtp, sentRtcp, memory };
 }
 
 class Fuzzer implements Fuzzed {
   readonly judge = new Judge();
-  readonly counts = Object.fromEntries(Object.keys(SHARES.handed).map((kind) => [kind, 0])) as Record<
-    InputKind,
-    number
-  >;
+  readonly reach = new Reach();
   readonly #mode: Mode;
   readonly #sessions: readonly Session[] = [...readSessions().values()];
   #host!: Host;
-  #endHearing: () => void = () => undefined;
 
   constructor(mode: Mode) {
     this.#mode = mode;
   }
 
   async start(): Promise<void> {
-    this.#endHearing = hearUncaught((what) => this.judge.accuse(what));
     this.#host = await (this.#mode === 'handed' ? Handed : Wire).start(this.judge);
   }
 
@@ -89,56 +74,48 @@ class Fuzzer implements Fuzzed {
 
   async close(): Promise<void> {
     await this.#host.close();
-    this.#endHearing();
   }
 
-  /** One round: new clients, a thousand inputs, everything gone again. */
-  async round(seed: number): Promise<void> {
-    const random = new Random(seed);
-    const run: Run = { target: 'sfu', mode: this.#mode };
-    const progress: Progress = { input: 0, last: '', doing: 'joining' };
-    const check = (what = this.judge.takeWrong()) => {
-      const { input, last, doing } = progress;
-      if (what !== undefined) throw new FuzzFailure(`${what} while ${doing}`, run, seed, input, last);
-    };
-    try {
-      await this.#play(`room-${seed}`, random, progress, check);
-    } catch (thrown) {
-      if (thrown instanceof FuzzFailure) throw thrown;
-      check(this.judge.takeWrong() ?? (thrown as Error).stack);
-    }
-  }
-
-  async #play(room: string, random: Random, progress: Progress, check: (what?: string) => void): Promise<void> {
+  async play(round: Round): Promise<void> {
+    const { random } = round;
+    const room = `room-${round.seed}`;
     await waitFor('the SFU to take newcomers', () => this.#host.isReady(), { timeoutMs: OVERLOADED_MS });
-    const clients: FuzzClient[] = [];
-    const inputs = new Inputs(this.#mode, this.#host, this.judge, this.#sessions, clients, random);
-    const senders = this.#sessions.filter(({ rtp }) => rtp.length > 0);
-    for (let n = 0; n < CLIENTS; n++)
-      clients.push(await this.#newcomer(room, n < SENDERS ? random.pick(senders) : random.pick(this.#sessions)));
-    this.#host.advance(OFFERED_MS);
-    for (const client of clients) await client.heard();
-    check();
-    for (; progress.input < ROUND_INPUTS; progress.input++) {
-      progress.doing = 'replacing those who were sent away';
-      await this.#replace(clients, room, random);
-      const kind = inputs.next();
-      progress.doing = `sending ${kind}`;
-      this.counts[kind]++;
-      progress.last = await inputs.send(kind);
-      if (progress.input % BATCH_INPUTS === BATCH_INPUTS - 1) {
+    const clients = await this.#gather(room, random);
+    round.check();
+    const inputs = new Inputs(this.#mode, this.#host, this.judge, this.reach, this.#sessions, clients, random);
+    await round.sendInputs(
+      async () => {
+        round.doing = 'replacing those who were sent away';
+        await this.#replace(clients, room, random);
+        const kind = inputs.next();
+        round.doing = `sending ${kind}`;
+        round.last = await inputs.send(kind);
+      },
+      async () => {
         await this.#host.turn();
         this.#host.advance(random.chance(2) ? random.below(15_000) : random.below(100));
-      }
-      check();
-    }
-    progress.doing = 'ending';
-    check(await this.#overLimit(clients.length + inputs.sessionCount));
+      },
+    );
+    round.doing = 'ending';
+    const metrics = await this.#host.metrics();
+    this.reach.read(metrics);
+    round.check(overLimit(metrics, clients.length + inputs.sessionCount));
     await inputs.endSessions();
-    for (const client of clients) check(await client.strangerHeard());
+    for (const client of clients) round.check(await client.strangerHeard());
     for (const client of clients) await client.end(random.chance(30));
-    check((await this.#host.settle(room)) ?? (await this.#left()));
-    check();
+    round.check((await this.#host.settle(room)) ?? (await this.#left()));
+    round.check();
+  }
+
+  /** The clients of a round, two of whom send for certain. */
+  async #gather(room: string, random: Random): Promise<FuzzClient[]> {
+    const clients: FuzzClient[] = [];
+    const senders = this.#sessions.filter(({ rtp }) => rtp.length > 0);
+    for (let n = 0; n < CLIENTS; n++)
+      clients.push(await this.#newcomer(room, random.pick(n < SENDERS ? senders : this.#sessions)));
+    this.#host.advance(OFFERED_MS);
+    for (const client of clients) await client.heard();
+    return clients;
   }
 
   async #replace(clients: FuzzClient[], room: string, random: Random): Promise<void> {
@@ -153,21 +130,17 @@ class Fuzzer implements Fuzzed {
     return FuzzClient.join(this.#host, room, session, this.judge);
   }
 
-  async #overLimit(clients: number): Promise<string | undefined> {
-    const metrics = await this.#host.metrics();
-    for (const [name, each] of Object.entries(LIMITS)) {
-      const value = [...metrics].find(([series]) => series.startsWith(name))?.[1] ?? Number.NaN;
-      if (!(value <= clients * each)) return `${name} is ${value} with ${clients} clients`;
-    }
-    return undefined;
-  }
-
   async #left(): Promise<string | undefined> {
-    for (const [series, value] of await this.#host.metrics()) {
-      // In real time a port is given back a moment later.
-      if (this.#mode === 'wire' && series.startsWith('orama_sfu_media_ports_used')) continue;
-      if (value !== 0 && GONE_AT_THE_END.test(series)) return `${series} is ${value} at the end of a round`;
-    }
-    return undefined;
+    const metrics = await this.#host.metrics();
+    // In real time a port is given back a moment later.
+    return leftIn(metrics, this.#mode === 'wire' ? GONE_AT_ONCE : GONE_AT_THE_END);
   }
+}
+
+function overLimit(metrics: ReadonlyMap<string, number>, clients: number): string | undefined {
+  for (const [name, each] of Object.entries(LIMITS)) {
+    const value = metricOf(metrics, name);
+    if (!(value <= clients * each)) return `${name} is ${value} with ${clients} clients`;
+  }
+  return undefined;
 }

@@ -80,6 +80,7 @@ export class Handed implements Host {
       sendMessage: (message, which) => {
         const channels = connection()?.channels ?? [];
         channels[which % channels.length]?.deliver(message);
+        return channels.length > 0;
       },
       close: () => undefined,
     };

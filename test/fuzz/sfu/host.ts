@@ -16,8 +16,8 @@ export interface Media {
   connect(answer: string): Promise<void>;
   send(packet: Buffer): void;
   openChannel(label: string, protocol: string): void;
-  /** Sends a message on one of its channels. @param which chooses among them */
-  sendMessage(message: string | Buffer, which: number): void;
+  /** Sends a message on one of its channels; false when there is none. @param which chooses among them */
+  sendMessage(message: string | Buffer, which: number): boolean;
   close(): void;
 }
 

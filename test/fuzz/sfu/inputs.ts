@@ -6,23 +6,21 @@ import type { FuzzClient } from './client.ts';
 import type { Session } from './corpus.ts';
 import type { Host, Mode } from './host.ts';
 import type { Judge } from './judge.ts';
-import { makeRtcp, mutateRtcp, mutateRtp } from './mutate-media.ts';
+import { type InputKind, SHARES } from './kinds.ts';
+import { makeRtcp } from './make-rtcp.ts';
+import { mutateRtcp, mutateRtp } from './mutate-media.ts';
 import { mutateCharacters, mutateObject, mutateSdp, mutateWords } from './mutate-text.ts';
+import type { Reach } from './reach.ts';
 import { NO_TRANSPORT } from './sdp.ts';
 import { callSigned, ticketOf } from './server.ts';
 
-/** What each kind of input has of a hundred. Over the wire a client may send so many frames a second and no more. */
-export const SHARES = {
-  handed: { rtp: 50, rtcp: 22, messages: 8, frames: 8, offers: 3, answers: 2, candidates: 2, datagrams: 4, http: 1 },
-  wire: { rtp: 60, rtcp: 24, messages: 5, frames: 3, offers: 1, answers: 1, candidates: 1, datagrams: 4, http: 1 },
-} as const satisfies Record<Mode, object>;
-export type InputKind = keyof (typeof SHARES)['handed'];
-
 /** More than any bucket of frames holds. */
 const FLOOD = 70;
+/** The SFU offers again after so long. */
+const OFFER_GAP_MS = 250;
 /** So much time after a frame that its client may send the next. */
 const FRAME_GAP_MS = 200;
-const MESSAGE_BYTES = [0, 1, 20, 1_200, 16_000, 65_536, 65_537, 70_000];
+const MESSAGE_BYTES = [0, 1, 1, 20, 20, 200, 1_200, 1_200, 16_000, 65_536, 65_537, 70_000];
 const PROTOCOLS = ['', '', 'ordered=false', 'ordered=false&maxRetransmits=0', 'maxPacketLifeTime=100', 'to=', 'x=1'];
 /** Those of retransmissions in the corpus, and others. */
 const RTX_PAYLOAD_TYPES = [97, 99, 101, 107, 120, 36, 127];
@@ -37,6 +35,7 @@ interface Opened {
 export class Inputs {
   readonly #host: Host;
   readonly #judge: Judge;
+  readonly #reach: Reach;
   readonly #clients: readonly FuzzClient[];
   readonly #random: Random;
   readonly #rtp: Buffer[];
@@ -51,6 +50,7 @@ export class Inputs {
     mode: Mode,
     host: Host,
     judge: Judge,
+    reach: Reach,
     sessions: readonly Session[],
     clients: readonly FuzzClient[],
     random: Random,
@@ -60,6 +60,7 @@ export class Inputs {
     );
     this.#host = host;
     this.#judge = judge;
+    this.#reach = reach;
     this.#clients = clients;
     this.#random = random;
     const bytes = (hex: readonly string[]) => hex.map((each) => Buffer.from(each, 'hex'));
@@ -68,6 +69,8 @@ export class Inputs {
     this.#sdp = sessions.flatMap(({ offers, answers }) => [...offers, ...answers]);
     this.#candidates = sessions.flatMap(({ candidates }) => candidates);
     this.#udp.on('error', () => undefined);
+    // Nothing but an answer comes back.
+    this.#udp.on('message', () => reach.countTaken('datagrams'));
   }
 
   /** Sessions of WHIP and WHEP that were opened. */
@@ -82,30 +85,33 @@ export class Inputs {
   /** Sends one input; resolves when it has been handled, as far as that can be seen. @returns what it was */
   async send(kind: InputKind): Promise<string> {
     const client = this.#random.pick(this.#clients);
+    this.#reach.countSent(kind);
     switch (kind) {
-      case 'rtp':
-        return this.#packet(client, this.#rtpOf(client));
+      case 'rtp': {
+        const senders = this.#clients.filter(({ session }) => session.rtp.length > 0);
+        const sender = senders.length > 0 && this.#random.chance(95) ? this.#random.pick(senders) : client;
+        return this.#packet(sender, this.#rtpOf(sender));
+      }
       case 'rtcp':
         return this.#packet(client, this.#rtcpOf(client));
       case 'messages':
         return this.#message(client);
       case 'frames':
-        return this.#exchange(client, this.#frame(client));
+        return this.#exchange(kind, client, this.#frame(client));
       case 'offers': {
         const sdp = this.#random.chance(90)
           ? mutateSdp(client.offer, this.#sdp, this.#random)
           : this.#random.pick(this.#sdp);
-        return this.#exchange(client, JSON.stringify({ type: 'offer', sdp }));
+        return this.#exchange(kind, client, JSON.stringify({ type: 'offer', sdp }));
       }
       case 'answers': {
-        // Its next offer is left to the next answer here.
-        client.isSlow = true;
+        await this.#provokeOffer(client);
         const sdp = this.#random.chance(80) ? mutateSdp(client.ownAnswer, this.#sdp, this.#random) : client.ownAnswer;
-        return this.#exchange(client, JSON.stringify({ type: 'answer', sdp }));
+        return this.#exchange(kind, client, JSON.stringify({ type: 'answer', sdp }));
       }
       case 'candidates': {
         const candidate = mutateWords(this.#random.pick(this.#candidates), this.#random);
-        return this.#exchange(client, JSON.stringify({ type: 'ice-candidate', candidate, sdpMid: '0' }));
+        return this.#exchange(kind, client, JSON.stringify({ type: 'ice-candidate', candidate, sdpMid: '0' }));
       }
       case 'datagrams':
         return this.#datagram(client);
@@ -120,6 +126,19 @@ export class Inputs {
     this.#udp.close();
   }
 
+  /** Another client begins or ends a track, so that the SFU offers anew; the client leaves that offer unanswered. */
+  async #provokeOffer(client: FuzzClient): Promise<void> {
+    const others = this.#clients.filter((other) => other !== client && other.isOpen && other.session.rtp.length > 0);
+    const other = this.#random.pick(others);
+    if (other === undefined || !client.isOpen) return;
+    client.isSlow = true;
+    const changed = other.offer.replace(/a=(?:sendrecv|sendonly)/, (way) => (other.isSilent ? way : 'a=inactive'));
+    other.isSilent = !other.isSilent;
+    await other.exchange(JSON.stringify({ type: 'offer', sdp: changed }));
+    this.#host.advance(OFFER_GAP_MS);
+    await client.exchange('{"type":"pong"}');
+  }
+
   #rtpOf(client: FuzzClient): Buffer {
     const random = this.#random;
     const packet = client.nextPacket(random.chance(10) ? random.pick(RTX_PAYLOAD_TYPES) : undefined);
@@ -129,7 +148,7 @@ export class Inputs {
 
   #rtcpOf(client: FuzzClient): Buffer {
     const random = this.#random;
-    const datagram = makeRtcp(this.#rtcp, [...client.told.ssrcs], client.ownSsrcs, random);
+    const datagram = makeRtcp(this.#rtcp, client.told, client.ownSsrcs, random);
     return random.chance(50) ? mutateRtcp(datagram, this.#rtcp, random) : datagram;
   }
 
@@ -149,13 +168,14 @@ export class Inputs {
     }
     const bytes = random.pick(MESSAGE_BYTES);
     const message = random.chance(50) ? Buffer.alloc(bytes, random.below(256)) : 'm'.repeat(bytes);
-    client.media?.sendMessage(message, random.below(100));
+    if (client.media?.sendMessage(message, random.below(100)) === false) client.media.openChannel('talk', '');
     return `a message of ${bytes} bytes`;
   }
 
-  async #exchange(client: FuzzClient, sent: string | Buffer): Promise<string> {
+  async #exchange(kind: InputKind, client: FuzzClient, sent: string | Buffer): Promise<string> {
     if (!client.isOpen) return 'nothing';
-    await client.exchange(sent);
+    const { errors } = await client.exchange(sent);
+    if (errors.length === 0) this.#reach.countTaken(kind);
     this.#host.advance(FRAME_GAP_MS);
     return typeof sent === 'string' ? sent.slice(0, 100_000) : `binary ${sent.toString('hex')}`;
   }
@@ -223,13 +243,13 @@ export class Inputs {
     ]);
     const [path, body] = sound;
     const text = JSON.stringify(random.chance(50) ? mutateObject(body, random) : body);
-    return this.#call(
-      random.chance(95) ? path : mutateCharacters(path, random).replace(/[^!-~]/g, ''),
-      random.chance(10) ? mutateCharacters(text, random) : text,
-    );
+    const calledPath = random.chance(95) ? path : mutateCharacters(path, random).replace(/[^!-~]/g, '');
+    const calledBody = random.chance(10) ? mutateCharacters(text, random) : text;
+    if ((await this.#call(calledPath, calledBody)) === 200) this.#reach.countTaken('http');
+    return `POST ${calledPath} ${calledBody}`;
   }
 
-  async #call(path: string, body: string): Promise<string> {
+  async #call(path: string, body: string): Promise<number> {
     const target = path.startsWith('/') ? path : `/${path}`;
     const { status, text } = await callSigned(this.#host.address, 'POST', target, body, this.#host.nowMs());
     this.#judge.http(status, text);
@@ -238,7 +258,7 @@ export class Inputs {
       const { room, identity } = (JSON.parse(body) as { ticket: { room: string; identity: string } }).ticket;
       this.#opened.push({ body: { room, identity, session }, etag });
     }
-    return `POST ${target} ${body}`;
+    return status;
   }
 
   #openBody({ room, session }: FuzzClient): object {

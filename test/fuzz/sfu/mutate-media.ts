@@ -6,7 +6,6 @@ const MAX_BYTES = 4_000;
 const PROFILES = [0xbede, 0x1000, 0x1007, 0, 0xffff];
 /** SR to XR (RFC 3550, 4585, 3611), and their neighbours. */
 const RTCP_TYPES = [192, 199, 200, 201, 202, 203, 204, 205, 206, 207, 223];
-const FEEDBACK_FORMATS = [0, 1, 2, 4, 5, 15, 31];
 
 /** Changes an RTP packet: its header, its header extensions or its payload. */
 export function mutateRtp(packet: Buffer, corpus: readonly Buffer[], random: Random): Buffer {
@@ -98,40 +97,6 @@ export function splitRtcp(datagram: Buffer): Buffer[] {
     at = end;
   }
   return parts;
-}
-
-/**
- * Reports and requests that concern `ours`, what the server sends, and `theirs`, what it gets.
- * @param corpus datagrams
- */
-export function makeRtcp(
-  corpus: readonly Buffer[],
-  ours: readonly number[],
-  theirs: readonly number[],
-  random: Random,
-): Buffer {
-  const parts: Buffer[] = splitRtcp(random.pick(corpus)).map((part) => Buffer.from(part));
-  if (random.chance(50)) parts.push(makeFeedback(random));
-  for (const part of parts) {
-    const type = part[1] ?? 0;
-    const [own, other] = [random.pick(theirs) ?? 1, random.pick(ours) ?? 1];
-    if (part.length >= 8 && random.chance(90)) part.writeUInt32BE(own, 4);
-    const at = type === 200 ? 28 : 8;
-    if (part.length >= at + 4 && random.chance(90)) part.writeUInt32BE(other, at);
-    if (type === 206 && part.length >= 24 && random.chance(50)) part.writeUInt32BE(other, 20);
-  }
-  return Buffer.concat(parts);
-}
-
-/** A feedback message (RFC 4585, 5104, REMB, transport-wide) of any content. */
-function makeFeedback(random: Random): Buffer {
-  const words = random.pick([0, 1, 1, 2, 3, 5, 20, 200]);
-  const part = Buffer.concat([Buffer.alloc(12), random.bytes(words * 4)]);
-  part[0] = 0x80 | random.pick(FEEDBACK_FORMATS);
-  part[1] = random.pick([205, 206]);
-  part.writeUInt16BE(2 + words, 2);
-  if (part.length >= 20 && random.chance(20)) part.write('REMB', 12, 'latin1');
-  return part;
 }
 
 /** Changes an RTCP datagram: whole packets of it, or their headers, or bytes. */

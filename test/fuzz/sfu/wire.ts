@@ -99,7 +99,10 @@ export class Wire implements Host {
       openChannel: (label, protocol) => {
         if (withData && channels.length < 64) open(label, protocol);
       },
-      sendMessage: (message, which) => void channels[which % channels.length]?.send(message),
+      sendMessage: (message, which) => {
+        void channels[which % channels.length]?.send(message);
+        return channels.length > 0;
+      },
       close: () => connection.close(),
     };
   }

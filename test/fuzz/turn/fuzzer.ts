@@ -1,15 +1,13 @@
 import { encodeChannelData } from '@orama/turn/stun';
-import { Random } from '../../support/random.ts';
+import type { Random } from '../../support/random.ts';
 import {
   type Fuzzed,
-  FuzzFailure,
   type FuzzOptions,
-  hearUncaught,
+  leftIn,
   type Memory,
   type MemoryReport,
   playRounds,
-  ROUND_INPUTS,
-  type Run,
+  type Round,
 } from '../rounds.ts';
 import { Blunderer, DatagramClient, type FuzzClient, StreamClient } from './clients.ts';
 import { readCorpus } from './corpus.ts';
@@ -19,8 +17,6 @@ import { mutateAttributes, mutateBytes } from './mutate.ts';
 import { type Mode, randomTenant, type ServerUnderTest, tenantWith } from './server-under-test.ts';
 import { startServer } from './start.ts';
 
-/** The server gets a turn, and time passes, after so many. */
-const BATCH_PACKETS = 10;
 /** Turns of the server that the beginning and the end of a round may take. */
 const SETTLE_TURNS = 20_000;
 
@@ -72,8 +68,7 @@ class Fuzzer implements Fuzzed {
   #streams: StreamClient[] = [];
   /** The change of the tenant that is under way. */
   #change: Promise<void> | undefined;
-  #last: Buffer | undefined;
-  #endHearing: () => void = () => undefined;
+  #round!: Round;
 
   constructor(mode: Mode, corpus: readonly Buffer[]) {
     this.#mode = mode;
@@ -82,7 +77,6 @@ class Fuzzer implements Fuzzed {
   }
 
   async start(): Promise<void> {
-    this.#endHearing = hearUncaught((what) => this.judge.accuse(what));
     this.#server = await startServer(this.#mode, {
       toPeer: (address, port) => this.judge.toPeer(address, port),
       error: (line) => this.judge.accuse(`logged as an error: ${line}`),
@@ -94,37 +88,28 @@ class Fuzzer implements Fuzzed {
     this.#blunderer.close();
     this.#server.way.close();
     await this.#server.host.close();
-    this.#endHearing();
   }
 
   memory(): Promise<Memory> {
     return this.#server.host.memory();
   }
 
-  /** One round: new clients, a thousand inputs, everything gone again. */
-  async round(seed: number): Promise<void> {
-    const random = new Random(seed);
-    const run: Run = { target: 'turn', mode: this.#mode };
-    let packet = 0;
-    const check = (what = this.judge.takeWrong()) => {
-      if (what !== undefined) throw new FuzzFailure(what, run, seed, packet, this.#last?.toString('hex') ?? 'none');
-    };
-    check(await this.#begin(random));
-    check();
-    for (; packet < ROUND_INPUTS; packet++) {
-      try {
-        await this.#step(random);
-        if (packet % BATCH_PACKETS === BATCH_PACKETS - 1) {
-          await this.#server.way.turn();
-          this.#server.host.advance(random.chance(1) ? random.below(700_000) : random.below(400));
-        }
-      } catch (thrown) {
-        check(this.judge.takeWrong() ?? `thrown: ${(thrown as Error).stack}`);
-      }
-      check();
-    }
-    check(await this.#end());
-    check();
+  async play(round: Round): Promise<void> {
+    this.#round = round;
+    const { random } = round;
+    round.check(await this.#begin(random));
+    round.check();
+    round.doing = 'sending';
+    await round.sendInputs(
+      () => this.#step(random),
+      async () => {
+        await this.#server.way.turn();
+        this.#server.host.advance(random.chance(1) ? random.below(700_000) : random.below(400));
+      },
+    );
+    round.doing = 'ending';
+    round.check(await this.#end());
+    round.check();
   }
 
   /** Clients with allocations: four that send datagrams, four with a connection. Says what they cannot do. */
@@ -238,7 +223,7 @@ class Fuzzer implements Fuzzed {
   }
 
   #note(bytes: Buffer): Buffer {
-    this.#last = bytes;
+    this.#round.last = bytes;
     return bytes.length > 65_507 ? bytes.subarray(0, 65_507) : bytes;
   }
 
@@ -265,9 +250,8 @@ class Fuzzer implements Fuzzed {
     const { host, way } = this.#server;
     if (way.openSockets > 0) return `${way.openSockets} sockets open at the end of a round`;
     const metrics = await host.metrics();
-    for (const [series, value] of metrics) {
-      if (value !== 0 && GONE_AT_THE_END.test(series)) return `${series} is ${value} at the end of a round`;
-    }
+    const left = leftIn(metrics, GONE_AT_THE_END);
+    if (left !== undefined) return left;
     return metrics.size > SERIES_MAX ? `${metrics.size} series of metrics` : undefined;
   }
 }
