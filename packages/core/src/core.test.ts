@@ -195,6 +195,16 @@ describe('files', () => {
     writeFileSync(path, '\n');
     expect(() => readSecretFile(path)).toThrow('empty');
   });
+
+  it('readSecretFile() takes what systemd lets the user of a unit read, and nothing that everybody can', () => {
+    const path = join(dir, 'cluster.key');
+    writeFileSync(path, 'abc\n');
+    chmodSync(path, 0o440);
+    expect(readSecretFile(path, dir)).toBe('abc');
+    expect(() => readSecretFile(path, join(dir, 'of-another-unit'))).toThrow('readable by others');
+    chmodSync(path, 0o444);
+    expect(() => readSecretFile(path, dir)).toThrow('readable by others');
+  });
 });
 
 describe('createInternalServer()', () => {

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
@@ -90,10 +91,12 @@ export function configPathFromArgs(args: string[], program: string): string {
 }
 
 /**
- * Reads a secret from a file, without the trailing newline.
+ * Reads a secret from a file, without the trailing newline. What systemd hands a unit with LoadCredential= it lets the
+ * unit's user read by an access list, which shows as the group's bits of the mode.
  * Throws ConfigError when it is missing, empty or readable by others than its owner.
+ * @param credentials folder of such files
  */
-export function readSecretFile(path: string): string {
+export function readSecretFile(path: string, credentials = process.env.CREDENTIALS_DIRECTORY): string {
   let mode: number;
   let text: string;
   try {
@@ -102,7 +105,8 @@ export function readSecretFile(path: string): string {
   } catch (thrown) {
     throw new ConfigError(`secret file ${path} cannot be read: ${describeError(thrown)}`);
   }
-  if (mode & 0o077) throw new ConfigError(`secret file ${path} is readable by others`, { hint: `chmod 600 ${path}` });
+  const others = dirname(resolve(path)) === credentials ? 0o007 : 0o077;
+  if (mode & others) throw new ConfigError(`secret file ${path} is readable by others`, { hint: `chmod 600 ${path}` });
   if (text.length === 0) throw new ConfigError(`secret file ${path} is empty`);
   return text;
 }
