@@ -33,6 +33,10 @@ describe('specialRangeOf()', () => {
     ['64:ff9b::7f00:1', 'embedded-ipv4'],
     ['2002:7f00:1::', 'embedded-ipv4'],
     ['::7f00:1', 'embedded-ipv4'],
+    ['::ffff:0:10.0.0.1', 'unassigned'],
+    ['100::1', 'unassigned'],
+    ['200:1234::1', 'unassigned'],
+    ['5f00::1', 'unassigned'],
     ['localhost', 'malformed'],
     ['', 'malformed'],
   ])('%s is %s', (address, rule) => {

@@ -54,6 +54,9 @@ export class AddressSet {
 
 const SPECIAL = SPECIAL_RANGES.map(({ rule, cidrs }) => ({ rule, set: new AddressSet(cidrs) }));
 
+/** All global unicast of IPv6; outside of it are special addresses, and overlay networks that took some. */
+const GLOBAL_IPV6 = new AddressSet(['2000::/3']);
+
 /** The IPv4 address inside an IPv4-mapped IPv6 address (`::ffff:a.b.c.d` in any spelling), or the address itself. */
 export function unmapIpv4(address: string): string {
   if (isIP(address) !== 6) return address;
@@ -80,13 +83,14 @@ export function expandIpv6(address: string): number[] {
 
 /**
  * The name of the special-purpose range that holds `address`, or null for public unicast.
- * IPv4-mapped forms answer for the IPv4 address inside; other embeddings are `embedded-ipv4`; not an address: `malformed`.
+ * IPv4-mapped forms answer for the IPv4 address inside; other embeddings are `embedded-ipv4`; the rest of IPv6 outside of
+ * 2000::/3 is `unassigned`; not an address: `malformed`.
  */
 export function specialRangeOf(address: string): string | null {
   if (isIP(address) === 0) return 'malformed';
   const plain = unmapIpv4(address);
   for (const { rule, set } of SPECIAL) if (set.has(plain)) return rule;
-  return null;
+  return isIP(plain) === 6 && !GLOBAL_IPV6.has(plain) ? 'unassigned' : null;
 }
 
 /** What limits per source count by: an IPv4 address, or the /64 that one IPv6 customer has. */

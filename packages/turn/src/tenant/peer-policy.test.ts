@@ -46,6 +46,7 @@ const REFUSED: [string, string][] = [
   ['0.0.0.0', 'this-network'],
   ['64:ff9b::7f00:1', 'embedded-ipv4'],
   ['2002:7f00:1::', 'embedded-ipv4'],
+  ['200:1234::1', 'unassigned'],
   ['127.81.1.1', 'own-address'],
   ['8.8.4.4', 'own-address'],
   ['::ffff:8.8.4.4', 'own-address'],
