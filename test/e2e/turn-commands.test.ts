@@ -310,6 +310,10 @@ describe('orama turn drain', () => {
     });
     expect(await turnOf(1)).toMatchObject({ server: null, held: true });
     expect((await cluster.orama('turn', 'status')).stdout).toContain('orama turn resume --node node-1');
+    const explained = await cluster.orama('turn', 'explain-peer', NAME, '8.8.8.8');
+    expect(explained.stdout).toMatch(
+      /^node-1 +not reached .*no TURN server runs.*\nnode-2 +refused +none +not-a-peer /m,
+    );
     const again = await cluster.run('turn', 'drain', '--node', 'node-1');
     expect(again.code).toBe(EXIT.done);
     const why = 'node-1 serves no TURN now: drained; it serves again with "orama turn resume --node node-1"';

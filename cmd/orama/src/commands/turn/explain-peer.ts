@@ -1,9 +1,10 @@
-import { OramaError } from '@orama/core';
-import { ipSchema, namespaceNameSchema, nodeIdSchema } from '@orama/protocol';
+import { describeError, OramaError } from '@orama/core';
+import { ipSchema, namespaceNameSchema, nodeIdSchema, type TurnPeerVerdict } from '@orama/protocol';
 import { Command } from 'commander';
 import { connect } from '../../cluster.ts';
 import { type Context, withContext } from '../../context.ts';
 import { examples, integerOption, schemaOption } from '../../options.ts';
+import type { Output } from '../../output/output.ts';
 import { renderTable } from '../../output/table.ts';
 
 export function turnExplainPeerCommand(): Command {
@@ -31,25 +32,41 @@ async function explainPeer(
   const serving = services.filter(({ service }) => service === 'turn').map((service) => service.node);
   const nodes = serving.filter((each) => node === undefined || each === node);
   if (nodes.length === 0) throw notServed(namespace, node, serving);
-  const verdicts = await Promise.all(
-    nodes.map(async (each) => {
-      const { allowed, rule, ports } = await client.explainPeer(each, namespace, ip, port);
-      return { node: each, allowed, rule, meaning: meaningOf(rule), ...(ports && { ports }) };
+  const failures: unknown[] = [];
+  const answers = await Promise.all(
+    nodes.map(async (each): Promise<Answer> => {
+      try {
+        const { allowed, rule, ports } = await client.explainPeer(each, namespace, ip, port);
+        return { node: each, allowed, rule, meaning: meaningOf(rule), ...(ports && { ports }) };
+      } catch (thrown) {
+        failures.push(thrown);
+        return { node: each, error: describeError(thrown) };
+      }
     }),
   );
-  context.output.result({ namespace, ip, port: port ?? null, nodes: verdicts }, () =>
+  if (failures.length === nodes.length) throw failures[0];
+  context.output.result({ namespace, ip, port: port ?? null, nodes: answers }, () =>
     renderTable(
       context.output,
       ['node', ip, 'allowed ports', 'rule', 'which means'],
-      verdicts.map(({ node, allowed, rule, meaning, ports }) => [
-        node,
-        allowed ? context.output.style('green', 'allowed') : context.output.style('red', 'refused'),
-        allowed && ports === undefined ? 'all' : portsText(ports ?? []),
-        rule,
-        meaning,
-      ]),
+      answers.map((answer) => describe(context.output, answer)),
     ),
   );
+}
+
+/** What a TURN server says, or why it says nothing. */
+type Answer = (TurnPeerVerdict & { node: string; meaning: string }) | { node: string; error: string };
+
+function describe(output: Output, answer: Answer): string[] {
+  if ('error' in answer) return [answer.node, output.style('red', 'not reached'), '', '', answer.error];
+  const { node, allowed, rule, meaning, ports } = answer;
+  return [
+    node,
+    allowed ? output.style('green', 'allowed') : output.style('red', 'refused'),
+    allowed && ports === undefined ? 'all' : portsText(ports ?? []),
+    rule,
+    meaning,
+  ];
 }
 
 function portsText(ports: readonly { start: number; end: number }[]): string {
@@ -90,6 +107,7 @@ const MEANINGS: Record<string, string> = {
   multicast: 'a multicast address',
   reserved: 'a reserved address',
   'embedded-ipv4': 'an IPv6 form that carries an IPv4 address',
+  unassigned: 'an IPv6 address that is not of the internet',
 };
 
 function meaningOf(rule: string): string {
