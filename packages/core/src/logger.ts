@@ -7,6 +7,7 @@ export type { Logger } from 'pino';
 const REDACTED = new Set([
   'secret',
   'secrets',
+  'retiredSecrets',
   'password',
   'credential',
   'apiKey',

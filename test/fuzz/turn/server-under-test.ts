@@ -142,6 +142,7 @@ export function randomTenant(random: Random): TurnTenant {
   const peers = tenantWith().peers;
   return tenantWith({
     secrets: random.pick([[SECRET], [SECRET, OTHER_SECRET], [OTHER_SECRET, SECRET], [OTHER_SECRET]]),
+    ...(random.chance(30) && { retiredSecrets: [SECRET] }),
     peers: random.pick([peers, peers, peers.slice(0, 1), peers.map((peer) => ({ ...peer, portEnd: peer.portStart }))]),
     maxAllocations: random.pick([1, 8, MAX_ALLOCATIONS]),
     maxAllocationsPerUsername: random.pick([1, 4, 40]),

@@ -168,7 +168,7 @@ async function issueCredentials({ context, subjects }: Call): Promise<InternalRe
     });
   }
   const credentials = issueTurnCredentials({
-    secret: opened[0],
+    secret: opened.current,
     namespace: name,
     ttlSec: settings.turnCredentialTtlSec,
     uris,

@@ -12,15 +12,19 @@ const rotated = {
   previousSecretExpiresAtMs: ENDS,
 };
 
-test('openTurnSecrets() has the former secret until its end of life, and not a moment longer', () => {
-  expect(openTurnSecrets(rotated, box, ENDS - 1)).toEqual(['current secret', 'former secret']);
-  expect(openTurnSecrets(rotated, box, ENDS)).toEqual(['current secret']);
+test('openTurnSecrets() has the former secret as valid until its end of life, and as retired from then on', () => {
+  const former = { secret: 'former secret', valid: true };
+  expect(openTurnSecrets(rotated, box, ENDS - 1)).toEqual({ current: 'current secret', former });
+  expect(openTurnSecrets(rotated, box, ENDS)).toEqual({
+    current: 'current secret',
+    former: { ...former, valid: false },
+  });
 });
 
 test('openTurnSecrets() needs the former secret no more once its life is over', () => {
   const unreadable = { ...rotated, previousTurnSharedSecret: 'enc:broken' };
   expect(openTurnSecrets(unreadable, box, ENDS - 1)).toBeNull();
-  expect(openTurnSecrets(unreadable, box, ENDS)).toEqual(['current secret']);
+  expect(openTurnSecrets(unreadable, box, ENDS)).toEqual({ current: 'current secret' });
 });
 
 test('openTurnSecrets() opens nothing with another cluster key, or the secret of another namespace', () => {

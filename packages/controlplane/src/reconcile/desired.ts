@@ -54,20 +54,33 @@ export function namespaceTurnUris(
   return turnUrisOf({ advertise: turn.advertise, namespace, baseDomain, servers });
 }
 
+/** The TURN secrets of a namespace, opened. */
+export interface TurnSecrets {
+  current: string;
+  /** The one before a rotation: valid until its end of life, retired from then on, so that calls made with it go on. */
+  former?: { secret: string; valid: boolean };
+}
+
 /**
- * The TURN secrets of a namespace, the current one first, then the former one while it still is valid. Null when they
- * cannot be opened with this cluster key: then nothing of the namespace is started, changed or stopped.
+ * The TURN secrets of a namespace. Null when those that are valid cannot be opened with this cluster key: then nothing of
+ * the namespace is started, changed or stopped.
  */
 export function openTurnSecrets(
   { namespace, ...config }: WebrtcConfigRow,
   secrets: SecretBox,
   nowMs: number,
-): [string, ...string[]] | null {
-  const former = (config.previousSecretExpiresAtMs ?? 0) > nowMs ? config.previousTurnSharedSecret : null;
-  try {
-    const current = secrets.open(config.turnSharedSecret, namespace);
-    return former === null ? [current] : [current, secrets.open(former, namespace)];
-  } catch {
-    return null;
-  }
+): TurnSecrets | null {
+  const open = (sealed: string | null) => {
+    try {
+      return sealed === null ? null : secrets.open(sealed, namespace);
+    } catch {
+      return null;
+    }
+  };
+  const current = open(config.turnSharedSecret);
+  if (current === null) return null;
+  const former = open(config.previousTurnSharedSecret);
+  const valid = config.previousTurnSharedSecret !== null && (config.previousSecretExpiresAtMs ?? 0) > nowMs;
+  if (former === null) return valid ? null : { current };
+  return { current, former: { secret: former, valid } };
 }

@@ -51,7 +51,7 @@ export class SfuServicesTask implements Task<SfuAction> {
       const opened = openTurnSecrets(each.config, secrets, clock.now());
       const rows = { ports: each.turn, nodes, reports };
       const turnUris = namespaceTurnUris(config, each.config.namespace, rows, clock.now());
-      const sfu = opened && sfuUnitOf(config, each, turnUris, opened[0]);
+      const sfu = opened && sfuUnitOf(config, each, turnUris, opened.current);
       if (sfu) wanted.push(sfu);
       if (!opened && each.wanted) unreadable.add(sfuUnit(each.config.namespace));
     }

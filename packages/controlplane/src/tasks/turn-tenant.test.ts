@@ -1,19 +1,24 @@
 import { expect, test } from 'vitest';
 import { testConfig } from '../../testing/node-context.ts';
 import { nodeRow, settings, sfuRow, turnRow } from '../../testing/rows.ts';
-import { joinDesired } from '../reconcile/desired.ts';
+import { joinDesired, type TurnSecrets } from '../reconcile/desired.ts';
 import { turnConfig } from './core-service.ts';
 import { turnTenantOf } from './turn-tenant.ts';
 
-const SECRETS = ['0123456789abcdef'];
+const SECRETS = { current: '0123456789abcdef' };
 const NOW = 1_000_000;
 const nodes = [nodeRow(1, NOW), nodeRow(2, NOW), nodeRow(3, NOW)];
 
 /** The tenant `demo` on node-1 with these settings. */
-function tenantWith(changes: Partial<ReturnType<typeof settings>> = {}, own = testConfig('/data'), seen = nodes) {
+function tenantWith(
+  changes: Partial<ReturnType<typeof settings>> = {},
+  own = testConfig('/data'),
+  seen = nodes,
+  secrets: TurnSecrets = SECRETS,
+) {
   const rows = [turnRow('demo', 1), turnRow('demo', 2), turnRow('demo', 3), sfuRow('demo', 2)];
   const desired = joinDesired([{ ...settings('demo'), ...changes }], rows).get('demo');
-  return desired ? turnTenantOf(own, desired, SECRETS, seen, NOW) : null;
+  return desired ? turnTenantOf(own, desired, secrets, seen, NOW) : null;
 }
 
 test('turnTenantOf relays on the WireGuard address alone where peers are only SFUs', () => {
@@ -55,6 +60,18 @@ test('turnTenantOf names the namespace, its limits, and no limit where there is 
     allocationBytesPerSec: 20_000,
   };
   expect(tenantWith(limits)).toMatchObject(limits);
+});
+
+test('turnTenantOf lists the former secret while it is valid, and as retired afterwards, so that no call is cut', () => {
+  const listed = (former?: TurnSecrets['former']) => {
+    const secrets = { ...SECRETS, ...(former && { former }) };
+    const tenant = tenantWith({}, testConfig('/data'), nodes, secrets);
+    return [tenant?.secrets, tenant?.retiredSecrets];
+  };
+  const secret = 'fedcba9876543210';
+  expect(listed()).toEqual([[SECRETS.current], undefined]);
+  expect(listed({ secret, valid: true })).toEqual([[SECRETS.current, secret], undefined]);
+  expect(listed({ secret, valid: false })).toEqual([[SECRETS.current], [secret]]);
 });
 
 test('turnTenantOf names as alternates only the other nodes whose TURN server takes allocations', () => {

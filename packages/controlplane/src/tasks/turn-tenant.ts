@@ -1,18 +1,17 @@
 import { type ControlplaneConfig, type TurnTenant, turnDomain, turnTenantSchema } from '@orama/protocol';
 import { isAlive, type NodeRow } from '@orama/store';
 import { localAddressOf } from '../node-context.ts';
-import type { DesiredNamespace } from '../reconcile/desired.ts';
+import type { DesiredNamespace, TurnSecrets } from '../reconcile/desired.ts';
 
 /**
  * A namespace as this node's TURN server must have it; null when it must not have it. Its relay addresses are on the
  * WireGuard address, where nothing of them is open to the internet; with public peers they are on the public addresses,
  * and its SFUs are reached from the WireGuard address. Pure.
- * @param secrets the current one first
  */
 export function turnTenantOf(
   own: ControlplaneConfig,
   { config, wanted, sfu, turn }: DesiredNamespace,
-  secrets: readonly string[],
+  { current, former }: TurnSecrets,
   nodes: readonly NodeRow[],
   nowMs: number,
 ): TurnTenant | null {
@@ -22,7 +21,8 @@ export function turnTenantOf(
   const mesh = config.peerPolicy === 'public';
   return turnTenantSchema.parse({
     namespace: config.namespace,
-    secrets,
+    secrets: former?.valid ? [current, former.secret] : [current],
+    ...(former?.valid === false && { retiredSecrets: [former.secret] }),
     domain: turnDomain(config.namespace, own.baseDomain),
     relay: mesh
       ? {

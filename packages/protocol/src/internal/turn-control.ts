@@ -20,10 +20,7 @@ export type PeerRange = z.infer<typeof peerRangeSchema>;
 /** A tenant as the controlplane attaches it. Attaching again with other values reloads it. */
 export const turnTenantSchema = z.strictObject({
   namespace: namespaceNameSchema,
-  /**
-   * Shared secrets that verify passwords; the first is the current one, the second is still valid during a rotation. What was
-   * made with a secret that an attach no longer lists ends at once.
-   */
+  /** Shared secrets that verify passwords; the first is the current one, the second is still valid during a rotation. */
   secrets: z
     .array(z.string().min(16))
     .min(1)
@@ -31,6 +28,11 @@ export const turnTenantSchema = z.strictObject({
     .refine((secrets) => new Set(secrets).size === secrets.length, {
       error: 'a secret is there twice; leave out the former one once its rotation is over',
     }),
+  /**
+   * Former secrets whose rotation is over: they make no allocation any more, and those that they made go on. What was made
+   * with a secret that is listed nowhere ends at once.
+   */
+  retiredSecrets: z.array(z.string().min(16)).min(1).max(4).optional(),
   /** Host name in this namespace's TURN URIs; a self-signed certificate names it. */
   domain: hostNameSchema.optional(),
   relay: z.strictObject({

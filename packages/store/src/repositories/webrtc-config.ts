@@ -20,7 +20,9 @@ export interface WebrtcConfigRow extends TurnSettings {
   state: WebrtcState;
   /** Sealed with core's SecretBox (purpose `turn-secret`, context the namespace). */
   turnSharedSecret: string;
+  /** Of before the last rotation; stays after its end of life, for calls made with it. Null revokes it. */
   previousTurnSharedSecret: string | null;
+  /** When it makes no allocation any more. */
   previousSecretExpiresAtMs: number | null;
   turnCredentialTtlSec: number;
   sfuNodeCount: number;

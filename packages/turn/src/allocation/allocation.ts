@@ -42,7 +42,7 @@ export interface AllocationOptions {
   id: number;
   namespace: string;
   username: string;
-  /** The tenant's secret whose password made it, whatever the credential's expiry. It ends when that is revoked. */
+  /** The tenant's secret whose password made it, whatever the credential's expiry. It ends when that is revoked, not when it is retired. */
   secret: string;
   client: ClientTransport;
   port: RelayPort;

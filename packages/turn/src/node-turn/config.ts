@@ -38,4 +38,5 @@ export function requireSupportedTenant(tenant: TurnTenant): void {
   }
   if (tenant.alternates.length > 0) refuse('alternates are not supported');
   if (tenant.secrets.length > 1) refuse('a second secret is not supported');
+  if (tenant.retiredSecrets !== undefined) refuse('retiredSecrets are not supported');
 }

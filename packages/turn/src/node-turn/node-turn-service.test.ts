@@ -213,6 +213,7 @@ describe('the engine node-turn', () => {
     ['bytesPerSec', { bytesPerSec: 1000 }],
     ['alternates', { alternates: [{ address: '127.0.0.1', port: 3478 }] }],
     ['second secret', { secrets: [SECRET, 'the-secret-before-the-rotation'] }],
+    ['retiredSecrets', { retiredSecrets: ['the-secret-before-the-rotation'] }],
   ])('refuses a tenant with %s', async (field, change) => {
     await expect(attach(change)).rejects.toThrow(UserError);
     await expect(attach(change)).rejects.toThrow(field);

@@ -112,24 +112,35 @@ test('a nonce given to another address is answered with 438', async () => {
   expect(reply.errorCode).toBe(438);
 });
 
-test('an allocation outlives its credential, and its secret for as long as that is listed; a new one needs new ones', async () => {
+test('an allocation outlives its credential, and its secret until that is revoked; a new one needs new ones', async () => {
   const client = await turn.client();
   const peer = await turn.peer();
   const { relayed } = await client.allocate();
-  await turn.attach({ secrets: ['the-secret-after-rotation', SECRET], generation: 2 });
+  const secrets = ['the-secret-after-rotation'];
+  const goesOn = async (data: string) => {
+    expect(await client.refresh()).toBe(600);
+    await client.createPermission(peer.address);
+    client.send(peer.address, peer.port, Buffer.from(data));
+    expect(await peer.next()).toMatchObject({ data: Buffer.from(data), port: relayed.port });
+  };
+  await turn.attach({ secrets: [...secrets, SECRET], generation: 2 });
   for (let minutes = 0; minutes < 30; minutes += 9) {
     clock.advance(540_000);
-    expect(await client.refresh()).toBe(600);
+    await goesOn(`after ${minutes} minutes`);
   }
-  await client.createPermission(peer.address);
-  client.send(peer.address, peer.port, Buffer.from('still here'));
-  expect(await peer.next()).toMatchObject({ data: Buffer.from('still here'), port: relayed.port });
-
   const fresh = await turn.client('udp', turn.credentials('demo', 600, 'the-secret-after-rotation'));
   await fresh.allocate();
 
+  // The rotation is over: no new allocation is made with the former secret, and nothing ends.
+  await turn.attach({ secrets, retiredSecrets: [SECRET], generation: 3 });
+  await goesOn('after the rotation');
+  const late = await turn.client();
+  for (const method of [METHOD.allocate, METHOD.refresh]) {
+    await expect(late.request(method)).rejects.toMatchObject({ code: 401 });
+  }
+
   // Not listed any more: revoked, with all that was made with it.
-  await turn.attach({ secrets: ['the-secret-after-rotation'], generation: 3 });
+  await turn.attach({ secrets, generation: 4 });
   expect(turn.portsBound).toBe(1);
   await expect(client.refresh()).rejects.toMatchObject({ code: 401 });
   await expect((await turn.client()).allocate()).rejects.toMatchObject({ code: 401 });

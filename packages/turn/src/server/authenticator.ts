@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, parseTurnUsername, turnPassword } from '@orama/core';
+import type { Allocation } from '../allocation/allocation.ts';
 import type { ClientTransport } from '../listener/client-transport.ts';
 import {
   ATTRIBUTE,
@@ -75,7 +76,7 @@ export class Authenticator {
     const nonceState = this.#nonces.judge(nonce, client.id, this.#clock.now());
     if (nonceState === 'foreign') return refused(438, 'foreign-nonce');
     // 5. The username names the tenant, whose secrets make the password; then the integrity is compared.
-    const identity = username && this.#identify(message, username, algorithm);
+    const identity = username && this.#identify(message, username, algorithm, client.allocation);
     if (identity === undefined) {
       return refused(401, hashed ? 'hashed-username' : 'wrong-credentials', 'address');
     }
@@ -84,7 +85,12 @@ export class Authenticator {
     return { ok: true, identity };
   }
 
-  #identify(message: StunMessage, usernameBytes: Buffer, algorithm: PasswordAlgorithm): Identity | undefined {
+  #identify(
+    message: StunMessage,
+    usernameBytes: Buffer,
+    algorithm: PasswordAlgorithm,
+    allocation: Allocation | undefined,
+  ): Identity | undefined {
     const username = usernameBytes.length <= USERNAME_MAX_BYTES ? usernameBytes.toString('utf8') : '';
     const parsed = parseTurnUsername(username);
     const tenant = parsed === null ? undefined : this.#tenants.get(parsed.namespace);
@@ -92,7 +98,7 @@ export class Authenticator {
       message.integrityMatches(this.#key(DECOY_USERNAME, this.#decoySecret, algorithm));
       return undefined;
     }
-    for (const secret of tenant.secrets) {
+    for (const secret of tenant.secretsOf(allocation)) {
       const key = this.#key(username, secret, algorithm);
       if (message.integrityMatches(key)) return { tenant, username, expirySec: parsed.expirySec, secret, key };
     }

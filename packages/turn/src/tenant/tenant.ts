@@ -50,8 +50,15 @@ export class Tenant implements AllocationSettings {
     this.#policy = this.#makePolicy();
   }
 
+  /** Secrets that make allocations. */
   get secrets(): readonly string[] {
     return this.#config.secrets;
+  }
+
+  /** Secrets that the password of a client may be made of: a retired one only for the allocation that it made. */
+  secretsOf(allocation: Allocation | undefined): readonly string[] {
+    const { secrets, retiredSecrets } = this.#config;
+    return allocation && retiredSecrets?.includes(allocation.secret) ? [allocation.secret, ...secrets] : secrets;
   }
 
   /** Its relay addresses and port block. */
@@ -140,8 +147,8 @@ export class Tenant implements AllocationSettings {
 
   /**
    * Takes other settings. Allocations live on, but for those outside the new relay block and those made with a secret that
-   * is not listed any more, which is how one is revoked: a rotation goes on listing the former. A narrower peer policy ends
-   * the permissions and channels it no longer allows.
+   * is not listed any more, which is how one is revoked: a rotation retires the former. A narrower peer policy ends the
+   * permissions and channels it no longer allows.
    */
   async update(config: TurnTenant, byteBudget: ByteBudget | undefined): Promise<void> {
     const before = this.#config.relay;
@@ -156,7 +163,8 @@ export class Tenant implements AllocationSettings {
         [...port.addresses].some((own) => own !== address && own !== address6 && own !== innerAddress),
     );
     for (const allocation of this.allocations) allocation.apply(this);
-    const revoked = [...this.allocations].filter(({ secret }) => !config.secrets.includes(secret));
+    const listed = listedSecrets(config);
+    const revoked = [...this.allocations].filter(({ secret }) => !listed.includes(secret));
     await Promise.all([
       ...revoked.map((allocation) => allocation.close('secret-revoked')),
       ...stray.map((allocation) => allocation.close('relay-block-changed')),
@@ -190,4 +198,9 @@ export class Tenant implements AllocationSettings {
     this.#leases--;
     if (this.#leases === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
+}
+
+/** Secrets of a tenant whose allocations live: the valid and the retired ones. */
+export function listedSecrets({ secrets, retiredSecrets = [] }: TurnTenant): string[] {
+  return [...secrets, ...retiredSecrets];
 }

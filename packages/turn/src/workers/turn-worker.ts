@@ -14,6 +14,7 @@ import { UdpRelay } from '../relay/udp-relay.ts';
 import { TurnServer } from '../server/turn-server.ts';
 import { TenantRegistry } from '../tenant/registry.ts';
 import { SharedByteBudget } from '../tenant/shared-byte-budget.ts';
+import { listedSecrets } from '../tenant/tenant.ts';
 import { preferredSockets } from '../udp/preferred-sockets.ts';
 import type { MakeSockets, UdpSockets } from '../udp/udp-socket.ts';
 import type { TenantMemory, WorkerHandle } from './worker-handle.ts';
@@ -119,11 +120,11 @@ export class TurnWorker implements WorkerHandle {
   }
 
   attach(config: TurnTenant, { bytes, boundPorts }: TenantMemory): Promise<void> {
-    const { namespace, secrets, bytesPerSec } = config;
+    const { namespace, bytesPerSec } = config;
     const byteBudget =
       bytes === undefined || bytesPerSec === undefined ? undefined : new SharedByteBudget(bytesPerSec, bytes);
     this.#boundPorts.share(boundPorts);
-    this.server.forgetAnswers(namespace, secrets);
+    this.server.forgetAnswers(namespace, listedSecrets(config));
     return this.#tenants.attach(config, { ledger: this.#ledgerOf(namespace), byteBudget });
   }
 
