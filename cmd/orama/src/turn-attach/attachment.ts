@@ -33,7 +33,7 @@ export class Attachment {
       const { code } = toOramaError(thrown);
       if (code === 'WEBRTC_NOT_ENABLED') return false;
       if (code === 'NAMESPACE_NOT_FOUND') throw thrown;
-      this.#note(`the controlplane does not answer: ${describeError(thrown)}`);
+      this.#note(`the controlplane does not say what is wanted: ${describeError(thrown)}`);
     }
     try {
       if (this.#wanted?.kept)

@@ -123,7 +123,7 @@ async function audit({ store, config, clock }: OperationContext, action: string)
 
 /**
  * A namespace as this node's TURN server must have it, with its secrets. Throws WEBRTC_NOT_ENABLED when it must not,
- * NAMESPACE_NOT_FOUND.
+ * NAMESPACE_NOT_FOUND, UNAVAILABLE when its secrets cannot be opened.
  */
 async function showTenant({ context, subjects }: Call): Promise<InternalReply> {
   const { config, store, secrets, clock } = context;
@@ -131,6 +131,17 @@ async function showTenant({ context, subjects }: Call): Promise<InternalReply> {
   await requireNamespace(store, name);
   const desired = (await loadDesired(store)).get(name);
   const opened = desired && openTurnSecrets(desired.config, secrets, clock.now());
+  // Nobody may take that for "not here", and detach it.
+  if (desired?.wanted && !opened) {
+    throw new OramaError(
+      'UNAVAILABLE',
+      `the TURN secret of "${name}" cannot be opened with the cluster key of ${config.node}`,
+      {
+        retryable: true,
+        hint: 'give the node the cluster key that the others have',
+      },
+    );
+  }
   const tenant = desired && opened && turnTenantOf(config, desired, opened, await store.nodes.list(), clock.now());
   if (!tenant) throw new OramaError('WEBRTC_NOT_ENABLED', `${config.node} serves no TURN for namespace "${name}"`);
   // Where systemd runs the services, a unit of the namespace keeps it attached.
