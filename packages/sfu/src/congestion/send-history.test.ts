@@ -55,3 +55,9 @@ test('SendHistory takes any reports at any time', () => {
     }),
   );
 });
+
+test('SendHistory knows nothing before the first packet', () => {
+  const history = new SendHistory();
+  expect(history.unwrap(0xffff)).toBe(-1);
+  for (const sequence of [-1, 0, 1]) expect(history.report(sequence, true)).toBe('unknown');
+});

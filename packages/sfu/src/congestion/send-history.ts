@@ -16,11 +16,13 @@ export type Report = 'unknown' | 'repeated' | 'received' | 'received-late' | 'lo
  * packets of the last two seconds would be overwritten, and then no more.
  */
 export class SendHistory {
-  #times = new Float64Array(FIRST_SIZE);
-  #sizes = new Uint16Array(FIRST_SIZE);
-  #clusters = new Uint8Array(FIRST_SIZE);
-  #states = new Uint8Array(FIRST_SIZE);
-  #mask = FIRST_SIZE - 1;
+  // Made with the first packet: a peer that takes no such numbers needs none.
+  #times = new Float64Array(0);
+  #sizes = new Uint16Array(0);
+  #clusters = new Uint8Array(0);
+  #states = new Uint8Array(0);
+  /** The ring's size less one: -1 before it is made. */
+  #mask = -1;
   /** Unwrapped. */
   #next = 0;
   #lastSentMs = Number.NEGATIVE_INFINITY;
@@ -42,11 +44,8 @@ export class SendHistory {
    */
   record(bytes: number, nowMs: number, cluster: number): number {
     let slot = this.#next & this.#mask;
-    if (
-      this.#states[slot] === IN_FLIGHT &&
-      nowMs - (this.#times[slot] as number) < KEEP_MS &&
-      this.#mask < MAX_SIZE - 1
-    ) {
+    const isInFlight = this.#states[slot] === IN_FLIGHT && nowMs - (this.#times[slot] as number) < KEEP_MS;
+    if (this.#mask < 0 || (isInFlight && this.#mask < MAX_SIZE - 1)) {
       this.#grow();
       slot = this.#next & this.#mask;
     }
@@ -91,7 +90,7 @@ export class SendHistory {
   }
 
   #grow(): void {
-    const size = (this.#mask + 1) * 2;
+    const size = Math.max(FIRST_SIZE, (this.#mask + 1) * 2);
     const times = new Float64Array(size);
     const sizes = new Uint16Array(size);
     const clusters = new Uint8Array(size);

@@ -59,6 +59,7 @@ export class RtcConnection {
   readonly #wrappers: Track[] = [];
   readonly #channels = new Set<RtcChannel>();
   #remoteKnown = false;
+  #expectsChannels = false;
   #closed = false;
 
   constructor(options: RtcConnectionOptions, events: RtcEvents) {
@@ -74,21 +75,12 @@ export class RtcConnection {
       ...(options.relayOnly ? { iceTransportPolicy: 'relay' as const } : {}),
     });
     this.#native.onStateChange(this.#guarded((state: string) => events.onState?.(state as RtcState)));
-    this.#native.onTrack(this.#guarded((track: Track) => this.#adopt(track, true)));
-    this.#native.onLocalCandidate(
-      this.#guarded((candidate: string, mid: string) => events.onCandidate?.(candidate, mid)),
-    );
-    this.#native.onDataChannel(
-      this.#guarded((native: DataChannel) => {
-        if (!events.onChannel) {
-          native.close();
-          return;
-        }
-        const channel = new RtcChannel(native.getLabel(), native.getProtocol(), events.onFault);
-        channel.bind(native, this.#channels);
-        events.onChannel(channel);
-      }),
-    );
+    // Each callback is an entry in a list that Node walks for every packet that wakes it, so only those that tell something.
+    if (events.onTrack) this.#native.onTrack(this.#guarded((track: Track) => this.#adopt(track, true)));
+    if (events.onCandidate)
+      this.#native.onLocalCandidate(
+        this.#guarded((candidate: string, mid: string) => events.onCandidate?.(candidate, mid)),
+      );
   }
 
   /** The track of an m-line, once it exists. */
@@ -99,6 +91,7 @@ export class RtcConnection {
   /** @throws Error when libdatachannel refuses the description; the connection stays as it was */
   setRemote(type: 'offer' | 'answer', sdp: string): void {
     this.#requireOpen();
+    if (/^m=application /m.test(sdp)) this.#expectChannels();
     // libjuice may see the end of candidates before libdatachannel hands it the candidates, and give up at once.
     this.#native.setRemoteDescription(sdp.replaceAll(/^a=end-of-candidates\r?\n/gm, ''), type);
     this.#remoteKnown = true;
@@ -205,6 +198,23 @@ export class RtcConnection {
     for (const track of this.#tracks.values()) track.close();
     for (const channel of [...this.#channels]) channel.close();
     this.#native.close();
+  }
+
+  #expectChannels(): void {
+    if (this.#expectsChannels) return;
+    this.#expectsChannels = true;
+    this.#native.onDataChannel(
+      this.#guarded((native: DataChannel) => {
+        const { onChannel, onFault } = this.#events;
+        if (!onChannel) {
+          native.close();
+          return;
+        }
+        const channel = new RtcChannel(native.getLabel(), native.getProtocol(), onFault);
+        channel.bind(native, this.#channels);
+        onChannel(channel);
+      }),
+    );
   }
 
   #requireOpen(): void {
