@@ -1,13 +1,14 @@
 import { ConfigFile, configPathFromArgs, createLogger, loadConfigFile, readSecretFile, runMain } from '@orama/core';
 import { sfuConfigSchema } from '@orama/protocol';
-import { Sfu } from '@orama/sfu';
+import { Sfu, scheduleAsBatch } from '@orama/sfu';
 
 const logger = createLogger({ svc: 'sfu' });
 
-await runMain(logger, () => {
+await runMain(logger, async () => {
   const path = configPathFromArgs(process.argv.slice(2), 'orama-sfu');
   const config = loadConfigFile(sfuConfigSchema, path);
   const { logLevel, node, namespace } = config;
+  await scheduleAsBatch(logger);
   return new Sfu({
     config,
     configFile: new ConfigFile(sfuConfigSchema, path),
