@@ -7,8 +7,9 @@ import { SERVER_ADDRESS } from './bed.ts';
 import type { Engine } from './engine.ts';
 
 const MAIN = join(import.meta.dirname, '../../../cmd/sfu/dist/main.js');
-/** Those that the SFU's service is started with. */
+/** What the SFU's service is started with. */
 const FLAGS = ['--max-semi-space-size=4'];
+const ENVIRONMENT = ['GLIBC_TUNABLES=glibc.malloc.mmap_threshold=66000'];
 const ADDON = join(import.meta.dirname, '../../../packages/sfu/node_modules/node-datachannel/package.json');
 const NAMESPACE = 'bench';
 const SECRET = 'a-secret-of-the-benchmark-0123456789';
@@ -19,7 +20,7 @@ const SETTLE_MS = 1_000;
 export function orama(): Engine {
   return {
     name: 'orama',
-    description: `cmd/sfu with Node ${process.version} ${FLAGS.join(' ')} and node-datachannel ${version()}, workers: 1, everything else as it is by default; clients join with channels: false`,
+    description: `cmd/sfu with Node ${process.version} ${FLAGS.join(' ')}, ${ENVIRONMENT.join(' ')} and node-datachannel ${version()}, workers: 1, everything else as it is by default; clients join with channels: false`,
     async start(placed, directory) {
       const secretFile = join(directory, 'secret');
       writeFileSync(secretFile, SECRET, { mode: 0o600 });
@@ -41,6 +42,8 @@ export function orama(): Engine {
       writeFileSync(file, JSON.stringify(config));
       const server = await ServerProcess.start(directory, [
         ...placed,
+        'env',
+        ...ENVIRONMENT,
         process.execPath,
         ...FLAGS,
         MAIN,
