@@ -89,7 +89,7 @@ class PathOnlyConnection {
   }
 }
 
-async function setUp(uris = [UDP, TCP]) {
+async function setUp(uris = [UDP, TCP], channels = true) {
   const clock = new VirtualClock();
   const sent: ClientFrame[] = [];
   const failures: [ClientError, boolean][] = [];
@@ -98,7 +98,7 @@ async function setUp(uris = [UDP, TCP]) {
   const session = new MediaSession(
     platform,
     credentials,
-    { forceRelay: true, path: 'udp' },
+    { forceRelay: true, path: 'udp', channels },
     {
       ...{ send: (frame: ClientFrame) => void sent.push(frame), onConnected: () => {}, onReceiversChanged: () => {} },
       ...{ onChannel: () => {}, onUnrelatedError: () => {}, onPublished: () => {}, onRefused: () => {} },
@@ -130,6 +130,7 @@ async function setUp(uris = [UDP, TCP]) {
 test('the m-line of data channels is there before the first description, made by a channel that nobody is told of', async () => {
   const { pc } = await setUp();
   expect(pc.channels).toEqual([{ label: '', negotiated: true, id: 1 }]);
+  expect((await setUp([UDP], false)).pc.channels).toEqual([]);
 });
 
 test('UDP that brings no path within 3 s is followed by all of TURN in the same session, then by its end', async () => {

@@ -73,7 +73,7 @@ export class MediaSession {
   constructor(
     platform: Platform,
     credentials: TurnCredentials | undefined,
-    options: { forceRelay: boolean; path: IcePath },
+    options: { forceRelay: boolean; path: IcePath; channels: boolean },
     handlers: MediaHandlers,
   ) {
     this.#handlers = handlers;
@@ -83,7 +83,7 @@ export class MediaSession {
     this.pc = new platform.RTCPeerConnection(this.#configuration(credentials));
     // The m-line of data channels has to be there from the first description on. This channel makes it, unknown to the
     // server, and carries nothing. Ours have odd numbers (RFC 8832 section 6): the server is the DTLS client.
-    this.pc.createDataChannel('', { negotiated: true, id: 1 });
+    if (options.channels) this.pc.createDataChannel('', { negotiated: true, id: 1 });
     this.#senders = new Senders(this.pc, platform.clock, {
       onPublished: (track) => handlers.onPublished(track),
       onRefused: (track, error) => handlers.onRefused(track, error),

@@ -1,6 +1,9 @@
+import { VirtualClock } from '@orama/core';
 import { expect, test } from 'vitest';
 import { ClientError } from '../errors.ts';
 import { Channels } from './channels.ts';
+import type { Platform } from './options.ts';
+import { Room } from './room.ts';
 
 /** What `Channels` uses of an RTCDataChannel. */
 class ChannelEvents extends EventTarget {
@@ -98,4 +101,17 @@ test('receive() tells who opened a channel, and whether it is for us alone; a cl
   expect(channels.received).toEqual([others.received]);
   channels.pause();
   expect(channels.received).toEqual([]);
+});
+
+test('a room that was joined without data channels opens none, and says why', async () => {
+  const platform = { clock: new VirtualClock(), WebSocket, RTCPeerConnection: class {}, random: () => 0 };
+  const options = { url: 'http://127.0.0.1', apiKey: 'k', room: 'r', platform: platform as unknown as Platform };
+  const room = new Room({ ...options, channels: false });
+  const joined = room.joined.catch(() => {});
+  await expect(room.openChannel('chat')).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: expect.stringContaining('channels: false'),
+  });
+  room.leave();
+  await joined;
 });

@@ -112,6 +112,11 @@ describe('Connection', () => {
     expect(received).toEqual([{ type: 'join', room: 'r', name: 'Ada' }]);
   });
 
+  test('says that it wants no data channels', async () => {
+    const { received } = await open({ channels: false }).join();
+    expect(received).toEqual([{ type: 'join', room: 'r', name: 'Ada', channels: false }]);
+  });
+
   test('comes back as the same peer after a lost socket, and sends what waited meanwhile', async () => {
     const { clock, connection, until, peer, join } = open();
     (await join()).socket.terminate();

@@ -110,12 +110,13 @@ export class Connection {
     const isCurrent = () => 'link' in this.#state && this.#state.link === link;
     const link = new SignallingLink(url, this.#platform.WebSocket, this.#platform.clock, {
       onOpen: () => {
-        const { name, metadata, room } = this.#options;
+        const { name, metadata, room, channels } = this.#options;
         link.send({
           type: 'join',
           room,
           ...(name === undefined ? {} : { name }),
           ...(metadata === undefined ? {} : { metadata }),
+          ...(channels === undefined ? {} : { channels }),
           ...(this.#token === undefined ? {} : { resume: this.#token }),
         });
       },

@@ -40,6 +40,8 @@ export interface ConnectOptions {
   metadata?: Record<string, unknown>;
   /** Tracks to publish with the very first offer: the fastest way into a call. */
   publish?: { track: MediaStreamTrack; options?: PublishOptions }[];
+  /** False for an application without data channels, its own or others': saves memory here and on the server. */
+  channels?: boolean;
   reconnect?: Partial<ReconnectPolicy>;
   platform?: Partial<Platform>;
 }

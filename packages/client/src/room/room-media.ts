@@ -21,6 +21,7 @@ export interface RoomMediaHandlers extends MediaHandlers {
 /** The media session of a room: opened when there is what it needs, and another one after each that failed. */
 export class RoomMedia {
   readonly #platform: Platform;
+  readonly #channels: boolean;
   readonly #handlers: RoomMediaHandlers;
   #session: MediaSession | undefined;
   /** Undefined while we are in no room. */
@@ -31,8 +32,10 @@ export class RoomMedia {
   #path: IcePath = 'udp';
   #statsReader = new StatsReader();
 
-  constructor(platform: Platform, handlers: RoomMediaHandlers) {
+  /** @param channels whether sessions have data channels */
+  constructor(platform: Platform, channels: boolean, handlers: RoomMediaHandlers) {
     this.#platform = platform;
+    this.#channels = channels;
     this.#handlers = {
       ...handlers,
       onFailed: (error, wasConnected) => {
@@ -105,7 +108,7 @@ export class RoomMedia {
     const forceRelay = this.#forceRelay;
     if (this.#session || forceRelay === undefined) return;
     this.#statsReader = new StatsReader();
-    const options = { forceRelay, path: this.#path };
+    const options = { forceRelay, path: this.#path, channels: this.#channels };
     try {
       this.#session = new MediaSession(this.#platform, this.#credentials, options, this.#handlers);
     } catch (thrown) {

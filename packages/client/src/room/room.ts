@@ -22,6 +22,8 @@ import { RoomMedia } from './room-media.ts';
 import { Wishes } from './wishes.ts';
 
 const STATS_EVERY_MS = 1_000;
+const WITHOUT_CHANNELS =
+  'this room was joined without data channels: leave `channels: false` out of connect(), or use sendData()';
 
 const MAX_LAYERS: Readonly<Record<QualityLimit, number | undefined>> = { low: 0, medium: 1, high: undefined };
 
@@ -34,6 +36,7 @@ export class Room extends Emitter<RoomEvents> {
   readonly #tracks: LocalTracks;
   readonly #media: RoomMedia;
   readonly #channels = new Channels();
+  readonly #hasChannels: boolean;
   /** What we say of ourselves when we join. */
   readonly #self: Pick<ConnectOptions, 'name' | 'metadata'>;
   readonly #joined = Promise.withResolvers<void>();
@@ -55,6 +58,7 @@ export class Room extends Emitter<RoomEvents> {
       onRemoved: (track, reason) => this.emit('local-track-removed', track, reason),
       onEnded: (track) => this.unpublish(track),
     });
+    this.#hasChannels = options.channels ?? true;
     this.#media = this.#prepareMedia();
     for (const { track, options: publishOptions } of options.publish ?? []) this.#tracks.add(track, publishOptions);
     this.#statsTimer = this.#platform.clock.every(STATS_EVERY_MS, () => void this.#emitStats());
@@ -183,6 +187,7 @@ export class Room extends Emitter<RoomEvents> {
    */
   openChannel(label: string, options: ChannelOptions = {}): Promise<RTCDataChannel> {
     if (this.#state === 'disconnected') return Promise.reject(notConnected('open a channel'));
+    if (!this.#hasChannels) return Promise.reject(new ClientError('invalid_argument', WITHOUT_CHANNELS));
     return this.#channels.open(label, options);
   }
 
@@ -261,7 +266,7 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #prepareMedia(): RoomMedia {
-    return new RoomMedia(this.#platform, {
+    return new RoomMedia(this.#platform, this.#hasChannels, {
       send: (frame) => this.#connection.send(frame),
       onOpen: (session) => {
         this.#channels.use((label, init) => session.openChannel(label, init));
