@@ -14,8 +14,8 @@ const CAMERA = { mid: '0', kind: 'video', ssrc: 1_000_001, source: 'camera' } as
 /** Processes that this one has started to hold rooms. */
 function workerProcesses(): number[] {
   return readdirSync('/proc/self/task')
-    .flatMap((thread) => readFileSync(`/proc/self/task/${thread}/children`, 'utf8').trim().split(' '))
-    .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker-process'))
+    .flatMap((thread) => unlessGone(() => readFileSync(`/proc/self/task/${thread}/children`, 'utf8')).split(' '))
+    .filter((pid) => unlessGone(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')).includes('worker-process'))
     .map(Number);
 }
 
@@ -136,6 +136,16 @@ function signallingSockets(pid: number): string[] {
     .filter(([, local = '']) => Number.parseInt(local.split(':')[1] ?? '', 16) === SIGNALLING_PORT)
     .map((fields) => `socket:[${fields[9]}]`);
   return readdirSync(`/proc/${pid}/fd`)
-    .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+    .map((fd) => unlessGone(() => readlinkSync(`/proc/${pid}/fd/${fd}`)))
     .filter((target) => inodes.includes(target));
+}
+
+/** What /proc says; '' of a thread, process or descriptor that has ended since it was listed. */
+function unlessGone(read: () => string): string {
+  try {
+    return read();
+  } catch (thrown) {
+    if (['ENOENT', 'ESRCH'].includes((thrown as NodeJS.ErrnoException).code ?? '')) return '';
+    throw thrown;
+  }
 }
