@@ -17,6 +17,8 @@ export interface PathWatchOptions {
   received: ReceivedTracks;
   context: SfuContext;
   logger: Logger;
+  /** Whether it can be offered an ICE restart. Clients of WHIP and WHEP cannot: they look for another path themselves. */
+  takesOffers: boolean;
   /** It is not relayed, though the namespace forces that. */
   onRefused: () => void;
 }
@@ -48,7 +50,7 @@ export class PathWatch {
    * @param canAsk whether the peer has a socket to be asked by
    */
   check(nowMs: number, canAsk: boolean): void {
-    if (nowMs < this.#nextCheckMs) return;
+    if (nowMs < this.#nextCheckMs || !this.#options.takesOffers) return;
     this.#nextCheckMs = nowMs + PATH_CHECK_MS;
     const { negotiation, published, received, logger } = this.#options;
     const heardMs = Math.max(published.heardMs, received.heardMs);

@@ -85,7 +85,8 @@ export class Peer implements Member {
     this.#published = published;
     this.#received = received;
     const onRefused = () => this.#refusePath();
-    this.#path = new PathWatch({ negotiation, published, received, context, logger, onRefused });
+    const takesOffers = playback === undefined;
+    this.#path = new PathWatch({ negotiation, published, received, context, logger, takesOffers, onRefused });
     this.#credentials = playback ? null : new CredentialPush(context, (frame) => this.send(frame));
     this.data = new DataPort({
       peerId: this.id,

@@ -1,7 +1,8 @@
 import { VirtualClock } from '@orama/core';
 import { HTTP_SESSION_CONNECT_MS, type SfuSessionOpened } from '@orama/protocol';
 import { PeerConnection, type Track, Video } from 'node-datachannel';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { Negotiation } from '../rtc/negotiation.ts';
 import { isRtcp, RtpView, readRtp } from '../rtp/header.ts';
 import { type RunningSfu, startSfu } from '../testing/running-sfu.ts';
 import { rtpPacket, TestPeer, until, VP8_DELTA, VP8_KEY } from '../testing/test-peer.ts';
@@ -241,6 +242,29 @@ describe('POST /sessions/open', () => {
     const stopped = sfu.sfu.stop();
     expect(await new Client(sfu).open(WHIP).catch(() => 503)).toBe(503);
     await stopped;
+  });
+
+  test('a publisher that falls silent is offered no ICE restart, as one with signalling is', async () => {
+    const sfu = await start();
+    const client = new Client(sfu);
+    await client.open(WHIP);
+    await client.send(sequence++, VP8_KEY);
+    const publisher = await join(sfu);
+    await publisher.publish(CAMERA);
+    publisher.sendPacket('0', sequence++, { payload: VP8_KEY });
+    const packets = async () => {
+      const { body } = await sfu.http('GET', '/metrics', undefined, false);
+      return Number(/^orama_sfu_packets_in_total\S* (\d+)/m.exec(String(body))?.[1]);
+    };
+    await until('both to be heard', async () => (await packets()) >= 2);
+    // It could not take the new credentials.
+    publisher.answersOffers = false;
+    const restart = vi.spyOn(Negotiation.prototype, 'restartIce');
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 20_000);
+    open.push({ close: () => void vi.restoreAllMocks() });
+    await until('the restart', () => restart.mock.calls.length > 0);
+    expect(restart).toHaveBeenCalledTimes(1);
   });
 
   test('a session whose media never connects ends after thirty seconds', async () => {
