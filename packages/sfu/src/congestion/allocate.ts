@@ -32,7 +32,10 @@ export interface AllocationTrack {
   current: Pick<LayerOption, 'spatial' | 'temporal'> | null;
 }
 
-/** More than what is sent now is taken only when this share of the budget stays free: estimates and encoders waver. */
+/**
+ * Better layers than are sent now are taken only when this share of the budget stays free: estimates and encoders waver.
+ * A picture where there was none needs less, because none is worse.
+ */
 const RESERVE = 0.08;
 /** And this share of the layer: another spatial layer begins with a key frame, which is many times a frame. */
 const HEADROOM = 0.05;
@@ -76,7 +79,7 @@ export function allocate(tracks: readonly AllocationTrack[], budgetBps: number):
   better.sort(inOrder);
   const reserveBps = Number.isFinite(budgetBps) ? budgetBps * RESERVE : 0;
   for (const { track, below, layer, extraBps, headroom } of [...first, ...better]) {
-    const spareBps = headroom > 0 ? layer.bitrateBps * headroom + reserveBps : 0;
+    const spareBps = headroom > 0 ? layer.bitrateBps * headroom + (below ? reserveBps : 0) : 0;
     if (chosen[track] !== below || extraBps + spareBps > left) continue;
     chosen[track] = layer;
     left -= extraBps;
@@ -178,5 +181,5 @@ function headroomOf(layer: LayerOption, below: LayerOption | null, current: Allo
     current !== null &&
     (layer.spatial < current.spatial || (layer.spatial === current.spatial && layer.temporal <= current.temporal));
   if (isSent) return 0;
-  return layer.spatial === below?.spatial ? HEADROOM : KEY_FRAME_HEADROOM;
+  return below === null || layer.spatial === below.spatial ? HEADROOM : KEY_FRAME_HEADROOM;
 }

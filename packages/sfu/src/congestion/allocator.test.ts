@@ -35,6 +35,50 @@ test('Allocator gives way at once', () => {
   expect(run(allocator, () => 50_000, 1_100, 1_200)).toEqual([[null]]);
 });
 
+/** Without simulcast: what fits or does not, as a whole. */
+const single = { ...video, layers: layers.slice(1, 2) };
+const alone = new Map([[one, single]]);
+
+test('Allocator leaves a track its only picture while room lacks for a moment, and takes it away when that lasts', () => {
+  const allocator = new Allocator<object>();
+  run(allocator, () => 600_000, 0, 1_000, alone);
+  const dip = (ms: number) => (ms < 5_500 ? 430_000 : 510_000);
+  expect(changes(run(allocator, dip, 1_000, 10_000, alone))).toBe(0);
+  const seen = run(allocator, () => 480_000, 10_000, 20_000, alone).map(([layer]) => layer);
+  expect([seen.indexOf(null), seen.lastIndexOf(1)]).toEqual([50, 49]);
+  // Three tenths more than there is room for is nothing to wait with.
+  const other = new Allocator<object>();
+  run(other, () => 600_000, 0, 1_000, alone);
+  expect(run(other, () => 380_000, 1_000, 1_100, alone)).toEqual([[null]]);
+});
+
+test('Allocator brings the only picture back when there is room for it and a little more, each time later if that was wrong', () => {
+  const allocator = new Allocator<object>();
+  run(allocator, () => 300_000, 0, 1_000, alone);
+  expect(changes(run(allocator, () => 520_000, 1_000, 5_000, alone))).toBe(0);
+  expect(run(allocator, () => 530_000, 5_000, 6_100, alone).at(-1)).toEqual([1]);
+  // Room appears whenever nothing is sent, and goes as soon as something is.
+  let sent: number | null = 1;
+  const seen: (number | null)[][] = [];
+  for (let ms = 6_100; ms < 306_100; ms += 100) {
+    const [row] = run(allocator, () => (sent === null ? 560_000 : 450_000), ms, ms + 100, alone) as [[number | null]];
+    sent = row[0];
+    seen.push(row);
+  }
+  expect(changes(seen)).toBeLessThanOrEqual(13);
+});
+
+test('Allocator gives nobody more while somebody has a picture that there is no room for', () => {
+  const tracks = new Map([
+    [one, single],
+    [{}, { ...video, priority: 50 }],
+  ]);
+  const allocator = new Allocator<object>();
+  run(allocator, () => 750_000, 0, 1_000, tracks);
+  const seen = run(allocator, () => 560_000, 1_000, 5_000, tracks);
+  expect(new Set(seen.map(String))).toEqual(new Set(['1,0']));
+});
+
 test('Allocator takes more after a second of room, and at once when there is plenty', () => {
   const tight = new Allocator<object>();
   run(tight, () => 450_000, 0, 1_000);

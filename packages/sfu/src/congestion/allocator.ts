@@ -5,6 +5,15 @@ const UP_DELAY_MS = 1_000;
 /** Each time that went wrong soon, the wait doubles, up to this. */
 const MAX_UP_DELAY_MS = 30_000;
 const SOON_MS = 10_000;
+/**
+ * The only picture of a track is taken away when there was no room for it for so long: encoders and estimates waver, and
+ * an estimate falls below what the path carries at every queue. At once where so many times as much would be sent.
+ */
+const PAUSE_DELAY_MS = 5_000;
+const OVERLOAD = 1.3;
+/** A picture that is taken away so soon after it came back stays away four times as long as before, up to this. */
+const CAME_BACK_SOON_MS = 60_000;
+const MAX_AWAY_MS = 60_000;
 /** With so many times the bandwidth there is nothing to wait for. */
 const AMPLE = 1.5;
 /** Larger pictures begin with key frames, so not all at once. */
@@ -14,9 +23,14 @@ interface State {
   layer: LayerOption | null;
   /** Since when there was room for more without a break. */
   roomSinceMs: number;
+  /** Since when there was no room for anything of it, though it is sent; NaN while there is. */
+  shortSinceMs: number;
   /** When more was sent last; NaN when it was taken back. */
   wentUpMs: number;
   upDelayMs: number;
+  /** The same where nothing is sent, and when that was over last. */
+  comeBackDelayMs: number;
+  cameBackMs: number;
 }
 
 /** What an allocation comes to. */
@@ -54,12 +68,40 @@ export class Allocator<Key extends object> {
       inputs.push({ kind, priority, wish: {}, layers: options, current });
     }
     const possible = allocate(inputs, budgetBps);
+    this.#hold(keys, inputs, possible, budgetBps, nowMs);
     const mayRise = possible.some((layer, i) => compare(layer, inputs[i]?.current ?? null) > 0);
     const ample = mayRise ? allocate(inputs, budgetBps / AMPLE) : possible;
     const layers = possible.map((layer, i) =>
       this.#settle(keys[i] as Key, inputs[i] as AllocationTrack, layer, ample[i] ?? null, nowMs),
     );
     return { layers, wantedBps: wantedBps(inputs) };
+  }
+
+  /** Leaves tracks the smallest picture they have for a while though there is no room for it; nothing rises meanwhile. */
+  #hold(
+    keys: readonly Key[],
+    tracks: readonly AllocationTrack[],
+    possible: (LayerOption | null)[],
+    budgetBps: number,
+    nowMs: number,
+  ): void {
+    const bearable = possible.includes(null) ? allocate(tracks, budgetBps * OVERLOAD) : possible;
+    let holds = false;
+    for (const [i, { layers }] of tracks.entries()) {
+      const state = this.#states.get(keys[i] as Key);
+      if (!state) continue;
+      const isShort = possible[i] === null && state.layer !== null;
+      if (!isShort) state.shortSinceMs = Number.NaN;
+      else if (Number.isNaN(state.shortSinceMs)) state.shortSinceMs = nowMs;
+      if (!isShort || bearable[i] === null || nowMs - state.shortSinceMs >= PAUSE_DELAY_MS) continue;
+      possible[i] = layers[0] ?? null;
+      holds = true;
+    }
+    if (!holds) return;
+    for (const [i, track] of tracks.entries()) {
+      const now = current(track, this.#states.get(keys[i] as Key)?.layer ?? null);
+      if (now !== undefined && compare(possible[i] ?? null, now) > 0) possible[i] = now;
+    }
   }
 
   #settle(
@@ -76,8 +118,11 @@ export class Allocator<Key extends object> {
       this.#states.set(key, {
         layer: possible,
         roomSinceMs: Number.NaN,
+        shortSinceMs: Number.NaN,
         wentUpMs: nowMs,
         upDelayMs: UP_DELAY_MS,
+        comeBackDelayMs: UP_DELAY_MS,
+        cameBackMs: Number.NEGATIVE_INFINITY,
       });
       return possible;
     }
@@ -89,6 +134,10 @@ export class Allocator<Key extends object> {
       state.upDelayMs = Math.min(MAX_UP_DELAY_MS, state.upDelayMs * 2);
     else if (nowMs - state.wentUpMs > 2 * SOON_MS) state.upDelayMs = UP_DELAY_MS;
     if (change < 0) state.wentUpMs = Number.NaN;
+    if (change < 0 && possible === null) {
+      const isSoon = nowMs - state.cameBackMs < CAME_BACK_SOON_MS;
+      state.comeBackDelayMs = isSoon ? Math.min(MAX_AWAY_MS, state.comeBackDelayMs * 4) : UP_DELAY_MS;
+    }
     state.layer = possible;
     return possible;
   }
@@ -96,12 +145,14 @@ export class Allocator<Key extends object> {
   #mayRise(state: State, possible: LayerOption, ample: LayerOption | null, nowMs: number): boolean {
     if (Number.isNaN(state.roomSinceMs)) state.roomSinceMs = nowMs;
     const isAmple = ample !== null && compare(ample, possible) >= 0;
-    if (!isAmple && nowMs - state.roomSinceMs < state.upDelayMs) return false;
+    const isBack = state.layer === null;
+    if (!isAmple && nowMs - state.roomSinceMs < (isBack ? state.comeBackDelayMs : state.upDelayMs)) return false;
     const needsKeyFrame = possible.spatial !== state.layer?.spatial;
     if (needsKeyFrame && nowMs - this.#keyFrameMs < KEY_FRAME_GAP_MS) return false;
     if (needsKeyFrame) this.#keyFrameMs = nowMs;
     state.layer = possible;
     state.wentUpMs = nowMs;
+    if (isBack) state.cameBackMs = nowMs;
     state.roomSinceMs = Number.NaN;
     return true;
   }
