@@ -105,6 +105,36 @@ test('six videos share 3 Mbit/s: nobody without a picture, most of the path used
   expect(switches / 6).toBeLessThan(8);
 });
 
+/** A video without layers that takes 500 kbit/s, a fifth more or less from time to time, over a path of so many kbit/s. */
+function seenAlone(rateKbps: number) {
+  const layer = { spatial: 0, temporal: 0, bitrateBps: 500_000, fps: 30 };
+  const { call } = callOver({ rateBps: rateKbps * 1_000, burstBytes: 4_000, seed: 1 }, [
+    AUDIO,
+    { kind: 'video', layers: [layer] },
+  ]);
+  for (let i = 0; i < 120 * 4; i++) {
+    layer.bitrateBps = 500_000 * (1 + 0.1 * Math.sin(i / 9) + 0.08 * Math.sin(i / 2.3));
+    call.run(250);
+  }
+  const shown = call.samples.map(({ layers }) => layers[1] !== null);
+  return {
+    share: shown.filter(Boolean).length / shown.length,
+    changes: shown.filter((now, i) => i > 0 && now !== shown[i - 1]).length,
+    lostAudio: call.lostAudio / call.sentAudio,
+  };
+}
+
+test('a video without layers is seen all the time over a path that carries it with a tenth to spare', () => {
+  expect(seenAlone(600)).toMatchObject({ share: 1, changes: 0 });
+});
+
+test('a video without layers that the path nearly carries does not come and go', () => {
+  const { changes, lostAudio } = seenAlone(560);
+  expect(changes).toBeLessThanOrEqual(6);
+  expect(lostAudio).toBeLessThan(0.02);
+  expect(seenAlone(450)).toMatchObject({ changes: 1 });
+});
+
 test('no padding is sent while everything that is wanted is sent', () => {
   const { call } = callOver({});
   call.run(10_000);
@@ -162,6 +192,27 @@ test('BandwidthEstimator goes by the loss of receiver reports when nothing else 
   const grown = report(0, 1_000, 20_000);
   expect(grown).toBeGreaterThan(1_500_000);
   expect(report(0.5, 20_000, 25_000)).toBeLessThan(700_000);
+});
+
+test('BandwidthEstimator counts a packet that is repeated under its number as lost, and not as one that came late', () => {
+  const lossAfter = (repeats: boolean, arrives: boolean) => {
+    const estimator = new BandwidthEstimator();
+    for (let i = 0; i < 40; i++) estimator.record(100, i * 20);
+    // Asked for, and on its way again, before the report tells.
+    if (repeats) for (const lost of [5, 15, 25, 35]) estimator.recordRepeated(lost, 100, lost * 20 + 60);
+    const arrivalsUs = Array.from({ length: 40 }, (_, i) => {
+      if (i % 10 !== 5) return i * 20_000;
+      return arrives ? i * 20_000 + 500_000 : null;
+    });
+    const report = { type: 'twcc', senderSsrc: 1, mediaSsrc: 2, baseSequence: 0, referenceTime: 0 } as const;
+    estimator.onFeedback({ ...report, feedbackCount: 0, arrivalsUs: arrivalsUs.slice(0, 20) }, 500);
+    estimator.onFeedback({ ...report, baseSequence: 20, feedbackCount: 1, arrivalsUs: arrivalsUs.slice(20) }, 1_300);
+    return estimator.lossShare;
+  };
+  expect(lossAfter(false, false)).toBeGreaterThan(0.03);
+  expect(lossAfter(false, true)).toBe(0);
+  expect(lossAfter(true, false)).toBe(lossAfter(false, false));
+  expect(lossAfter(true, true)).toBe(lossAfter(false, false));
 });
 
 test('BandwidthEstimator sends less when the peer falls silent', () => {

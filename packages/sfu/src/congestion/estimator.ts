@@ -113,6 +113,16 @@ export class BandwidthEstimator {
     this.#sent.add(bytes, nowMs);
   }
 
+  /**
+   * Notes one packet that is sent once more because it was lost, under the number of the first time.
+   * @param sequence16 its transport-wide number
+   */
+  recordRepeated(sequence16: number, bytes: number, nowMs: number): void {
+    this.recordUnnumbered(bytes, nowMs);
+    const sequence = this.#history.unwrap(sequence16);
+    if (this.#history.repeat(sequence) && this.#history.cluster(sequence) === 0) this.#loss.add(0, 1);
+  }
+
   /** Takes transport-wide feedback of the peer. */
   onFeedback(feedback: TransportFeedbackPacket, nowMs: number): void {
     const baseMs = this.#unwrapReference(feedback.referenceTime);

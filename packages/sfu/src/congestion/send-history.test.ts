@@ -23,6 +23,18 @@ test('SendHistory counts a packet once as received, and one that was reported lo
   expect([history.sentMs(1), history.bytes(1), history.cluster(1)]).toEqual([2, 200, 7]);
 });
 
+test('SendHistory learns nothing from reports about a number under which the packet was sent twice', () => {
+  const history = new SendHistory();
+  for (let i = 0; i < 4; i++) history.record(100, i, 0);
+  history.report(0, true);
+  history.report(1, false);
+  // Only the loss of the third was not known yet.
+  expect([0, 1, 2, 9].map((sequence) => history.repeat(sequence))).toEqual([false, false, true, false]);
+  for (const sequence of [0, 1, 2])
+    expect([history.report(sequence, false), history.report(sequence, true)]).toEqual(['repeated', 'repeated']);
+  expect(history.report(3, true)).toBe('received');
+});
+
 test('SendHistory knows nothing of packets that were never sent or are long gone', () => {
   const history = new SendHistory();
   for (let i = 0; i < 20_000; i++) history.record(100, i / 10, 0);

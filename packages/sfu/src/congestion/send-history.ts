@@ -75,6 +75,16 @@ export class SendHistory {
     return state === LOST ? 'received-late' : 'received';
   }
 
+  /**
+   * A packet was lost and is sent again under its number: reports about that tell nothing of either from now on.
+   * @returns whether its loss was not known yet
+   */
+  repeat(sequence: number): boolean {
+    const report = this.report(sequence, false);
+    if (report !== 'unknown') this.#states[sequence & this.#mask] = ACKNOWLEDGED;
+    return report === 'lost';
+  }
+
   /** When a packet was sent. The caller has seen it known by `report`. */
   sentMs(sequence: number): number {
     return this.#times[sequence & this.#mask] as number;

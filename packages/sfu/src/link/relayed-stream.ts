@@ -87,6 +87,7 @@ export class RelayedStream {
 
   tick(nowMs: number): void {
     this.#forwarder.rate.sample(nowMs);
+    this.#retransmissions.tick(nowMs);
     this.#reports.tick(nowMs);
   }
 
@@ -112,8 +113,8 @@ export class RelayedStream {
     const { codec } = this.encoding;
     this.#forwarder.direct({ track: this.#track, codec, payloadType: codec.payloadType });
     const { rtxPayloadType } = codec;
-    this.#retransmissions.rtx =
-      rtxPayloadType === undefined ? null : { ssrc: this.rtxSsrc, payloadType: rtxPayloadType };
+    const rtx = rtxPayloadType === undefined ? null : { ssrc: this.rtxSsrc, payloadType: rtxPayloadType };
+    this.#retransmissions.agree(this.#track.kind, rtx, true, false);
     this.#forwarder.pause();
     this.#apply();
   }

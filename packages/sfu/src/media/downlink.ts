@@ -67,20 +67,25 @@ export class Downlink {
    * @param view of the packet, for where its extensions stand
    */
   send(track: RtcTrack, packet: Buffer, view: RtpView, kind: SentKind, nowMs: number): boolean {
-    const ids = track.extensionIds;
-    const at = ids === null || ids[TRANSPORT_SEQUENCE_ID] !== 0 ? view.transportSequenceAt : 0;
-    if (at > 0) writeUint16(packet, at, this.#estimator.record(packet.length, nowMs));
+    if (isNumbered(track, view))
+      writeUint16(packet, view.transportSequenceAt, this.#estimator.record(packet.length, nowMs));
     else this.#estimator.recordUnnumbered(packet.length, nowMs);
     if (view.sendTimeAt > 0) writeSendTime(packet, view.sendTimeAt, nowMs);
     if (nowMs < this.#firstSentMs) this.#firstSentMs = nowMs;
-    if (!(ids === null ? track.send(packet) : sendTranslated(track, packet, view, ids))) {
-      this.#counters.sendFailures++;
-      return false;
-    }
-    this.#counters.packetsOut++;
-    this.#counters.bytesOut += packet.length;
+    if (!this.#transmit(track, packet, view)) return false;
     if (kind === SENT.probe) this.#counters.paddingBytesOut += packet.length;
     return true;
+  }
+
+  /**
+   * Sends a packet once more as `send` left it, byte for byte, transport-wide number included: SRTP may not protect two
+   * packets under one index (RFC 3711 section 9.1, RFC 7714 section 8.1).
+   * @param view of the packet, as read from it
+   */
+  sendAgain(track: RtcTrack, packet: Buffer, view: RtpView, nowMs: number): boolean {
+    if (isNumbered(track, view)) this.#estimator.recordRepeated(view.transportSequence, packet.length, nowMs);
+    else this.#estimator.recordUnnumbered(packet.length, nowMs);
+    return this.#transmit(track, packet, view);
   }
 
   /** Whether there is room to send a packet of so many bytes again; it counts as sent then. */
@@ -116,6 +121,17 @@ export class Downlink {
   /** Sends nothing of its own accord any more. */
   close(): void {
     this.#stopPadding();
+  }
+
+  #transmit(track: RtcTrack, packet: Buffer, view: RtpView): boolean {
+    const isSame = (view.elements & track.changedIds) === 0;
+    if (!(isSame ? track.send(packet) : sendTranslated(track, packet, view, track.extensionIds as Uint8Array))) {
+      this.#counters.sendFailures++;
+      return false;
+    }
+    this.#counters.packetsOut++;
+    this.#counters.bytesOut += packet.length;
+    return true;
   }
 
   #allocate(subscriptions: Iterable<Subscription>, nowMs: number): void {
@@ -175,6 +191,11 @@ export class Downlink {
     this.#paddingTimer?.cancel();
     this.#paddingTimer = null;
   }
+}
+
+/** Whether it goes out with a transport-wide number. */
+function isNumbered({ extensionIds }: RtcTrack, { transportSequenceAt }: RtpView): boolean {
+  return transportSequenceAt > 0 && (extensionIds === null || extensionIds[TRANSPORT_SEQUENCE_ID] !== 0);
 }
 
 // abs-send-time: seconds with 18 bits behind the point, 24 bits in all.

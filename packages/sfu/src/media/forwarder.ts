@@ -1,15 +1,18 @@
-import { type Codec, payloadTypeInside } from '../rtc/codecs.ts';
+import { type Codec, describesDependencies, payloadTypeInside } from '../rtc/codecs.ts';
 import type { RtcTrack } from '../rtc/track.ts';
 import { isWanted, temporalFrom } from '../rtp/codecs/layers.ts';
 import type { PayloadView } from '../rtp/codecs/payload.ts';
 import { PictureNumbers, restoreNumbers } from '../rtp/codecs/picture-numbers.ts';
 import { renumberRed } from '../rtp/codecs/red.ts';
-import { type RtpView, writeUint16, writeUint32 } from '../rtp/header.ts';
+import { readForwarded } from '../rtp/extensions.ts';
+import { RtpView, writeUint16, writeUint32 } from '../rtp/header.ts';
 import { type Downlink, SENT } from './downlink.ts';
 import type { Encoding } from './encoding.ts';
 import { Numbering } from './numbering.ts';
+import type { PacketCache } from './packet-cache.ts';
 import { RateMeter } from './rate-meter.ts';
 import { type StreamEnd, Timeline } from './timeline.ts';
+import { ToldTargets } from './told-targets.ts';
 
 /** Stands for all layers. */
 export const EVERY_LAYER = 255;
@@ -17,6 +20,9 @@ export const EVERY_LAYER = 255;
 /** Something of no content, for a number that stands between others. */
 const FILLER = Buffer.alloc(12);
 FILLER[0] = 0x80;
+
+/** Of a packet whose dependency descriptor was changed. */
+const toldView = new RtpView();
 
 export interface ForwarderOptions {
   ssrc: number;
@@ -50,6 +56,8 @@ export class Forwarder {
   /** What was sent for the first time, for sender reports. */
   packets = 0;
   octets = 0;
+  /** By number as it went out, where that is how it may have to go out again; null where nothing is kept. */
+  sent: PacketCache | null = null;
   readonly #downlink: Downlink;
   readonly #onSwitch: (nowMs: number) => void;
   #outgoing: Outgoing | null = null;
@@ -67,6 +75,8 @@ export class Forwarder {
   /** Layers may have to be left out. */
   #limited = false;
   #pictures: PictureNumbers | null = null;
+  /** Null where no dependency descriptors are sent. */
+  #told: ToldTargets | null = null;
   /** Payload type of the Opus inside RED, the publisher's and the subscriber's; equal where nothing is to be changed. */
   #insideFrom = -1;
   #insideTo = -1;
@@ -116,6 +126,7 @@ export class Forwarder {
     if (!outgoing || outgoing.codec === this.#codec) return;
     this.#codec = outgoing.codec;
     this.#pictures = outgoing.track.kind === 'video' ? new PictureNumbers(outgoing.codec.name) : null;
+    this.#told = describesDependencies(outgoing.codec) ? new ToldTargets() : null;
     // Nothing that was sent in another codec can be repeated.
     this.numbering.forget();
   }
@@ -171,7 +182,7 @@ export class Forwarder {
     const pictures = this.#pictures;
     const sent = pictures === null ? wanted : pictures.rewrite(packet, payload, wanted);
     if (!sent) {
-      if (!this.numbering.giveBack(view.sequence)) this.#fill(outgoing, sequence, view.timestamp);
+      if (!this.numbering.giveBack(view.sequence)) this.#fill(outgoing, sequence, view.timestamp, nowMs);
       return;
     }
     const timestamp = (view.timestamp + this.timeline.delta) >>> 0;
@@ -182,10 +193,12 @@ export class Forwarder {
     writeUint32(packet, 8, this.ssrc);
     const renumbersInside = this.#insideFrom !== this.#insideTo;
     if (renumbersInside) renumberRed(packet, view, this.#insideFrom, this.#insideTo);
-    if (this.#downlink.send(outgoing.track, packet, view, SENT.media, nowMs)) {
+    const told = this.#told === null ? packet : this.#tell(this.#told, packet, view);
+    if (this.#downlink.send(outgoing.track, told, told === packet ? view : toldView, SENT.media, nowMs)) {
       this.packets++;
       this.octets += view.payloadEnd - view.payloadStart;
-      this.rate.bytes += packet.length;
+      this.rate.bytes += told.length;
+      if (this.sent !== null) this.sent.put(sequence, told, nowMs);
     }
     if (pictures !== null) restoreNumbers(packet, payload);
     if (renumbersInside) renumberRed(packet, view, this.#insideTo, this.#insideFrom);
@@ -196,10 +209,21 @@ export class Forwarder {
     return marker || (payload.endsFrame && payload.spatialId === this.#spatial);
   }
 
-  /** Gives a packet that is repeated the numbers in its payload that it had. False when nobody needs it any more. */
-  renumberPayload(packet: Buffer, view: RtpView): boolean {
+  /**
+   * Gives a packet that is repeated the numbers in its payload that it had, and what its descriptor said.
+   * @returns the packet, or a copy that the next one overwrites; null when nobody needs it any more
+   */
+  renumberPayload(packet: Buffer, view: RtpView): Buffer | null {
     if (this.#insideFrom !== this.#insideTo) renumberRed(packet, view, this.#insideFrom, this.#insideTo);
-    return this.#pictures === null || this.#pictures.repeat(packet, view.payload);
+    if (this.#pictures !== null && !this.#pictures.repeat(packet, view.payload)) return null;
+    return this.#told === null ? packet : this.#told.tellAgain(packet, view);
+  }
+
+  #tell(targets: ToldTargets, packet: Buffer, view: RtpView): Buffer {
+    const isWhole = this.#spatial === EVERY_LAYER && this.#temporal === EVERY_LAYER;
+    const told = targets.tell(packet, view, this.#spatial, this.#temporal, isWhole);
+    if (told !== packet) readForwarded(told, toldView);
+    return told;
   }
 
   #switchTo(encoding: Encoding, view: RtpView, nowMs: number): void {
@@ -231,11 +255,12 @@ export class Forwarder {
     return isWanted(payload, this.#spatial, this.#temporal);
   }
 
-  #fill(outgoing: Outgoing, sequence: number, timestamp: number): void {
+  #fill(outgoing: Outgoing, sequence: number, timestamp: number, nowMs: number): void {
     FILLER[1] = outgoing.payloadType;
     writeUint16(FILLER, 2, sequence);
     writeUint32(FILLER, 4, (timestamp + this.timeline.delta) >>> 0);
     writeUint32(FILLER, 8, this.ssrc);
     outgoing.track.send(FILLER);
+    this.sent?.put(sequence, FILLER, nowMs);
   }
 }

@@ -1,3 +1,5 @@
+import { sequenceDistance } from '../rtp/header.ts';
+
 /** No receiver waits longer for a packet. */
 const KEEP_MS = 1_500;
 const CHUNK_BYTES = 32_768;
@@ -5,6 +7,9 @@ const CHUNK_BYTES = 32_768;
 export const MAX_CACHED_BYTES = 4_096;
 const FIRST_SLOTS = 128;
 const MAX_SLOTS = 4_096;
+/** Instead of a chunk's number: nothing came, or something came and is not kept. */
+const NEVER = -1;
+const DROPPED = -2;
 
 interface Chunk {
   readonly bytes: Buffer;
@@ -19,40 +24,60 @@ interface Chunk {
  */
 export class PacketCache {
   readonly #maxChunks: number;
+  readonly #chunkBytes: number;
   readonly #chunks: Chunk[] = [];
   /** How many chunks were ever begun: the number behind that of the newest. */
   #begun = 0;
   #mask = FIRST_SLOTS - 1;
+  /** The newest of all; -1 before the first. */
+  #newest = -1;
   #sequences = new Uint16Array(FIRST_SLOTS);
-  /** Number of the chunk that the packet is in; -1 for none. */
-  #places = new Float64Array(FIRST_SLOTS).fill(-1);
+  /** Number of the chunk that the packet is in. */
+  #places = new Float64Array(FIRST_SLOTS).fill(NEVER);
   #offsets = new Uint16Array(FIRST_SLOTS);
   #lengths = new Uint16Array(FIRST_SLOTS);
 
-  /** @param maxBytes what it may take at most, in steps of 32 KB; older packets give way */
-  constructor(maxBytes: number) {
-    this.#maxChunks = Math.max(1, Math.floor(maxBytes / CHUNK_BYTES));
+  /**
+   * @param maxBytes what it may take at most; older packets give way
+   * @param chunkBytes steps in which it takes them, at least MAX_CACHED_BYTES
+   */
+  constructor(maxBytes: number, chunkBytes = CHUNK_BYTES) {
+    this.#maxChunks = Math.max(1, Math.floor(maxBytes / chunkBytes));
+    this.#chunkBytes = chunkBytes;
   }
 
   /** What it holds on to, in bytes. */
   get bytes(): number {
-    return this.#chunks.length * CHUNK_BYTES;
+    return this.#chunks.length * this.#chunkBytes;
   }
 
   /** Keeps a copy of a packet. Allocates nothing once it has its size. */
   put(sequence: number, packet: Buffer, nowMs: number): void {
     const { length } = packet;
+    const slot = this.#slotFor(sequence);
+    if (this.#newest < 0 || sequenceDistance(this.#newest, sequence) > 0) this.#newest = sequence;
+    this.#sequences[slot] = sequence;
+    this.#places[slot] = DROPPED;
     if (length > MAX_CACHED_BYTES) return;
     let chunk = this.#chunks.at(-1);
-    if (chunk === undefined || chunk.used + length > CHUNK_BYTES) chunk = this.#begin(nowMs);
-    const slot = this.#slotFor(sequence);
-    this.#sequences[slot] = sequence;
+    if (chunk === undefined || chunk.used + length > this.#chunkBytes) chunk = this.#begin(nowMs);
     this.#places[slot] = this.#begun - 1;
     this.#offsets[slot] = chunk.used;
     this.#lengths[slot] = length;
     packet.copy(chunk.bytes, chunk.used);
     chunk.used += length;
     chunk.lastMs = nowMs;
+  }
+
+  /**
+   * Whether a packet never came before. False also for one so late that nobody can tell: sent on, it might be another one
+   * under a number that was used.
+   */
+  isNew(sequence: number): boolean {
+    if (this.#newest < 0) return true;
+    const slot = sequence & this.#mask;
+    if (this.#sequences[slot] === sequence && this.#places[slot] !== NEVER) return false;
+    return sequenceDistance(this.#newest, sequence) > -this.#mask;
   }
 
   has(sequence: number): boolean {
@@ -79,7 +104,8 @@ export class PacketCache {
 
   clear(): void {
     this.#chunks.length = 0;
-    this.#places.fill(-1);
+    this.#newest = -1;
+    this.#places.fill(NEVER);
   }
 
   // The oldest chunk is used again, unless its packets are still of use and there may be more.
@@ -88,7 +114,7 @@ export class PacketCache {
     const reused = oldest && (nowMs - oldest.lastMs > KEEP_MS || this.#chunks.length >= this.#maxChunks);
     const chunk = reused
       ? (this.#chunks.shift() as Chunk)
-      : { bytes: Buffer.allocUnsafeSlow(CHUNK_BYTES), used: 0, lastMs: 0 };
+      : { bytes: Buffer.allocUnsafeSlow(this.#chunkBytes), used: 0, lastMs: 0 };
     chunk.used = 0;
     this.#chunks.push(chunk);
     this.#begun++;
@@ -111,11 +137,12 @@ export class PacketCache {
     const mask = length * 2 - 1;
     const grown = {
       sequences: new Uint16Array(length * 2),
-      places: new Float64Array(length * 2).fill(-1),
+      places: new Float64Array(length * 2).fill(NEVER),
       offsets: new Uint16Array(length * 2),
       lengths: new Uint16Array(length * 2),
     };
     for (let from = 0; from < length; from++) {
+      if (this.#places[from] === NEVER) continue;
       const to = (this.#sequences[from] as number) & mask;
       grown.sequences[to] = this.#sequences[from] as number;
       grown.places[to] = this.#places[from] as number;

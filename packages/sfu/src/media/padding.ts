@@ -17,6 +17,7 @@ export const PADDING_VIEW = new RtpView();
 PADDING_VIEW.extensionProfile = 0xbede;
 PADDING_VIEW.extensionStart = 16;
 PADDING_VIEW.extensionEnd = HEADER_BYTES;
+PADDING_VIEW.elements = 1 << TRANSPORT_SEQUENCE_ID;
 PADDING_VIEW.transportSequenceAt = 17;
 
 /**

@@ -250,7 +250,7 @@ export class Publication {
     }
     const codec = this.#payloadTypes.codec(view.payloadType);
     if (!codec) return;
-    if (encoding.cache.has(view.sequence)) return;
+    if (!encoding.cache.isNew(view.sequence)) return;
     if (codec !== encoding.codec) this.#switchCodec(encoding, codec);
     encoding.lastPacketMs = nowMs;
     // What is sent again belongs to pictures of before.

@@ -185,6 +185,26 @@ describe('PacketCache', () => {
     expect(cache.has((perSecond * 10 - 1) & 0xffff)).toBe(false);
   });
 
+  test('knows what came already when it is no longer kept, and of what is older than all it knows that it is not new', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 1, max: 5_000 }), (base, count) => {
+        const cache = new PacketCache(65_536);
+        expect(cache.isNew(base)).toBe(true);
+        for (let i = 0; i < count; i++) if (i % 7 !== 3) cache.put((base + i) & 0xffff, packet(i), i);
+        cache.put((base + count) & 0xffff, Buffer.alloc(MAX_CACHED_BYTES + 1), count);
+        cache.trim(count + 10_000);
+        expect(cache.isNew((base + count) & 0xffff)).toBe(false);
+        expect(cache.isNew((base + count + 1) & 0xffff)).toBe(true);
+        for (let i = 0; i < count; i++) {
+          const isNew = cache.isNew((base + i) & 0xffff);
+          if (i % 7 !== 3) expect(isNew).toBe(false);
+          else if (i > count - 100) expect(isNew).toBe(true);
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   test('never takes more than its bytes, whatever comes, and leaves out what no path carries', () => {
     const cache = new PacketCache(100_000);
     for (let i = 0; i < 5_000; i++) cache.put(i, packet(i, 1_200), 0);

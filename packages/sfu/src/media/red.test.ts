@@ -38,7 +38,7 @@ function publisherOfRed() {
       ...{ publication, mid: 's0', ssrc: inside, cname: 'p', firstSequence: 0, downlink, counters },
     });
     publication.addSink(subscription);
-    subscription.activate(track.as(), publication.codec, { media: 63, inside });
+    subscription.activate(track.as(), publication.codec, { media: 63, inside, nack: true });
     return track;
   };
   return { publication, subscribe };

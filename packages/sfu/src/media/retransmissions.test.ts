@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { translatedIds } from '../rtc/sections.ts';
 import { RtpView, readRtp, unwrapRtx } from '../rtp/header.ts';
 import { buildNack, buildReceiverReport } from '../rtp/rtcp/build.ts';
 import { BED_SSRC, type KeptTrack, mediaBed } from '../testing/media-bed.ts';
@@ -88,6 +89,57 @@ test('a packet is repeated once in a round trip, which the answers to sender rep
   expect(asked()).toBe(3);
 });
 
+/** A packet with a transport-wide number and an absolute send time, that were the publisher's. */
+function numbered(sequence: number, payload: Buffer): Buffer {
+  const elements = [0x31, 9, 9, 0x22, 9, 9, 9, 0];
+  const head = [0x90, 96, sequence >> 8, sequence & 255, 0, 0, 0, sequence & 255, 0, 0, 0, BED_SSRC];
+  return Buffer.from([...head, 0xbe, 0xde, 0, 2, ...elements, ...payload]);
+}
+
+test('without RTX a repeated packet is the one that was sent, to the last bit: SRTP has one index for both', () => {
+  const { subscribe, publication, counters } = mediaBed();
+  const one = subscribe(96, 10);
+  const other = subscribe(97, 900, { nack: false });
+  publication.receive(numbered(500, VP8_KEY));
+  for (let i = 1; i < 5; i++) {
+    nowMs += 20;
+    publication.receive(numbered(500 + i, VP8_DELTA));
+  }
+  const first = one.track.sent.slice();
+  nowMs += 200;
+  nack(one.track, one.subscription.ssrc, 10, 12, 14);
+  expect(one.track.sent.slice(5)).toEqual([first[0], first[2], first[4]]);
+  // Who did not agree to ask is not kept anything for.
+  nack(other.track, other.subscription.ssrc, 900, 901);
+  expect([other.track.sent.length, counters.retransmitted]).toEqual([5, 3]);
+  // What was agreed anew may have other ids and payload types: nothing from before goes out again.
+  const agree = () => one.subscription.activate(one.track.as(), publication.codec, { media: 96, nack: true });
+  agree();
+  nowMs += 200;
+  nack(one.track, one.subscription.ssrc, 13);
+  expect(counters.retransmitted).toBe(4);
+  one.track.extensionIds = translatedIds([]);
+  agree();
+  nowMs += 200;
+  nack(one.track, one.subscription.ssrc, 13);
+  expect(counters.retransmitted).toBe(4);
+});
+
+test('a number is never used for two packets, however late and often the publisher sends one of the same number', () => {
+  const { subscribe, receive, publication } = mediaBed();
+  const { track } = subscribe(96, 0);
+  receive(500, VP8_KEY);
+  for (let i = 1; i < 300; i++) receive(500 + i, VP8_DELTA);
+  const before = track.sent.length;
+  receive(700, VP8_KEY);
+  nowMs += 10_000;
+  publication.tick(nowMs);
+  for (const sequence of [799, 700, 510, 500]) receive(sequence, VP8_KEY);
+  expect(track.sent.length).toBe(before);
+  receive(800, VP8_DELTA);
+  expect(track.rtp.at(-1)?.sequence).toBe(300);
+});
+
 test('what came before a key frame that the stream began anew with is not repeated: its picture numbers are no longer known', () => {
   const { subscribe, receive, counters } = mediaBed();
   const { track, subscription } = subscribe();
@@ -119,7 +171,7 @@ test('what was never sent, is long gone or belongs to a muted track is not repea
   expect(counters.retransmitted).toBe(300);
   publication.setForcedMute(false);
   nowMs += 5_000;
-  publication.tick(nowMs);
+  subscription.tick(nowMs);
   nack(track, subscription.ssrc, 399);
   expect(counters.retransmitted).toBe(300);
   expect(counters.nacksIn).toBe(404);

@@ -68,7 +68,7 @@ test('another codec of the publisher is told and not forwarded under the old pay
   receive(11, Buffer.from([0x65, 1]), { payloadType: 102 });
   expect(codecChanges).toEqual([publication]);
   expect(track.rtp.length).toBe(1);
-  subscription.activate(track.as(), publication.codec, { media: 103 });
+  subscription.activate(track.as(), publication.codec, { media: 103, nack: true });
   receive(12, Buffer.from([0x41, 1]), { payloadType: 102 });
   receive(13, Buffer.from([0x65, 0x88]), { payloadType: 102 });
   expect(track.rtp.slice(1)).toMatchObject([{ sequence: 1, payloadType: 103 }]);

@@ -62,6 +62,8 @@ export class Subscription implements PacketSink {
   #target: LayerTarget | null = EVERYTHING;
   #delivery: Delivery = 'flowing';
   #closed = false;
+  /** Those of the track when the subscriber agreed last. */
+  #extensionIds: Uint8Array | null = null;
   /** Share of packets lost that the subscriber reported last, 0 to 1. */
   #loss = 0;
 
@@ -185,12 +187,14 @@ export class Subscription implements PacketSink {
   }
 
   /** The subscriber accepted the track: forward `codec` under its numbers from the next key frame on. */
-  activate(track: RtcTrack, codec: Codec, { media: payloadType, inside, rtx }: DownlinkPayloadTypes): void {
+  activate(track: RtcTrack, codec: Codec, { media: payloadType, inside, rtx, nack }: DownlinkPayloadTypes): void {
     const before = this.#forwarder.outgoing;
     this.#stopped = null;
-    this.#retransmissions.rtx =
-      rtx === undefined || this.#rtxSsrc === 0 ? null : { ssrc: this.#rtxSsrc, payloadType: rtx };
-    if (before?.track === track && before.codec === codec && before.payloadType === payloadType) return;
+    const rtxStream = rtx === undefined || this.#rtxSsrc === 0 ? null : { ssrc: this.#rtxSsrc, payloadType: rtx };
+    const isSame = before?.track === track && before.codec === codec && before.payloadType === payloadType;
+    this.#retransmissions.agree(track.kind, rtxStream, nack, isSame && track.extensionIds === this.#extensionIds);
+    this.#extensionIds = track.extensionIds;
+    if (isSame) return;
     this.#forwarder.direct({ track, codec, payloadType, insidePayloadType: inside });
     this.#forwarder.pause();
     track.onPacket = (packet) => this.#receive(packet);
@@ -252,6 +256,7 @@ export class Subscription implements PacketSink {
   /** Reports, and another encoding when the one it should carry has fallen silent. Called every 50 ms or so. */
   tick(nowMs: number): void {
     this.#forwarder.rate.sample(nowMs);
+    this.#retransmissions.tick(nowMs);
     this.#reports.tick(nowMs);
     if (this.#target && this.active && this.publication.kind === 'video') this.#follower.follow(this.#target, nowMs);
   }

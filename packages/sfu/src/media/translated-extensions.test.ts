@@ -20,7 +20,7 @@ const section = (ext: Extension[]) => ({
   ...{ type: 'video', port: 9, protocol: 'UDP/TLS/RTP/SAVPF', rtp: [], fmtp: [] },
   ext,
 });
-const idsFor = (ext: Extension[]) => translatedIds(section(ext), acceptedExtensions(section(ext), { ext: OURS }));
+const idsFor = (ext: Extension[]) => translatedIds(acceptedExtensions(section(ext), { ext: OURS }));
 
 /** A packet whose elements have the ids that a publisher gave them. */
 function packet(sequence: number, payload: Buffer): Buffer {
@@ -67,12 +67,27 @@ test('a subscriber that takes no transport-wide numbers gets none', () => {
   for (const id of [3, 7]) expect(numberUnder(id, track.sent[0])).toBeUndefined();
 });
 
-test('nothing is translated where the ids are the same, or ours mean nothing to the subscriber', () => {
-  expect(idsFor(OURS)).toBeNull();
-  expect(idsFor(OURS.slice(0, 2))).toBeNull();
-  expect(idsFor([...OURS.slice(0, 2), { value: 5, uri: 'urn:ietf:params:rtp-hdrext:toffset' }])?.[5]).toBe(0);
-  // A number that is not reported on would count as lost.
-  expect(idsFor(OURS.slice(0, 1))?.[3]).toBe(0);
+test('what was not agreed is left out, whatever a publisher sends; only packets with such elements are translated', () => {
+  expect([...idsFor(OURS)].flatMap((id, from) => (id > 0 ? [[from, id]] : []))).toEqual([
+    [2, 2],
+    [3, 3],
+    [5, 5],
+  ]);
+  expect(idsFor(OURS.slice(0, 2))[5]).toBe(0);
+  expect(idsFor([...OURS.slice(0, 2), { value: 5, uri: 'urn:ietf:params:rtp-hdrext:toffset' }])[5]).toBe(0);
+  const { subscribe, publication } = mediaBed();
+  const track = new KeptTrack();
+  track.extensionIds = idsFor(OURS);
+  subscribe(96, 10, { track });
+  const other = subscribe(97, 20);
+  const described = packet(1, VP8_KEY);
+  // A dependency descriptor beside the transport-wide number.
+  described[15] = 2;
+  publication.receive(Buffer.concat([described.subarray(0, 19), Buffer.from([0xc2, 0, 0, 1, 0]), VP8_KEY]));
+  const [sent] = track.sent;
+  expect([numberUnder(3, sent), numberUnder(12, sent)]).toEqual([0, undefined]);
+  expect(track.rtp[0]?.payload).toEqual(VP8_KEY);
+  expect(numberUnder(12, other.track.sent[0])).toBe(0);
 });
 
 test('elements that only fit two-byte headers are not accepted', () => {

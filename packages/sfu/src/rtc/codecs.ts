@@ -82,6 +82,14 @@ export function readCodecs(media: SdpMedia): Codec[] {
     });
 }
 
+/**
+ * Whether subscribers are offered the dependency descriptor: a decoder of AV1 finds in it which frames it needs. Of others
+ * the payload tells, and goes on telling over switches.
+ */
+export function describesDependencies({ name }: Pick<Codec, 'name'>): boolean {
+  return name.toLowerCase() === 'av1';
+}
+
 /** Payload type of the Opus inside RED (RFC 2198), which stands in every packet; undefined for other codecs. */
 export function payloadTypeInside({ name, fmtp }: Pick<Codec, 'name' | 'fmtp'>): number | undefined {
   return name.toLowerCase() === 'red' ? Number(fmtp.split('/')[0]) : undefined;

@@ -32,13 +32,15 @@ export const DATA_MID = 's-data';
  */
 export type StopReason = 'paused' | 'unsupported-codec' | 'codec-changed';
 
-/** The peer's numbers for a track. */
+/** The peer's numbers for a track, and what it said to repeating lost packets. */
 export interface DownlinkPayloadTypes {
   readonly media: number;
   /** Of the Opus inside RED; undefined for other codecs. */
   readonly inside?: number | undefined;
   /** Of retransmissions on the place's `rtx` SSRC; undefined where the peer takes none. */
   readonly rtx?: number | undefined;
+  /** It asks for lost packets (RFC 4585 section 6.2.1). */
+  readonly nack: boolean;
 }
 
 /** A track for the peer to receive. */
@@ -71,8 +73,6 @@ export interface DownlinkPlace {
 export interface AcceptedDownlink {
   mid: string;
   kind: 'audio' | 'video';
-  /** See RtcTrack. */
-  extensionIds: Uint8Array | null;
 }
 
 interface UplinkChange {
@@ -124,15 +124,16 @@ interface DownlinkLine {
   agreed: DownlinkMedia | null;
   /** What was wanted last, for the codec of an idle m-line. */
   last: DownlinkMedia | null;
-  /** What the peer said to retransmissions. */
+  /** What the peer said to retransmissions, and whether it asks for them. */
   takesRtx: boolean;
+  takesNack: boolean;
   /** The peer paused it. */
   paused: boolean;
   /** The peer stopped the m-line: it can never be used again. */
   dead: boolean;
   /** On an m-line of the peer's own (see acceptDownlinks), all that was agreed there; empty on ours. */
   choices: DownlinkMedia[];
-  /** The header extensions there, under the peer's ids. */
+  /** The header extensions that were agreed, under the peer's ids. */
   extensions: Extension[];
 }
 
@@ -216,7 +217,7 @@ export class MediaLines {
       line.last = first;
       line.extensions = acceptedExtensions(media, choiceSection(line.choices));
       this.#lines.set(mid, line);
-      accepted.push({ mid, kind, extensionIds: translatedIds(media, line.extensions) });
+      accepted.push({ mid, kind });
     }
     return accepted;
   }
@@ -345,6 +346,10 @@ export class MediaLines {
     if (!offered || line.wanted !== offered) return;
     const accepts = (wanted: number | undefined) => section.media.rtp.some(({ payload }) => payload === wanted);
     line.takesRtx = accepts(offered.rtx?.payloadType);
+    line.takesNack = readCodecs(section.media).some(
+      ({ payloadType, feedback }) => payloadType === offered.payloadType && feedback.includes('nack'),
+    );
+    line.extensions = acceptedExtensions(section.media, downlinkSection(offered));
     const isDecoded = accepts(offered.payloadType);
     line.paused = !section.receives || !isDecoded;
     if (line.paused) line.spec?.onStopped(isDecoded ? 'paused' : 'unsupported-codec');
@@ -373,7 +378,8 @@ export class MediaLines {
     if (!media) return { ...idleSection(line.last), direction: 'inactive' };
     if (!offered) return { ...downlinkSection(media), direction: 'sendonly' };
     const sends = line.wanted === media && offered.receives;
-    return { ...withinOffer(downlinkSection(media), offered.media), direction: sends ? 'sendonly' : 'inactive' };
+    const agreed = { ...downlinkSection(media), ext: line.extensions };
+    return { ...withinOffer(agreed, offered.media), direction: sends ? 'sendonly' : 'inactive' };
   }
 
   // RFC 3264 section 6: an m-line without a common codec is refused.
@@ -391,7 +397,11 @@ export class MediaLines {
       this.#kill(line, 'paused');
       return;
     }
-    if (!line.agreed || line.wanted !== line.agreed || line.paused === !section.receives) return;
+    if (!line.agreed || line.wanted !== line.agreed) return;
+    const extensions = acceptedExtensions(section.media, { ext: line.extensions });
+    const hasFewer = extensions.length < line.extensions.length;
+    line.extensions = extensions;
+    if (line.paused === !section.receives && !hasFewer) return;
     line.paused = !section.receives;
     if (line.paused) line.spec?.onStopped('paused');
     else this.#start(section.mid, line, line.agreed);
@@ -408,12 +418,15 @@ export class MediaLines {
     const { spec } = line;
     const track = this.#trackOf(mid);
     track?.whenOpen(() => {
-      if (line.spec === spec && line.agreed === media && !line.paused)
-        spec?.onReady(track, media.codec, {
-          media: media.payloadType,
-          inside: media.insidePayloadType,
-          rtx: line.takesRtx ? media.rtx?.payloadType : undefined,
-        });
+      if (line.spec !== spec || line.agreed !== media || line.paused) return;
+      const ids = translatedIds(line.extensions);
+      if (!track.extensionIds || Buffer.compare(track.extensionIds, ids) !== 0) track.extensionIds = ids;
+      spec?.onReady(track, media.codec, {
+        media: media.payloadType,
+        inside: media.insidePayloadType,
+        rtx: line.takesRtx ? media.rtx?.payloadType : undefined,
+        nack: line.takesNack,
+      });
     });
   }
 
@@ -422,6 +435,7 @@ export class MediaLines {
     const choice = line.choices.find(({ codec: { key } }) => key === codec.key);
     const media = choice ? { ...choice, codec } : null;
     line.wanted = line.agreed = media;
+    line.takesNack = choice?.codec.feedback.includes('nack') ?? false;
     if (!media) line.spec?.onStopped('unsupported-codec');
     // The m-line may be open already, and the caller does not know its place yet.
     else if (!line.paused) queueMicrotask(() => this.#start(mid, line, media));
@@ -505,8 +519,9 @@ function placeOf(mid: string, { kind, sources: [{ ssrc, firstSequence, after, rt
 }
 
 function newDownlink(kind: 'audio' | 'video'): DownlinkLine {
-  const free = { wanted: null, spec: null, agreed: null, last: null, takesRtx: false, paused: false, dead: false };
-  return { way: 'down', kind, sources: [newSource(), newSource()], ...free, choices: [], extensions: [] };
+  const free = { wanted: null, spec: null, agreed: null, last: null, paused: false, dead: false };
+  const told = { takesRtx: false, takesNack: false, choices: [], extensions: [] };
+  return { way: 'down', kind, sources: [newSource(), newSource()], ...free, ...told };
 }
 
 function newSource(): Source {

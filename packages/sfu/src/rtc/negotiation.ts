@@ -154,8 +154,7 @@ export class Negotiation {
     if (!this.#remoteKnown && remote.sections[0]?.media.setup === 'active') this.#setup = 'passive';
     if (!this.#remoteKnown && this.#pending && !this.#startedOver) this.#startOver();
     if (!this.#remoteKnown || this.#takesData(remote)) this.#setRemoteOffer(remote);
-    for (const { mid, kind, extensionIds } of brought)
-      this.#bundle.send(mid, kind, this.#lines.ssrcs(mid)).extensionIds = extensionIds;
+    for (const { mid, kind } of brought) this.#bundle.send(mid, kind, this.#lines.ssrcs(mid));
     this.#noteCandidates(remote);
     if (this.#pending) this.#offerWanted = true;
     this.#endPending();

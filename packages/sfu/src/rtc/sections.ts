@@ -1,6 +1,6 @@
 import type { SdpMedia } from 'sdp-transform';
 import { EXTENSION, FORWARDED_EXTENSION_IDS } from '../rtp/extensions.ts';
-import { type Codec, OPUS, readCodecs } from './codecs.ts';
+import { type Codec, describesDependencies, OPUS, readCodecs } from './codecs.ts';
 import { readSimulcast, type Simulcast, simulcastSection } from './simulcast.ts';
 
 /** One RTP stream of an m-line on which the peer sends, as far as the descriptions tell. */
@@ -151,9 +151,8 @@ export function downlinkSection(media: DownlinkMedia): Partial<SdpMedia> {
   addCodec(section, { ...codec, fmtp }, payloadType, DOWNLINK_FEEDBACK[kind]);
   if (inside !== undefined) addCodec(section, OPUS, inside, DOWNLINK_FEEDBACK[kind]);
   if (rtx) addRtx(section, rtx.payloadType, payloadType, codec.clockRate);
-  // A decoder of AV1 finds in it which frames it needs; of others the payload tells, and goes on telling over switches.
-  const describesDependencies = codec.name.toLowerCase() === 'av1' ? [EXTENSION.dependencyDescriptor] : [];
-  const uris = [...DOWNLINK_EXTENSIONS[kind], ...describesDependencies];
+  const dependencies = describesDependencies(codec) ? [EXTENSION.dependencyDescriptor] : [];
+  const uris = [...DOWNLINK_EXTENSIONS[kind], ...dependencies];
   return {
     ...section,
     payloads: section.rtp.map(({ payload }) => payload).join(' '),
@@ -181,29 +180,23 @@ export function choiceSection(choices: readonly DownlinkMedia[]): Partial<SdpMed
 }
 
 /**
- * What of `section`'s extensions the peer takes on an m-line that it brought, under its own ids. Those of two-byte headers
+ * What of our extensions the peer takes, as its half of the m-line says, under its own ids. Those of two-byte headers
  * (RFC 8285 section 4.3) are left out: packets of publishers with one-byte headers have no room for them.
  */
-export function acceptedExtensions(
-  { ext: offered = [] }: SdpMedia,
-  { ext: ours = [] }: Partial<SdpMedia>,
-): Extension[] {
-  return offered
+export function acceptedExtensions({ ext: theirs = [] }: SdpMedia, { ext: ours = [] }: Partial<SdpMedia>): Extension[] {
+  return theirs
     .filter(({ value, uri }) => value > 0 && value < 15 && ours.some((other) => other.uri === uri))
     .map(({ value, uri }) => ({ value, uri }));
 }
 
-/** See `RtcTrack.extensionIds`. @param offered all that the peer named on the m-line */
-export function translatedIds({ ext: offered = [] }: SdpMedia, accepted: readonly Extension[]): Uint8Array | null {
+/** See `RtcTrack.extensionIds`. @param accepted what was agreed for the m-line, under the peer's ids */
+export function translatedIds(accepted: readonly Extension[]): Uint8Array {
   const ids = new Uint8Array(256);
-  let isSame = true;
-  for (const [uri, id] of Object.entries(FORWARDED_EXTENSION_IDS)) {
-    ids[id] = accepted.find((extension) => extension.uri === uri)?.value ?? 0;
-    // An element that the peer does not know is no harm; but a number that it does not report on would count as lost.
-    const isUnknown = uri !== EXTENSION.transportSequence && offered.every(({ value }) => value !== id);
-    isSame &&= ids[id] === id || (ids[id] === 0 && isUnknown);
+  for (const { value, uri } of accepted) {
+    const id = FORWARDED_EXTENSION_IDS[uri];
+    if (id !== undefined) ids[id] = value;
   }
-  return isSame ? null : ids;
+  return ids;
 }
 
 type CodecLines = Pick<SdpMedia, 'rtp' | 'fmtp'> & { rtcpFb: NonNullable<SdpMedia['rtcpFb']> };

@@ -42,6 +42,13 @@ export const FORWARDED_EXTENSION_IDS: Readonly<Record<string, number>> = {
 /** The id that the transport-wide sequence number is forwarded under. */
 export const TRANSPORT_SEQUENCE_ID = ID.transportSequence;
 
+/** A bit for every forwarded id that `ids`, by forwarded id, changes or leaves out. */
+export function changedIds(ids: Uint8Array): number {
+  let bits = 0;
+  for (const id of Object.values(ID)) if (ids[id] !== id) bits |= 1 << id;
+  return bits;
+}
+
 /** For `renumberExtensions`: elements whose ids are the forwarded ones already. */
 export const SAME_IDS: Uint8Array = Uint8Array.from({ length: 256 }, (_, id) => id);
 
@@ -113,6 +120,7 @@ export function readForwarded(packet: Uint8Array, view: RtpView): boolean {
 }
 
 function noteElement(packet: Uint8Array, view: RtpView, id: number, at: number, bytes: number): void {
+  view.elements |= 1 << id;
   if (id === ID.transportSequence && bytes >= 2) {
     view.transportSequenceAt = at;
     view.transportSequence = readUint16(packet, at);

@@ -25,6 +25,8 @@ export class RtpView {
   extensionStart = 0;
   extensionEnd = 0;
 
+  /** A bit for every forwarded id (FORWARDED_EXTENSION_IDS) that there is an element of. */
+  elements = 0;
   /** Offset of the two bytes of the transport-wide sequence number, and what they say; 0 without the element. */
   transportSequenceAt = 0;
   transportSequence = 0;
@@ -52,7 +54,7 @@ export function isRtcp(packet: Uint8Array): boolean {
 export function readRtp(packet: Uint8Array, view: RtpView): boolean {
   const length = packet.length;
   if (length < RTP_HEADER_BYTES) return false;
-  view.transportSequenceAt = view.sendTimeAt = view.dependencyAt = view.dependencyBytes = 0;
+  view.elements = view.transportSequenceAt = view.sendTimeAt = view.dependencyAt = view.dependencyBytes = 0;
   view.audioLevel = -1;
   const first = packet[0] as number;
   if (first >> 6 !== 2) return false;

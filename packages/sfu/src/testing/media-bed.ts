@@ -7,7 +7,7 @@ import { Publication } from '../media/publication.ts';
 import { Subscription, type SubscriptionOptions } from '../media/subscription.ts';
 import { readUplink, type UplinkEncoding } from '../rtc/sections.ts';
 import type { RtcTrack } from '../rtc/track.ts';
-import { EXTENSION } from '../rtp/extensions.ts';
+import { changedIds, EXTENSION } from '../rtp/extensions.ts';
 import { isRtcp, RtpView, readRtp } from '../rtp/header.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import { rtpPacket } from './test-peer.ts';
@@ -22,6 +22,10 @@ export class KeptTrack {
 
   constructor(kind: 'audio' | 'video' = 'video') {
     this.kind = kind;
+  }
+
+  get changedIds(): number {
+    return this.extensionIds ? changedIds(this.extensionIds) : 0;
   }
 
   send(packet: Buffer): boolean {
@@ -64,9 +68,14 @@ export function mediaBed(encodings: UplinkEncoding[] = [{ ssrc: BED_SSRC }]) {
       { payload: 97, codec: 'rtx', rate: 90_000 },
       { payload: 102, codec: 'H264', rate: 90_000 },
       { payload: 98, codec: 'VP9', rate: 90_000 },
+      { payload: 45, codec: 'AV1', rate: 90_000 },
     ],
     fmtp: [{ payload: 97, config: 'apt=96' }],
-    ext: [{ value: 3, uri: EXTENSION.transportSequence }],
+    ext: [
+      { value: 2, uri: EXTENSION.sendTime },
+      { value: 3, uri: EXTENSION.transportSequence },
+      { value: 12, uri: EXTENSION.dependencyDescriptor },
+    ],
     rtcpFb: [
       { payload: 96, type: 'nack' },
       { payload: 96, type: 'nack', subtype: 'pli' },
@@ -86,7 +95,7 @@ export function mediaBed(encodings: UplinkEncoding[] = [{ ssrc: BED_SSRC }]) {
   const subscribe = (
     payloadType = 96,
     firstSequence = 0,
-    options: Partial<SubscriptionOptions> & { rtxPayloadType?: number; track?: KeptTrack } = {},
+    options: Partial<SubscriptionOptions> & { rtxPayloadType?: number; nack?: boolean; track?: KeptTrack } = {},
   ) => {
     const track = options.track ?? new KeptTrack();
     const subscription = new Subscription({
@@ -95,7 +104,8 @@ export function mediaBed(encodings: UplinkEncoding[] = [{ ssrc: BED_SSRC }]) {
       ...options,
     });
     publication.addSink(subscription);
-    subscription.activate(track.as(), publication.codec, { media: payloadType, rtx: options.rtxPayloadType });
+    const { rtxPayloadType: rtx, nack = true } = options;
+    subscription.activate(track.as(), publication.codec, { media: payloadType, rtx, nack });
     return { track, subscription };
   };
   const receive = (sequence: number, payload: Buffer, fields: Partial<Parameters<typeof rtpPacket>[0]> = {}) =>

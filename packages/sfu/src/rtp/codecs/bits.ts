@@ -9,6 +9,11 @@ export class BitReader {
     return this.#bit > this.#end;
   }
 
+  /** How many bits are left. */
+  get left(): number {
+    return Math.max(0, this.#end - this.#bit);
+  }
+
   /** Begins anew with `bytes[start..end)`. */
   load(bytes: Uint8Array, start: number, end: number): this {
     this.#bytes = bytes;
@@ -52,5 +57,43 @@ export class BitReader {
     let zeros = 0;
     while (!this.flag()) if (++zeros > 31 || this.overrun) return 0;
     return 2 ** zeros - 1 + this.read(zeros);
+  }
+}
+
+/** Writes single bits, most significant first. */
+export class BitWriter {
+  readonly #bytes: Uint8Array;
+  #bit = 0;
+
+  /** @param bytes what is written to; what does not fit is left out */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** Bytes that were written to, the last one perhaps in part. */
+  get length(): number {
+    return (this.#bit + 7) >> 3;
+  }
+
+  /** Begins anew, over zeroes. */
+  clear(): this {
+    this.#bytes.fill(0);
+    this.#bit = 0;
+    return this;
+  }
+
+  /** The low `count` bits of `value`, at most 32. */
+  write(value: number, count: number): void {
+    for (let i = count - 1; i >= 0; i--, this.#bit++) {
+      const at = this.#bit >> 3;
+      this.#bytes[at] = (this.#bytes[at] as number) | (((value >>> i) & 1) << (7 - (this.#bit & 7)));
+    }
+  }
+
+  /** The next `count` bits of `from`. */
+  copy(from: BitReader, count: number): void {
+    let left = count;
+    for (; left > 32; left -= 32) this.write(from.read(32), 32);
+    this.write(from.read(left), left);
   }
 }

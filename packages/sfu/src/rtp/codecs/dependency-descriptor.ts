@@ -1,6 +1,6 @@
 import { readUint16 } from '../header.ts';
 import { BitReader } from './bits.ts';
-import { DependencyStructure } from './dependency-structure.ts';
+import { DependencyStructure, everyTarget } from './dependency-structure.ts';
 import type { PayloadView } from './payload.ts';
 
 const MANDATORY_BYTES = 3;
@@ -34,7 +34,7 @@ export class DependencyDescriptors {
       bits.skip(2); // own references and chains, which come last
       if (bringsStructure) {
         if (!this.#spare.read(bits)) return false;
-        active = 0xffffffff >>> (32 - this.#spare.targets);
+        active = everyTarget(this.#spare.targets);
       }
       const { targets } = bringsStructure ? this.#spare : this.#structure;
       if (bringsActive) active = bits.read(targets);
@@ -57,12 +57,9 @@ export class DependencyDescriptors {
     this.#activeDecodeTargets = active;
     payload.decodeTargets = targets;
     payload.activeDecodeTargets = active;
-    payload.startsFrame = (first & 0x80) !== 0;
-    payload.endsFrame = (first & 0x40) !== 0;
+    payload.targetsWithin = structure.targetsWithin;
+    this.#readFrame(packet, start, template, payload);
     payload.startsKeyFrame = bringsStructure && payload.startsFrame;
-    payload.spatialId = structure.spatialIds[template] as number;
-    payload.temporalId = structure.temporalIds[template] as number;
-    readFrameNumber(packet, start, end, payload);
     if (bringsStructure && structure.sizes) {
       payload.spatialLayers = structure.spatialLayers;
       payload.widths.set(structure.widths);
@@ -70,11 +67,22 @@ export class DependencyDescriptors {
     }
     return true;
   }
-}
 
-/** Reads nothing but the frame number, which needs no structure. */
-export function readFrameNumber(packet: Uint8Array, start: number, end: number, payload: PayloadView): void {
-  if (start + MANDATORY_BYTES > end || end > packet.length) return;
-  payload.frameNumber = readUint16(packet, start + 1);
-  payload.frameNumberAt = start + 1;
+  /** Reads one again that went before: its frame, by the structure of now; what it says of others is old. */
+  readAgain(packet: Uint8Array, start: number, end: number, payload: PayloadView): void {
+    if (start + MANDATORY_BYTES > end || end > packet.length) return;
+    const { templateIdOffset } = this.#structure;
+    const template = (((packet[start] as number) & 63) + TEMPLATE_IDS - templateIdOffset) % TEMPLATE_IDS;
+    this.#readFrame(packet, start, template, payload);
+  }
+
+  #readFrame(packet: Uint8Array, start: number, template: number, payload: PayloadView): void {
+    const first = packet[start] as number;
+    payload.startsFrame = (first & 0x80) !== 0;
+    payload.endsFrame = (first & 0x40) !== 0;
+    payload.spatialId = this.#structure.spatialIds[template] as number;
+    payload.temporalId = this.#structure.temporalIds[template] as number;
+    payload.frameNumber = readUint16(packet, start + 1);
+    payload.frameNumberAt = start + 1;
+  }
 }

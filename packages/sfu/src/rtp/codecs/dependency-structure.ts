@@ -20,6 +20,8 @@ export class DependencyStructure {
   readonly indications = new Uint8Array(MAX_TEMPLATES * MAX_DECODE_TARGETS);
   readonly targetSpatialIds = new Uint8Array(MAX_DECODE_TARGETS);
   readonly targetTemporalIds = new Uint8Array(MAX_DECODE_TARGETS);
+  /** For every decode target a bit for each that needs none but its frames, itself among them. */
+  readonly targetsWithin = new Uint32Array(MAX_DECODE_TARGETS);
   spatialLayers = 0;
   /** Whether it tells the sizes of the spatial layers. */
   sizes = false;
@@ -37,6 +39,7 @@ export class DependencyStructure {
     this.#skipChains(bits);
     if (bits.overrun) return false;
     this.#findTargetLayers();
+    this.#findTargetsWithin();
     this.sizes = bits.flag();
     for (let i = 0; this.sizes && i < this.spatialLayers; i++) {
       this.widths[i] = bits.read(16) + 1;
@@ -76,7 +79,7 @@ export class DependencyStructure {
       let spatialId = 0;
       let temporalId = 0;
       for (let i = 0; i < this.templates; i++) {
-        if (this.indications[i * this.targets + target] === DECODE_TARGET.notPresent) continue;
+        if (this.#indication(i, target) === DECODE_TARGET.notPresent) continue;
         spatialId = Math.max(spatialId, this.spatialIds[i] as number);
         temporalId = Math.max(temporalId, this.temporalIds[i] as number);
       }
@@ -84,4 +87,26 @@ export class DependencyStructure {
       this.targetTemporalIds[target] = temporalId;
     }
   }
+
+  /** A target is within another unless there are frames that only it needs. */
+  #findTargetsWithin(): void {
+    const { targets, targetsWithin } = this;
+    targetsWithin.fill(everyTarget(targets), 0, targets);
+    for (let i = 0; i < this.templates; i++) {
+      let needing = 0;
+      for (let target = 0; target < targets; target++)
+        if (this.#indication(i, target) !== DECODE_TARGET.notPresent) needing |= 1 << target;
+      for (let target = 0; target < targets; target++)
+        if (((needing >>> target) & 1) === 0) targetsWithin[target] = (targetsWithin[target] as number) & ~needing;
+    }
+  }
+
+  #indication(template: number, target: number): number {
+    return this.indications[template * this.targets + target] as number;
+  }
+}
+
+/** A bit for each of so many decode targets. */
+export function everyTarget(targets: number): number {
+  return 0xffffffff >>> (32 - targets);
 }

@@ -11,6 +11,13 @@ export function isWanted(payload: PayloadView, spatial: number, temporal: number
   return payload.spatialId <= spatial && payload.temporalId <= temporal;
 }
 
+/** A bit for every decode target that the encoder produces now and that a subscriber to these layers gets all frames of. */
+export function targetsSent(payload: PayloadView, spatial: number, temporal: number): number {
+  const target = decodeTargetOf(payload, spatial, temporal);
+  if (target < 0) return payload.activeDecodeTargets;
+  return (payload.activeDecodeTargets & (payload.targetsWithin[target] as number)) >>> 0;
+}
+
 /**
  * The highest temporal layer a subscriber may be sent from this packet on: down at every beginning of a frame, up where
  * nothing that was left out is needed any more. Spatial layers change at `startsKeyFrame` only.

@@ -45,6 +45,8 @@ export class PayloadView {
   /** Dependency descriptor: the highest layers of every decode target. */
   readonly targetSpatialIds = new Uint8Array(MAX_DECODE_TARGETS);
   readonly targetTemporalIds = new Uint8Array(MAX_DECODE_TARGETS);
+  /** Dependency descriptor: for every decode target a bit for each that needs none but its frames, itself among them. */
+  targetsWithin = new Uint32Array(MAX_DECODE_TARGETS);
   /** Dependency descriptor: a bit for every decode target that the encoder produces now, the first one lowest. */
   activeDecodeTargets = 0;
 

@@ -1,6 +1,6 @@
 import type { RtpView } from '../header.ts';
 import { Av1Reader } from './av1.ts';
-import { DependencyDescriptors, readFrameNumber } from './dependency-descriptor.ts';
+import { DependencyDescriptors } from './dependency-descriptor.ts';
 import { H264Reader } from './h264.ts';
 import { H265Reader } from './h265.ts';
 import type { PayloadView } from './payload.ts';
@@ -41,11 +41,11 @@ export class PayloadReader {
     if (at > 0) this.#descriptors.read(packet, at, at + view.dependencyBytes, view.payload);
   }
 
-  /** Reads a packet once more, to repeat it: what it says of frames to come is not learned again, nor its layers told. */
+  /** Reads a packet once more, to repeat it: what it says of frames to come is not learned again. */
   readAgain(packet: Uint8Array, view: RtpView): void {
     this.#codec.read(packet, view, view.payload);
     const at = view.dependencyAt;
-    if (at > 0) readFrameNumber(packet, at, at + view.dependencyBytes, view.payload);
+    if (at > 0) this.#descriptors.readAgain(packet, at, at + view.dependencyBytes, view.payload);
   }
 }
 
