@@ -58,7 +58,8 @@ export class LocalTracks {
     if (!this.#tracks.has(track) || track.muted === muted) return;
     track.muted = muted;
     track.mediaStreamTrack.enabled = !muted;
-    if (track.trackId !== undefined && !forced)
+    // A forced one as well: when it is lifted we are muted still, until somebody here unmutes.
+    if (track.trackId !== undefined)
       this.#handlers.send({ type: 'track-state', trackId: track.trackId, muted });
     this.#handlers.onUpdated(track, { forced });
   }

@@ -219,6 +219,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#peerId = welcome.peerId;
     if (!welcome.resumed) this.#wishes.clear();
     this.#participants.replace(welcome.participants, welcome.resumed ? 'left' : 'reconnected');
+    this.#wishes.resume();
     const { session } = this.#media;
     if (welcome.resumed && session) {
       session.resume();
@@ -312,6 +313,7 @@ export class Room extends Emitter<RoomEvents> {
   #onLost(reason: ClientError, attempt: number): void {
     if (this.#state === 'connecting') return;
     this.#media.session?.suspend();
+    this.#wishes.pause();
     this.#state = 'reconnecting';
     this.emit('reconnecting', { reason, attempt });
   }

@@ -1,5 +1,5 @@
-import { VirtualClock } from '@orama/core';
-import type { ClientFrameOf } from '@orama/protocol';
+import { TokenBucket, VirtualClock } from '@orama/core';
+import { type ClientFrameOf, FRAME_RATE } from '@orama/protocol';
 import { expect, test } from 'vitest';
 import { Wishes } from './wishes.ts';
 
@@ -70,6 +70,41 @@ test('Wishes: what the application switched off stays off, whatever element come
   wishes.show('t', {}, LARGE);
   clock.advance(50);
   expect(sent.every(({ enabled }) => !enabled)).toBe(true);
+});
+
+test('Wishes: a page of a hundred pictures tells no faster than the server listens, and the newest of each', () => {
+  const { clock, sent, wishes } = create();
+  const server = new TokenBucket(FRAME_RATE, 0);
+  const refused = () => sent.splice(0).filter(() => !server.take(clock.monotonic())).length;
+  const tiles = Array.from({ length: 100 }, (_, index) => ({ trackId: `t${index}` }));
+  for (const tile of tiles) wishes.show(tile.trackId, tile, SMALL);
+  const told = new Map<string, number | undefined>();
+  for (let ms = 0; ms < 10_000; ms += 10) {
+    if (ms === 1_000) for (const tile of tiles) wishes.show(tile.trackId, tile, LARGE);
+    clock.advance(10);
+    for (const { trackId, maxWidth } of sent) told.set(trackId, maxWidth);
+    expect(refused()).toBe(0);
+  }
+  expect([...told.values()]).toEqual(tiles.map(() => 1280));
+  expect(clock.pending).toBe(0);
+});
+
+test('Wishes: nothing is told while there is nobody to tell; afterwards everything once more', () => {
+  const { clock, sent, wishes } = create();
+  wishes.set('t', { priority: 200 });
+  wishes.pause();
+  wishes.set('t', { priority: 100 });
+  wishes.show('u', {}, LARGE);
+  clock.advance(1_000);
+  expect(sent).toHaveLength(1);
+  wishes.resume();
+  expect(sent.slice(1).map(({ trackId, priority }) => [trackId, priority])).toEqual([
+    ['t', 100],
+    ['u', undefined],
+  ]);
+  wishes.pause();
+  wishes.resume();
+  expect(sent).toHaveLength(5);
 });
 
 test('Wishes: nothing is sent for a track that is gone', () => {

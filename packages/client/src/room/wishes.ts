@@ -1,4 +1,4 @@
-import type { ClientFrameOf } from '@orama/protocol';
+import { type ClientFrameOf, FRAME_RATE } from '@orama/protocol';
 import type { Clock, Timer } from '../clock.ts';
 import type { SubscriptionOptions } from './room-events.ts';
 
@@ -15,6 +15,10 @@ export interface Shown {
 const GROW_MS = 50;
 const SHRINK_MS = 500;
 const MAX_PIXELS = 16_384;
+/** Of the frames that the server takes, so many at once and a second: a page of a hundred pictures has more to say. */
+const SHARE = 0.75;
+const BURST = Math.floor(FRAME_RATE.burst * SHARE);
+const GAP_MS = 1_000 / (FRAME_RATE.perSec * SHARE);
 
 interface Wish {
   enabled: boolean;
@@ -33,6 +37,12 @@ export class Wishes {
   readonly #byTrack = new Map<string, Wish>();
   readonly #clock: Clock;
   readonly #send: (frame: SubscribeFrame) => void;
+  /** Tracks whose wish has to be told, longest due first. */
+  readonly #due = new Set<string>();
+  #dueTimer: Timer | undefined;
+  #credit = BURST;
+  #creditAt = 0;
+  #paused = false;
 
   constructor(clock: Clock, send: (frame: SubscribeFrame) => void) {
     this.#clock = clock;
@@ -62,6 +72,25 @@ export class Wishes {
   forget(trackId: string): void {
     this.#byTrack.get(trackId)?.timer?.cancel();
     this.#byTrack.delete(trackId);
+    this.#due.delete(trackId);
+    if (this.#due.size === 0) this.#stopTelling();
+  }
+
+  /** There is nobody to tell for now. */
+  pause(): void {
+    this.#paused = true;
+    this.#stopTelling();
+  }
+
+  /** There is again, and everything is told once more: what was on its way may be lost. */
+  resume(): void {
+    this.#paused = false;
+    for (const [trackId, wish] of this.#byTrack) {
+      if (!wish.sent) continue;
+      wish.sent = undefined;
+      this.#due.add(trackId);
+    }
+    this.#tell();
   }
 
   /** All tracks are gone. */
@@ -79,10 +108,40 @@ export class Wishes {
 
   #flush(trackId: string, wish: Wish): void {
     wish.timer?.cancel();
-    const frame = this.#frame(trackId, wish);
-    if (wish.sent && JSON.stringify(frame) === JSON.stringify(wish.sent)) return;
-    wish.sent = frame;
-    this.#send(frame);
+    if (JSON.stringify(this.#frame(trackId, wish)) === JSON.stringify(wish.sent)) this.#due.delete(trackId);
+    else this.#due.add(trackId);
+    this.#tell();
+  }
+
+  /** Sends what is due, as far as the server takes it now. */
+  #tell(): void {
+    this.#stopTelling();
+    if (this.#paused) return;
+    for (const trackId of this.#due) {
+      const wish = this.#byTrack.get(trackId);
+      if (!wish) continue;
+      if (!this.#takeCredit()) {
+        this.#dueTimer = this.#clock.after(GAP_MS, () => this.#tell());
+        return;
+      }
+      this.#due.delete(trackId);
+      wish.sent = this.#frame(trackId, wish);
+      this.#send(wish.sent);
+    }
+  }
+
+  #takeCredit(): boolean {
+    const now = this.#clock.monotonic();
+    this.#credit = Math.min(BURST, this.#credit + (now - this.#creditAt) / GAP_MS);
+    this.#creditAt = now;
+    if (this.#credit < 1) return false;
+    this.#credit -= 1;
+    return true;
+  }
+
+  #stopTelling(): void {
+    this.#dueTimer?.cancel();
+    this.#dueTimer = undefined;
   }
 
   #frame(trackId: string, { enabled, options, elements }: Wish): SubscribeFrame {

@@ -38,6 +38,11 @@ describe('judgeClose', () => {
     }
   });
 
+  test('a network that breaks after an error for a single request does not end the call', () => {
+    expect(judgeClose(1006, words('forbidden'))).toMatchObject({ error: { code: 'not_allowed' }, recovery: 'resume' });
+    expect(judgeClose(1006, words('draining')).recovery).toBe('rejoin');
+  });
+
   test('words that no one has heard before are passed on, and the peer is resumed', () => {
     expect(judgeClose(1006, words('something_new'))).toMatchObject({
       error: { code: 'unreachable', message: 'because something_new' },

@@ -37,6 +37,9 @@ const BY_ERROR_CODE: Record<string, [ClientErrorCode, Recovery]> = {
   media_failed: ['media_failed', 'rejoin'],
 };
 
+/** Without a close frame (RFC 6455 section 7.4.1). */
+const LOST = 1006;
+
 const BY_CLOSE_CODE: Record<number, [ClientErrorCode, Recovery, string]> = {
   [SIGNALLING_CLOSE.badCredential]: ['bad_credential', 'none', 'the server refused the credential'],
   [SIGNALLING_CLOSE.notAllowed]: ['not_allowed', 'none', 'the credential does not allow joining this room'],
@@ -55,7 +58,9 @@ export function judgeClose(code: number, words: LastWords | undefined): Verdict 
   const byClose = BY_CLOSE_CODE[code];
   const byWords = words && BY_ERROR_CODE[words.code];
   if (words && byWords) {
-    return { error: new ClientError(byWords[0], words.text, { hint: words.hint }), recovery: byWords[1] };
+    // The server closes for what it cannot go on after. Where the network broke, the call would have outlived the error.
+    const recovery = code === LOST && byWords[1] === 'none' ? 'resume' : byWords[1];
+    return { error: new ClientError(byWords[0], words.text, { hint: words.hint }), recovery };
   }
   if (byClose)
     return {
