@@ -119,9 +119,9 @@ export class ProcessWorker implements WorkerHandle {
     this.#rpc.tell('drain', timeoutMs);
   }
 
+  /** One that does not answer is ended as at any other time. */
   async close(): Promise<void> {
     this.#closing = true;
-    this.#watch?.cancel();
     await Promise.race([this.#rpc.call('close'), this.#ended]);
     if (this.#child.connected) this.#child.disconnect();
     await this.#ended;
@@ -142,10 +142,14 @@ export class ProcessWorker implements WorkerHandle {
       this.#child.kill('SIGKILL');
       return;
     }
-    void this.#rpc.call('report').then((report) => {
-      this.#report = report;
-      this.#unanswered = 0;
-    });
+    void this.#rpc.call('report').then(
+      (report) => {
+        this.#report = report;
+        this.#unanswered = 0;
+      },
+      // As good as no answer.
+      () => {},
+    );
   }
 
   // A process that ends answers nothing any more.
