@@ -166,7 +166,14 @@ export class RoomLinks {
   }
 
   tick(nowMs: number): void {
-    for (const link of this.#links) link.tick(nowMs);
+    for (const link of [...this.#links]) {
+      try {
+        link.tick(nowMs);
+      } catch (thrown) {
+        this.#logger.error({ err: thrown, link: link.node }, 'link ended by a fault of ours');
+        link.close(SIGNALLING_CLOSE.moved, 'fault');
+      }
+    }
   }
 
   /** Ends every link; nothing is told any more. */

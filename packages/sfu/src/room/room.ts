@@ -23,6 +23,7 @@ import type { Codec } from '../rtc/codecs.ts';
 import type { LinkSocket } from '../signalling/link-socket.ts';
 import { FrameError, type Outlet } from '../signalling/outlet.ts';
 import type { SfuContext } from './context.ts';
+import { guardedClock } from './guarded-clock.ts';
 import type { Member } from './member.ts';
 import { Peer } from './peer.ts';
 import type { LeaveReason, PeerHost } from './peer-host.ts';
@@ -163,13 +164,16 @@ export class Room implements PeerHost, LinksHost {
     const releasePort = this.#context.ports.take();
     if (!releasePort)
       throw new FrameError('capacity', 'this server has no media port left', { closeCode: SIGNALLING_CLOSE.moved });
-    const peer = new Peer({
+    const peer: Peer = new Peer({
       ticket: request.ticket,
       name: request.name,
       metadata: request.metadata,
       channels: request.channels,
       host: this,
-      context: this.#context,
+      context: {
+        ...this.#context,
+        clock: guardedClock(this.#context.clock, (thrown) => this.#endByFault(peer, thrown)),
+      },
       logger: this.#logger,
       playback: request.playback,
       releasePort,
@@ -198,6 +202,8 @@ export class Room implements PeerHost, LinksHost {
     this.#logger.info({ peer: peer.id }, 'peer resumed');
     this.#welcome(peer, outlet, true);
     peer.repeatState();
+    for (const publication of peer.publications) if (publication.forcedMute) peer.send(updateOf(peer, publication));
+    peer.send(this.#voices.frame);
   }
 
   /** Takes a peer out and tells the others why. */
@@ -243,9 +249,7 @@ export class Room implements PeerHost, LinksHost {
   }
 
   updated(member: Member, publication: Publication): void {
-    const forced = publication.forcedMute ? { forced: true } : {};
-    const frame: ServerFrame = { type: 'track-updated', peerId: member.id, ...publication.info, ...forced };
-    this.tellAll(frame);
+    this.tellAll(updateOf(member, publication));
     this.#links.updated(member, publication);
   }
 
@@ -373,8 +377,7 @@ export class Room implements PeerHost, LinksHost {
       try {
         peer.tick(nowMs, withTransportFeedback);
       } catch (thrown) {
-        this.#logger.error({ err: thrown, peer: peer.id }, 'peer ended by a fault of ours');
-        this.leave(peer, 'protocol-error');
+        this.#endByFault(peer, thrown);
       }
     }
   }
@@ -452,7 +455,17 @@ export class Room implements PeerHost, LinksHost {
     return remote;
   }
 
+  #endByFault(peer: Peer, thrown: unknown): void {
+    this.#logger.error({ err: thrown, peer: peer.id }, 'peer ended by a fault of ours');
+    this.leave(peer, 'protocol-error');
+  }
+
   #touch(): void {
     this.#lastActivityMs = this.#servedMs = this.#context.clock.now();
   }
+}
+
+function updateOf({ id }: Member, publication: Publication): ServerFrame {
+  const forced = publication.forcedMute ? { forced: true } : {};
+  return { type: 'track-updated', peerId: id, ...publication.info, ...forced };
 }

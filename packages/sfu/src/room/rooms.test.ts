@@ -99,6 +99,19 @@ describe('Rooms', () => {
     publisher.connection.close();
   });
 
+  test('a resumed peer is told what it may have missed: that it was muted, and who speaks', async () => {
+    const publisher = await join();
+    await publisher.publish(MICROPHONE);
+    publisher.socket.terminate();
+    await until('the socket to drop', () => publisher.closed);
+    const muted = { room: 'lobby', peerId: publisher.id, muted: true };
+    expect(await sfu.http('POST', '/rooms/mute', muted)).toMatchObject({ body: { affected: 1 } });
+    const back = await join({}, { resume: publisher.welcome.resumeToken });
+    await back.next('track-updated', ({ peerId, forced }) => peerId === publisher.id && forced === true);
+    expect((await back.next('active-speakers')).speakers).toEqual([]);
+    publisher.connection.close();
+  });
+
   test('a second socket with the token replaces the first', async () => {
     const first = await join();
     const second = await join({}, { resume: first.welcome.resumeToken });

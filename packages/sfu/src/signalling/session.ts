@@ -83,7 +83,7 @@ export class Session implements Outlet {
       this.#brokeProtocol = thrown.code?.startsWith('WS_ERR_') === true;
       this.#logger.debug({ err: thrown }, 'signalling socket failed');
     });
-    socket.on('close', (code) => this.#ended(code));
+    socket.on('close', (code) => this.#guard(() => this.#ended(code)));
   }
 
   send(frame: ServerFrame): void {

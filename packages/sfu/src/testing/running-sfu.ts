@@ -13,6 +13,7 @@ import {
 import { SFU_TICKET_HEADER, type SfuConfigInput, type SfuTicket, sfuConfigSchema } from '@orama/protocol';
 import { WebSocket } from 'ws';
 import { Sfu } from '../sfu.ts';
+import type { WorkerParts } from '../worker/sfu-worker.ts';
 
 export const TEST_SECRET = '0123456789abcdef0123456789abcdef';
 const KEY = sfuControlKey(TEST_SECRET);
@@ -44,11 +45,13 @@ export interface RunningSfu extends ReachableSfu {
 /**
  * Starts an SFU; every call gets another loopback address, so that ports never collide.
  * @param configFile path of a file whose `turn` it follows
+ * @param parts those of its worker
  */
 export async function startSfu(
   config: Partial<SfuConfigInput> = {},
   clock?: Clock,
   configFile?: string,
+  parts?: WorkerParts,
 ): Promise<RunningSfu> {
   const address = `127.82.${randomInt(1, 255)}.${randomInt(1, 255)}`;
   const sfu = new Sfu({
@@ -71,6 +74,7 @@ export async function startSfu(
     secret: TEST_SECRET,
     logger: silentLogger,
     ...(clock ? { clock } : {}),
+    ...(parts ? { parts } : {}),
   });
   await sfu.start();
   return { sfu, ...reachSfu(address) };
