@@ -98,6 +98,6 @@ export class RelayedTrack implements PacketSink {
   #receive(datagram: Buffer): void {
     if (!isRtcp(datagram)) return;
     const nowMs = performance.now();
-    for (const packet of parseRtcp(datagram)) for (const stream of this.#streams) stream.receive(packet, nowMs);
+    for (const packet of parseRtcp(datagram, false)) for (const stream of this.#streams) stream.receive(packet, nowMs);
   }
 }

@@ -357,7 +357,7 @@ export class Publication {
   #receiveRtcp(datagram: Buffer): void {
     const nowMs = performance.now();
     this.#lastReportHeardMs = nowMs;
-    for (const packet of parseRtcp(datagram)) {
+    for (const packet of parseRtcp(datagram, false)) {
       if (packet.type !== 'sr') continue;
       const encoding = this.#encodings.find(packet.ssrc);
       if (!encoding || encoding.ssrc !== packet.ssrc) continue;

@@ -300,7 +300,7 @@ export class Subscription implements PacketSink {
     if (!isRtcp(datagram)) return;
     const nowMs = performance.now();
     const { ssrc } = this;
-    for (const packet of parseRtcp(datagram)) {
+    for (const packet of parseRtcp(datagram, false)) {
       if (packet.type === 'nack' && packet.mediaSsrc === ssrc) this.#answerNack(packet.sequences, nowMs);
       else if (packet.type === 'pli' && packet.mediaSsrc === ssrc) this.#keyFrameWanted(nowMs);
       else if (packet.type === 'fir' && packet.entries.some((entry) => entry.ssrc === ssrc))

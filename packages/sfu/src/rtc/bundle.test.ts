@@ -76,6 +76,13 @@ test('Bundle: an m-line takes so many strangers and no more, and forgets all its
   expect(receive(packet(96, 500))).toEqual(['1']);
 });
 
+test('Bundle: of the SSRCs that descriptions name one after the other, the last are known', () => {
+  const { bundle, receive } = create();
+  const media = { kind: 'video', codecs: [], extensions: [] } as unknown as UplinkMedia;
+  for (let ssrc = 1_000; ssrc < 2_000; ssrc++) bundle.listen('1', media, [ssrc, 500]);
+  expect([500, 1_000, 1_999].map((ssrc) => receive(packet(96, ssrc)))).toEqual([['1'], [], ['1']]);
+});
+
 test('Bundle: RTCP goes once to every m-line that it is about, and once to whoever looks after the connection', () => {
   const { receive, control } = create();
   const block = { fractionLost: 0, packetsLost: 0, highestSequence: 0, jitter: 0, lastSenderReport: 0 };

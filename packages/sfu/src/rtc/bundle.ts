@@ -16,6 +16,8 @@ export const CARRIER: SendTrackOptions = {
 
 /** SSRCs that one m-line may show without having described them; a browser that replaces a track takes a few new ones. */
 const MAX_STRANGERS = 32;
+/** And those that are known of it: the longest known give way, so that a peer may name others for as long as it stays. */
+const MAX_SSRCS = 256;
 
 interface Uplink {
   track: RtcTrack;
@@ -74,7 +76,7 @@ export class Bundle {
   ignore(mid: string): void {
     const uplink = this.#uplinks.get(mid);
     if (!uplink) return;
-    for (const ssrc of uplink.ssrcs) if (this.#sources.get(ssrc) === uplink.track) this.#sources.delete(ssrc);
+    for (const ssrc of uplink.ssrcs) this.#disclaim(uplink, ssrc);
     uplink.track.close();
     this.#uplinks.delete(mid);
     this.#tracks.delete(mid);
@@ -140,8 +142,17 @@ export class Bundle {
   }
 
   #claim(uplink: Uplink, ssrc: number): void {
+    const [oldest] = uplink.ssrcs;
+    if (uplink.ssrcs.size >= MAX_SSRCS && oldest !== undefined) this.#disclaim(uplink, oldest);
+    // Named again, it is among the newest.
+    uplink.ssrcs.delete(ssrc);
     uplink.ssrcs.add(ssrc);
     this.#sources.set(ssrc, uplink.track);
+  }
+
+  #disclaim({ ssrcs, track }: Uplink, ssrc: number): void {
+    ssrcs.delete(ssrc);
+    if (this.#sources.get(ssrc) === track) this.#sources.delete(ssrc);
   }
 
   // A compound packet goes once to every track it says something about.

@@ -18,19 +18,33 @@ export interface Codec {
   key: string;
 }
 
-/** What is forwarded, and which parameters tell two configurations of it apart, with their defaults. */
-const FORWARDED: Readonly<Record<string, { kind: 'audio' | 'video'; parameters: Readonly<Record<string, string>> }>> = {
-  opus: { kind: 'audio', parameters: {} },
+/** A codec that is forwarded. */
+interface Forwarded {
+  kind: 'audio' | 'video';
+  clockRate: number;
+  channels: number;
+  /** Which parameters tell two configurations of it apart, with their defaults. */
+  parameters: Readonly<Record<string, string>>;
+}
+const audio: Forwarded = { kind: 'audio', clockRate: 48_000, channels: 2, parameters: {} };
+const video: Forwarded = { kind: 'video', clockRate: 90_000, channels: 1, parameters: {} };
+
+/** What is forwarded: others are offered it as its publisher wrote it, so only as its RFC says that it is written. */
+const FORWARDED: Readonly<Record<string, Forwarded>> = {
+  // RFC 7587 section 7.
+  opus: audio,
   // Opus with what went before (RFC 2198), for those who ask for it.
-  red: { kind: 'audio', parameters: {} },
-  vp8: { kind: 'video', parameters: {} },
-  vp9: { kind: 'video', parameters: { 'profile-id': '0' } },
+  red: audio,
+  vp8: video,
+  vp9: { ...video, parameters: { 'profile-id': '0' } },
   // RFC 6184 section 8.1.
-  h264: { kind: 'video', parameters: { 'packetization-mode': '0', 'profile-level-id': '42000a' } },
+  h264: { ...video, parameters: { 'packetization-mode': '0', 'profile-level-id': '42000a' } },
   // RFC 7798 section 7.1; levels are for the decoder to judge.
-  h265: { kind: 'video', parameters: { 'profile-id': '1', 'tier-flag': '0', 'tx-mode': 'srst' } },
-  av1: { kind: 'video', parameters: { profile: '0', tier: '0' } },
+  h265: { ...video, parameters: { 'profile-id': '1', 'tier-flag': '0', 'tx-mode': 'srst' } },
+  av1: { ...video, parameters: { profile: '0', tier: '0' } },
 };
+/** Longest `a=fmtp` that is forwarded: that of an H.264 encoder which repeats its parameter sets. */
+const MAX_FMTP = 1_024;
 
 /**
  * What of `profile-level-id` is the profile (RFC 6184 section 8.1, table 5): profile_idc, then the bits of profile-iop that
@@ -63,12 +77,11 @@ export function readCodecs(media: SdpMedia): Codec[] {
     if (Number.isInteger(repeated)) retransmissions.set(repeated, payload);
   }
   return media.rtp
-    .filter(({ codec }) => FORWARDED[codec.toLowerCase()]?.kind === media.type)
+    .filter((line) => isForwarded(media, line))
     .filter(({ codec, payload }) => codec.toLowerCase() !== 'red' || repeatsOpus(media, payload))
-    .map(({ codec, payload, rate, encoding }) => {
+    .map(({ codec, payload }) => {
       const fmtp = fmtpOf(media, payload);
-      const clockRate = rate ?? 90_000;
-      const channels = Number(encoding ?? 1) || 1;
+      const { clockRate, channels } = FORWARDED[codec.toLowerCase()] as Forwarded;
       return {
         name: codec,
         clockRate,
@@ -90,6 +103,12 @@ export function describesDependencies({ name }: Pick<Codec, 'name'>): boolean {
   return name.toLowerCase() === 'av1';
 }
 
+function isForwarded(media: SdpMedia, { codec, payload, rate, encoding = 1 }: SdpMedia['rtp'][number]): boolean {
+  const known = FORWARDED[codec.toLowerCase()];
+  const isAsWritten = known?.kind === media.type && known.clockRate === rate && known.channels === Number(encoding);
+  return isAsWritten && fmtpOf(media, payload).length <= MAX_FMTP;
+}
+
 /** Payload type of the Opus inside RED (RFC 2198), which stands in every packet; undefined for other codecs. */
 export function payloadTypeInside({ name, fmtp }: Pick<Codec, 'name' | 'fmtp'>): number | undefined {
   return name.toLowerCase() === 'red' ? Number(fmtp.split('/')[0]) : undefined;
@@ -99,6 +118,9 @@ function repeatsOpus(media: SdpMedia, payloadType: number): boolean {
   const inside = payloadTypeInside({ name: 'red', fmtp: fmtpOf(media, payloadType) });
   return media.rtp.some(({ payload, codec }) => payload === inside && codec.toLowerCase() === 'opus');
 }
+
+/** Configurations of codecs that are remembered of one peer; a browser names some thirty. */
+const MAX_NAMED = 512;
 
 /** Payload types that have no meaning of their own (RFC 3551 section 6, RFC 5761 section 4). */
 const DYNAMIC = [...range(96, 127), ...range(35, 63)];
@@ -121,7 +143,7 @@ export class PayloadTypes {
     if (isList) this.#listed.add(media.type);
     for (const { payload, codec, rate, encoding } of media.rtp) {
       const key = keyOf(codec, rate ?? 90_000, Number(encoding ?? 1) || 1, fmtpOf(media, payload));
-      this.#named.add(key);
+      if (this.#named.size < MAX_NAMED) this.#named.add(key);
       this.#set(payload, key);
     }
   }
@@ -166,7 +188,7 @@ export class PayloadTypes {
 
   #set(payloadType: number, key: string): void {
     this.#keys.set(payloadType, key);
-    if (!this.#numbers.has(key)) this.#numbers.set(key, payloadType);
+    if (!this.#numbers.has(key) && this.#numbers.size < MAX_NAMED) this.#numbers.set(key, payloadType);
   }
 }
 

@@ -483,14 +483,14 @@ function refusalOf(offered: DownlinkMedia | null, wanted: DownlinkMedia | null):
   return wanted && wanted.codec.key !== offered.codec.key ? 'codec-changed' : 'unsupported-codec';
 }
 
-// A track is made of its layers: with others it is another track.
+// A track is of a kind, and made of its layers: with others it is another track.
 function hasLayersOf(one: UplinkMedia, other: UplinkMedia): boolean {
   const rids = ({ encodings }: UplinkMedia) =>
     encodings
       .map(({ rid = '' }) => rid)
       .sort()
       .join(';');
-  return rids(one) === rids(other);
+  return one.kind === other.kind && rids(one) === rids(other);
 }
 
 // An answer names only what was offered (RFC 3264 section 6.1, RFC 8285 section 6).

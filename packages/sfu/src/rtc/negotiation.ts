@@ -97,7 +97,7 @@ export class Negotiation {
   #connection: RtcConnection;
   #bundle: Bundle;
   readonly #lines: MediaLines;
-  /** Relayed candidates of the peer, `address port`. */
+  /** Relayed candidates of the peer, `address port`, the newest last: each ICE restart brings others. */
   readonly #relays = new Set<string>();
   readonly #ice: IceSession;
   /** The m-lines of the last description that both sides have, in their order. */
@@ -433,8 +433,14 @@ export class Negotiation {
   }
 
   #noteCandidate({ type, ip, port }: SdpCandidate): boolean {
-    if (type === 'relay' && this.#relays.size < MAX_RELAYS) this.#relays.add(endpoint(String(ip), port));
-    return type === 'relay' || !this.#options.forceRelay;
+    if (type !== 'relay') return !this.#options.forceRelay;
+    const relay = endpoint(String(ip), port);
+    // Named again, it is among the newest.
+    this.#relays.delete(relay);
+    const [oldest] = this.#relays;
+    if (this.#relays.size >= MAX_RELAYS && oldest !== undefined) this.#relays.delete(oldest);
+    this.#relays.add(relay);
+    return true;
   }
 }
 

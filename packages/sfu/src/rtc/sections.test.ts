@@ -27,6 +27,17 @@ test('readCodecs keeps what can be forwarded, in the order of the offer, with it
   expect(readCodecs(mediaOf({ kind: 'audio', attributes }))).toEqual([]);
 });
 
+test('readCodecs leaves out what is not written as its RFC says: others would be offered it like that', () => {
+  const namesOf = (kind: 'audio' | 'video', ...attributes: string[]) =>
+    readCodecs(mediaOf({ kind, attributes })).map(({ name }) => name);
+  expect(namesOf('audio', 'a=rtpmap:111 opus/48000', 'a=rtpmap:112 opus/8000/2', 'a=rtpmap:113 opus/48000/9')).toEqual(
+    [],
+  );
+  expect(namesOf('video', 'a=rtpmap:96 VP8/0', 'a=rtpmap:97 VP8/90000/2', 'a=rtpmap:98 VP8/90001')).toEqual([]);
+  const long = `a=fmtp:96 ${'x'.repeat(2_000)}`;
+  expect(namesOf('video', 'a=rtpmap:96 VP8/90000', long, 'a=rtpmap:98 VP9/90000')).toEqual(['VP9']);
+});
+
 test("Firefox's element of the mid has an id of ours and is left out: it describes the SSRCs of all its streams", () => {
   const attributes = [
     'a=rtpmap:120 VP8/90000',
@@ -70,6 +81,21 @@ test('PayloadTypes never gives one number two meanings', () => {
   const moved = types.assign(codec('VP9', 103));
   expect([96, 97, 103, 116, 35]).not.toContain(moved);
   expect(types.assign(codec('VP9', 98))).toBe(moved);
+});
+
+test('PayloadTypes remembers what a peer decodes, however many configurations it names afterwards', () => {
+  const types = new PayloadTypes();
+  types.learn(mediaOf(), true);
+  const [vp8, h264] = readCodecs(mediaOf());
+  if (!vp8 || !h264) throw new Error('no codecs');
+  for (let round = 0; round < 2_000; round++)
+    types.learn(mediaOf({ attributes: [`a=rtpmap:98 VP9/90000`, `a=fmtp:98 profile-id=${round}`] }), true);
+  expect([vp8, h264].map((codec) => [types.decodes(codec), types.assign(codec)])).toEqual([
+    [true, 96],
+    [true, 103],
+  ]);
+  const [late] = readCodecs(mediaOf({ attributes: ['a=rtpmap:98 VP9/90000', 'a=fmtp:98 profile-id=1999'] }));
+  expect(late && types.decodes(late)).toBe(false);
 });
 
 test('readUplink chooses transport-wide feedback where it is offered, else REMB', () => {

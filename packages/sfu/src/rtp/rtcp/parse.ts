@@ -1,6 +1,6 @@
 import { readUint16, readUint32 } from '../header.ts';
 import { FEEDBACK, PACKET_TYPE, type ReportBlock, type RtcpPacket } from './packets.ts';
-import { parseTransportFeedback } from './transport-feedback.ts';
+import { MAX_STATUSES, parseTransportFeedback } from './transport-feedback.ts';
 
 const REPORT_BLOCK_BYTES = 24;
 const REMB_MARK = 0x52454d42; // "REMB"
@@ -9,9 +9,11 @@ const CNAME_ITEM = 1;
 /**
  * Takes a compound (RFC 3550 section 6.1) or reduced-size (RFC 5506) RTCP datagram apart.
  * Total: a malformed packet ends the list, what stood before it is returned.
+ * @param withTransportFeedback false leaves transport-wide feedback, which is of no m-line in particular, as `other`
  */
-export function parseRtcp(datagram: Uint8Array): RtcpPacket[] {
+export function parseRtcp(datagram: Uint8Array, withTransportFeedback = true): RtcpPacket[] {
   const packets: RtcpPacket[] = [];
+  let statusesLeft = MAX_STATUSES;
   let offset = 0;
   while (offset + 4 <= datagram.length) {
     const first = datagram[offset] as number;
@@ -19,8 +21,13 @@ export function parseRtcp(datagram: Uint8Array): RtcpPacket[] {
     if (first >> 6 !== 2 || end > datagram.length) break;
     const padding = first & 32 ? (datagram[end - 1] as number) : 0;
     if (padding > end - offset - 4) break;
-    const packet = parseOne(datagram, datagram[offset + 1] as number, first & 31, offset, end - padding);
-    if (!packet) break;
+    const packetType = datagram[offset + 1] as number;
+    const isLeft = !withTransportFeedback && isTransportFeedback(packetType, first & 31);
+    const packet: RtcpPacket | null = isLeft
+      ? { type: 'other', packetType }
+      : parseOne(datagram, packetType, first & 31, offset, end - padding);
+    if (packet?.type === 'twcc') statusesLeft -= packet.arrivalsUs.length;
+    if (!packet || statusesLeft < 0) break;
     packets.push(packet);
     offset = end;
   }
@@ -59,6 +66,10 @@ function parseOne(bytes: Uint8Array, packetType: number, count: number, start: n
     default:
       return { type: 'other', packetType };
   }
+}
+
+function isTransportFeedback(packetType: number, format: number): boolean {
+  return packetType === PACKET_TYPE.transportFeedback && format === FEEDBACK.transportWide;
 }
 
 function parseReports(bytes: Uint8Array, count: number, start: number, end: number): ReportBlock[] | null {

@@ -142,6 +142,15 @@ test('transport-wide feedback ends before an arrival that no delta can express',
   expect(covered).toBe(2);
 });
 
+test('of transport-wide feedback a datagram may hold so much and no more, however small it is written', () => {
+  const nothing = { senderSsrc: 1, mediaSsrc: 1, feedbackCount: 0, arrivalsUs: new Array<null>(4_096).fill(null) };
+  const packets = [0, 4_096, 8_192].map((baseSequence) => buildTransportFeedback({ ...nothing, baseSequence }).packet);
+  expect(Buffer.concat(packets).length).toBeLessThan(100);
+  expect(parseRtcp(Buffer.concat(packets)).map(({ type }) => type)).toEqual(['twcc', 'twcc']);
+  const compound = Buffer.concat([...packets, buildPli(1, 2)]);
+  expect(parseRtcp(compound, false).map(({ type }) => type)).toEqual(['other', 'other', 'other', 'pli']);
+});
+
 test('parseRtcp never throws and keeps what stood before the damage', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 120 }), (bytes) => {

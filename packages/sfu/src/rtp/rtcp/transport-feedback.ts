@@ -6,8 +6,11 @@ const REFERENCE_US = 64_000;
 const NOT_RECEIVED = 0;
 const SMALL_DELTA = 1;
 const LARGE_DELTA = 2;
-/** A packet of some twenty bytes can claim 65535 statuses; no peer waits for so many packets with its report. */
-const MAX_STATUSES = 8_192;
+/**
+ * A packet of some twenty bytes can claim 65535 statuses, and a datagram holds many; no peer waits for so many packets
+ * with its report.
+ */
+export const MAX_STATUSES = 8_192;
 
 /**
  * Parses draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1; null when malformed, or when it is about more
