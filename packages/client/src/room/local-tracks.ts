@@ -59,8 +59,7 @@ export class LocalTracks {
     track.muted = muted;
     track.mediaStreamTrack.enabled = !muted;
     // A forced one as well: when it is lifted we are muted still, until somebody here unmutes.
-    if (track.trackId !== undefined)
-      this.#handlers.send({ type: 'track-state', trackId: track.trackId, muted });
+    if (track.trackId !== undefined) this.#handlers.send({ type: 'track-state', trackId: track.trackId, muted });
     this.#handlers.onUpdated(track, { forced });
   }
 

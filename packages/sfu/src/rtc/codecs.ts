@@ -43,8 +43,8 @@ const FORWARDED: Readonly<Record<string, Forwarded>> = {
   h265: { ...video, parameters: { 'profile-id': '1', 'tier-flag': '0', 'tx-mode': 'srst' } },
   av1: { ...video, parameters: { profile: '0', tier: '0' } },
 };
-/** Longest `a=fmtp` that is forwarded: that of an H.264 encoder which repeats its parameter sets. */
-const MAX_FMTP = 1_024;
+/** `a=fmtp` as it is forwarded: ASCII, or Firefox refuses the whole description, and as long as an encoder's parameter sets. */
+const FMTP = /^[\x20-\x7e]{0,1024}$/;
 
 /**
  * What of `profile-level-id` is the profile (RFC 6184 section 8.1, table 5): profile_idc, then the bits of profile-iop that
@@ -106,7 +106,7 @@ export function describesDependencies({ name }: Pick<Codec, 'name'>): boolean {
 function isForwarded(media: SdpMedia, { codec, payload, rate, encoding = 1 }: SdpMedia['rtp'][number]): boolean {
   const known = FORWARDED[codec.toLowerCase()];
   const isAsWritten = known?.kind === media.type && known.clockRate === rate && known.channels === Number(encoding);
-  return isAsWritten && fmtpOf(media, payload).length <= MAX_FMTP;
+  return isAsWritten && FMTP.test(fmtpOf(media, payload));
 }
 
 /** Payload type of the Opus inside RED (RFC 2198), which stands in every packet; undefined for other codecs. */

@@ -400,6 +400,15 @@ test('answers nobody asked for, for other m-lines, and mids of ours are refused'
   );
 });
 
+test('an answer that is many times as long as our offer is not read', async () => {
+  const { negotiation, offers, add, settle } = create();
+  add('one');
+  await settle(100);
+  const answer = answerTo(offers[0] as string);
+  expect(() => negotiation.handleAnswer(`${answer}${'a=x\r\n'.repeat(10_000)}`)).toThrow(/as long as the offer/);
+  negotiation.handleAnswer(answer);
+});
+
 test('candidates: malformed ones are refused, those past TURN are of no use while relaying is forced', () => {
   const { negotiation } = create();
   expect(negotiation.handleCandidate('')).toBe(true);

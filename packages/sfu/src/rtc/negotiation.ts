@@ -37,6 +37,9 @@ const OFFER_GAP_PER_LINE_MS = 3;
 /** An offer unanswered for so long is taken back and made anew. */
 const ANSWER_TIMEOUT_MS = 10_000;
 const MAX_RELAYS = 256;
+/** An answer says about as much as the offer that it is to; one that is so much longer is not read. */
+const ANSWER_FACTOR = 4;
+const LEAST_ANSWER = 16_384;
 
 type MediaLine = Omit<LocalLine, 'section'>;
 const DATA_LINE: MediaLine = { mid: DATA_MID, type: 'application', protocol: 'UDP/DTLS/SCTP' };
@@ -103,7 +106,7 @@ export class Negotiation {
   /** The m-lines of the last description that both sides have, in their order. */
   #order: MediaLine[] = [];
   /** Our unanswered offer: its m-lines and what it said about each downlink. */
-  #pending: { order: MediaLine[]; downlinks: Map<string, DownlinkMedia | null> } | null = null;
+  #pending: { order: MediaLine[]; downlinks: Map<string, DownlinkMedia | null>; length: number } | null = null;
   /** The peer's DTLS certificate; one for a connection's life. */
   #fingerprint: string | undefined;
   #allowsMixed = true;
@@ -181,6 +184,8 @@ export class Negotiation {
   handleAnswer(sdp: string): void {
     const pending = this.#pending;
     if (!pending) throw new PeerError('CONFLICT', 'there is no offer to answer');
+    if (sdp.length > Math.max(LEAST_ANSWER, pending.length * ANSWER_FACTOR))
+      throw new PeerError('INVALID_REQUEST', 'the answer is many times as long as the offer');
     const remote = readDescription(sdp);
     const answered = new Set(remote.sections.map(({ mid }) => mid));
     const left = pending.order.find(({ mid }) => !answered.has(mid));
@@ -351,10 +356,11 @@ export class Negotiation {
       const isFirst = !this.#remoteKnown && !this.#options.withoutData;
       const wantsData = isFirst || (this.#channels.length > 0 && this.#connection.isConnecting);
       if (wantsData && !order.some(isData)) order.push(DATA_LINE);
-      this.#pending = { order, downlinks: wanted };
+      const sdp = this.#write(order, (mid) => this.#lines.section(mid));
+      this.#pending = { order, downlinks: wanted, length: sdp.length };
       this.#answerTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => this.repeatOffer());
       this.#mayOfferAtMs = this.#options.clock.monotonic() + OFFER_GAP_MS + wanted.size * OFFER_GAP_PER_LINE_MS;
-      this.#events.sendOffer(this.#write(order, (mid) => this.#lines.section(mid)));
+      this.#events.sendOffer(sdp);
     } catch (thrown) {
       this.#events.onFault(thrown);
     }

@@ -3,6 +3,8 @@ import { CHANNEL_MESSAGE_MAX_BYTES } from '@orama/protocol';
 import { parse, type SdpCandidate, type SdpMedia, type SdpSession, write } from 'sdp-transform';
 import type { IceCredential } from './stun-message.ts';
 
+/** A line costs some microseconds to read, whatever it says; the descriptions of a large room have a few thousand. */
+const MAX_LINES = 10_000;
 const MAX_SECTIONS = 1_024;
 const MAX_CANDIDATES = 64;
 const MAX_SSRCS = 64;
@@ -34,6 +36,7 @@ export interface RemoteDescription {
  */
 export function readDescription(sdp: string): RemoteDescription {
   if (!sdp.startsWith('v=0')) throw invalid('it does not begin with v=0');
+  if (lineCount(sdp) > MAX_LINES) throw invalid(`it has more than ${MAX_LINES} lines`);
   const session = parse(sdp);
   if (session.media.length === 0) throw invalid('it has no m-line');
   if (session.media.length > MAX_SECTIONS) throw invalid(`it has more than ${MAX_SECTIONS} m-lines`);
@@ -67,6 +70,13 @@ export function readDescription(sdp: string): RemoteDescription {
   });
   const allowsMixed = [session, ...session.media].some(({ extmapAllowMixed }) => extmapAllowMixed !== undefined);
   return { session, sections, allowsMixed };
+}
+
+/** How many lines a description has, which is what reading it costs. */
+export function lineCount(sdp: string): number {
+  let count = 1;
+  for (let at = sdp.indexOf('\n'); at >= 0; at = sdp.indexOf('\n', at + 1)) count++;
+  return count;
 }
 
 /** The ICE credential of a description, one for its whole bundle; null when it has none. */

@@ -34,8 +34,8 @@ test('readCodecs leaves out what is not written as its RFC says: others would be
     [],
   );
   expect(namesOf('video', 'a=rtpmap:96 VP8/0', 'a=rtpmap:97 VP8/90000/2', 'a=rtpmap:98 VP8/90001')).toEqual([]);
-  const long = `a=fmtp:96 ${'x'.repeat(2_000)}`;
-  expect(namesOf('video', 'a=rtpmap:96 VP8/90000', long, 'a=rtpmap:98 VP9/90000')).toEqual(['VP9']);
+  for (const config of ['x'.repeat(2_000), 'x=é', 'x=\u0001'])
+    expect(namesOf('video', 'a=rtpmap:96 VP8/90000', `a=fmtp:96 ${config}`, 'a=rtpmap:98 VP9/90000')).toEqual(['VP9']);
 });
 
 test("Firefox's element of the mid has an id of ours and is left out: it describes the SSRCs of all its streams", () => {

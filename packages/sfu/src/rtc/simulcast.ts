@@ -3,6 +3,8 @@ import type { UplinkEncoding } from './sections.ts';
 
 /** Layers of one track that are taken; the rest is not asked for. */
 const MAX_LAYERS = 4;
+/** And so many of a list are looked at. */
+const MAX_LISTED = 16;
 const RID = /^[A-Za-z0-9_-]{1,16}$/;
 /** RFC 8851 section 5: a layer with a restriction that is not among these cannot be taken. */
 const RESTRICTIONS = ['pt', 'max-width', 'max-height', 'max-fps', 'max-fs', 'max-br', 'max-pps', 'max-bpp'];
@@ -57,7 +59,7 @@ function ridsOf(media: SdpMedia, payloadTypes: readonly number[]): Simulcast['ri
   const list = simulcast?.dir1 === 'send' ? simulcast.list1 : simulcast?.dir2 === 'send' ? simulcast.list2 : undefined;
   if (list === undefined) return [];
   const taken: Simulcast['rids'] = [];
-  for (const alternatives of String(list).split(';')) {
+  for (const alternatives of String(list).split(';', MAX_LISTED)) {
     // Of alternatives the first is preferred; `~` says that it begins paused.
     const id = alternatives.split(',')[0]?.replace('~', '') ?? '';
     const rid = media.rids?.find((candidate) => String(candidate.id) === id && candidate.direction === 'send');

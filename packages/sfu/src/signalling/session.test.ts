@@ -126,6 +126,16 @@ describe('SignallingServer', () => {
     }
   });
 
+  test('an offer counts by its lines: thirty large ones at once are too many', async () => {
+    const peer = await TestPeer.join(sfu);
+    const offer = `v=0\r\n${'a=x\r\n'.repeat(1_900)}`;
+    for (let i = 0; i < 30; i++) peer.send({ type: 'offer', sdp: offer });
+    expect((await until('the end', () => peer.closed)).code).toBe(SIGNALLING_CLOSE.rateLimited);
+    const read = peer.frames.filter((frame) => frame.type === 'error' && frame.code === 'invalid_offer');
+    expect(read.length).toBeGreaterThanOrEqual(10);
+    await peer.end();
+  });
+
   test('the orama-envelope dialect wraps every frame and names presence as upstream does', async () => {
     const ann = sfu.connect({}, { protocols: ['orama-envelope'] });
     const frames: { type: string; data: Record<string, unknown> }[] = [];

@@ -17,6 +17,7 @@ import {
 import type { WebSocket } from 'ws';
 import type { Peer } from '../room/peer.ts';
 import type { Rooms } from '../room/rooms.ts';
+import { lineCount } from '../rtc/sdp.ts';
 import type { Dialect } from './dialects.ts';
 import { FrameError, type Outlet } from './outlet.ts';
 
@@ -24,6 +25,8 @@ const HEARTBEAT_MS = 10_000;
 /** A client that reads so slowly is cut off; it may come back and resume. */
 const MAX_BUFFERED_BYTES = 2 * 1024 * 1024;
 const NEGOTIATION_FRAMES = new Set<ClientFrame['type']>(['offer', 'answer', 'ice-candidate']);
+/** An offer counts once for so many lines: what it costs to read grows with them. Answers are to offers of ours. */
+const LINES_PER_FRAME = 500;
 /** Close codes by which a client says that it leaves for good; anything else is a dropped connection. */
 const LEAVING_CODES = new Set<number>([SIGNALLING_CLOSE.normal, SIGNALLING_CLOSE.goingAway]);
 
@@ -152,7 +155,8 @@ export class Session implements Outlet {
         closeCode: SIGNALLING_CLOSE.tooBig,
       });
     const bucket = NEGOTIATION_FRAMES.has(frame.type) ? this.#negotiationRate : this.#frameRate;
-    if (!bucket.take(this.#clock.monotonic())) throw rateLimited();
+    const count = frame.type === 'offer' ? Math.ceil(lineCount(frame.sdp) / LINES_PER_FRAME) : 1;
+    if (!bucket.take(this.#clock.monotonic(), count)) throw rateLimited();
     if (frame.type === 'join') {
       this.#join(frame);
       return;
