@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { silentLogger, VirtualClock } from '@orama/core';
 import { sfuConfigSchema } from '@orama/protocol';
 import { expect, onTestFinished, test } from 'vitest';
 import { TEST_SECRET } from '../testing/running-sfu.ts';
+import { workerProcesses } from '../testing/worker-processes.ts';
 import { ProcessWorker } from './process-worker.ts';
 
 const ADDRESS = '127.68.5.1';
@@ -11,14 +11,6 @@ const config = sfuConfigSchema.parse({
   ...{ signalingPort: 30_000, mediaPortStart: 20_000, mediaPortEnd: 20_199, secretFile: 'not read here' },
   turn: { uris: [] },
 });
-
-/** Processes that this one has started to hold rooms. */
-function workerProcesses(): number[] {
-  return readdirSync('/proc/self/task')
-    .flatMap((thread) => readFileSync(`/proc/self/task/${thread}/children`, 'utf8').trim().split(' '))
-    .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker-process'))
-    .map(Number);
-}
 
 test('a worker that hangs does not keep close() from coming to an end', async () => {
   const clock = new VirtualClock();

@@ -7,17 +7,10 @@ import { SIGNALLING_CLOSE } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type RunningSfu, startSfu, writeTurnUris } from '../testing/running-sfu.ts';
 import { TestPeer, until, VP8_KEY } from '../testing/test-peer.ts';
+import { unlessGone, workerProcesses } from '../testing/worker-processes.ts';
 
 const SIGNALLING_PORT = 30_000;
 const CAMERA = { mid: '0', kind: 'video', ssrc: 1_000_001, source: 'camera' } as const;
-
-/** Processes that this one has started to hold rooms. */
-function workerProcesses(): number[] {
-  return readdirSync('/proc/self/task')
-    .flatMap((thread) => unlessGone(() => readFileSync(`/proc/self/task/${thread}/children`, 'utf8')).split(' '))
-    .filter((pid) => unlessGone(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')).includes('worker-process'))
-    .map(Number);
-}
 
 describe('Sfu with two workers', () => {
   let dir: string;
@@ -138,14 +131,4 @@ function signallingSockets(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`)
     .map((fd) => unlessGone(() => readlinkSync(`/proc/${pid}/fd/${fd}`)))
     .filter((target) => inodes.includes(target));
-}
-
-/** What /proc says; '' of a thread, process or descriptor that has ended since it was listed. */
-function unlessGone(read: () => string): string {
-  try {
-    return read();
-  } catch (thrown) {
-    if (['ENOENT', 'ESRCH'].includes((thrown as NodeJS.ErrnoException).code ?? '')) return '';
-    throw thrown;
-  }
 }
