@@ -1,5 +1,12 @@
 import { refuse } from '../support/command-line.ts';
 
+/** How long each thing is measured. */
+export interface Durations {
+  cellMs: number;
+  stepMs: number;
+  delayMs: number;
+}
+
 /** How many rounds were asked for: five, or one quick one, unless a number is given. Ends the program with its usage. */
 export function readRounds(usage: string, given: string | undefined, quick: boolean): number {
   const rounds = Number(given ?? (quick ? 1 : 5));

@@ -1,9 +1,4 @@
-/** How long each thing is measured. */
-export interface Durations {
-  cellMs: number;
-  stepMs: number;
-  delayMs: number;
-}
+import type { Durations } from '../rounds.ts';
 
 /** A whole round of three engines takes less than five minutes. */
 export const FULL: Durations = { cellMs: 1_000, stepMs: 400, delayMs: 2_000 };

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { coreBusyUs, cpuUs } from '../machine.ts';
+import type { Durations } from '../rounds.ts';
 import { mediaSent, SERVER_CORE } from './bed.ts';
 import type { Clients, Room } from './clients.ts';
-import type { Durations } from './durations.ts';
 import type { RunningEngine } from './engine.ts';
 import type { Part } from './part.ts';
 import { MOST_OUT, PACKET_BYTES, type Scenario } from './scenarios.ts';

@@ -1,8 +1,8 @@
 import { residentKb, stalledShare } from '../machine.ts';
+import type { Durations } from '../rounds.ts';
 import type { Sample } from '../samples.ts';
 import { placedInBed, SERVER_CORE } from './bed.ts';
 import { Clients } from './clients.ts';
-import type { Durations } from './durations.ts';
 import type { Engine } from './engine.ts';
 import { forwarding } from './forwarding.ts';
 import { JOINING } from './joins.ts';

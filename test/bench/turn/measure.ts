@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { coreBusyUs, residentKb } from '../machine.ts';
+import type { Durations } from '../rounds.ts';
 import type { Sample } from '../samples.ts';
 import { type Engine, placement, type RunningEngine } from './engine.ts';
 import { type Flow, LoadGenerator, type Traffic, type TrafficResult } from './load-generator.ts';
@@ -25,12 +26,6 @@ export const BURSTS = [1, 4];
 export const PARTS = ['allocations', 'cpu', 'most', 'delay', 'both-cores'] as const;
 export type Part = (typeof PARTS)[number];
 
-/** How long each thing is measured. */
-export interface Durations {
-  cellMs: number;
-  stepMs: number;
-  delayMs: number;
-}
 export const FULL: Durations = { cellMs: 1500, stepMs: 800, delayMs: 3000 };
 export const QUICK: Durations = { cellMs: 300, stepMs: 300, delayMs: 500 };
 
