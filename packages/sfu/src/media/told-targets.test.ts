@@ -71,6 +71,8 @@ function setUp(name: string) {
   const again = packets.map((packet, i) => {
     const later = Buffer.from(packet);
     later.writeUInt16BE(1_000 + packets.length + i, 2);
+    // As if the uppermost layer followed: the publisher marks none of these as the end of a picture.
+    later[1] = PAYLOAD_TYPE;
     return later;
   });
   // The publication learns its codec from the first packet.
