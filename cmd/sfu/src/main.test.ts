@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -8,8 +8,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 const MAIN = join(import.meta.dirname, 'main.ts');
 const SECRET = 'a secret that must not be seen anywhere';
 const ADDRESS = '127.82.253.40';
-/** As in sched.h. */
-const SCHED_BATCH = 3;
 let dir: string;
 let child: ChildProcess | undefined;
 beforeEach(() => {
@@ -59,12 +57,6 @@ test('sfu --config listens on its address and nowhere else, and SIGTERM ends it 
   expect(output.text).not.toContain(SECRET);
 });
 
-test('sfu asks the kernel not to let its threads interrupt each other', async () => {
-  const { child, output } = run('--config', configFile());
-  await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
-  expect(policiesOf(child.pid as number)).toEqual(new Set([SCHED_BATCH]));
-});
-
 test.each([
   [{ address: '0.0.0.0' }, 'must not listen on 0.0.0.0'],
   [{ address: '203.0.113.7' }, 'outside the WireGuard network 127.82.253.0/24'],
@@ -94,18 +86,6 @@ test('sfu whose port is taken ends with 1 and says so', async () => {
   );
   holder?.kill('SIGKILL');
 });
-
-/** Scheduling policies of a process's threads (sched(7)): field 41 of /proc/<pid>/task/<tid>/stat. */
-function policiesOf(pid: number): Set<number> {
-  const tasks = `/proc/${pid}/task`;
-  return new Set(
-    readdirSync(tasks).map((thread) => {
-      // The name, in brackets, may hold spaces.
-      const [, fields = ''] = readFileSync(`${tasks}/${thread}/stat`, 'utf8').split(/.*\) /s);
-      return Number(fields.split(' ')[38]);
-    }),
-  );
-}
 
 /** `address:port` of every TCP socket on which a process listens, from /proc. */
 function listenersOf(pid: number): string[] {

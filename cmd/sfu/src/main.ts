@@ -1,14 +1,13 @@
 import { ConfigFile, configPathFromArgs, createLogger, loadConfigFile, readSecretFile, runMain } from '@orama/core';
 import { sfuConfigSchema } from '@orama/protocol';
-import { Sfu, scheduleAsBatch } from '@orama/sfu';
+import { Sfu } from '@orama/sfu';
 
 const logger = createLogger({ svc: 'sfu' });
 
-await runMain(logger, async () => {
+await runMain(logger, () => {
   const path = configPathFromArgs(process.argv.slice(2), 'orama-sfu');
   const config = loadConfigFile(sfuConfigSchema, path);
   const { logLevel, node, namespace } = config;
-  await scheduleAsBatch(logger);
   return new Sfu({
     config,
     configFile: new ConfigFile(sfuConfigSchema, path),

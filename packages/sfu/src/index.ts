@@ -4,4 +4,3 @@
 //   rtc/         node-datachannel, ICE, descriptions         rtp/  RTP and RTCP bytes, pure
 export { requireWireguardAddress } from './address.ts';
 export { Sfu, type SfuOptions } from './sfu.ts';
-export { scheduleAsBatch } from './worker/scheduling.ts';
