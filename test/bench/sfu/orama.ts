@@ -8,7 +8,7 @@ import type { Engine } from './engine.ts';
 
 const MAIN = join(import.meta.dirname, '../../../cmd/sfu/dist/main.js');
 /** What the SFU's service is started with. */
-const FLAGS = ['--max-semi-space-size=4'];
+const FLAGS = ['--max-semi-space-size=4', '--single-threaded-gc'];
 const ENVIRONMENT = ['GLIBC_TUNABLES=glibc.malloc.mmap_threshold=66000'];
 const ADDON = join(import.meta.dirname, '../../../packages/sfu/node_modules/node-datachannel/package.json');
 const NAMESPACE = 'bench';
