@@ -292,6 +292,24 @@ describe('a room that several SFUs serve', () => {
     await join(2, 'Cem', { maxParticipants: 2 });
   });
 
+  test('of two whom two SFUs let in at the same moment, the home takes back the one who is too many', async () => {
+    const full = { maxParticipants: 4 };
+    await Promise.all([join(0, 'Ann', full), join(1, 'Bob', full), join(2, 'Cem', full)]);
+    const late = [1, 2].map((at) => new TestPeer((sfus[at] as RunningSfu).connect({ home, ...full })));
+    peers.push(...late);
+    await until('the sockets', () => late.every(({ socket }) => socket.readyState === 1));
+    for (const peer of late) peer.send({ type: 'join' });
+    const refused = await until('one to be refused', () => late.find(({ closed }) => closed?.code === 4004));
+    expect(refused.frames).toContainEqual(expect.objectContaining({ type: 'error', code: 'room_full' }));
+    const stayed = late.find((peer) => peer !== refused) as TestPeer;
+    await stayed.next('welcome');
+    await until('the room to be full and no more', async () => {
+      const { body } = await (sfus[0] as RunningSfu).http('GET', '/rooms');
+      return (body as { rooms: SfuRoom[] }).rooms[0]?.participants.length === 4;
+    });
+    expect(stayed.closed).toBeNull();
+  });
+
   test('a room that is closed at its home is closed for everybody, and serves whoever comes after that', async () => {
     const [ann, bob] = [await join(0, 'Ann'), await join(1, 'Bob')];
     await (sfus[0] as RunningSfu).http('DELETE', '/rooms?room=lobby');

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -15,6 +15,12 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const faults: unknown[] = [];
+
+/** What a file says of its own length (Matroska's Duration element, RFC 9559 section 5.1.2.10). */
+function lengthMs(path: string): number {
+  const file = readFileSync(path);
+  return file.readDoubleBE(file.indexOf(Buffer.from([0x44, 0x89, 0x88])) + 3);
+}
 
 /** Records what came of one stream into a file. */
 async function record(codec: string, datagrams: readonly Buffer[], path: string): Promise<TrackRecorder> {
@@ -69,10 +75,10 @@ describe('TrackRecorder', () => {
     });
     expect(faults.splice(0)).toMatchObject([{ code: 'EFBIG' }]);
     expect(statSync(path).size).toBe(limit);
-    const { frames, seconds } = await decoded(path);
+    const { frames } = await decoded(path);
     expect(frames).toBeGreaterThan(10);
     expect(frames).toBeLessThan(whole.describe(0)?.frames ?? 0);
-    expect(seconds).toBeGreaterThan(0.6);
+    expect(lengthMs(path)).toBeGreaterThan(600);
   });
 
   test('a disk without room for a single byte is told', async () => {
