@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { EventLoopMeter, VirtualClock } from '@orama/core';
+import { VirtualClock } from '@orama/core';
 import { Sfu } from '@orama/sfu';
 import { readMetrics } from '@orama/testkit';
 import type { WebSocket } from 'ws';
@@ -10,7 +10,7 @@ import { HandedConnection } from './handed-connection.ts';
 import type { Host, Media } from './host.ts';
 import type { Judge } from './judge.ts';
 import { NO_TRANSPORT } from './sdp.ts';
-import { configOn, openSocket, ownAddress, SECRET, SIGNALLING_PORT } from './server.ts';
+import { configOn, idleEventLoop, openSocket, ownAddress, SECRET, SIGNALLING_PORT } from './server.ts';
 import type { Told } from './told.ts';
 
 /** What memory may grow by between the first rounds and the last. */
@@ -48,8 +48,7 @@ export class Handed implements Host {
           this.#connections.set(options.name, connection);
           return connection;
         },
-        // Everything at once is what it is for; that says nothing of its peers.
-        eventLoop: new EventLoopMeter(() => 0, idleGauges()),
+        eventLoop: idleEventLoop(),
       },
     });
   }
@@ -127,17 +126,4 @@ export class Handed implements Host {
   #sent(peerId: string, packet: Buffer): void {
     this.#judge.packet(packet, this.#told.get(peerId));
   }
-}
-
-function idleGauges(): ConstructorParameters<typeof EventLoopMeter>[1] {
-  const utilization = () => ({ active: 0, idle: 1, utilization: 0 });
-  const delay = {
-    count: 0,
-    max: 0,
-    percentile: () => 0,
-    reset: () => undefined,
-    enable: () => true,
-    disable: () => true,
-  };
-  return { utilization, delay: delay as never };
 }

@@ -12,7 +12,7 @@ import { BrowserTalker } from './record/browser-talker.ts';
 import { NativeTalker } from './record/native-talker.ts';
 import { RECORDED_ADDRESS, RecordedConnection, save } from './record/recording.ts';
 import { startRelay } from './record/relay.ts';
-import { configOn, SECRET } from './server.ts';
+import { configOn, idleEventLoop, SECRET } from './server.ts';
 
 const PAGES_PORT = 8080;
 const TALK_MS = 6_000;
@@ -96,7 +96,7 @@ const sfu = new Sfu({
   config: configOn(RECORDED_ADDRESS, { forceRelay: false }),
   secret: SECRET,
   logger: silentLogger,
-  parts: { connect: (options, events) => new RecordedConnection(options, events) },
+  parts: { connect: (options, events) => new RecordedConnection(options, events), eventLoop: idleEventLoop() },
 });
 await sfu.start();
 // Microphones are for pages of a server.

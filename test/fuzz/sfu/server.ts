@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { SIGNATURE_HEADER, sfuControlKey, signRequest, signTicket } from '@orama/core';
+import { EventLoopMeter, SIGNATURE_HEADER, sfuControlKey, signRequest, signTicket } from '@orama/core';
 import {
   SFU_TICKET_HEADER,
   type SfuConfig,
@@ -79,4 +79,18 @@ export function callSigned(
 /** A loopback address that this process shares with few others, so that runs beside each other keep their ports. */
 export function ownAddress(last: number): string {
   return `127.86.${64 + (process.pid % 190)}.${last}`;
+}
+
+/** For an SFU that shares its process with those who talk to it: how busy that is says nothing of its peers. */
+export function idleEventLoop(): EventLoopMeter {
+  const utilization = () => ({ active: 0, idle: 1, utilization: 0 });
+  const delay = {
+    count: 0,
+    max: 0,
+    percentile: () => 0,
+    reset: () => undefined,
+    enable: () => true,
+    disable: () => true,
+  };
+  return new EventLoopMeter(() => 0, { utilization, delay: delay as never });
 }

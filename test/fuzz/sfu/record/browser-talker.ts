@@ -87,6 +87,7 @@ export class BrowserTalker {
   }
 
   async #follow(frame: ServerFrame): Promise<void> {
+    if (frame.type === 'error') throw new Error(`${frame.code}: ${frame.message}`);
     if (frame.type === 'welcome') this.#peerId = frame.peerId;
     if (frame.type === 'answer')
       await this.#page.evaluate(`pc.setRemoteDescription(${JSON.stringify({ type: 'answer', sdp: frame.sdp })})`);

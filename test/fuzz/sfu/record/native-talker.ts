@@ -86,6 +86,8 @@ export class NativeTalker {
 
   #follow(frame: ServerFrame): void {
     switch (frame.type) {
+      case 'error':
+        throw new Error(`${frame.code}: ${frame.message}`);
       case 'welcome':
         this.#peerId = frame.peerId;
         break;
