@@ -7,14 +7,17 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { silentLogger } from '@orama/core';
 import { Sfu } from '@orama/sfu';
 import { type BrowserDriver, launchChromium, launchFirefox } from '@orama/testkit';
+import { recordingCredentials, startTurn, TURN_PORT } from '../turn-for-recording.ts';
 import { CORPUS_FOLDER, type Session } from './corpus.ts';
 import { BrowserTalker } from './record/browser-talker.ts';
 import { NativeTalker } from './record/native-talker.ts';
 import { RECORDED_ADDRESS, RecordedConnection, save } from './record/recording.ts';
-import { startRelay } from './record/relay.ts';
 import { configOn, idleEventLoop, SECRET } from './server.ts';
 
 const PAGES_PORT = 8080;
+/** Firefox gathers no loopback candidates: it comes by way of a relay. */
+const TURN_ADDRESS = '127.86.1.2';
+const RELAY_ADDRESS = '127.86.1.3';
 const TALK_MS = 6_000;
 
 interface Talk {
@@ -80,6 +83,13 @@ interface Talker {
   end(): Promise<Session>;
 }
 
+/** How an RTCPeerConnection takes the relay. */
+function relayed(): object {
+  const { username, password: credential } = recordingCredentials();
+  const urls = `turn:${TURN_ADDRESS}:${TURN_PORT}?transport=udp`;
+  return { iceServers: [{ urls, username, credential }], iceTransportPolicy: 'relay' };
+}
+
 /** Lets one client publish and another of its kind listen. */
 async function record(talk: Talk, start: (script: string | undefined) => Promise<Talker>): Promise<void> {
   const listener = await start(undefined);
@@ -103,7 +113,11 @@ await sfu.start();
 const pages = createServer((_request, response) => response.setHeader('content-type', 'text/html').end('<body>'));
 pages.listen(PAGES_PORT, RECORDED_ADDRESS);
 await once(pages, 'listening');
-const relay = await startRelay();
+const closeTurn = await startTurn({
+  publicIp: TURN_ADDRESS,
+  relayIp: RELAY_ADDRESS,
+  peer: { ip: RECORDED_ADDRESS, portStart: 20_000, portEnd: 20_199 },
+});
 const browsers = new Map<string, BrowserDriver>();
 const named = process.argv.slice(2);
 for (const talk of TALKS.filter(({ name }) => named.length === 0 || named.includes(name))) {
@@ -115,10 +129,10 @@ for (const talk of TALKS.filter(({ name }) => named.length === 0 || named.includ
   const browser = browsers.get(client) ?? (await (client === 'chromium' ? launchChromium() : launchFirefox()));
   browsers.set(client, browser);
   await record(talk, async (script = LISTEN) => {
-    const stage = { url: `http://${RECORDED_ADDRESS}:${PAGES_PORT}/`, ice: client === 'firefox' ? relay.ice : {} };
+    const stage = { url: `http://${RECORDED_ADDRESS}:${PAGES_PORT}/`, ice: client === 'firefox' ? relayed() : {} };
     return BrowserTalker.start({ ...stage, page: await browser.newPage() }, name, script);
   });
 }
 for (const browser of browsers.values()) await browser.close();
-await relay.close();
+await closeTurn();
 process.exit(0);

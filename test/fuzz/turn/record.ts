@@ -3,24 +3,19 @@
 import { execFile } from 'node:child_process';
 import type { Socket as UdpSocket } from 'node:dgram';
 import { subscribe } from 'node:diagnostics_channel';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { issueTurnCredentials, silentLogger } from '@orama/core';
-import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { type BrowserDriver, launchChromium, launchFirefox, TurnClient } from '@orama/testkit';
-import { TurnService } from '@orama/turn';
 import { ATTRIBUTE, FrameReader } from '@orama/turn/stun';
+import { recordingCredentials, startTurn, TURN_PORT } from '../turn-for-recording.ts';
 import { CORPUS_FOLDER } from './corpus.ts';
 import { takeApart } from './message.ts';
 
 const PUBLIC_IP = '127.96.1.2';
 const RELAY_IP = '127.96.0.2';
 const PEER_IP = '127.96.0.3';
-const PORT = 3478;
-const SECRET = 'a-secret-for-recording-only';
 /** ChannelData longer than this says nothing that a short one does not. */
 const LONGEST_BYTES = 600;
 
@@ -60,14 +55,10 @@ async function recordSource(source: string, talk: () => Promise<void>): Promise<
   console.log(`${source}: ${lines.length} messages`);
 }
 
-function credentials() {
-  return issueTurnCredentials({ secret: SECRET, namespace: 'demo', ttlSec: 600, uris: [], nowMs: Date.now() });
-}
-
 async function talkAsOurClient(): Promise<void> {
   for (const transport of ['udp', 'tcp'] as const) {
-    const { username, password } = credentials();
-    const server = { address: PUBLIC_IP, port: PORT };
+    const { username, password } = recordingCredentials();
+    const server = { address: PUBLIC_IP, port: TURN_PORT };
     const client = await TurnClient.open({ transport, server, username, password });
     await client.binding();
     await client.allocate({ lifetimeSec: 900, fill: (writer) => writer.bytes(ATTRIBUTE.evenPort, Buffer.of(0x80)) });
@@ -93,24 +84,24 @@ async function talkAsOurClient(): Promise<void> {
 
 async function talkAsCoturn(): Promise<void> {
   for (const extra of [[], ['-t'], ['-s'], ['-x'], ['-g'], ['-a'], ['-y', '-c']]) {
-    const { username, password } = credentials();
+    const { username, password } = recordingCredentials();
     const peer = extra.includes('-y') ? [] : ['-e', PEER_IP, '-r', '20000'];
     const sizes = ['-n', '3', '-l', '60', '-m', '2'];
-    const user = ['-u', username, '-w', password, '-p', String(PORT)];
+    const user = ['-u', username, '-w', password, '-p', String(TURN_PORT)];
     // It waits for answers of a peer that is not there: what it says before is all that counts.
     await run('turnutils_uclient', [...extra, ...peer, ...sizes, ...user, PUBLIC_IP], { timeout: 8_000 }).catch(
       () => undefined,
     );
   }
-  await run('turnutils_stunclient', ['-p', String(PORT), PUBLIC_IP], { timeout: 8_000 }).catch(() => undefined);
+  await run('turnutils_stunclient', ['-p', String(TURN_PORT), PUBLIC_IP], { timeout: 8_000 }).catch(() => undefined);
 }
 
 async function talkAsBrowser(launch: () => Promise<BrowserDriver>): Promise<void> {
   const browser = await launch();
   const page = await browser.newPage();
-  const { username, password } = credentials();
-  const urls = [`stun:${PUBLIC_IP}:${PORT}`];
-  for (const transport of ['udp', 'tcp']) urls.push(`turn:${PUBLIC_IP}:${PORT}?transport=${transport}`);
+  const { username, password } = recordingCredentials();
+  const urls = [`stun:${PUBLIC_IP}:${TURN_PORT}`];
+  for (const transport of ['udp', 'tcp']) urls.push(`turn:${PUBLIC_IP}:${TURN_PORT}?transport=${transport}`);
   // Gathers through every server, then checks a candidate in the place of the SFU, so that permissions are asked for.
   await page.evaluate(`(async () => {
     const iceServers = ${JSON.stringify(urls.map((url) => ({ urls: url, username, credential: password })))};
@@ -135,35 +126,15 @@ async function talkAsBrowser(launch: () => Promise<BrowserDriver>): Promise<void
   await browser.close();
 }
 
-const dir = mkdtempSync(join(tmpdir(), 'turn-record-'));
-const service = new TurnService(
-  turnConfigSchema.parse({
-    node: 'node-1',
-    listen: [PUBLIC_IP],
-    port: PORT,
-    tls: false,
-    workers: 1,
-    realm: 'orama.localhost',
-    controlSocket: join(dir, 'turn.sock'),
-    internal: { address: RELAY_IP },
-  }),
-  silentLogger,
-);
-await service.start();
-await service.tenants.attach(
-  turnTenantSchema.parse({
-    namespace: 'demo',
-    secrets: [SECRET],
-    relay: { address: RELAY_IP, portStart: 50_000, portEnd: 50_799 },
-    peers: [{ ip: PEER_IP, portStart: 20_000, portEnd: 20_009 }],
-    allowPublicPeers: true,
-    generation: 1,
-  }),
-);
+const closeTurn = await startTurn({
+  publicIp: PUBLIC_IP,
+  relayIp: RELAY_IP,
+  peer: { ip: PEER_IP, portStart: 20_000, portEnd: 20_009 },
+  allowPublicPeers: true,
+});
 await recordSource('our-client', talkAsOurClient);
 await recordSource('coturn', talkAsCoturn);
 await recordSource('chromium', () => talkAsBrowser(launchChromium));
 await recordSource('firefox', () => talkAsBrowser(launchFirefox));
-await service.close();
-rmSync(dir, { recursive: true, force: true });
+await closeTurn();
 process.exit(0);
