@@ -1,7 +1,7 @@
 import type { ClientFrameOf, Delivery } from '@orama/protocol';
 import type { Wish } from '../congestion/allocate.ts';
 import type { Codec } from '../rtc/codecs.ts';
-import type { DownlinkPayloadTypes } from '../rtc/media-lines.ts';
+import type { DownlinkPayloadTypes } from '../rtc/downlink-spec.ts';
 import type { RtcTrack } from '../rtc/track.ts';
 import { isRtcp, type RtpView } from '../rtp/header.ts';
 import type { ReportBlock } from '../rtp/rtcp/packets.ts';

@@ -4,7 +4,7 @@ import { Downlink } from '../media/downlink.ts';
 import type { Publication } from '../media/publication.ts';
 import { qualityOf } from '../media/quality.ts';
 import { SMALLEST, Subscription } from '../media/subscription.ts';
-import type { DownlinkSpec } from '../rtc/media-lines.ts';
+import type { DownlinkSpec } from '../rtc/downlink-spec.ts';
 import type { Negotiation } from '../rtc/negotiation.ts';
 import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
 import { FrameError } from '../signalling/outlet.ts';

@@ -1,73 +1,17 @@
-import { randomInt } from 'node:crypto';
 import { PeerError } from '@orama/core';
-import type { SdpMedia } from 'sdp-transform';
 import type { StreamEnd } from '../media/timeline.ts';
-import { type Codec, PayloadTypes, payloadTypeInside, readCodecs } from './codecs.ts';
+import { type Codec, PayloadTypes } from './codecs.ts';
+import { DownlinkLine } from './downlink-line.ts';
+import type { DownlinkPlace, DownlinkSpec } from './downlink-spec.ts';
 import { dataSectionOf, type LocalSection, type RemoteDescription, type RemoteSection } from './sdp.ts';
-import {
-  acceptedExtensions,
-  choiceSection,
-  type DownlinkMedia,
-  downlinkSection,
-  type Extension,
-  readUplink,
-  translatedIds,
-  type UplinkMedia,
-  uplinkSection,
-} from './sections.ts';
+import { type DownlinkMedia, readUplink, type UplinkMedia, uplinkSection } from './sections.ts';
 import type { RtcTrack } from './track.ts';
 
 /** M-lines a peer may bring, used or not. */
 const MAX_UPLINK_SECTIONS = 64;
 
-/** Names the stream of m-lines whose tracks come and go without negotiation. */
-const PLAYED_STREAM = 'orama';
-
 /** The data m-line where we are who offers it. */
 export const DATA_MID = 's-data';
-
-/**
- * The peer stopped or paused the m-line, or cannot decode the codec. `codec-changed`: it refused the codec before, and the
- * m-line with it, when the publisher had gone over to another already; what that sends needs another m-line.
- */
-export type StopReason = 'paused' | 'unsupported-codec' | 'codec-changed';
-
-/** The peer's numbers for a track, and what it said to repeating lost packets. */
-export interface DownlinkPayloadTypes {
-  readonly media: number;
-  /** Of the Opus inside RED; undefined for other codecs. */
-  readonly inside?: number | undefined;
-  /** Of retransmissions on the place's `rtx` SSRC; undefined where the peer takes none. */
-  readonly rtx?: number | undefined;
-  /** It asks for lost packets (RFC 4585 section 6.2.1). */
-  readonly nack: boolean;
-}
-
-/** A track for the peer to receive. */
-export interface DownlinkSpec {
-  kind: 'audio' | 'video';
-  codec: Codec;
-  cname: string;
-  streamId: string;
-  trackId: string;
-  /**
-   * The peer accepted and packets can be sent. Called again when the codec changed or a pause ended.
-   */
-  onReady: (track: RtcTrack, codec: Codec, payloadTypes: DownlinkPayloadTypes) => void;
-  /** Nothing may be sent. */
-  onStopped: (why: StopReason) => void;
-}
-
-/** Where a track for the peer was put. */
-export interface DownlinkPlace {
-  mid: string;
-  ssrc: number;
-  firstSequence: number;
-  /** Where the track before ended on the same SSRC; null for the first one. */
-  after: StreamEnd | null;
-  /** For retransmissions and probes (RFC 4588), where there is one. */
-  rtx?: { ssrc: number; firstSequence: number };
-}
 
 /** An m-line of the peer's own that is ours to send on. */
 export interface AcceptedDownlink {
@@ -75,7 +19,7 @@ export interface AcceptedDownlink {
   kind: 'audio' | 'video';
 }
 
-interface UplinkChange {
+export interface UplinkChange {
   mid: string;
   media: UplinkMedia;
 }
@@ -98,45 +42,6 @@ interface UplinkLine {
   refused: boolean;
 }
 
-interface Stream {
-  ssrc: number;
-  /** Where the next track goes on counting, because SRTP counts by SSRC (RFC 3711 section 3.3.1). */
-  firstSequence: number;
-}
-interface Source extends Stream {
-  after: StreamEnd | null;
-  /** For retransmissions; used where they are negotiated. */
-  rtx: Stream;
-}
-
-interface DownlinkLine {
-  way: 'down';
-  kind: 'audio' | 'video';
-  /**
-   * The line's own two SSRCs, used in turn. With the SSRC it carried before, Chromium would decode a new track and show
-   * nothing; and one that was never named before would cost libdatachannel memory, for good.
-   */
-  sources: [Source, Source];
-  /** What the line should carry; null while free. */
-  wanted: DownlinkMedia | null;
-  spec: DownlinkSpec | null;
-  /** What the peer agreed to receive. */
-  agreed: DownlinkMedia | null;
-  /** What was wanted last, for the codec of an idle m-line. */
-  last: DownlinkMedia | null;
-  /** What the peer said to retransmissions, and whether it asks for them. */
-  takesRtx: boolean;
-  takesNack: boolean;
-  /** The peer paused it. */
-  paused: boolean;
-  /** The peer stopped the m-line: it can never be used again. */
-  dead: boolean;
-  /** On an m-line of the peer's own (see acceptDownlinks), all that was agreed there; empty on ours. */
-  choices: DownlinkMedia[];
-  /** The header extensions that were agreed, under the peer's ids. */
-  extensions: Extension[];
-}
-
 type Line = UplinkLine | DownlinkLine | { way: 'data'; off: boolean };
 
 /** What each uplink m-line of an offer becomes. */
@@ -146,8 +51,8 @@ export type UplinkPlan = ReadonlyMap<string, UplinkLine>;
 export class MediaLines {
   readonly #lines = new Map<string, Line>();
   readonly #payloadTypes = new PayloadTypes();
-  readonly #maxUplinks: number;
   readonly #trackOf: (mid: string) => RtcTrack | undefined;
+  readonly #maxUplinks: number;
   readonly #isDecodable: (codec: Codec) => boolean;
   #nextMid = 0;
 
@@ -204,18 +109,8 @@ export class MediaLines {
     const accepted: AcceptedDownlink[] = [];
     for (const { mid, kind, receives, sends, media } of remote.sections.slice(0, MAX_UPLINK_SECTIONS)) {
       if (kind === 'application' || this.#lines.has(mid) || !receives || (sends && this.#maxUplinks > 0)) continue;
-      const line = newDownlink(kind);
-      const { ssrc, rtx } = line.sources[0];
-      line.takesRtx = true;
-      line.choices = readCodecs(media).map((codec) => ({
-        ...{ kind, codec, payloadType: codec.payloadType, insidePayloadType: payloadTypeInside(codec), ssrc },
-        rtx: codec.rtxPayloadType === undefined ? null : { payloadType: codec.rtxPayloadType, ssrc: rtx.ssrc },
-        ...{ cname: PLAYED_STREAM, streamId: PLAYED_STREAM, trackId: mid },
-      }));
-      const [first] = line.choices;
-      if (!first) continue;
-      line.last = first;
-      line.extensions = acceptedExtensions(media, choiceSection(line.choices));
+      const line = this.#newDownlink(mid, kind);
+      if (!line.bring(media)) continue;
       this.#lines.set(mid, line);
       accepted.push({ mid, kind });
     }
@@ -224,12 +119,9 @@ export class MediaLines {
 
   /** Puts a track on a free m-line that the peer brought for such; null when there is none. */
   placeDownlink(spec: DownlinkSpec): DownlinkPlace | null {
-    for (const [mid, line] of this.#lines) {
-      if (line.way !== 'down' || line.dead || line.spec) continue;
-      if (!line.choices.some(({ codec }) => codec.key === spec.codec.key)) continue;
-      line.spec = spec;
-      this.#choose(mid, line, spec.codec);
-      return placeOf(mid, line);
+    for (const line of this.#lines.values()) {
+      const place = line.way === 'down' ? line.place(spec) : null;
+      if (place) return place;
     }
     return null;
   }
@@ -243,10 +135,10 @@ export class MediaLines {
       this.#payloadTypes.learn(section.media, !isOurMid(mid));
       // One association a connection (RFC 8841 section 5).
       if (section.kind === 'application') this.#lines.set(mid, { way: 'data', off: section !== data || !takesData });
-      this.#followPeer(section);
+      const before = this.#lines.get(mid);
+      if (before?.way === 'down') before.followPeer(section);
       const line = plan.get(mid);
       if (!line) continue;
-      const before = this.#lines.get(mid);
       const sentBefore = before?.way === 'up' ? before.media : null;
       this.#lines.set(mid, line);
       const isSame = line.media !== null && sentBefore !== null && hasLayersOf(sentBefore, line.media);
@@ -268,27 +160,15 @@ export class MediaLines {
    * @returns the m-line, its SSRC and the sequence number to begin with
    */
   addDownlink(spec: DownlinkSpec): DownlinkPlace {
-    const [mid, line] = this.#freeDownlink(spec.kind) ?? this.#newDownlink(spec.kind);
-    line.sources.reverse();
-    const place = placeOf(mid, line);
-    const { kind, codec, cname, streamId, trackId } = spec;
-    line.spec = spec;
-    line.wanted = { kind, ...this.#numbered(codec, line), ssrc: place.ssrc, cname, streamId, trackId };
-    line.last = line.wanted;
-    return place;
+    const line = this.#freeDownlink(spec.kind) ?? this.#newDownlink(`s${this.#nextMid++}`, spec.kind);
+    this.#lines.set(line.mid, line);
+    return line.carry(spec);
   }
 
   /** The publisher sends another codec now; offer afterwards. */
   changeCodec(mid: string, codec: Codec): void {
     const line = this.#lines.get(mid);
-    if (line?.way !== 'down' || !line.spec) return;
-    if (line.choices.length > 0) {
-      this.#choose(mid, line, codec);
-      return;
-    }
-    if (!line.wanted) return;
-    line.wanted = { ...line.wanted, ...this.#numbered(codec, line) };
-    line.last = line.wanted;
+    if (line?.way === 'down') line.changeCodec(codec);
   }
 
   /**
@@ -299,19 +179,13 @@ export class MediaLines {
    */
   removeDownlink(mid: string, nextSequence: number, nextRtxSequence?: number, end: StreamEnd | null = null): void {
     const line = this.#lines.get(mid);
-    if (line?.way !== 'down') return;
-    line.spec = line.wanted = null;
-    if (line.choices.length > 0) line.agreed = null;
-    const [source] = line.sources;
-    source.firstSequence = nextSequence;
-    source.after = end ?? source.after;
-    source.rtx.firstSequence = nextRtxSequence ?? source.rtx.firstSequence;
+    if (line?.way === 'down') line.free(nextSequence, nextRtxSequence, end);
   }
 
   /** The SSRCs that an m-line of ours may send with. */
   ssrcs(mid: string): number[] {
     const line = this.#lines.get(mid);
-    return line?.way === 'down' ? line.sources.flatMap(({ ssrc, rtx }) => [ssrc, rtx.ssrc]) : [];
+    return line?.way === 'down' ? line.ssrcs : [];
   }
 
   /** Whether the peer decodes a codec, as far as it told. */
@@ -327,7 +201,7 @@ export class MediaLines {
   /** What an offer made now says about each of our m-lines. */
   wanted(): Map<string, DownlinkMedia | null> {
     const wanted = new Map<string, DownlinkMedia | null>();
-    for (const [mid, line] of this.#lines) if (line.way === 'down' && !line.dead) wanted.set(mid, line.wanted);
+    for (const [mid, line] of this.#lines) if (line.way === 'down' && !line.isDead) wanted.set(mid, line.wanted);
     return wanted;
   }
 
@@ -337,23 +211,7 @@ export class MediaLines {
     const line = this.#lines.get(section.mid);
     if (line?.way !== 'down') return;
     this.#learnDecoder(section, offered);
-    if (section.rejected) {
-      // RFC 3264 section 6: an m-line without a common codec is refused.
-      this.#kill(line, refusalOf(offered, line.wanted));
-      return;
-    }
-    line.agreed = offered;
-    if (!offered || line.wanted !== offered) return;
-    const accepts = (wanted: number | undefined) => section.media.rtp.some(({ payload }) => payload === wanted);
-    line.takesRtx = accepts(offered.rtx?.payloadType);
-    line.takesNack = readCodecs(section.media).some(
-      ({ payloadType, feedback }) => payloadType === offered.payloadType && feedback.includes('nack'),
-    );
-    line.extensions = acceptedExtensions(section.media, downlinkSection(offered));
-    const isDecoded = accepts(offered.payloadType);
-    line.paused = !section.receives || !isDecoded;
-    if (line.paused) line.spec?.onStopped(isDecoded ? 'paused' : 'unsupported-codec');
-    else this.#start(section.mid, line, offered);
+    line.conclude(section, offered);
   }
 
   /**
@@ -368,18 +226,7 @@ export class MediaLines {
       if (line.refused || !line.agreed) return null;
       return { ...uplinkSection(this.#preferred(line.agreed)), direction: line.media ? 'recvonly' : 'inactive' };
     }
-    if (offered && !offered.rejected && line.choices.length > 0) {
-      const ours = { ...choiceSection(line.choices), ext: line.extensions };
-      const section = withinOffer(ours, offered.media);
-      return { ...section, direction: offered.receives ? 'sendonly' : 'inactive' };
-    }
-    const media = offered ? line.agreed : line.wanted;
-    if (line.dead || offered?.rejected || !line.last) return null;
-    if (!media) return { ...idleSection(line.last), direction: 'inactive' };
-    if (!offered) return { ...downlinkSection(media), direction: 'sendonly' };
-    const sends = line.wanted === media && offered.receives;
-    const agreed = { ...downlinkSection(media), ext: line.extensions };
-    return { ...withinOffer(agreed, offered.media), direction: sends ? 'sendonly' : 'inactive' };
+    return line.section(offered);
   }
 
   // RFC 3264 section 6: an m-line without a common codec is refused.
@@ -389,24 +236,6 @@ export class MediaLines {
     if (offered && !isTaken) this.#payloadTypes.refuse(offered.codec);
   }
 
-  // In an offer of its own the peer may stop or pause what it receives, or end a pause.
-  #followPeer(section: RemoteSection): void {
-    const line = this.#lines.get(section.mid);
-    if (line?.way !== 'down' || line.dead) return;
-    if (section.rejected) {
-      this.#kill(line, 'paused');
-      return;
-    }
-    if (!line.agreed || line.wanted !== line.agreed) return;
-    const extensions = acceptedExtensions(section.media, { ext: line.extensions });
-    const hasFewer = extensions.length < line.extensions.length;
-    line.extensions = extensions;
-    if (line.paused === !section.receives && !hasFewer) return;
-    line.paused = !section.receives;
-    if (line.paused) line.spec?.onStopped('paused');
-    else this.#start(section.mid, line, line.agreed);
-  }
-
   // Browsers send the first codec that the other side lists.
   #preferred<T extends UplinkMedia | null>(media: T): T {
     if (!media) return media;
@@ -414,73 +243,19 @@ export class MediaLines {
     return { ...media, codecs: [...decoded, ...media.codecs.filter((codec) => !decoded.includes(codec))] };
   }
 
-  #start(mid: string, line: DownlinkLine, media: DownlinkMedia): void {
-    const { spec } = line;
-    const track = this.#trackOf(mid);
-    track?.whenOpen(() => {
-      if (line.spec !== spec || line.agreed !== media || line.paused) return;
-      const ids = translatedIds(line.extensions);
-      if (!track.extensionIds || Buffer.compare(track.extensionIds, ids) !== 0) track.extensionIds = ids;
-      spec?.onReady(track, media.codec, {
-        media: media.payloadType,
-        inside: media.insidePayloadType,
-        rtx: line.takesRtx ? media.rtx?.payloadType : undefined,
-        nack: line.takesNack,
-      });
-    });
-  }
-
-  /** On an m-line of the peer's own goes what was agreed there for the codec; nothing, when it is none of the choices. */
-  #choose(mid: string, line: DownlinkLine, codec: Codec): void {
-    const choice = line.choices.find(({ codec: { key } }) => key === codec.key);
-    const media = choice ? { ...choice, codec } : null;
-    line.wanted = line.agreed = media;
-    line.takesNack = choice?.codec.feedback.includes('nack') ?? false;
-    if (!media) line.spec?.onStopped('unsupported-codec');
-    // The m-line may be open already, and the caller does not know its place yet.
-    else if (!line.paused) queueMicrotask(() => this.#start(mid, line, media));
-  }
-
-  #kill(line: DownlinkLine, why: StopReason): void {
-    const { spec } = line;
-    line.dead = true;
-    line.spec = line.wanted = line.agreed = null;
-    spec?.onStopped(why);
-  }
-
-  #numbered(
-    codec: Codec,
-    { kind, sources }: DownlinkLine,
-  ): Pick<DownlinkMedia, 'codec' | 'payloadType' | 'insidePayloadType' | 'rtx'> {
-    const payloadType = this.#payloadTypes.assign(codec);
-    const rtxPayloadType = kind === 'video' ? this.#payloadTypes.assignRtx(payloadType) : null;
-    const rtx = rtxPayloadType === null ? null : { payloadType: rtxPayloadType, ssrc: sources[0].rtx.ssrc };
-    return { codec, payloadType, insidePayloadType: this.#payloadTypes.assignInside(codec), rtx };
-  }
-
-  #freeDownlink(kind: 'audio' | 'video'): [string, DownlinkLine] | undefined {
-    for (const [mid, line] of this.#lines)
-      if (line.way === 'down' && line.kind === kind && !line.dead && !line.wanted && !line.agreed) return [mid, line];
+  #freeDownlink(kind: 'audio' | 'video'): DownlinkLine | undefined {
+    for (const line of this.#lines.values()) if (line.way === 'down' && line.kind === kind && line.isFree) return line;
     return undefined;
   }
 
-  #newDownlink(kind: 'audio' | 'video'): [string, DownlinkLine] {
-    const mid = `s${this.#nextMid++}`;
-    const line = newDownlink(kind);
-    this.#lines.set(mid, line);
-    return [mid, line];
+  #newDownlink(mid: string, kind: 'audio' | 'video'): DownlinkLine {
+    return new DownlinkLine(mid, kind, { payloadTypes: this.#payloadTypes, trackOf: this.#trackOf });
   }
 }
 
 /** Whether an m-line's name is of the server's own kind. */
 function isOurMid(mid: string): boolean {
   return /^s(?:\d+|-data)$/.test(mid);
-}
-
-/** Why a refused m-line carries nothing any more. @param wanted what an offer would say now */
-function refusalOf(offered: DownlinkMedia | null, wanted: DownlinkMedia | null): StopReason {
-  if (!offered) return 'paused';
-  return wanted && wanted.codec.key !== offered.codec.key ? 'codec-changed' : 'unsupported-codec';
 }
 
 // A track is of a kind, and made of its layers: with others it is another track.
@@ -491,45 +266,4 @@ function hasLayersOf(one: UplinkMedia, other: UplinkMedia): boolean {
       .sort()
       .join(';');
   return one.kind === other.kind && rids(one) === rids(other);
-}
-
-// An answer names only what was offered (RFC 3264 section 6.1, RFC 8285 section 6).
-function withinOffer(section: Partial<SdpMedia>, offered: SdpMedia): Partial<SdpMedia> {
-  const has = ({ payload }: { payload: number | string }) => offered.rtp.some((other) => other.payload === payload);
-  const isOffered = (uri: string, value: number) => offered.ext?.some((ext) => ext.uri === uri && ext.value === value);
-  const rtp = (section.rtp ?? []).filter(has);
-  return {
-    ...section,
-    rtp,
-    payloads: rtp.map(({ payload }) => payload).join(' '),
-    fmtp: (section.fmtp ?? []).filter(has),
-    rtcpFb: (section.rtcpFb ?? []).filter(has),
-    ext: (section.ext ?? []).filter(({ uri, value }) => isOffered(uri, value)),
-  };
-}
-
-// A free m-line still needs a codec to be well-formed: the one it carried last.
-function idleSection(last: DownlinkMedia): Partial<SdpMedia> {
-  const { msid: _msid, ssrcs: _ssrcs, ssrcGroups: _groups, ...section } = downlinkSection(last);
-  return section;
-}
-
-function placeOf(mid: string, { kind, sources: [{ ssrc, firstSequence, after, rtx }] }: DownlinkLine): DownlinkPlace {
-  return { mid, ssrc, firstSequence, after, ...(kind === 'video' ? { rtx: { ...rtx } } : {}) };
-}
-
-function newDownlink(kind: 'audio' | 'video'): DownlinkLine {
-  const free = { wanted: null, spec: null, agreed: null, last: null, paused: false, dead: false };
-  const told = { takesRtx: false, takesNack: false, choices: [], extensions: [] };
-  return { way: 'down', kind, sources: [newSource(), newSource()], ...free, ...told };
-}
-
-function newSource(): Source {
-  return { ...newStream(), after: null, rtx: newStream() };
-}
-
-function newStream(): Stream {
-  // Small SSRCs are ours for feedback, zero means none. RFC 3711 section 3.3.1: with a first sequence number in the lower
-  // half, no reordering at the start can look like a wrap.
-  return { ssrc: randomInt(0x10000, 0x100000000), firstSequence: randomInt(0x8000) };
 }

@@ -6,8 +6,9 @@ import { Bundle, CARRIER } from './bundle.ts';
 import { type ChannelInit, RtcChannel } from './channel.ts';
 import type { Codec } from './codecs.ts';
 import { type Connect, RtcConnection, type RtcConnectionOptions, type RtcState } from './connection.ts';
+import type { DownlinkPlace, DownlinkSpec } from './downlink-spec.ts';
 import { IceSession } from './ice-session.ts';
-import { DATA_MID, type DownlinkPlace, type DownlinkSpec, MediaLines, type UplinkOutcome } from './media-lines.ts';
+import { DATA_MID, MediaLines, type UplinkOutcome } from './media-lines.ts';
 import {
   candidateLine,
   dataSectionOf,
