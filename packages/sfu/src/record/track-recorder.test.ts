@@ -64,21 +64,23 @@ describe('TrackRecorder', () => {
   );
 
   test('a file that may not grow any further is told, has its length put right, and plays up to there', async () => {
-    const path = join(folder, 'track.webm');
-    const media = await encodedMedia('VP8');
-    const whole = await record('VP8', media, join(folder, 'whole.webm'));
-    const limit = Math.round(statSync(join(folder, 'whole.webm')).size * 0.7);
+    const path = join(folder, 'track.mkv');
+    const media = await encodedMedia('H264');
+    const whole = await record('H264', media, join(folder, 'whole.mkv'));
+    // In the second of three pieces or more that are written: the first, with the length, is on the disk by then.
+    const limit = 24 * 1024;
+    expect(statSync(join(folder, 'whole.mkv')).size).toBeGreaterThan(2 * limit);
     await withLargestFile(limit, async () => {
-      const recorder = await record('VP8', media, path);
+      const recorder = await record('H264', media, path);
       expect(recorder.failed).toBe(true);
       expect(recorder.describe(0)?.fault).toContain('may not be larger');
     });
     expect(faults.splice(0)).toMatchObject([{ code: 'EFBIG' }]);
     expect(statSync(path).size).toBe(limit);
     const { frames } = await decoded(path);
-    expect(frames).toBeGreaterThan(10);
+    expect(frames).toBeGreaterThan(3);
     expect(frames).toBeLessThan(whole.describe(0)?.frames ?? 0);
-    expect(lengthMs(path)).toBeGreaterThan(600);
+    expect(lengthMs(path)).toBeGreaterThan(200);
   });
 
   test('a disk without room for a single byte is told', async () => {

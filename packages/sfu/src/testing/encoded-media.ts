@@ -15,7 +15,10 @@ const ENCODERS: Readonly<Record<string, string[]>> = {
   opus: [...TONE, '-c:a', 'libopus', '-ac', '2'],
   VP8: [...PICTURES, '-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8'],
   VP9: [...PICTURES, '-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8'],
-  H264: [...PICTURES, '-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency'],
+  H264: [
+    ...[...PICTURES, '-pix_fmt', 'yuv420p', '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency'],
+    ...['-crf', '12'],
+  ],
   H265: [
     ...[...PICTURES, '-pix_fmt', 'yuv420p', '-c:v', 'libx265', '-preset', 'ultrafast', '-tune', 'zerolatency'],
     ...['-x265-params', 'log-level=none'],
