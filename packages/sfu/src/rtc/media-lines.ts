@@ -19,7 +19,7 @@ export interface AcceptedDownlink {
   kind: 'audio' | 'video';
 }
 
-export interface UplinkChange {
+interface UplinkChange {
   mid: string;
   media: UplinkMedia;
 }
