@@ -12,7 +12,7 @@ const MAX_OF_CLIENT = 16;
 const MAX_OF_SERVER = 32_768;
 /** Answers, of 1.3 KB at most with all that finds them, for each allocation that a source or a namespace may have. */
 const MAX_OF_ALLOCATION = 10;
-/** Answers forgotten in a row are this share of them, or as many: forgetting 10,000 takes 60 ms, in which nothing is relayed. */
+/** One in so many answers is forgotten at a time, and so many at least: 10,000 in a row take 60 ms, in which nothing is relayed. */
 const SHARE = 32;
 
 /** A request that has come: its answer, or `undefined` while that is being made. */
