@@ -1,12 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { DAEMON_RUNTIMES } from '@orama/core';
 import type { Footprint } from './footprint.ts';
 import type { Addresses, SoakedServer } from './server.ts';
 
 const PROGRAM = join(import.meta.dirname, 'server-process.ts');
-/** As a local cluster starts it. */
-const NODE_OPTIONS = ['--conditions=source', '--max-semi-space-size=4'];
+const NODE_OPTIONS = ['--conditions=source', ...DAEMON_RUNTIMES.turn.nodeOptions];
 
 /** The server in a process of its own, so that nothing the clients hold is taken for the server's. */
 export class SeparateServer implements SoakedServer {

@@ -5,6 +5,7 @@ export * from './backoff.ts';
 export * from './bind-error.ts';
 export * from './clock.ts';
 export * from './config/load.ts';
+export * from './daemons.ts';
 export * from './errors.ts';
 export * from './event-loop-meter.ts';
 export * from './failpoints.ts';

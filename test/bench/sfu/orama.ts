@@ -1,15 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { DAEMON_RUNTIMES, daemonCommand, environmentLines } from '@orama/core';
 import type { SfuConfigInput, SfuHealth } from '@orama/protocol';
 import { ServerProcess } from '../server-process.ts';
 import { SERVER_ADDRESS } from './bed.ts';
 import type { Engine } from './engine.ts';
 
 const MAIN = join(import.meta.dirname, '../../../cmd/sfu/dist/main.js');
-/** What the SFU's service is started with. */
-const FLAGS = ['--max-semi-space-size=4', '--single-threaded-gc'];
-const ENVIRONMENT = ['GLIBC_TUNABLES=glibc.malloc.mmap_threshold=66000'];
 const ADDON = join(import.meta.dirname, '../../../packages/sfu/node_modules/node-datachannel/package.json');
 const NAMESPACE = 'bench';
 const SECRET = 'a-secret-of-the-benchmark-0123456789';
@@ -20,7 +18,7 @@ const SETTLE_MS = 1_000;
 export function orama(): Engine {
   return {
     name: 'orama',
-    description: `cmd/sfu with Node ${process.version} ${FLAGS.join(' ')}, ${ENVIRONMENT.join(' ')} and node-datachannel ${version()}, workers: 1, everything else as it is by default; clients join with channels: false`,
+    description: `cmd/sfu with Node ${process.version} ${DAEMON_RUNTIMES.sfu.nodeOptions.join(' ')}, ${environmentLines('sfu').join(' ')} and node-datachannel ${version()}, workers: 1, everything else as it is by default; clients join with channels: false`,
     async start(placed, directory) {
       const secretFile = join(directory, 'secret');
       writeFileSync(secretFile, SECRET, { mode: 0o600 });
@@ -40,16 +38,7 @@ export function orama(): Engine {
       };
       const file = join(directory, 'sfu.json');
       writeFileSync(file, JSON.stringify(config));
-      const server = await ServerProcess.start(directory, [
-        ...placed,
-        'env',
-        ...ENVIRONMENT,
-        process.execPath,
-        ...FLAGS,
-        MAIN,
-        '--config',
-        file,
-      ]);
+      const server = await ServerProcess.start(directory, [...placed, ...daemonCommand('sfu', MAIN), '--config', file]);
       await server.until((log) => log.includes('"msg":"started"'));
       const url = `ws://${SERVER_ADDRESS}:${SIGNALLING_PORT}/ws/signal`;
       return {

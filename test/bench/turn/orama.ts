@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { daemonCommand } from '@orama/core';
 import type { TurnConfigInput, TurnTenantInput } from '@orama/protocol';
 import { ServerProcess } from '../server-process.ts';
 import {
@@ -15,8 +16,6 @@ import {
   SERVER_PORT,
 } from './engine.ts';
 
-/** As the controlplane starts it. */
-const NODE_OPTIONS = ['--max-semi-space-size=4'];
 const MAIN = join(import.meta.dirname, '../../../cmd/turn/dist/main.js');
 
 /** Limits that are asked on every packet, and too high ever to be met. */
@@ -61,14 +60,7 @@ async function start(
   };
   const file = join(directory, 'turn.json');
   writeFileSync(file, JSON.stringify(config));
-  const server = await ServerProcess.start(directory, [
-    ...placed,
-    process.execPath,
-    ...NODE_OPTIONS,
-    MAIN,
-    '--config',
-    file,
-  ]);
+  const server = await ServerProcess.start(directory, [...placed, ...daemonCommand('turn', MAIN), '--config', file]);
   try {
     await server.until((log) => log.includes('"started"'));
     await attach(controlSocket, limits);

@@ -5,6 +5,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
+import { daemonCommand } from '@orama/core';
 import type { SfuHealth } from '@orama/protocol';
 import { RtcChannel, RtcConnection, type SendTrackOptions } from '@orama/sfu/rtc';
 import { readMetrics } from '@orama/testkit';
@@ -20,8 +21,6 @@ import type { Told } from './told.ts';
 const MAIN = join(import.meta.dirname, '../../../cmd/sfu/src/main.ts');
 /** The resident set breathes with the garbage of the heap, and with what libdatachannel keeps of connections. */
 const GROWTH_MAX_BYTES = 96 * 1024 * 1024;
-/** As a local cluster starts it: without the second, V8 makes room for garbage first of all. */
-const NODE_OPTIONS = ['--conditions=source', '--max-semi-space-size=4'];
 const CARRIER: SendTrackOptions = {
   ...{ mid: 'media', kind: 'video', ssrcs: [], cname: '', streamId: '', trackId: '', both: true },
   codec: { name: 'VP8', payloadType: 96 },
@@ -45,7 +44,8 @@ export class Wire implements Host {
       path,
       JSON.stringify(configOn(this.address, { secretFile, forceRelay: false, mediaPortEnd: 20_999 })),
     );
-    this.#child = spawn(process.execPath, [...NODE_OPTIONS, MAIN, '--config', path], {
+    const [program, ...args] = daemonCommand('sfu', MAIN, '--conditions=source');
+    this.#child = spawn(program, [...args, '--config', path], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child.once('exit', (code, signal) => {
