@@ -1,10 +1,11 @@
 import { VirtualClock } from '@orama/core';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
 import { isRtcp, readUint16, writeUint32 } from '../rtp/header.ts';
 import { buildNack, buildReceiverReport, buildRemb } from '../rtp/rtcp/build.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import { KeptTrack, mediaBed } from '../testing/media-bed.ts';
+import { mediaTime } from '../testing/media-time.ts';
 import { SimulatedPath } from '../testing/simulated-path.ts';
 import { VP8_DELTA, VP8_KEY } from '../testing/test-peer.ts';
 import { Downlink } from './downlink.ts';
@@ -17,14 +18,7 @@ const PACKET_BYTES = 1_000;
 const RTX = { ssrc: 7_777, firstSequence: 65_000 };
 const RTX_PAYLOAD_TYPE = 121;
 
-let nowMs = 0;
-beforeEach(() => {
-  nowMs = 1_000;
-  vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+const time = mediaTime();
 
 /** A packet with a transport-wide element, which the publisher's connection brought. */
 function videoPacket(ssrc: number, sequence: number, timestamp: number, start: Buffer, bytes: number): Buffer {
@@ -52,7 +46,7 @@ function subscriber(path: SimulatedPath, answers: Answer = 'feedback', takesRtx 
     if (isRtcp(packet)) return true;
     const ssrc = packet.readUInt32BE(8);
     sent.set(ssrc, (sent.get(ssrc) ?? 0) + packet.length);
-    const arrivalMs = path.send(packet.length, nowMs);
+    const arrivalMs = path.send(packet.length, time.nowMs);
     if (arrivalMs !== null) inFlight.push({ sequence: readUint16(packet, 17), arrivalMs });
     return true;
   };
@@ -63,17 +57,18 @@ function subscriber(path: SimulatedPath, answers: Answer = 'feedback', takesRtx 
   });
   subscription.setTarget(SMALLEST);
   const report = () => {
-    if (answers === 'remb') downlink.receive(parseRtcp(buildRemb(1, path.options.rateBps * 0.9, [96])), nowMs);
+    if (answers === 'remb') downlink.receive(parseRtcp(buildRemb(1, path.options.rateBps * 0.9, [96])), time.nowMs);
     if (answers === 'reports') {
       const block = { ssrc: 96, fractionLost: 0, packetsLost: 0, highestSequence: 0, jitter: 0 };
       const report = { ...block, lastSenderReport: 0, delaySinceLastSenderReport: 0 };
-      downlink.receive(parseRtcp(buildReceiverReport(1, [report])), nowMs);
+      downlink.receive(parseRtcp(buildReceiverReport(1, [report])), time.nowMs);
     }
-    while (inFlight[0] && inFlight[0].arrivalMs <= nowMs) {
+    while (inFlight[0] && inFlight[0].arrivalMs <= time.nowMs) {
       const { sequence, arrivalMs } = inFlight.shift() as { sequence: number; arrivalMs: number };
       if (answers === 'feedback') arrivals.record(sequence, arrivalMs * 1_000);
     }
-    for (let bytes = arrivals.take(1, 2); bytes; bytes = arrivals.take(1, 2)) downlink.receive(parseRtcp(bytes), nowMs);
+    for (let bytes = arrivals.take(1, 2); bytes; bytes = arrivals.take(1, 2))
+      downlink.receive(parseRtcp(bytes), time.nowMs);
   };
   const wantsKey = new Set<number>(SSRCS);
   const sequences = new Map<number, number>();
@@ -83,7 +78,7 @@ function subscriber(path: SimulatedPath, answers: Answer = 'feedback', takesRtx 
     for (let start = isKey ? VP8_KEY : VP8_DELTA; bytes > 0; bytes -= PACKET_BYTES) {
       const sequence = ((sequences.get(ssrc) ?? 0) + 1) & 0xffff;
       sequences.set(ssrc, sequence);
-      const packet = videoPacket(ssrc, sequence, nowMs * 90, start, Math.min(bytes, PACKET_BYTES));
+      const packet = videoPacket(ssrc, sequence, time.nowMs * 90, start, Math.min(bytes, PACKET_BYTES));
       if (bytes <= PACKET_BYTES) packet[1] = 96 | 0x80;
       bed.publication.receive(packet);
       start = Buffer.from([0, 1, 2]);
@@ -92,25 +87,25 @@ function subscriber(path: SimulatedPath, answers: Answer = 'feedback', takesRtx 
   let asked = 0;
   const publisher = { answersRequests: true };
   const step = () => {
-    if (nowMs % FRAME_MS === 0) for (const [i, ssrc] of SSRCS.entries()) sendFrame(ssrc, BITRATES[i] as number);
+    if (time.nowMs % FRAME_MS === 0) for (const [i, ssrc] of SSRCS.entries()) sendFrame(ssrc, BITRATES[i] as number);
     clock.advance(1);
-    if (nowMs % 100 === 0) report();
-    if (nowMs % 50 !== 0) return;
-    bed.publication.tick(nowMs);
-    subscription.tick(nowMs);
-    downlink.tick([subscription], nowMs);
+    if (time.nowMs % 100 === 0) report();
+    if (time.nowMs % 50 !== 0) return;
+    bed.publication.tick(time.nowMs);
+    subscription.tick(time.nowMs);
+    downlink.tick([subscription], time.nowMs);
     for (const packet of bed.uplink.rtcp.slice(asked))
       if (packet.type === 'pli' && publisher.answersRequests) wantsKey.add(packet.mediaSsrc);
     asked = bed.uplink.rtcp.length;
   };
   const run = (durationMs: number) => {
-    for (const until = nowMs + durationMs; nowMs < until; nowMs++) step();
+    for (const until = time.nowMs + durationMs; time.nowMs < until; time.nowMs++) step();
   };
   /** Seconds until layer `wanted` is sent. */
   const until = (wanted: number | null, limitMs = 15_000) => {
-    const fromMs = nowMs;
-    while (nowMs < fromMs + limitMs && (subscription.layer?.spatial ?? null) !== wanted) run(50);
-    return (nowMs - fromMs) / 1_000;
+    const fromMs = time.nowMs;
+    while (time.nowMs < fromMs + limitMs && (subscription.layer?.spatial ?? null) !== wanted) run(50);
+    return (time.nowMs - fromMs) / 1_000;
   };
   return { ...bed, publisher, track, downlink, subscription, deliveries, sent, run, until, clock };
 }
@@ -133,10 +128,10 @@ test('a path squeezed to 500 kbit/s gets a lower layer within 3 s, and the best 
   const path = clean();
   const { until, run, deliveries } = subscriber(path);
   until(2);
-  path.setRate(500_000, nowMs);
+  path.setRate(500_000, time.nowMs);
   expect(until(0)).toBeLessThan(3);
   run(10_000);
-  path.setRate(10_000_000, nowMs);
+  path.setRate(10_000_000, time.nowMs);
   expect(until(2)).toBeLessThan(10);
   expect(deliveries).toEqual([]);
 });
@@ -147,7 +142,7 @@ test('a layer that the path cannot carry at all stops before the key frame of th
   until(2);
   run(2_000);
   publisher.answersRequests = false;
-  path.setRate(300_000, nowMs);
+  path.setRate(300_000, time.nowMs);
   while ((downlink.availableBps ?? 0) > 400_000) run(50);
   run(50);
   expect([subscription.current, subscription.awaited?.index]).toEqual([null, 0]);
@@ -161,7 +156,7 @@ test('what came before a change of layers is not sent again', () => {
   until(2);
   run(2_000);
   const before = subscription.nextSequence - 1;
-  path.setRate(400_000, nowMs);
+  path.setRate(400_000, time.nowMs);
   until(0);
   run(200);
   const repeated = counters.retransmitted;
@@ -177,16 +172,16 @@ test('what is sent again has half of the path at most', () => {
   run(2_000);
   const repeated = (bytes: number) => {
     let sum = 0;
-    while (downlink.mayRepeat(bytes, nowMs)) sum += bytes;
+    while (downlink.mayRepeat(bytes, time.nowMs)) sum += bytes;
     return sum;
   };
   repeated(1_000);
-  nowMs += 400;
+  time.nowMs += 400;
   const share = (repeated(1_000) * 8_000) / 400 / (downlink.availableBps ?? 0);
   expect(share).toBeGreaterThan(0.45);
   expect(share).toBeLessThan(0.55);
   // And of a long silence no more than half a second's.
-  nowMs += 60_000;
+  time.nowMs += 60_000;
   expect((repeated(1_000) * 8_000) / 500).toBeLessThan((downlink.availableBps ?? 0) * 0.55);
 });
 
@@ -194,14 +189,14 @@ test('a path squeezed to 100 kbit/s is told that there is no bandwidth for the v
   const path = clean();
   const { until, run, deliveries, subscription, sent } = subscriber(path);
   until(2);
-  path.setRate(100_000, nowMs);
+  path.setRate(100_000, time.nowMs);
   expect(until(null)).toBeLessThan(4);
   expect(deliveries).toEqual(['no-bandwidth']);
   run(2_000);
   const before = sent.get(subscription.ssrc);
   run(3_000);
   expect(sent.get(subscription.ssrc)).toBe(before);
-  path.setRate(10_000_000, nowMs);
+  path.setRate(10_000_000, time.nowMs);
   until(0);
   expect(deliveries).toEqual(['no-bandwidth', 'flowing']);
 });

@@ -1,18 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { PayloadReader } from '../rtp/codecs/reader.ts';
 import { RtpView, readRtp } from '../rtp/header.ts';
 import { buildNack, buildSenderReport } from '../rtp/rtcp/build.ts';
 import { type KeptTrack, mediaBed } from '../testing/media-bed.ts';
+import { mediaTime } from '../testing/media-time.ts';
 import { rtpPacket } from '../testing/test-peer.ts';
 
-let nowMs = 0;
-beforeEach(() => {
-  nowMs = 10_000;
-  vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+const time = mediaTime();
 
 const TICK_MS = 50;
 const FRAME_MS = 50;
@@ -77,7 +71,7 @@ function simulcast() {
       if (layer) layer.keyFrameWanted = true;
     }
   };
-  const sendFrame = (layer: Layer, takenMs = nowMs) => {
+  const sendFrame = (layer: Layer, takenMs = time.nowMs) => {
     const { pictureId, size } = layer;
     layer.pictureId = (layer.pictureId + 1) & 0x7fff;
     layer.tl0++;
@@ -93,22 +87,22 @@ function simulcast() {
   const report = (layer: Layer) =>
     bed.publication.receive(
       buildSenderReport({
-        ...{ ssrc: layer.ssrc, ntpSeconds: NTP_SECONDS + Math.floor(nowMs / 1_000), reports: [] },
-        ntpFraction: Math.round(((nowMs % 1_000) / 1_000) * 0x1_0000_0000) >>> 0,
-        ...{ rtpTimestamp: layer.timestampAt(nowMs), packetCount: 1, octetCount: 1 },
+        ...{ ssrc: layer.ssrc, ntpSeconds: NTP_SECONDS + Math.floor(time.nowMs / 1_000), reports: [] },
+        ntpFraction: Math.round(((time.nowMs % 1_000) / 1_000) * 0x1_0000_0000) >>> 0,
+        ...{ rtpTimestamp: layer.timestampAt(time.nowMs), packetCount: 1, octetCount: 1 },
       }),
     );
   /** Lets time go on; every layer that is on sends frames, each a little after the one below. */
   const run = (durationMs: number, ...subscriptions: { tick(nowMs: number): void }[]) => {
-    for (const endMs = nowMs + durationMs; nowMs < endMs; nowMs += FRAME_MS - 10) {
-      const takenMs = nowMs;
+    for (const endMs = time.nowMs + durationMs; time.nowMs < endMs; time.nowMs += FRAME_MS - 10) {
+      const takenMs = time.nowMs;
       for (const layer of layers) {
         if (layer.on) sendFrame(layer, takenMs);
-        nowMs += 3;
+        time.nowMs += 3;
       }
-      nowMs++;
-      bed.publication.tick(nowMs);
-      for (const subscription of subscriptions) subscription.tick(nowMs);
+      time.nowMs++;
+      bed.publication.tick(time.nowMs);
+      for (const subscription of subscriptions) subscription.tick(time.nowMs);
       answerRequests();
     }
   };
@@ -269,9 +263,9 @@ describe('Subscription to a simulcast track', () => {
     const { subscribe, layers, sendFrame, publication, answerRequests, uplink } = simulcast();
     const { track, subscription } = subscribe();
     const tick = () => {
-      nowMs += 50;
-      publication.tick(nowMs);
-      subscription.tick(nowMs);
+      time.nowMs += 50;
+      publication.tick(time.nowMs);
+      subscription.tick(time.nowMs);
       answerRequests();
     };
     const second = () => {
@@ -316,7 +310,7 @@ describe('Subscription to a simulcast track', () => {
     const { subscription } = subscribe();
     run(3_000, subscription);
     const bitrates = () =>
-      publication.layers(nowMs).map(({ spatial, bitrateBps }) => [spatial, Math.round(bitrateBps / 1_000)]);
+      publication.layers(time.nowMs).map(({ spatial, bitrateBps }) => [spatial, Math.round(bitrateBps / 1_000)]);
     const before = bitrates();
     expect(before.map(([spatial]) => spatial)).toEqual([0, 1, 2]);
     layers[2].on = false;
@@ -427,13 +421,13 @@ test('a packet that the publisher never sends again is made up for by a key fram
   const count = (type: 'pli' | 'nack') => uplink.rtcp.filter((packet) => packet.type === type).length;
   const before = count('pli');
   for (let i = 0; i < 10; i++) {
-    nowMs += 50;
-    publication.tick(nowMs);
+    time.nowMs += 50;
+    publication.tick(time.nowMs);
   }
   expect([count('pli'), count('nack') > 3]).toEqual([before, true]);
   for (let i = 0; i < 15; i++) {
-    nowMs += 50;
-    publication.tick(nowMs);
+    time.nowMs += 50;
+    publication.tick(time.nowMs);
   }
   expect(count('pli')).toBeGreaterThan(before);
 });
@@ -455,10 +449,10 @@ describe('Temporal layers', () => {
       // Every eleventh packet comes three later.
       for (let i = 0; i + 3 < order.length; i += 11) order.splice(i + 3, 0, ...order.splice(i, 1));
       for (const index of order) {
-        nowMs += 33;
+        time.nowMs += 33;
         bed.receive(1_000 + index, frame(index), { timestamp: index * 3_000, marker: true });
-        bed.publication.tick(nowMs);
-        subscription.tick(nowMs);
+        bed.publication.tick(time.nowMs);
+        subscription.tick(time.nowMs);
       }
     };
     bed.receive(1_000, frame(0), { timestamp: 0, marker: true });
@@ -518,7 +512,7 @@ describe('Spatial layers inside one stream (VP9, RFC 9628)', () => {
     const { track, subscription } = bed.subscribe(98, 0);
     const run = (pictures: number) => {
       for (let i = 0; i < pictures; i++) {
-        nowMs += 33;
+        time.nowMs += 33;
         const requests = bed.uplink.rtcp.filter(({ type }) => type === 'pli').length;
         if (requests > answered) keyFrameWanted = true;
         answered = requests;
@@ -528,8 +522,8 @@ describe('Spatial layers inside one stream (VP9, RFC 9628)', () => {
           });
         keyFrameWanted = false;
         picture++;
-        bed.publication.tick(nowMs);
-        subscription.tick(nowMs);
+        bed.publication.tick(time.nowMs);
+        subscription.tick(time.nowMs);
       }
     };
     const sent = () => track.rtp.map((packet) => ({ ...packet, spatial: ((packet.payload[3] as number) >> 1) & 7 }));
@@ -539,7 +533,7 @@ describe('Spatial layers inside one stream (VP9, RFC 9628)', () => {
   test('fewer at once, with the picture ended by what is sent of it; more from a key frame, which is asked for', () => {
     const { publication, subscription, run, sent, uplink } = setUp();
     run(60);
-    expect(publication.layers(nowMs).map(({ spatial, temporal }) => [spatial, temporal])).toEqual([
+    expect(publication.layers(time.nowMs).map(({ spatial, temporal }) => [spatial, temporal])).toEqual([
       [0, 0],
       [1, 0],
       [2, 0],

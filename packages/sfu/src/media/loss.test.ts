@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { isRtcp, RtpView, readRtp, readUint16, sequenceDistance } from '../rtp/header.ts';
 import { buildNack } from '../rtp/rtcp/build.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import { KeptTrack, mediaBed } from '../testing/media-bed.ts';
+import { mediaTime } from '../testing/media-time.ts';
 
 const DELAY_MS = 40;
 const LOSS = 0.05;
@@ -13,15 +14,10 @@ const PACKETS_A_FRAME = 7;
 const ASK_AGAIN_MS = 2 * DELAY_MS + 20;
 const ASK_TIMES = 10;
 
-let nowMs = 0;
+const time = mediaTime();
 let seed = 1;
 beforeEach(() => {
-  nowMs = 10_000;
   seed = 1;
-  vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
 });
 
 /** A path that delays, and loses at random. */
@@ -30,11 +26,11 @@ class Path {
 
   send(packet: Buffer): void {
     seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
-    if ((seed >>> 8) / 2 ** 24 >= LOSS) this.#queue.push({ atMs: nowMs + DELAY_MS, packet: Buffer.from(packet) });
+    if ((seed >>> 8) / 2 ** 24 >= LOSS) this.#queue.push({ atMs: time.nowMs + DELAY_MS, packet: Buffer.from(packet) });
   }
 
   take(): Buffer[] {
-    const count = this.#queue.findIndex(({ atMs }) => atMs > nowMs);
+    const count = this.#queue.findIndex(({ atMs }) => atMs > time.nowMs);
     return this.#queue.splice(0, count < 0 ? this.#queue.length : count).map(({ packet }) => packet);
   }
 }
@@ -50,7 +46,7 @@ class Viewer {
     if (isRtcp(packet) || !readRtp(packet, view)) return;
     const at = view.payloadStart + (view.payloadType === 121 ? 2 : 0);
     const sequence = view.payloadType === 121 ? readUint16(packet, view.payloadStart) : view.sequence;
-    if (view.payloadEnd > at) this.arrivedMs.set(packet.readUInt32BE(at + 8), nowMs);
+    if (view.payloadEnd > at) this.arrivedMs.set(packet.readUInt32BE(at + 8), time.nowMs);
     this.missing.delete(sequence);
     if (this.#highest < 0) this.#highest = sequence;
     const ahead = sequenceDistance(this.#highest, sequence);
@@ -62,8 +58,8 @@ class Viewer {
   wishes(): number[] {
     const due: number[] = [];
     for (const [sequence, asked] of this.missing) {
-      if (nowMs - asked.askedMs < ASK_AGAIN_MS || asked.times >= ASK_TIMES) continue;
-      asked.askedMs = nowMs;
+      if (time.nowMs - asked.askedMs < ASK_AGAIN_MS || asked.times >= ASK_TIMES) continue;
+      asked.askedMs = time.nowMs;
       asked.times++;
       due.push(sequence);
     }
@@ -84,7 +80,7 @@ test('with 5 % loss and 40 ms on all four ways every packet reaches the subscrib
   const published: Buffer[] = [];
   const sentMs: number[] = [];
   for (let tick = 0; tick < SECONDS * 1_000; tick++) {
-    nowMs++;
+    time.nowMs++;
     if (tick % FRAME_MS === 0 && tick < (SECONDS - 2) * 1_000) {
       const frame = tick / FRAME_MS;
       for (let i = 0; i < PACKETS_A_FRAME; i++) {
@@ -99,14 +95,14 @@ test('with 5 % loss and 40 ms on all four ways every packet reaches the subscrib
         );
         packet.writeUInt32BE(published.length, 20);
         published.push(packet);
-        sentMs.push(nowMs);
+        sentMs.push(time.nowMs);
         up.send(packet);
       }
     }
     for (const packet of up.take()) publication.receive(packet);
     if (tick % 50 === 0) {
-      publication.tick(nowMs);
-      subscription.tick(nowMs);
+      publication.tick(time.nowMs);
+      subscription.tick(time.nowMs);
     }
     for (const packet of uplink.sent.splice(0)) upControl.send(packet);
     for (const control of upControl.take())

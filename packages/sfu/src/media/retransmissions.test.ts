@@ -1,18 +1,12 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { translatedIds } from '../rtc/sections.ts';
 import { RtpView, readRtp, unwrapRtx } from '../rtp/header.ts';
 import { buildNack, buildReceiverReport } from '../rtp/rtcp/build.ts';
 import { BED_SSRC, type KeptTrack, mediaBed } from '../testing/media-bed.ts';
+import { mediaTime } from '../testing/media-time.ts';
 import { VP8_DELTA, VP8_KEY } from '../testing/test-peer.ts';
 
-let nowMs = 0;
-beforeEach(() => {
-  nowMs = 10_000;
-  vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+const time = mediaTime();
 
 const RTX = { rtx: { ssrc: 7_777, firstSequence: 65_535 }, rtxPayloadType: 121 };
 const nack = (track: KeptTrack, ssrc: number, ...sequences: number[]) =>
@@ -50,7 +44,7 @@ test('repeating leaves the kept packet as it was: the next one to ask gets it un
   nack(one.track, one.subscription.ssrc, 11);
   nack(two.track, two.subscription.ssrc, 901);
   expect(two.track.rtp[2]).toEqual(two.track.rtp[1]);
-  nowMs += 1_000;
+  time.nowMs += 1_000;
   nack(one.track, one.subscription.ssrc, 11);
   expect(one.track.rtp[3]).toEqual({ ...one.track.rtp[2], sequence: 0 });
 });
@@ -70,10 +64,10 @@ test('a packet is repeated once in a round trip, which the answers to sender rep
     return counters.retransmitted;
   };
   expect(asked()).toBe(1);
-  nowMs += 60;
+  time.nowMs += 60;
   expect(asked()).toBe(1);
   // Before it is known a round trip is taken for 100 ms, and nearly one is enough.
-  nowMs += 11;
+  time.nowMs += 11;
   expect(asked()).toBe(2);
   track.onPacket?.(
     buildReceiverReport(1, [
@@ -85,7 +79,7 @@ test('a packet is repeated once in a round trip, which the answers to sender rep
   );
   expect(subscription.rttMs).toBeCloseTo(30, 0);
   expect(subscription.loss).toBe(0.25);
-  nowMs += 31;
+  time.nowMs += 31;
   expect(asked()).toBe(3);
 });
 
@@ -102,11 +96,11 @@ test('without RTX a repeated packet is the one that was sent, to the last bit: S
   const other = subscribe(97, 900, { nack: false });
   publication.receive(numbered(500, VP8_KEY));
   for (let i = 1; i < 5; i++) {
-    nowMs += 20;
+    time.nowMs += 20;
     publication.receive(numbered(500 + i, VP8_DELTA));
   }
   const first = one.track.sent.slice();
-  nowMs += 200;
+  time.nowMs += 200;
   nack(one.track, one.subscription.ssrc, 10, 12, 14);
   expect(one.track.sent.slice(5)).toEqual([first[0], first[2], first[4]]);
   // Who did not agree to ask is not kept anything for.
@@ -115,12 +109,12 @@ test('without RTX a repeated packet is the one that was sent, to the last bit: S
   // What was agreed anew may have other ids and payload types: nothing from before goes out again.
   const agree = () => one.subscription.activate(one.track.as(), publication.codec, { media: 96, nack: true });
   agree();
-  nowMs += 200;
+  time.nowMs += 200;
   nack(one.track, one.subscription.ssrc, 13);
   expect(counters.retransmitted).toBe(4);
   one.track.extensionIds = translatedIds([]);
   agree();
-  nowMs += 200;
+  time.nowMs += 200;
   nack(one.track, one.subscription.ssrc, 13);
   expect(counters.retransmitted).toBe(4);
 });
@@ -132,8 +126,8 @@ test('a number is never used for two packets, however late and often the publish
   for (let i = 1; i < 300; i++) receive(500 + i, VP8_DELTA);
   const before = track.sent.length;
   receive(700, VP8_KEY);
-  nowMs += 10_000;
-  publication.tick(nowMs);
+  time.nowMs += 10_000;
+  publication.tick(time.nowMs);
   for (const sequence of [799, 700, 510, 500]) receive(sequence, VP8_KEY);
   expect(track.sent.length).toBe(before);
   receive(800, VP8_DELTA);
@@ -147,7 +141,7 @@ test('what came before a key frame that the stream began anew with is not repeat
   receive(501, VP8_DELTA);
   subscription.setEnabled(false);
   subscription.setEnabled(true);
-  nowMs += 1_000;
+  time.nowMs += 1_000;
   receive(502, VP8_KEY);
   receive(503, VP8_DELTA);
   nack(track, subscription.ssrc, 0, 1);
@@ -166,12 +160,12 @@ test('what was never sent, is long gone or belongs to a muted track is not repea
   nack(track, subscription.ssrc, ...Array.from({ length: 400 }, (_, i) => i));
   expect(counters.retransmitted).toBe(300);
   publication.setForcedMute(true);
-  nowMs += 200;
+  time.nowMs += 200;
   nack(track, subscription.ssrc, 399);
   expect(counters.retransmitted).toBe(300);
   publication.setForcedMute(false);
-  nowMs += 5_000;
-  subscription.tick(nowMs);
+  time.nowMs += 5_000;
+  subscription.tick(time.nowMs);
   nack(track, subscription.ssrc, 399);
   expect(counters.retransmitted).toBe(300);
   expect(counters.nacksIn).toBe(404);

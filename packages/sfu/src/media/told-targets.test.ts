@@ -1,20 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { PayloadReader } from '../rtp/codecs/reader.ts';
 import { readForwarded } from '../rtp/extensions.ts';
 import { RtpView, readUint16, unwrapRtx } from '../rtp/header.ts';
 import { buildNack } from '../rtp/rtcp/build.ts';
 import { BED_SSRC, mediaBed } from '../testing/media-bed.ts';
+import { mediaTime } from '../testing/media-time.ts';
 import { ToldTargets } from './told-targets.ts';
 
-let nowMs = 0;
-beforeEach(() => {
-  nowMs = 10_000;
-  vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+const time = mediaTime();
 
 const PAYLOAD_TYPE = 45;
 const RTX = { rtx: { ssrc: 7_777, firstSequence: 1 }, rtxPayloadType: 121 };
@@ -80,12 +74,12 @@ function setUp(name: string) {
   const { track, subscription } = bed.subscribe(PAYLOAD_TYPE, 10, RTX);
   const receive = (all: Buffer[]) => {
     for (const packet of all) {
-      bed.publication.tick(nowMs);
+      bed.publication.tick(time.nowMs);
       bed.publication.receive(Buffer.from(packet));
-      nowMs += 100;
+      time.nowMs += 100;
     }
-    nowMs += 300;
-    bed.publication.tick(nowMs);
+    time.nowMs += 300;
+    bed.publication.tick(time.nowMs);
   };
   /** What is sent of the stream the second time, when its layers are known. */
   const sent = (change: () => void) => {
