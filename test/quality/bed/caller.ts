@@ -1,6 +1,6 @@
 import type { ServerFrame } from '@orama/protocol';
 import { type BrowserDriver, CallPage, type CallPageOptions, type NamespaceAccess, waitUntil } from '@orama/testkit';
-import { INSTALL_METER, type Inbound, type Outbound, READ, type Reading } from './meter.ts';
+import { INSTALL_METER, type Inbound, type Note, type Outbound, READ, type Reading } from './meter.ts';
 
 type Told = Extract<ServerFrame, { type: 'track-updated' | 'quality' | 'send-layers' }>;
 
@@ -67,6 +67,11 @@ export class Caller {
   /** What the server said about tracks since a moment of the page's clock. */
   async told(sinceMs = 0): Promise<{ atMs: number; frame: Told }[]> {
     return await this.page.tab.evaluate(`window.__meter.told.filter(({ atMs }) => atMs >= ${sinceMs})`);
+  }
+
+  /** What happened to the call, for who looks for the reason of a missed mark. */
+  async notes(): Promise<Note[]> {
+    return await this.page.tab.evaluate('window.__meter.notes');
   }
 
   async close(): Promise<void> {

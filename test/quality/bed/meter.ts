@@ -2,14 +2,17 @@ import { CAMERA } from '@orama/testkit';
 
 /** Two freezes between two looks count as one long one. */
 const FREEZE_POLL_MS = 250;
+/** A gap between two frames that is worth a line in the account of what happened, in ms. */
+const NOTED_GAP_MS = 300;
 
 /**
  * Script for a call page before it joins. It gives every browser a camera of the same size, keeps what the server says about tracks, and measures the gaps between the
  * frames that are really shown. What `getStats` calls a freeze (webrtc-stats, `freezeCount`: three times and 150 ms longer
- * than usual) is kept beside it, each for itself: the browsers tell only their number and their sum.
+ * than usual) is kept beside it, each for itself: the browsers tell only their number and their sum. What the connection and
+ * the SDK said of themselves meanwhile is noted, so that a missed mark has a reason.
  */
 export const INSTALL_METER = `(() => {
-  const meter = { told: [], longestGapMs: 0, shown: 0, longestFreezeMs: 0, frozenMs: new Map(), last: new Map() };
+  const meter = { told: [], longestGapMs: 0, shown: 0, longestFreezeMs: 0, frozenMs: new Map(), last: new Map(), notes: [] };
   window.__meter = meter;
   const devices = navigator.mediaDevices;
   const getUserMedia = devices.getUserMedia.bind(devices);
@@ -27,7 +30,26 @@ export const INSTALL_METER = `(() => {
       });
     }
   };
-  const gap = (now, then) => { meter.longestGapMs = Math.max(meter.longestGapMs, now - then); };
+  const note = (text) => meter.notes.push({ atMs: Date.now(), text });
+  const gap = (now, then) => {
+    meter.longestGapMs = Math.max(meter.longestGapMs, now - then);
+    if (now - then > ${NOTED_GAP_MS}) note('no new frame for ' + Math.round(now - then) + ' ms');
+  };
+  const known = new Set();
+  const listen = () => {
+    const room = window.orama?.room;
+    if (room && !known.has(room)) {
+      known.add(room);
+      room.on('reconnecting', ({ reason }) => note('the SDK joins anew: ' + reason.message + ' (' + reason.hint + ')'));
+      room.on('warning', ({ message }) => note('the SDK warns: ' + message));
+    }
+    for (const connection of window.__connections) {
+      if (known.has(connection)) continue;
+      known.add(connection);
+      note('connection ' + window.__connections.length);
+      connection.addEventListener('iceconnectionstatechange', () => note('ICE is ' + connection.iceConnectionState));
+    }
+  };
   const watch = (video) => {
     const step = (now) => {
       gap(now, meter.last.get(video) ?? now);
@@ -39,6 +61,7 @@ export const INSTALL_METER = `(() => {
     video.requestVideoFrameCallback(step);
   };
   setInterval(() => {
+    listen();
     for (const video of meter.last.keys()) if (!video.isConnected) meter.last.delete(video);
     for (const tile of document.querySelectorAll('.tile')) {
       const video = tile.querySelector('video');
@@ -102,6 +125,12 @@ export interface Reading {
   atMs: number;
   outbound: Outbound[];
   inbound: Inbound[];
+}
+
+/** Something that happened, in Unix milliseconds. */
+export interface Note {
+  atMs: number;
+  text: string;
 }
 
 /** Expression that reads a `Reading`. */

@@ -29,6 +29,7 @@ export const loss: Scenario = {
     await delay(short ? 20_000 : 60_000);
     const gaps = await Promise.all([fox.gaps(), ann.gaps()]);
     const after = await Promise.all([ann.read(), fox.read()]);
+    for (const { viewer, who } of callers) await tell(viewer, who, before[0].atMs);
     await Promise.all([ann.close(), fox.close()]);
     return callers.flatMap(({ viewer, sender }, i): Row[] => {
       const first = before[1 - sender] as Reading;
@@ -51,6 +52,12 @@ export const loss: Scenario = {
     });
   },
 };
+
+/** Prints what happened to a caller; times are seconds of the measured minute. */
+async function tell(viewer: string, who: Caller, startMs: number): Promise<void> {
+  for (const { atMs, text } of await who.notes())
+    if (atMs >= startMs) console.log(`       ${viewer}, ${((atMs - startMs) / 1000).toFixed(1)} s: ${text}`);
+}
 
 /** Share of audio samples that the decoder made up between two readings, in percent. */
 function share(first: Reading, last: Reading): number {

@@ -19,6 +19,11 @@ class PathOnlyConnection {
   oniceconnectionstatechange: (() => void) | null = null;
   restarts = 0;
   bytesReceived = 0;
+  /** Packets of ours a second, and reports about them. */
+  sending = 1;
+  packetsSent = 0;
+  reporting = 0;
+  #reports = 0;
   #bytesSent = 0;
   servers: string[][] = [];
   channels: (RTCDataChannelInit & { label: string })[] = [];
@@ -72,10 +77,13 @@ class PathOnlyConnection {
   async getStats(): Promise<Map<string, unknown>> {
     this.#bytesSent += 100;
     const { bytesReceived } = this;
+    this.packetsSent += this.sending;
+    this.#reports += this.reporting;
     return new Map<string, unknown>([
       ['pair', { type: 'candidate-pair', bytesReceived, bytesSent: this.#bytesSent }],
       ['picture', { type: 'inbound-rtp', kind: 'video', mid: 's1', ...this.pictures }],
-      ['camera', { type: 'outbound-rtp', packetsSent: this.#bytesSent / 100 }],
+      ['camera', { type: 'outbound-rtp', packetsSent: this.packetsSent }],
+      ['report', { type: 'remote-inbound-rtp', roundTripTimeMeasurements: this.#reports }],
     ]);
   }
 
@@ -93,6 +101,7 @@ async function setUp(uris = [UDP, TCP], channels = true) {
   const clock = new VirtualClock();
   const sent: ClientFrame[] = [];
   const failures: [ClientError, boolean][] = [];
+  const restarts: string[] = [];
   const platform = { clock, RTCPeerConnection: PathOnlyConnection } as unknown as Platform;
   const credentials = { uris, username: 'u', password: 'p', ttl: 600 };
   const session = new MediaSession(
@@ -102,6 +111,7 @@ async function setUp(uris = [UDP, TCP], channels = true) {
     {
       ...{ send: (frame: ClientFrame) => void sent.push(frame), onConnected: () => {}, onReceiversChanged: () => {} },
       ...{ onChannel: () => {}, onUnrelatedError: () => {}, onPublished: () => {}, onRefused: () => {} },
+      onRestart: ({ message }: ClientError) => void restarts.push(message),
       onFailed: (error: ClientError, wasConnected: boolean) => failures.push([error, wasConnected]),
     },
   );
@@ -124,7 +134,7 @@ async function setUp(uris = [UDP, TCP], channels = true) {
     session.receive({ type: 'answer', sdp: 'v=0' });
     await settle();
   };
-  return { session, pc, pass, settle, offers, answer, failures };
+  return { session, pc, pass, settle, offers, answer, failures, restarts };
 }
 
 test('the m-line of data channels is there before the first description, made by a channel that nobody is told of', async () => {
@@ -157,6 +167,56 @@ test('a path that breaks is sought anew, on UDP first; when that is back, the ne
   }
   expect(pc.servers).toEqual([[UDP]]);
   expect(failures).toEqual([]);
+});
+
+test('a path that only ICE takes for broken stays while media comes and ours is reported', async () => {
+  const { pc, pass, offers, restarts } = await setUp();
+  pc.go('connected');
+  pc.reporting = 1;
+  await pass(3, 100);
+  pc.go('disconnected');
+  await pass(20, 100);
+  pc.go('connected');
+  pc.go('disconnected');
+  await pass(6, 100);
+  expect(offers()).toEqual([]);
+  expect(restarts).toEqual([]);
+});
+
+test('a path that brings media and carries none of ours is sought anew in seconds, and that is told', async () => {
+  const { pc, pass, offers, restarts } = await setUp();
+  pc.go('connected');
+  pc.reporting = 1;
+  await pass(3, 100);
+  pc.reporting = 0;
+  pc.go('disconnected');
+  await pass(3, 100);
+  expect(offers()).toEqual([]);
+  await pass(1, 100);
+  expect(offers()).toEqual(['generation 1']);
+  expect(restarts).toEqual(['the media path broke']);
+});
+
+test('a path that carries ours and brings no media is sought anew at once', async () => {
+  const { pc, pass, offers } = await setUp();
+  pc.go('connected');
+  pc.reporting = 1;
+  await pass(3, 100);
+  pc.go('disconnected');
+  await pass(2);
+  expect(offers()).toEqual(['generation 1']);
+});
+
+test('who sends nothing that would be reported waits for the next checks of the browser while media comes', async () => {
+  const { pc, pass, offers } = await setUp();
+  pc.sending = 0;
+  pc.go('connected');
+  await pass(3, 100);
+  pc.go('disconnected');
+  await pass(7, 100);
+  expect(offers()).toEqual([]);
+  await pass(1, 100);
+  expect(offers()).toEqual(['generation 1']);
 });
 
 test('a path that goes silent unnoticed by the browser is replaced, and flow says that the new one works', async () => {

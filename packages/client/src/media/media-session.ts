@@ -25,6 +25,11 @@ const PHASES = {
 /** ICE restarts in a row before the session is given up: one for a broken path, one more with all of TURN. */
 const MAX_RESTARTS = 2;
 const FLOW_POLL_MS = 1_000;
+/**
+ * So long a path may stay disconnected that brings media while we send none that would be reported: Firefox checks it
+ * again after up to 6 s (RFC 7675 section 5.1).
+ */
+const UNANSWERED_MS = 8_000;
 /** Errors that explain why an answer left tracks out. */
 const EXPLANATIONS: Record<string, ClientErrorCode> = {
   too_many_tracks: 'too_many_tracks',
@@ -39,6 +44,8 @@ export interface MediaHandlers extends Omit<SendersHandlers, 'onLayers'> {
   onReceiversChanged(): void;
   /** The server opened a data channel to us. */
   onChannel(channel: RTCDataChannel): void;
+  /** The path broke, and another one is sought in the same session. */
+  onRestart(error: ClientError): void;
   /** An error that turned out to be about something else. */
   onUnrelatedError(frame: ServerFrameOf<'error'>): void;
   /** The session is dead; a new one is needed. Called once, with whether media ever got through. */
@@ -235,18 +242,35 @@ export class MediaSession {
 
   #enter(phase: keyof typeof PHASES | 'connected'): void {
     if (phase === this.#phase) return;
+    // Of the silence before a restart nothing is to be concluded.
+    if (this.#phase === 'restarting') this.#flow = new FlowWatch();
     this.#phase = phase;
     this.#watch?.cancel();
     if (phase === 'connected') {
       this.#wasConnected = true;
       this.#restarts = 0;
       this.#broken = false;
-      this.#flow = new FlowWatch();
       this.#flowTimer ??= this.#clock.every(FLOW_POLL_MS, () => void this.#pollFlow());
       this.#handlers.onConnected();
     } else {
       const { limitMs, problem } = PHASES[phase];
-      this.#watch = this.#clock.after(limitMs, () => this.#recover(this.#mediaError(problem)));
+      this.#watch = this.#clock.after(limitMs, () => {
+        if (phase === 'disconnected') this.#doubt(limitMs);
+        else this.#recover(this.#mediaError(problem));
+      });
+    }
+  }
+
+  /**
+   * Firefox calls a path disconnected after one lost check, until the next one is answered, seconds later: on a path that
+   * loses packets that says little, and what flows says more. A path that is broken one way is sought anew.
+   */
+  #doubt(waitedMs: number): void {
+    const { proof } = this.#flow;
+    if (proof === 'both-ways' || (proof === 'inwards' && waitedMs < UNANSWERED_MS)) {
+      this.#watch = this.#clock.after(FLOW_POLL_MS, () => this.#doubt(waitedMs + FLOW_POLL_MS));
+    } else {
+      this.#recover(this.#mediaError(PHASES.disconnected.problem));
     }
   }
 
@@ -267,6 +291,7 @@ export class MediaSession {
       this.#path = 'any';
       this.pc.setConfiguration(this.#configuration(this.#credentials));
     }
+    this.#handlers.onRestart(error);
     this.#flow = new FlowWatch();
     this.#phase = 'new';
     this.#enter('restarting');
@@ -279,8 +304,8 @@ export class MediaSession {
     if (!stats || this.#closed) return;
     const report = stats as unknown as Iterable<[string, unknown]>;
     this.#receivers.adapt(report);
-    if (this.#suspended) return;
     const isDead = this.#flow.isDead(readFlow(report));
+    if (this.#suspended) return;
     // A browser that had not noticed the loss of the path does not tell of the next one either.
     if (this.#phase === 'restarting') {
       if (this.#flow.isFlowing && this.pc.connectionState === 'connected') this.#enter('connected');

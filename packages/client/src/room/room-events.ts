@@ -43,7 +43,7 @@ export interface RoomEvents {
   data: [message: { data: unknown; from: RemoteParticipant | undefined; fromPeerId: string; direct: boolean }];
   /** Somebody opened a data channel, or had one open when we came. */
   channel: [received: ReceivedChannel];
-  /** The server refused a single request; the call goes on. */
+  /** The server refused a single request, or the media looks for another path (`media_failed`); the call goes on. */
   warning: [error: { code: string; message: string }];
   /** Once a second while somebody listens. */
   stats: [stats: RoomStats];

@@ -289,6 +289,7 @@ export class Room extends Emitter<RoomEvents> {
         ),
       onPublished: (track) => this.#tracks.accept(track),
       onRefused: (track, error) => this.#tracks.remove(track, error),
+      onRestart: (error) => this.#warn({ code: error.code, message: `${error.message}: looking for another` }),
       onUnrelatedError: (frame) => this.#warn(frame),
       onWarning: (error) => this.#warn(error),
       onFailed: (error) => this.#connection.rejoin(error),

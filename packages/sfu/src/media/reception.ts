@@ -42,9 +42,12 @@ export class Reception {
     this.#senderReportAtMs = nowMs;
   }
 
-  /** The report block for `ssrc`; null before the first packet. Starts the next interval. */
+  /**
+   * The report block for `ssrc`; null when nothing came since the last one (RFC 3550 section 6.4): the publisher sees by its
+   * reports that it gets through. Starts the next interval.
+   */
   report(ssrc: number, nowMs: number): ReportBlock | null {
-    if (!this.#started) return null;
+    if (this.#received === this.#receivedBefore) return null;
     const expected = this.#highest - this.#baseSequence + 1;
     const lost = Math.max(-0x800000, Math.min(0x7fffff, expected - this.#received));
     const expectedNow = expected - this.#expectedBefore;

@@ -246,6 +246,15 @@ describe('Reception', () => {
     expect(reception.report(7, 2_000)).toMatchObject({ fractionLost: 0, packetsLost: 2 });
   });
 
+  test('reports nothing about a stream of which nothing came since the last report, and goes on when something does', () => {
+    const reception = new Reception(90_000);
+    reception.record(1, 0, 0);
+    expect(reception.report(7, 1_000)).not.toBeNull();
+    expect(reception.report(7, 2_000)).toBeNull();
+    reception.record(4, 0, 2_500);
+    expect(reception.report(7, 3_000)).toMatchObject({ fractionLost: Math.floor((2 * 256) / 3), packetsLost: 2 });
+  });
+
   test('jitter follows appendix A.8: constant spacing has none, a late packet adds a sixteenth of its delay', () => {
     const reception = new Reception(90_000);
     for (let i = 0; i < 50; i++) reception.record(i, i * 1_800, i * 20);
