@@ -109,9 +109,10 @@ export function lowestBps(tracks: readonly Omit<AllocationTrack, 'current'>[]): 
 }
 
 /** The layers within a wish that are worth their bitrate, ascending. */
-export function optionsOf(layers: readonly LayerOption[], wish: Wish): LayerOption[] {
+export function optionsOf(layers: readonly LayerOption[], wish: Wish): readonly LayerOption[] {
   const least = layers[0];
-  if (!least) return [];
+  // The least is always one of them.
+  if (!least || layers.length === 1) return layers;
   const within = layers.filter(
     (layer) => layer === least || (isSpatiallyWanted(layer, layers, wish) && isTemporallyWanted(layer, layers, wish)),
   );

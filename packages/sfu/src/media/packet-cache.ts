@@ -2,6 +2,8 @@ import { sequenceDistance } from '../rtp/header.ts';
 
 /** No receiver waits longer for a packet. */
 const KEEP_MS = 1_500;
+/** Memory that was not written to for so long is given back. In a stream that flows each piece is used again before. */
+const IDLE_MS = 2 * KEEP_MS;
 const CHUNK_BYTES = 32_768;
 /** Larger packets are not kept; none that a path carries is. */
 export const MAX_CACHED_BYTES = 4_096;
@@ -97,9 +99,9 @@ export class PacketCache {
     return chunk.bytes.copy(target, 0, offset, offset + (this.#lengths[slot] as number));
   }
 
-  /** Gives back what only old packets take. Call it now and then. */
+  /** Gives back what a stream that fell silent, or that sends less than before, needs no more. Call it now and then. */
   trim(nowMs: number): void {
-    while (this.#chunks.length > 0 && nowMs - (this.#chunks[0] as Chunk).lastMs > KEEP_MS) this.#chunks.shift();
+    while (this.#chunks.length > 0 && nowMs - (this.#chunks[0] as Chunk).lastMs > IDLE_MS) this.#chunks.shift();
   }
 
   clear(): void {

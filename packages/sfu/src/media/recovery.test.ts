@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { KeyFrameRequests } from './key-frames.ts';
 import { NackTracker } from './nack-tracker.ts';
 import { MAX_CACHED_BYTES, PacketCache } from './packet-cache.ts';
@@ -140,6 +140,8 @@ describe('KeyFrameRequests', () => {
 });
 
 describe('PacketCache', () => {
+  afterEach(() => vi.restoreAllMocks());
+
   const packet = (index: number, bytes = 4) => Buffer.alloc(bytes, index & 0xff);
 
   test('gives back copies of the packets it still has and never another one under their number', () => {
@@ -180,9 +182,26 @@ describe('PacketCache', () => {
     expect(cache.bytes).toBeLessThan(1_100 * perSecond * 1.6 + 65_536);
     cache.trim(10_000);
     expect(cache.bytes).toBeGreaterThan(1_000_000);
-    cache.trim(11_600);
+    cache.trim(13_100);
     expect(cache.bytes).toBe(0);
     expect(cache.has((perSecond * 10 - 1) & 0xffff)).toBe(false);
+  });
+
+  test('takes no new memory while a stream flows as before', () => {
+    const cache = new PacketCache(3_000_000);
+    const allocated = vi.spyOn(Buffer, 'allocUnsafeSlow');
+    const written = packet(0, 1_100);
+    const flow = (fromMs: number, untilMs: number) => {
+      for (let nowMs = fromMs; nowMs < untilMs; nowMs++) {
+        cache.put(nowMs & 0xffff, written, nowMs);
+        if (nowMs % 50 === 0) cache.trim(nowMs);
+      }
+    };
+    flow(0, 2_000);
+    expect(allocated).toHaveBeenCalled();
+    allocated.mockClear();
+    flow(2_000, 10_000);
+    expect(allocated).not.toHaveBeenCalled();
   });
 
   test('knows what came already when it is no longer kept, and of what is older than all it knows that it is not new', () => {

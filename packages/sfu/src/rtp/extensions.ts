@@ -82,6 +82,7 @@ export function findExtension(packet: Uint8Array, view: RtpView, id: number): nu
  * @param ids indexed by the incoming id; 256 entries
  */
 export function renumberExtensions(packet: Uint8Array, view: RtpView, ids: Uint8Array): void {
+  if (view.extensionStart === view.extensionEnd) return;
   const oneByte = view.extensionProfile === ONE_BYTE_PROFILE;
   if (!oneByte && view.extensionProfile >> 4 !== 0x100) {
     packet.fill(0, view.extensionStart, view.extensionEnd);
