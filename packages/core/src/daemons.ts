@@ -11,8 +11,14 @@ export interface DaemonRuntime {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** A young generation of 12 MB: what media servers allocate lives long or not at all, so that one of 48 serves no better. */
+/** A young generation of 12 MB: what a TURN server allocates lives long or not at all, so that one of 48 serves no better. */
 const SMALL_YOUNG_GENERATION = '--max-semi-space-size=4';
+
+/**
+ * Of 3 MB for the SFU: each packet it receives is a buffer outside the heap that lives until the next young collection, and
+ * counts towards the limit that starts a full one. That limit is not below 64 MB: the heap itself is less than half.
+ */
+const FEW_PACKETS_BETWEEN_COLLECTIONS = ['--max-semi-space-size=1', '--initial-old-space-size=64'];
 
 /** Helper threads that mark the heap would take the core from the thread that sends, for tens of milliseconds. */
 const COLLECTOR_ON_ONE_THREAD = '--single-threaded-gc';
@@ -28,7 +34,7 @@ export const DAEMON_RUNTIMES: Readonly<Record<Daemon, DaemonRuntime>> = {
   controlplane: { nodeOptions: [], environment: {} },
   gateway: { nodeOptions: [], environment: {} },
   turn: { nodeOptions: [SMALL_YOUNG_GENERATION], environment: {} },
-  sfu: { nodeOptions: [SMALL_YOUNG_GENERATION, COLLECTOR_ON_ONE_THREAD], environment: SPARSE_BLOCKS },
+  sfu: { nodeOptions: [...FEW_PACKETS_BETWEEN_COLLECTIONS, COLLECTOR_ON_ONE_THREAD], environment: SPARSE_BLOCKS },
 };
 
 /**
