@@ -19,7 +19,7 @@ function toldLoop() {
 
 test('EventLoopMeter tells of a window until the next one ends', () => {
   const { total, gauges } = toldLoop();
-  const meter = new EventLoopMeter(() => 0, gauges);
+  const meter = new EventLoopMeter(undefined, gauges);
   gauges.delay.record(ms(10));
   gauges.delay.record(ms(310));
   total.active += 300;
@@ -38,10 +38,10 @@ test('EventLoopMeter tells of a window until the next one ends', () => {
 
 test('EventLoopMeter counts what the thread slept elsewhere as idle', () => {
   const { total, gauges } = toldLoop();
-  let slept = 0;
-  const meter = new EventLoopMeter(() => slept, gauges);
+  const other = { sleptMs: 0, standstill: undefined };
+  const meter = new EventLoopMeter(other, gauges);
   total.active += 100;
-  slept += 75;
+  other.sleptMs += 75;
   meter.turn();
   expect(meter.load.utilization).toBe(0.25);
   total.active += 100;
@@ -49,8 +49,21 @@ test('EventLoopMeter counts what the thread slept elsewhere as idle', () => {
   expect(meter.load.utilization).toBe(1);
 });
 
+test('EventLoopMeter tells how long a thread looked nowhere, where its other loop knows', () => {
+  const { gauges } = toldLoop();
+  const other = { sleptMs: 0, standstill: createHistogram() };
+  const meter = new EventLoopMeter(other, gauges);
+  // The event loop’s own timer is late whenever the thread sleeps elsewhere.
+  gauges.delay.record(ms(310));
+  other.standstill.record(ms(3));
+  meter.turn();
+  expect(meter.load.delayMaxSec).toBeCloseTo(0.003, 4);
+  meter.turn();
+  expect(meter.load.delayMaxSec).toBe(0);
+});
+
 test('EventLoopMeter sees its own loop stand still', async () => {
-  const meter = new EventLoopMeter(() => 0);
+  const meter = new EventLoopMeter();
   const nobody = new Int32Array(new SharedArrayBuffer(4));
   while (meter.load.delayMaxSec < 0.1) {
     Atomics.wait(nobody, 0, 0, 150);

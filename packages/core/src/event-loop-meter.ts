@@ -1,4 +1,10 @@
-import { type EventLoopUtilization, type Histogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import {
+  type EventLoopUtilization,
+  type Histogram,
+  monitorEventLoopDelay,
+  performance,
+  type RecordableHistogram,
+} from 'node:perf_hooks';
 
 const RESOLUTION_MS = 10;
 const NS_PER_SEC = 1e9;
@@ -9,6 +15,14 @@ export interface EventLoopLoad {
   readonly delayP99Sec: number;
   readonly delayMaxSec: number;
   readonly utilization: number;
+}
+
+/** A loop that a thread spends its time in, beside its event loop and unseen by it. */
+export interface OtherLoop {
+  /** How long the thread has slept there so far, which the event loop takes for work. */
+  readonly sleptMs: number;
+  /** Nanoseconds in which the thread looked neither here nor there; undefined where the event loop's own delay tells it. */
+  readonly standstill: RecordableHistogram | undefined;
 }
 
 /** What Node tells of the event loop of this thread. */
@@ -23,14 +37,13 @@ export interface EventLoopGauges {
 export class EventLoopMeter {
   readonly #delay: EventLoopGauges['delay'];
   readonly #utilization: EventLoopGauges['utilization'];
-  readonly #sleptMs: () => number;
+  readonly #other: OtherLoop;
   #since: EventLoopUtilization;
   #sleptBeforeMs = 0;
   #window: EventLoopLoad | undefined;
 
-  /** @param sleptMs how long this thread has slept so far outside of the event loop, which takes that for work */
-  constructor(sleptMs: () => number = () => 0, gauges: EventLoopGauges = ownGauges()) {
-    this.#sleptMs = sleptMs;
+  constructor(other: OtherLoop = NO_OTHER_LOOP, gauges: EventLoopGauges = ownGauges()) {
+    this.#other = other;
     this.#delay = gauges.delay;
     this.#utilization = gauges.utilization;
     this.#since = gauges.utilization();
@@ -46,8 +59,9 @@ export class EventLoopMeter {
   turn(): void {
     this.#window = this.#measure();
     this.#delay.reset();
+    this.#other.standstill?.reset();
     this.#since = this.#utilization();
-    this.#sleptBeforeMs = this.#sleptMs();
+    this.#sleptBeforeMs = this.#other.sleptMs;
   }
 
   close(): void {
@@ -55,18 +69,23 @@ export class EventLoopMeter {
   }
 
   #measure(): EventLoopLoad {
-    // The histogram measures whole intervals of its own timer; what is above the resolution is delay.
-    const late = (ns: number) => Math.max(0, ns / NS_PER_SEC - RESOLUTION_MS / 1000);
+    const { sleptMs, standstill } = this.#other;
+    const delay = standstill ?? this.#delay;
+    // Node's histogram measures whole intervals of its own timer; what is above the resolution is delay.
+    const usualSec = standstill === undefined ? RESOLUTION_MS / 1000 : 0;
+    const late = (ns: number) => Math.max(0, ns / NS_PER_SEC - usualSec);
     const { active, idle } = this.#utilization(this.#since);
-    const worked = Math.max(0, active - (this.#sleptMs() - this.#sleptBeforeMs));
+    const worked = Math.max(0, active - (sleptMs - this.#sleptBeforeMs));
     return {
-      delayP50Sec: late(this.#delay.percentile(50)),
-      delayP99Sec: late(this.#delay.percentile(99)),
-      delayMaxSec: this.#delay.count === 0 ? 0 : late(this.#delay.max),
+      delayP50Sec: late(delay.percentile(50)),
+      delayP99Sec: late(delay.percentile(99)),
+      delayMaxSec: delay.count === 0 ? 0 : late(delay.max),
       utilization: active + idle > 0 ? worked / (active + idle) : 0,
     };
   }
 }
+
+const NO_OTHER_LOOP: OtherLoop = { sleptMs: 0, standstill: undefined };
 
 function ownGauges(): EventLoopGauges {
   return {

@@ -92,5 +92,5 @@ export function idleEventLoop(): EventLoopMeter {
     enable: () => true,
     disable: () => true,
   };
-  return new EventLoopMeter(() => 0, { utilization, delay: delay as never });
+  return new EventLoopMeter(undefined, { utilization, delay: delay as never });
 }

@@ -101,6 +101,10 @@ export class TappedSockets implements UdpSockets {
     return this.#inner.sleptMs;
   }
 
+  get standstill() {
+    return this.#inner.standstill;
+  }
+
   async open(options: UdpSocketOptions): Promise<UdpSocket> {
     const closed = (socket: TappedSocket) => this.sockets.splice(this.sockets.indexOf(socket), 1);
     const socket = new TappedSocket(await this.#inner.open(options), options, this.#onSent, closed);

@@ -10,6 +10,8 @@ const GIVEN_UNTIL = 1;
 const REFILL_US = 10_000;
 /** Workers may be so much apart in what time it is. */
 const SKEW_US = 1_000_000;
+/** Half of what an Int32 turns over in: no longer time can be told. */
+const LONG_US = 2 ** 31 - 1;
 
 /** What the workers share of a budget; it can be sent to a thread. */
 export type ByteBudgetMemory = Int32Array<SharedArrayBuffer>;
@@ -30,11 +32,14 @@ export class SharedByteBudget implements ByteBudget {
   readonly #memory: ByteBudgetMemory;
   readonly #bytesPerSec: number;
   readonly #burst: number;
+  /** How long an empty bucket takes to be full. */
+  readonly #fillUs: number;
 
   constructor(bytesPerSec: number, memory: ByteBudgetMemory) {
     this.#memory = memory;
     this.#bytesPerSec = bytesPerSec;
     this.#burst = burstOf(bytesPerSec);
+    this.#fillUs = Math.min(LONG_US, Math.ceil((this.#burst / bytesPerSec) * 1_000_000));
   }
 
   take(bytes: number, nowMs: number): boolean {
@@ -51,8 +56,9 @@ export class SharedByteBudget implements ByteBudget {
     let elapsedUs = (now - until) | 0;
     if (elapsedUs < REFILL_US && elapsedUs > -SKEW_US) return;
     // Nobody has asked for so long that the difference has turned over.
-    if (elapsedUs < 0) elapsedUs = 2 ** 31;
-    const earned = Math.floor((elapsedUs / 1_000_000) * this.#bytesPerSec);
+    if (elapsedUs < 0) elapsedUs = LONG_US;
+    // No more than the bucket holds: beyond 31 bits the compiled packet path would be thrown away and compiled anew.
+    const earned = elapsedUs >= this.#fillUs ? this.#burst : Math.floor((elapsedUs / 1_000_000) * this.#bytesPerSec);
     const room = this.#burst - Atomics.load(memory, TOKENS);
     const enough = earned >= room;
     const next = enough ? now : (until + Math.ceil((earned / this.#bytesPerSec) * 1_000_000)) | 0;

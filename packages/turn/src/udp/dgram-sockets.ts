@@ -12,6 +12,7 @@ export class DgramSockets implements UdpSockets {
   readonly canSetDf = false;
   /** The event loop itself waits for these. */
   readonly sleptMs = 0;
+  readonly standstill = undefined;
   readonly #drops: DropCounters;
   readonly #bugs: BugLog;
   #turn = 0;

@@ -1,3 +1,4 @@
+import type { RecordableHistogram } from 'node:perf_hooks';
 import { describeError, type Logger } from '@orama/core';
 import type { BugLog } from '../bug-log.ts';
 import type { DropCounters } from '../relay/relay.ts';
@@ -41,6 +42,10 @@ export class PreferredSockets implements UdpSockets {
   /** Milliseconds that this thread has slept in these sockets, outside of its event loop. */
   get sleptMs(): number {
     return this.#sockets?.sleptMs ?? 0;
+  }
+
+  get standstill(): RecordableHistogram | undefined {
+    return this.#sockets?.standstill;
   }
 
   async open(options: UdpSocketOptions): Promise<UdpSocket> {

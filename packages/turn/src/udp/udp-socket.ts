@@ -1,3 +1,4 @@
+import type { RecordableHistogram } from 'node:perf_hooks';
 import type { Logger } from '@orama/core';
 import type { BugLog } from '../bug-log.ts';
 import type { DropCounters } from '../relay/relay.ts';
@@ -79,6 +80,8 @@ export interface UdpSockets {
   readonly turn: number;
   /** Milliseconds that this thread has slept in these sockets, outside of its event loop. */
   readonly sleptMs: number;
+  /** Nanoseconds for which datagrams that came were not looked at, the longest of each turn; undefined where the event loop looks. */
+  readonly standstill: RecordableHistogram | undefined;
   /** Gives back what the sockets share. They are closed before. */
   close(): Promise<void>;
 }

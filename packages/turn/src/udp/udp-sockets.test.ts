@@ -299,3 +299,16 @@ describe.each(BACK_ENDS)('%s', (_name, make) => {
     expect(drops.sendFailed + drops.sendQueueFull).toBe(0);
   });
 });
+
+test('batched sockets tell for how long they did not look for datagrams', async () => {
+  const sockets = await openBatchedSockets(new DropCounters(), new BugLog(silentLogger, systemClock));
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
+  const slow = await Inbox.open(sockets, { onDatagram: () => Atomics.wait(nobody, 0, 0, 50) });
+  const from = await Inbox.open(sockets);
+  sockets.standstill?.reset();
+  from.send(Buffer.from('wait'), slow);
+  await expect.poll(() => (sockets.standstill?.max ?? 0) / 1e6, { interval: 5 }).toBeGreaterThanOrEqual(50);
+  await slow.socket.close();
+  await from.socket.close();
+  await sockets.close();
+});

@@ -74,7 +74,7 @@ export class TurnWorker implements WorkerHandle {
     this.#sockets = makeSockets(this.drops, bugs, logger);
     const relaySockets = new RelaySockets(settings.relaySockets);
     this.relay = new UdpRelay(this.#sockets, this.drops, clock, this.#boundPorts, relaySockets);
-    this.#eventLoop = new EventLoopMeter(() => this.#sockets.sleptMs);
+    this.#eventLoop = new EventLoopMeter(this.#sockets);
     const sourceLimits = new SourceLimits(config, settings.sourceLimits);
     this.server = new TurnServer({
       realm: config.realm,

@@ -38,6 +38,8 @@ interface Receiver {
 
 /** What datagrams are received into, several at once, and sent on from, one by one and at once. */
 export class Batch {
+  /** Datagrams given to the system to send so far. */
+  sent = 0;
   readonly #libc: Libc;
   readonly #drops: DropCounters;
   readonly #bugs: BugLog;
@@ -170,6 +172,7 @@ export class Batch {
    * also takes it off the socket.
    */
   #sendFrom(descriptor: number, address: number, bytes: number, to: HostAddress, port: number): void {
+    this.sent = (this.sent + 1) | 0;
     const name = this.#name;
     const nameBytes =
       typeof to.key === 'number' ? name.setIpv4(0, to.key, port) : name.setIpv6(0, to.bytes ?? NO_ADDRESS, port);
