@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { RoomHome, SfuRoom, SfuTicket } from '@orama/protocol';
+import type { LinkFrame, RoomHome, SfuRoom, SfuTicket } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { NativeTrack } from '../rtc/native-track.ts';
 import { LAYERED_CAMERA, layerOf, sendLayers } from '../testing/layered-camera.ts';
@@ -273,6 +273,45 @@ describe('a room that several SFUs serve', () => {
     await until('the end of all', () => [...copies, copy].every(({ closed }) => closed));
     expect(await Promise.all(sfus.map((sfu) => metric(sfu, 'links')))).toEqual([2, 1, 1]);
     for (const sfu of sfus) await until('no channel', async () => (await metric(sfu, 'data_channel_legs')) === 0);
+  });
+
+  test('a link speaks only for peers that it brought, and a track that it names twice is one', async () => {
+    const [ann, bob] = [await join(0, 'Ann'), await join(1, 'Bob')];
+    await bob.publish(MICROPHONE);
+    const { trackId } = await ann.trackOf(bob.id, 'audio');
+    const link = (sfus[0] as RunningSfu).connect({ home, link: 'node-3' });
+    await once(link, 'open');
+    const tell = (...frames: LinkFrame[]) => {
+      for (const frame of frames) link.send(JSON.stringify(frame));
+    };
+    const peer = (peerId: string, name: string): LinkFrame => ({
+      ...{ type: 'peer', peerId, name, identity: 'key-3', node: 'node-3' },
+    });
+    let ssrc = 9_000_000;
+    const track = (peerId: string, trackId: string): LinkFrame => ({
+      ...{ type: 'track', peerId, trackId, kind: 'audio', muted: false, forced: false },
+      codecs: [{ name: 'opus', clockRate: 48_000, channels: 2, payloadType: 111, fmtp: '', key: 'opus/48000/2;' }],
+      encodings: [{ ssrc: ssrc++, rtxSsrc: ssrc++, width: 0, height: 0, maxBitrate: 0 }],
+    });
+    tell(peer(bob.id, 'not Bob'), track(bob.id, 't_other'), { type: 'track-gone', trackId });
+    tell({ type: 'data', from: bob.id, data: 'not of Bob' }, { type: 'peer-gone', peerId: bob.id, reason: 'left' });
+    const said = track('p_cem', 't_cem');
+    tell(peer('p_cem', 'Cem'), said, said, track('p_cem', 't_last'));
+    for (const peer of [ann, bob]) await peer.next('track-added', (frame) => frame.trackId === 't_last');
+    const told = (peer: TestPeer) =>
+      peer.frames.flatMap((frame) => {
+        if (frame.type === 'track-added') return `track ${frame.trackId}`;
+        return /^(peer-updated|track-removed|peer-left|data)$/.test(frame.type) ? frame.type : [];
+      });
+    for (const peer of [ann, bob]) expect(told(peer)).toEqual([trackId, 't_cem', 't_last'].map((id) => `track ${id}`));
+    link.close();
+  });
+
+  test('an SFU that is not the home takes no links', async () => {
+    await join(1, 'Bob');
+    const link = (sfus[1] as RunningSfu).connect({ home, link: 'node-3' });
+    const [code] = await once(link, 'close');
+    expect(code).toBe(4013);
   });
 
   test('the room takes no more than it may, over all SFUs, and who is one too many is told', async () => {

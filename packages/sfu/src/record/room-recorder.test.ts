@@ -3,8 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
+import { NativeTrack } from '../rtc/native-track.ts';
+import { readUint32 } from '../rtp/header.ts';
+import { buildSenderReport } from '../rtp/rtcp/build.ts';
 import { withLargestFile } from '../testing/largest-file.ts';
 import { type RunningSfu, startSfu } from '../testing/running-sfu.ts';
 import { type SentTrack, TestPeer, until } from '../testing/test-peer.ts';
@@ -114,6 +117,62 @@ describe('RoomRecorder', () => {
     const ssrcs = offers.flatMap((sdp) => /^a=ssrc:(\d+)/m.exec(sdp)?.[1] ?? []);
     expect(new Set(ssrcs).size).toBe(2);
     expect(manifest().tracks).toEqual(tracks);
+  });
+
+  test('what still comes of a track that has ended stays out of the next file of its m-line', async () => {
+    const late: { track: NativeTrack; packet: Buffer }[] = [];
+    const { send } = NativeTrack.prototype;
+    const wire = vi.spyOn(NativeTrack.prototype, 'send').mockImplementation(function (this: NativeTrack, packet) {
+      if (packet.includes('the first') && readUint32(packet, 8) !== CAMERA.ssrc)
+        late.push({ track: this, packet: Buffer.from(packet) });
+      return send.call(this, packet);
+    });
+    onTestFinished(() => wire.mockRestore());
+    record();
+    const picture = (text: string) => Buffer.concat([VP8, Buffer.from(text)]);
+    const first = await TestPeer.join(sfu);
+    await first.publish(CAMERA);
+    await sendUntil(
+      'the first file',
+      (sequence) => first.sendPacket('0', sequence, { payload: picture('the first') }),
+      () => files.length === 1 && late.length > 3,
+    );
+    await first.end();
+    await until('the m-line to be free', () => offers.at(-1)?.includes('a=inactive') && answers === offers.length);
+    const second = await TestPeer.join(sfu);
+    await second.publish(CAMERA);
+    await until('the next track', () => offers.at(-1)?.includes('a=sendonly') && answers === offers.length);
+    wire.mockRestore();
+    const [{ track, packet }] = late as [{ track: NativeTrack; packet: Buffer }];
+    for (const each of late) each.track.send(each.packet);
+    await sendUntil(
+      'the second file',
+      (sequence) => second.sendPacket('0', sequence, { payload: picture('the second') }),
+      () => files.length === 2,
+    );
+    // A report that belongs to the stream before: by it the file would begin hours from now.
+    track.send(
+      buildSenderReport({
+        ...{ ssrc: readUint32(packet, 8), ntpSeconds: 3_900_000_000, ntpFraction: 0, reports: [] },
+        ...{ rtpTimestamp: (sequence * 3_000 + 0x4000_0000) >>> 0, packetCount: 1, octetCount: 1 },
+      }),
+    );
+    const enough = sequence + 20;
+    await sendUntil(
+      'more pictures',
+      (sequence) => second.sendPacket('0', sequence, { payload: picture('the second') }),
+      () => sequence > enough,
+    );
+    stop.abort();
+    const { tracks } = await recorded;
+    const written = tracks.map(({ file }) => readFileSync(join(folder, file)));
+    expect(written.map((file) => [file.includes('the first'), file.includes('the second')])).toEqual([
+      [true, false],
+      [false, true],
+    ]);
+    expect(tracks[1]?.startSec).toBeGreaterThan(0);
+    expect(tracks[1]?.startSec).toBeLessThan(60);
+    await second.end();
   });
 
   test('a track that changes its codec goes on in another file', async () => {
