@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vi
 import { browserOffer, type OfferedLine } from '../testing/browser-offer.ts';
 import { until } from '../testing/test-peer.ts';
 import type { Codec } from './codecs.ts';
-import { type Connect, RtcConnection } from './connection.ts';
+import { RtcConnection } from './connection.ts';
 import { Negotiation } from './negotiation.ts';
 import { StunFront } from './stun-front.ts';
 
@@ -22,19 +22,14 @@ afterEach(() => {
   for (const negotiation of open.splice(0)) negotiation.close();
 });
 
-function create(
-  maxUplinks = 16,
-  hasSparePort = true,
-  isDecodable: (codec: Codec) => boolean = () => true,
-  connect?: Connect,
-) {
+function create(maxUplinks = 16, hasSparePort = true, isDecodable: (codec: Codec) => boolean = () => true) {
   const clock = new VirtualClock();
   const offers: string[] = [];
   const faults: unknown[] = [];
   const takePort = () => (hasSparePort ? () => {} : null);
   const negotiation = new Negotiation(
     {
-      ...{ connection: { name: 'n', address: ADDRESS }, connect, clock, forceRelay: true },
+      ...{ connection: { name: 'n', address: ADDRESS }, clock, forceRelay: true },
       ...{ maxUplinks, isDecodable, takePort, front },
     },
     {
@@ -417,19 +412,6 @@ test('candidates: malformed ones are refused, those past TURN are of no use whil
   );
   expect(negotiation.handleCandidate('candidate:1 1 udp 1 192.168.0.9 5000 typ host')).toBe(false);
   expect(() => negotiation.handleCandidate('nonsense')).toThrow(PeerError);
-});
-
-test('however often a peer looked for another relay, the one in use is known, and one from long ago no longer', () => {
-  const pair = { address: '203.0.113.1', port: 1, type: 'relay' };
-  const selected = { local: pair, remote: pair };
-  const connect: Connect = (options, events) =>
-    Object.assign(new RtcConnection(options, events), { selectedPair: () => selected });
-  const { negotiation } = create(16, true, () => true, connect);
-  const candidate = (port: number) => `candidate:1 1 udp 1 203.0.113.1 ${port} typ relay raddr 0.0.0.0 rport 0`;
-  for (let port = 1; port <= 1_000; port++) negotiation.handleCandidate(candidate(port));
-  expect(negotiation.isRelayed()).toBe(false);
-  selected.remote = { ...pair, port: 1_000 };
-  expect(negotiation.isRelayed()).toBe(true);
 });
 
 test('an offer whose codecs, ids and SSRCs are not what they should be is read without them', () => {

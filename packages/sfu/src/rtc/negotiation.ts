@@ -1,5 +1,4 @@
-import { type Clock, PeerError, type Timer } from '@orama/core';
-import type { SdpCandidate } from 'sdp-transform';
+import { type Clock, PeerError } from '@orama/core';
 import type { StreamEnd } from '../media/timeline.ts';
 import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
 import { Bundle, CARRIER } from './bundle.ts';
@@ -9,6 +8,8 @@ import { type Connect, RtcConnection, type RtcConnectionOptions, type RtcState }
 import type { DownlinkPlace, DownlinkSpec } from './downlink-spec.ts';
 import { IceSession } from './ice-session.ts';
 import { DATA_MID, MediaLines, type UplinkOutcome } from './media-lines.ts';
+import { OfferPacing } from './offer-pacing.ts';
+import { RelayedCandidates } from './relayed-candidates.ts';
 import {
   candidateLine,
   dataSectionOf,
@@ -27,17 +28,6 @@ import type { StunFront } from './stun-front.ts';
 import type { IceCredential } from './stun-message.ts';
 import type { RtcTrack } from './track.ts';
 
-/** How long our first offer waits for the client's, so that the two do not cross on every join. */
-const FIRST_OFFER_WAIT_MS = 100;
-/**
- * The least time between two of our offers: what happens meanwhile goes into the next one. It grows with the m-lines,
- * because the work of an offer does, on both sides: in a large room many joins share one.
- */
-const OFFER_GAP_MS = 120;
-const OFFER_GAP_PER_LINE_MS = 3;
-/** An offer unanswered for so long is taken back and made anew. */
-const ANSWER_TIMEOUT_MS = 10_000;
-const MAX_RELAYS = 256;
 /** An answer says about as much as the offer that it is to; one that is so much longer is not read. */
 const ANSWER_FACTOR = 4;
 const LEAST_ANSWER = 16_384;
@@ -101,8 +91,8 @@ export class Negotiation {
   #connection: RtcConnection;
   #bundle: Bundle;
   readonly #lines: MediaLines;
-  /** Relayed candidates of the peer, `address port`, the newest last: each ICE restart brings others. */
-  readonly #relays = new Set<string>();
+  readonly #pacing: OfferPacing;
+  readonly #relays = new RelayedCandidates();
   readonly #ice: IceSession;
   /** The m-lines of the last description that both sides have, in their order. */
   #order: MediaLine[] = [];
@@ -117,10 +107,6 @@ export class Negotiation {
   #channels: { channel: RtcChannel; init: ChannelInit }[] = [];
   /** Our DTLS role, also in later offers: with `actpass` Firefox would swap the roles before they are played. */
   #setup: 'active' | 'passive' = 'active';
-  #offerWanted = false;
-  #mayOfferAtMs: number;
-  #offerTimer: Timer | null = null;
-  #answerTimer: Timer | null = null;
   #restartWanted = false;
   #remoteKnown = false;
   #startedOver = false;
@@ -129,7 +115,10 @@ export class Negotiation {
   constructor(options: NegotiationOptions, events: NegotiationEvents) {
     this.#options = options;
     this.#events = events;
-    this.#mayOfferAtMs = options.clock.monotonic() + FIRST_OFFER_WAIT_MS;
+    this.#pacing = new OfferPacing(options.clock, {
+      onTime: () => this.#offer(),
+      onUnanswered: () => this.repeatOffer(),
+    });
     [this.#connection, this.#bundle] = this.#connect();
     this.#lines = new MediaLines(options.maxUplinks, (mid) => this.#bundle.track(mid), options.isDecodable);
     const selected = () => this.#connection.selectedPair()?.remote ?? null;
@@ -160,8 +149,7 @@ export class Negotiation {
     if (!this.#remoteKnown || this.#takesData(remote)) this.#setRemoteOffer(remote);
     for (const { mid, kind } of brought) this.#bundle.send(mid, kind, this.#lines.ssrcs(mid));
     this.#noteCandidates(remote);
-    if (this.#pending) this.#offerWanted = true;
-    this.#endPending();
+    this.#takeBack();
     const outcome = this.#lines.apply(remote, plan, this.#hasData);
     const refusedData = !this.#hasData && dataSectionOf(remote) !== undefined;
     this.#followUplinks(outcome, remote);
@@ -173,11 +161,7 @@ export class Negotiation {
     this.#order = remote.sections.map(lineOf);
     const offered = new Map(remote.sections.map((section) => [section.mid, section]));
     const answer = this.#write(this.#order, (mid) => this.#lines.section(mid, offered.get(mid)));
-    this.#mayOfferAtMs = 0;
-    this.#offerTimer?.cancel();
-    this.#offerTimer = null;
-    // Only after the caller has sent the answer: an offer that overtakes it meets the peer's own, and is ignored.
-    if (this.#offerWanted) this.requestOffer();
+    this.#pacing.answers();
     return { ...outcome, answer, refusedData };
   }
 
@@ -199,8 +183,9 @@ export class Negotiation {
     this.#noteCandidates(remote);
     this.#concludeIce(readIce(remote));
     this.#endPending();
+    this.#pacing.ended();
     for (const section of remote.sections) this.#lines.conclude(section, pending.downlinks.get(section.mid) ?? null);
-    this.#scheduleOffer();
+    this.#pacing.resume();
   }
 
   /**
@@ -212,7 +197,7 @@ export class Negotiation {
     if (line === '') return true;
     const candidate = parseCandidate(line);
     if (!candidate) throw new PeerError('INVALID_REQUEST', 'the candidate is malformed');
-    return this.#noteCandidate(candidate);
+    return this.#relays.note(candidate) || !this.#options.forceRelay;
   }
 
   /**
@@ -221,7 +206,7 @@ export class Negotiation {
    */
   isRelayed(): boolean | null {
     const { remote } = this.#ice;
-    return remote && this.#relays.has(endpoint(remote.address, remote.port));
+    return remote && this.#relays.has(remote);
   }
 
   /** Adds a track for the peer and offers it. */
@@ -273,10 +258,7 @@ export class Negotiation {
 
   /** Offers again, as soon as it may be. */
   requestOffer(): void {
-    if (this.#options.answersOnly) return;
-    this.#offerWanted = true;
-    // Everything that happens in this turn of the event loop goes into one offer.
-    queueMicrotask(() => this.#scheduleOffer());
+    if (!this.#options.answersOnly) this.#pacing.request();
   }
 
   /** Offers with new ICE credentials: the peer finds itself a new way, and nothing else changes. */
@@ -288,15 +270,14 @@ export class Negotiation {
   /** The peer may have missed our offer (its socket dropped): take it back and make it again. */
   repeatOffer(): void {
     if (!this.#pending) return;
-    this.#endPending();
+    this.#takeBack();
     this.requestOffer();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#offerTimer?.cancel();
-    this.#answerTimer?.cancel();
+    this.#pacing.close();
     this.#ice.close();
     this.#bundle.close();
     this.#connection.close();
@@ -319,7 +300,7 @@ export class Negotiation {
     const releasePort = this.#options.takePort();
     if (!releasePort) return;
     this.#startedOver = true;
-    this.#endPending();
+    this.#takeBack();
     this.#bundle.close();
     this.#connection.close();
     releasePort();
@@ -328,21 +309,7 @@ export class Negotiation {
     this.requestOffer();
   }
 
-  #scheduleOffer(): void {
-    if (this.#closed || !this.#offerWanted || this.#pending || this.#offerTimer) return;
-    const waitMs = this.#mayOfferAtMs - this.#options.clock.monotonic();
-    if (waitMs <= 0) {
-      this.#offer();
-      return;
-    }
-    this.#offerTimer = this.#options.clock.after(waitMs, () => {
-      this.#offerTimer = null;
-      this.#scheduleOffer();
-    });
-  }
-
   #offer(): void {
-    this.#offerWanted = false;
     const wanted = this.#lines.wanted();
     const order = [...this.#order];
     const isEmpty = [...wanted.values()].every((media) => media === null);
@@ -359,8 +326,7 @@ export class Negotiation {
       if (wantsData && !order.some(isData)) order.push(DATA_LINE);
       const sdp = this.#write(order, (mid) => this.#lines.section(mid));
       this.#pending = { order, downlinks: wanted, length: sdp.length };
-      this.#answerTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => this.repeatOffer());
-      this.#mayOfferAtMs = this.#options.clock.monotonic() + OFFER_GAP_MS + wanted.size * OFFER_GAP_PER_LINE_MS;
+      this.#pacing.sent(wanted.size);
       this.#events.sendOffer(sdp);
     } catch (thrown) {
       this.#events.onFault(thrown);
@@ -390,8 +356,11 @@ export class Negotiation {
   #endPending(): void {
     this.#ice.withdrawOffer();
     this.#pending = null;
-    this.#answerTimer?.cancel();
-    this.#answerTimer = null;
+  }
+
+  #takeBack(): void {
+    this.#endPending();
+    this.#pacing.takenBack();
   }
 
   // libdatachannel fails a connection that stands when a data m-line comes to it.
@@ -436,18 +405,7 @@ export class Negotiation {
 
   #noteCandidates(remote: RemoteDescription): void {
     for (const { media } of remote.sections)
-      for (const candidate of media.candidates ?? []) this.#noteCandidate(candidate);
-  }
-
-  #noteCandidate({ type, ip, port }: SdpCandidate): boolean {
-    if (type !== 'relay') return !this.#options.forceRelay;
-    const relay = endpoint(String(ip), port);
-    // Named again, it is among the newest.
-    this.#relays.delete(relay);
-    const [oldest] = this.#relays;
-    if (this.#relays.size >= MAX_RELAYS && oldest !== undefined) this.#relays.delete(oldest);
-    this.#relays.add(relay);
-    return true;
+      for (const candidate of media.candidates ?? []) this.#relays.note(candidate);
   }
 }
 
@@ -461,8 +419,4 @@ function isData({ type }: MediaLine): boolean {
 
 function withoutCandidates(sdp: string): string {
   return sdp.replaceAll(/^a=(?:candidate:.*|end-of-candidates)\r?\n/gm, '');
-}
-
-function endpoint(address: string, port: number): string {
-  return `${address} ${port}`;
 }
