@@ -1,19 +1,13 @@
 import { equalsConstantTime, type Logger, UserError } from '@orama/core';
 import {
-  CHANNEL_MESSAGE_MAX_BYTES,
   type ClientFrameOf,
   DATA_MAX_BYTES,
-  EMPTY_ROOM_MS,
   type LinkFrameOf,
-  MAX_CHANNELS_PER_PEER,
-  MAX_TRACKS_PER_PEER,
   type RoomHome,
   type ServerFrame,
   type SfuRoom,
   type SfuTicket,
   SIGNALLING_CLOSE,
-  SIGNALLING_DESCRIPTION_MAX_BYTES,
-  SIGNALLING_FRAME_MAX_BYTES,
 } from '@orama/protocol';
 import type { DataPort } from '../data/data-port.ts';
 import type { RemotePeer } from '../link/remote-peer.ts';
@@ -28,7 +22,9 @@ import type { Member } from './member.ts';
 import { Peer } from './peer.ts';
 import type { LeaveReason, PeerHost } from './peer-host.ts';
 import type { Playback } from './received-tracks.ts';
+import { RoomLifetime } from './room-lifetime.ts';
 import { RoomVoices } from './room-voices.ts';
+import { welcomeFrame } from './welcome.ts';
 
 /** What the socket of a leaving peer is closed with. */
 const LEAVE_CLOSE: Readonly<Record<LeaveReason, number>> = {
@@ -55,9 +51,6 @@ export interface JoinRequest {
   playback?: Playback | undefined;
 }
 
-/** Without clients of its own, an SFU serves a room that another one holds for so long. */
-const SERVED_FOR_NOBODY_MS = 10_000;
-
 export interface RoomOptions {
   /** The SFU that holds the room, where that is another one; null where it is held here. */
   home: RoomHome | null;
@@ -79,10 +72,7 @@ export class Room implements PeerHost, LinksHost {
   readonly #context: SfuContext;
   readonly #logger: Logger;
   readonly #peers = new Map<string, Peer>();
-  readonly #createdAtMs: number;
-  #lastActivityMs: number;
-  /** When the last peer here came or left. */
-  #servedMs: number;
+  readonly #lifetime: RoomLifetime;
   #settings: RoomSettings;
   #voices: RoomVoices;
 
@@ -96,7 +86,7 @@ export class Room implements PeerHost, LinksHost {
     this.#settings = settings;
     this.#voices = this.#listen();
     this.#links = new RoomLinks(this, context, this.#logger);
-    this.#createdAtMs = this.#lastActivityMs = this.#servedMs = context.clock.now();
+    this.#lifetime = new RoomLifetime(context.clock, options.home === null);
   }
 
   get peers(): Iterable<Peer> {
@@ -120,9 +110,7 @@ export class Room implements PeerHost, LinksHost {
 
   /** Whether nobody is in it, and nobody was for a while. */
   isExpired(nowMs: number): boolean {
-    if (this.#peers.size > 0) return false;
-    if (this.home) return nowMs - this.#servedMs >= SERVED_FOR_NOBODY_MS;
-    return this.#links.size === 0 && nowMs - this.#lastActivityMs >= EMPTY_ROOM_MS;
+    return this.#lifetime.isOver(nowMs, this.#peers.size, this.#links.size);
   }
 
   /** Settles when the room's home has told who is in it; null when that is known. Rejects when it cannot be reached. */
@@ -179,7 +167,7 @@ export class Room implements PeerHost, LinksHost {
       releasePort,
     });
     this.#peers.set(peer.id, peer);
-    this.#touch();
+    this.#lifetime.noteService();
     this.#logger.info({ peer: peer.id }, 'peer joined');
     this.#welcome(peer, request.outlet, false);
     this.#tellOthers(peer, { type: 'peer-joined', ...peer.description });
@@ -209,7 +197,7 @@ export class Room implements PeerHost, LinksHost {
   /** Takes a peer out and tells the others why. */
   leave(peer: Peer, reason: LeaveReason): void {
     if (!this.#peers.delete(peer.id)) return;
-    this.#touch();
+    this.#lifetime.noteService();
     this.#logger.info({ peer: peer.id, reason }, 'peer left');
     if (reason === 'media-failed')
       peer.send({ type: 'error', code: 'media_failed', message: 'the media connection is gone; join again' });
@@ -218,13 +206,13 @@ export class Room implements PeerHost, LinksHost {
   }
 
   joined(member: RemotePeer): void {
-    this.#lastActivityMs = this.#context.clock.now();
+    this.#lifetime.noteActivity();
     this.tellAll({ type: 'peer-joined', ...member.description });
     this.#links.joined(member);
   }
 
   left(member: Member, reason: LeaveReason): void {
-    this.#lastActivityMs = this.#context.clock.now();
+    this.#lifetime.noteActivity();
     this.#links.left(member, reason);
     const publications = [...member.publications];
     for (const publication of publications) this.#voices.remove(publication);
@@ -235,14 +223,14 @@ export class Room implements PeerHost, LinksHost {
   }
 
   published(member: Member, publication: Publication): void {
-    this.#lastActivityMs = this.#context.clock.now();
+    this.#lifetime.noteActivity();
     this.#voices.add(publication);
     for (const other of this.#peers.values()) if (other !== member) this.#subscribe(other, publication);
     this.#links.published(member, publication);
   }
 
   unpublished(member: Member, publication: Publication): void {
-    this.#lastActivityMs = this.#context.clock.now();
+    this.#lifetime.noteActivity();
     this.#voices.remove(publication);
     for (const other of this.#peers.values()) if (other !== member) other.unsubscribe(publication);
     this.#links.unpublished(member, publication);
@@ -389,33 +377,16 @@ export class Room implements PeerHost, LinksHost {
       room: this.id,
       participants,
       tracks: participants.reduce((sum, { tracks }) => sum + tracks.length, 0),
-      createdAt: new Date(this.#createdAtMs).toISOString(),
-      lastActivity: new Date(this.#lastActivityMs).toISOString(),
+      createdAt: this.#lifetime.createdAt,
+      lastActivity: this.#lifetime.lastActivity,
     };
   }
 
   #welcome(peer: Peer, outlet: Outlet, resumed: boolean): void {
-    const { publish, subscribe, data } = peer.ticket.permissions;
+    const others = this.#members.filter((other) => other !== peer).map((other) => other.participant);
+    const { forceRelay } = this.#context.config;
     peer.attach(outlet);
-    peer.send({
-      type: 'welcome',
-      peerId: peer.id,
-      room: this.id,
-      participants: this.#members.filter((other) => other !== peer).map((other) => other.participant),
-      resumeToken: peer.resumeToken,
-      resumed,
-      ...(this.#settings.roomMetadata === undefined ? {} : { roomMetadata: this.#settings.roomMetadata }),
-      permissions: { publish, subscribe, data },
-      limits: {
-        maxParticipants: this.#settings.maxParticipants,
-        maxTracks: MAX_TRACKS_PER_PEER,
-        frameBytes: SIGNALLING_FRAME_MAX_BYTES,
-        descriptionBytes: SIGNALLING_DESCRIPTION_MAX_BYTES,
-        maxChannels: MAX_CHANNELS_PER_PEER,
-        channelMessageBytes: CHANNEL_MESSAGE_MAX_BYTES,
-      },
-      forceRelay: this.#context.config.forceRelay,
-    });
+    peer.send(welcomeFrame({ peer, room: this.id, settings: this.#settings, others, resumed, forceRelay }));
     peer.pushCredentials();
   }
 
@@ -458,10 +429,6 @@ export class Room implements PeerHost, LinksHost {
   #endByFault(peer: Peer, thrown: unknown): void {
     this.#logger.error({ err: thrown, peer: peer.id }, 'peer ended by a fault of ours');
     this.leave(peer, 'protocol-error');
-  }
-
-  #touch(): void {
-    this.#lastActivityMs = this.#servedMs = this.#context.clock.now();
   }
 }
 
