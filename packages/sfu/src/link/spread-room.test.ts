@@ -298,6 +298,7 @@ describe('a room that several SFUs serve', () => {
     const said = track('p_cem', 't_cem');
     tell(peer('p_cem', 'Cem'), said, said, track('p_cem', 't_last'));
     for (const peer of [ann, bob]) await peer.next('track-added', (frame) => frame.trackId === 't_last');
+    expect(ann.frames.filter((frame) => frame.type === 'track-updated' && frame.trackId === 't_cem')).toHaveLength(1);
     const told = (peer: TestPeer) =>
       peer.frames.flatMap((frame) => {
         if (frame.type === 'track-added') return `track ${frame.trackId}`;
