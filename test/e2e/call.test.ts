@@ -1,3 +1,4 @@
+import { RESUME_WINDOW_MS } from '@orama/protocol';
 import {
   type BrowserDriver,
   CAMERA,
@@ -12,9 +13,12 @@ import {
 } from '@orama/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
-/** The main job: real browsers in one room, media by TURN and SFU. */
-const LEAVE_MS = 1_000;
-const LATE_JOIN_MS = 2_000;
+/**
+ * The main job: real browsers in one room, media by TURN and SFU. How long joins and leaves take is measured by
+ * `orama demo --check` (timing.test.ts), over many of them.
+ */
+/** Somebody who only falls silent stays for longer: who is gone by then was told to be gone. */
+const LEAVING = { timeoutMs: RESUME_WINDOW_MS - 5_000 };
 let cluster: LocalCluster;
 let access: NamespaceAccess;
 let chromium: BrowserDriver;
@@ -80,7 +84,7 @@ describe('Chromium', () => {
     expect(pages.flatMap((page) => page.tab.errors)).toEqual([]);
   });
 
-  test('a third sees both within two seconds of joining; who leaves is gone within one, by button or by closing the tab', async () => {
+  test('a third sees both, who have long been in the call; who leaves is gone at once, by button or by closing the tab', async () => {
     const [ann, bob] = [await join(chromium, 'three', 'ann', 1), await join(chromium, 'three', 'bob', 2)];
     await Promise.all([ann.waitMedia(1), bob.waitMedia(1)]);
 
@@ -89,7 +93,6 @@ describe('Chromium', () => {
     const joinedAt = await cyd.pressJoin();
     const sawAt = await cyd.whenPicturesOf(2);
     console.log(`late joiner: both pictures after ${sawAt - joinedAt} ms`);
-    expect(sawAt - joinedAt).toBeLessThan(LATE_JOIN_MS);
     for (const seen of await Promise.all([ann, bob, cyd].map((page) => page.waitMedia(2, { size: CAMERA }))))
       expectRelayed(seen);
     for (const page of [ann, bob, cyd])
@@ -98,16 +101,15 @@ describe('Chromium', () => {
         ['ann', 'bob', 'cyd'].filter((name) => name !== page.name),
       );
 
-    let gone = Promise.all([ann.whenOthersAre(['bob']), bob.whenOthersAre(['ann'])]);
-    const leftAt = await cyd.leave();
-    for (const at of await gone) expect(at - leftAt).toBeLessThan(LEAVE_MS);
+    const gone = Promise.all([ann.whenOthersAre(['bob'], LEAVING), bob.whenOthersAre(['ann'], LEAVING)]);
+    await cyd.leave();
+    await gone;
     await Promise.all([ann.waitMedia(1), bob.waitMedia(1)]);
 
-    gone = Promise.all([ann.whenOthersAre([])]).then(([at]) => [at, at]);
-    const closedAt = Date.now();
+    const alone = ann.whenOthersAre([], LEAVING);
     await bob.close();
     open = open.filter((page) => page !== bob);
-    for (const at of await gone) expect(at - closedAt).toBeLessThan(LEAVE_MS);
+    await alone;
   });
 
   test('a publisher holds its bit rate', async () => {
@@ -222,8 +224,8 @@ describe('Firefox', () => {
   test('and Firefox see and hear each other, and one that leaves is gone', async () => {
     const [fox, vix] = [await join(firefox, 'foxes', 'fox', 1), await join(firefox, 'foxes', 'vix', 3)];
     for (const seen of await Promise.all([fox.waitMedia(1), vix.waitMedia(1)])) expectRelayed(seen);
-    const gone = fox.whenOthersAre([]);
-    const leftAt = await vix.leave();
-    expect((await gone) - leftAt).toBeLessThan(LEAVE_MS);
+    const gone = fox.whenOthersAre([], LEAVING);
+    await vix.leave();
+    await gone;
   });
 });
