@@ -178,7 +178,8 @@ export class Forwarder {
     const sequence = this.numbering.take(view.sequence);
     if (sequence < 0) return;
     // Padding that the publisher probed its own path with is of no use to others.
-    const wanted = view.payloadEnd > view.payloadStart && (!this.#limited || this.#wants(payload));
+    const wanted =
+      view.payloadEnd > view.payloadStart && (!this.#limited || this.#wants(payload, before !== this.numbering.next));
     const pictures = this.#pictures;
     const sent = pictures === null ? wanted : pictures.rewrite(packet, payload, wanted);
     if (!sent) {
@@ -219,6 +220,11 @@ export class Forwarder {
     return this.#told === null ? packet : this.#told.tellAgain(packet, view);
   }
 
+  /** Whether the picture of a packet is left out though later ones were sent: something without content has its number. */
+  isLeftOut({ payload }: RtpView): boolean {
+    return this.#pictures?.leavesOut(payload) ?? false;
+  }
+
   #tell(targets: ToldTargets, packet: Buffer, view: RtpView): Buffer {
     const isWhole = this.#spatial === EVERY_LAYER && this.#temporal === EVERY_LAYER;
     const told = targets.tell(packet, view, this.#spatial, this.#temporal, isWhole);
@@ -241,13 +247,14 @@ export class Forwarder {
   }
 
   // Fewer spatial layers from the beginning of a picture on, more from a key frame.
-  #wants(payload: PayloadView): boolean {
+  #wants(payload: PayloadView, isNewest: boolean): boolean {
     if (
       payload.startsKeyFrame ||
       (this.#wantedSpatial < this.#spatial && payload.startsFrame && payload.spatialId === 0)
     )
       this.#spatial = this.#wantedSpatial;
-    this.#temporal = temporalFrom(payload, this.#spatial, this.#temporal, this.#wantedTemporal);
+    // A late packet changes nothing: pictures that build on its own have been left out already.
+    if (isNewest) this.#temporal = temporalFrom(payload, this.#spatial, this.#temporal, this.#wantedTemporal);
     if (this.#spatial === EVERY_LAYER && this.#temporal === EVERY_LAYER) {
       this.limit(this.#wantedSpatial, this.#wantedTemporal);
       return true;

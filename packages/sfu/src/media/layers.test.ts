@@ -484,6 +484,49 @@ describe('Temporal layers', () => {
       expect((pictures[i] ?? 0) - (pictures[i - 1] ?? 0)).toBeLessThanOrEqual(2);
     expect(new Set(pictures).size).toBe(pictures.length);
   });
+
+  /** Three seconds of all layers, which are known then; the numbers go on with 1_100. */
+  const warmUp = (options: Parameters<ReturnType<typeof mediaBed>['subscribe']>[2] = {}) => {
+    const bed = mediaBed();
+    const { track, subscription } = bed.subscribe(96, 0, options);
+    for (let index = 0; index < 100; index++) {
+      time.nowMs += 33;
+      bed.receive(1_000 + index, frame(index), { marker: true });
+      bed.publication.tick(time.nowMs);
+      subscription.tick(time.nowMs);
+    }
+    return { ...bed, track, subscription };
+  };
+
+  test('what stands for a late packet of a picture that is left out can be lost too: it is sent again', () => {
+    const { track, subscription, receive } = warmUp({ rtx: { ssrc: 7_777, firstSequence: 500 }, rtxPayloadType: 121 });
+    subscription.setTarget({ spatial: 0, temporal: 0 });
+    receive(1_100, frame(100), { marker: true });
+    receive(1_102, frame(101), { marker: true });
+    receive(1_103, frame(104), { marker: true });
+    receive(1_101, frame(101));
+    const empty = track.rtp.at(-1);
+    expect(empty).toMatchObject({ sequence: 101, payload: { length: 0 } });
+    track.onPacket?.(buildNack(1, subscription.ssrc, [101]));
+    const { payload, ...repeated } = track.rtp.at(-1) ?? { payload: Buffer.alloc(0) };
+    expect(repeated).toEqual({
+      ...{ ssrc: 7_777, payloadType: 121, sequence: 500, marker: false },
+      timestamp: empty?.timestamp,
+    });
+    expect([...payload]).toEqual([0, 101]);
+  });
+
+  test('come back with a picture that comes in time: what builds on a late one has been left out already', () => {
+    const { subscription, receive } = warmUp();
+    subscription.setTarget({ spatial: 0, temporal: 0 });
+    receive(1_100, frame(100), { marker: true });
+    subscription.setTarget({ spatial: 0, temporal: 1 });
+    receive(1_104, frame(104), { marker: true });
+    receive(1_102, frame(102), { marker: true });
+    expect(subscription.layer).toMatchObject({ temporal: 0 });
+    receive(1_106, frame(106), { marker: true });
+    expect(subscription.layer).toMatchObject({ temporal: 1 });
+  });
 });
 
 describe('Spatial layers inside one stream (VP9, RFC 9628)', () => {

@@ -149,8 +149,9 @@ export class Retransmissions {
     const kept = scratch.subarray(0, length);
     if (!readForwarded(kept, view)) return;
     encoding.payloads.readAgain(kept, view);
-    const marker = this.#forwarder.isMarked(view) ? 0x80 : 0;
-    const original = this.#forwarder.renumberPayload(kept, view);
+    const isLeftOut = this.#forwarder.isLeftOut(view);
+    const marker = !isLeftOut && this.#forwarder.isMarked(view) ? 0x80 : 0;
+    const original = isLeftOut ? withoutContent(kept, view) : this.#forwarder.renumberPayload(kept, view);
     if (original === null || !readForwarded(original, view)) return;
     const rtx = this.#rtx;
     const packet = rtx ? wrap(original, view.payloadStart, sequence) : original;
@@ -175,6 +176,12 @@ export class Retransmissions {
     this.#sequences[sequence & (REMEMBERED - 1)] = sequence;
     this.#times[sequence & (REMEMBERED - 1)] = nowMs;
   }
+}
+
+/** What stands for a packet whose picture is left out: its header, without the bit that says it is padded. */
+function withoutContent(packet: Buffer, { payloadStart }: RtpView): Buffer {
+  packet[0] = (packet[0] as number) & 0xdf;
+  return packet.subarray(0, payloadStart);
 }
 
 /** The packet for the RTX stream: the number it had stands before its payload. The next one overwrites it. */

@@ -91,6 +91,12 @@ export class PictureNumbers {
     return true;
   }
 
+  /** Whether a picture is one of those that are not sent. */
+  leavesOut({ pictureId }: PayloadView): boolean {
+    if (this.#switching || pictureId === NONE || !this.#knows(pictureId)) return false;
+    return this.#outgoing[pictureId % REMEMBERED] === NONE;
+  }
+
   #align(payload: PayloadView): void {
     this.#switching = false;
     this.#bits = payload.pictureIdBits;
