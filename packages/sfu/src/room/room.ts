@@ -357,16 +357,17 @@ export class Room implements PeerHost, LinksHost {
     for (const peer of this.#peers.values()) peer.send(frame);
   }
 
-  /** Every peer's periodic work; a fault ends that peer only. */
-  tick(nowMs: number, withTransportFeedback: boolean): void {
-    this.#voices.tick(nowMs);
-    this.#links.tick(nowMs);
+  /** Every peer's periodic work, a peer a step; a fault ends that peer only. */
+  *tick(withTransportFeedback: boolean): Generator<void> {
+    this.#voices.tick(performance.now());
+    this.#links.tick(performance.now());
     for (const peer of this.#peers.values()) {
       try {
-        peer.tick(nowMs, withTransportFeedback);
+        peer.tick(performance.now(), withTransportFeedback);
       } catch (thrown) {
         this.#endByFault(peer, thrown);
       }
+      yield;
     }
   }
 

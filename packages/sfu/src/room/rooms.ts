@@ -159,9 +159,9 @@ export class Rooms {
     return this.#require(roomId).mute(peerId, muted, kind);
   }
 
-  /** Every peer's periodic work. */
-  tick(nowMs: number, withTransportFeedback: boolean): void {
-    for (const room of this.#rooms.values()) room.tick(nowMs, withTransportFeedback);
+  /** Every peer's periodic work, a peer a step. Others may come and go between two steps. */
+  *tick(withTransportFeedback: boolean): Generator<void> {
+    for (const room of this.#rooms.values()) yield* room.tick(withTransportFeedback);
   }
 
   /** Removes rooms that have been empty for a while, and bans that are over. */

@@ -26,6 +26,7 @@ import { HttpSessions } from '../signalling/http-sessions.ts';
 import { roomCommand } from '../signalling/room-commands.ts';
 import { OverloadGuard } from './overload.ts';
 import type { PortShare } from './port-shares.ts';
+import { StepwiseWork } from './stepwise-work.ts';
 import type { Upgrade, WorkerHandle, WorkerReport } from './worker-handle.ts';
 
 /** Lost packets are asked for again, and key frames repeated, at this pace. */
@@ -62,6 +63,7 @@ export class SfuWorker implements WorkerHandle {
   readonly #eventLoop: EventLoopMeter;
   readonly #overload = new OverloadGuard();
   readonly #timers: Timer[] = [];
+  readonly #work = new StepwiseWork();
   #turn: SfuConfig['turn'];
 
   constructor(
@@ -121,7 +123,10 @@ export class SfuWorker implements WorkerHandle {
     await this.#front.start();
     let ticks = 0;
     this.#timers.push(
-      this.#clock.every(TICK_MS, () => this.#rooms.tick(performance.now(), ++ticks % FEEDBACK_TICKS === 0)),
+      this.#clock.every(TICK_MS, () => {
+        // What is left of the tick before comes first: a worker that full has no time for more.
+        if (!this.#work.isUnderWay) this.#work.begin(this.#rooms.tick(++ticks % FEEDBACK_TICKS === 0));
+      }),
       this.#clock.every(SWEEP_MS, () => this.#rooms.sweep()),
       // The event loop is real, whatever clock the rooms live by.
       systemClock.every(LOAD_WINDOW_MS, () => {
@@ -154,6 +159,7 @@ export class SfuWorker implements WorkerHandle {
   async close(): Promise<void> {
     this.#rooms.closeAll();
     for (const timer of this.#timers) timer.cancel();
+    this.#work.stop();
     this.#eventLoop.close();
     await this.#acceptor.close();
     this.#front.close();
