@@ -31,6 +31,8 @@ const EVENTS = 64;
  * The event loop takes a busy thread 30 to 70 µs each time, and nothing of a TURN server needs timers closer than this.
  */
 const TURN_MS = 40;
+/** A turn ends when so long nothing has come: what the event loop runs next without being woken waits no longer. */
+const IDLE_MS = 10;
 /**
  * After so many datagrams a turn ends though there are more, once one of them was not sent on at once: streams to clients
  * take what they were given only in a turn of the event loop. Fewer would cost time, some microseconds for each turn.
@@ -143,7 +145,8 @@ export class BatchedSockets implements UdpSockets {
     let left = TURN_DATAGRAMS;
     while (left > 0 && now < end) {
       standstillMs = Math.max(standstillMs, now - looked);
-      const ready = this.#libc.epollWait(this.#epoll, address, EVENTS, sentOn ? Math.ceil(end - now) : 0);
+      const waitMs = sentOn ? Math.min(IDLE_MS, Math.ceil(end - now)) : 0;
+      const ready = this.#libc.epollWait(this.#epoll, address, EVENTS, waitMs);
       looked = performance.now();
       sleptMs += looked - now;
       const sentBefore = this.#batch.sent;
