@@ -1,5 +1,4 @@
-import type { RecordableHistogram } from 'node:perf_hooks';
-import type { Logger } from '@orama/core';
+import type { Logger, OtherLoop } from '@orama/core';
 import type { BugLog } from '../bug-log.ts';
 import type { DropCounters } from '../relay/relay.ts';
 import { hostKey, type IcmpError, ipv6ToBytes } from '../stun/index.ts';
@@ -70,18 +69,17 @@ export interface UdpSocket {
 /** Makes the UDP sockets of one worker. */
 export type MakeSockets = (drops: DropCounters, bugs: BugLog, logger: Logger) => UdpSockets;
 
-/** A way of having UDP sockets. */
-export interface UdpSockets {
+/**
+ * A way of having UDP sockets. The loop that looks for datagrams may be one of its own; `standstill` is then the longest time of
+ * each of its turns in which it did not look.
+ */
+export interface UdpSockets extends OtherLoop {
   /** Binds a socket. Rejects with the system's error (`code` EADDRINUSE when somebody else has the port). */
   open(options: UdpSocketOptions): Promise<UdpSocket>;
   /** Whether `sendWithDf` sends anything: it needs a socket option that Node does not offer. */
   readonly canSetDf: boolean;
   /** Another number whenever receiving begins anew: what changes slowly need not be asked for each datagram. */
   readonly turn: number;
-  /** Milliseconds that this thread has slept in these sockets, outside of its event loop. */
-  readonly sleptMs: number;
-  /** Nanoseconds for which datagrams that came were not looked at, the longest of each turn; undefined where the event loop looks. */
-  readonly standstill: RecordableHistogram | undefined;
   /** Gives back what the sockets share. They are closed before. */
   close(): Promise<void>;
 }
