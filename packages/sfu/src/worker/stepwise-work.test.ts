@@ -1,18 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
+import { mediaTime } from '../testing/media-time.ts';
 import { StepwiseWork } from './stepwise-work.ts';
 
-let nowMs: number;
-beforeEach(() => {
-  nowMs = 0;
-  vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
-  return () => vi.restoreAllMocks();
-});
+const time = mediaTime();
 
 /** Steps of a fifth of a millisecond each, in `done`. */
 function* steps(count: number, done: string[], name = 'step') {
   for (let i = 0; i < count; i++) {
-    nowMs += 0.2;
+    time.nowMs += 0.2;
     done.push(`${name} ${i}`);
     yield;
   }
