@@ -57,6 +57,7 @@ describe('gateway and SFU', () => {
       const publicIp = wireguardIp;
       const facts = { id: node, name: node, wireguardIp, publicIp, region: 'x', version: '0', lastSeenAtMs: nowMs };
       await store.nodes.register(facts);
+      await store.db.batch([store.nodes.setReachable({ id: node, beats: 0 }, true, nowMs)]);
     }
     await store.db.batch([
       store.namespaces.insert({ id: 'ns_1', name: NS, owner: 'test', createdAtMs: nowMs }),

@@ -263,9 +263,9 @@ test(
     await cluster.enable(name);
     const { db } = await cluster.store();
     const [counter] = await db.query('SELECT value FROM change_counter');
-    const seen = async () => (await db.query<{ t: number }>('SELECT MIN(last_seen_at) AS t FROM nodes'))[0]?.t ?? 0;
-    const now = await seen();
-    await waitFor('two heartbeats of every node', async () => (await seen()) > now + 4_000);
+    const seen = async () => (await db.query<{ n: number }>('SELECT MIN(beats) AS n FROM nodes'))[0]?.n ?? 0;
+    const before = await seen();
+    await waitFor('four heartbeats of every node', async () => (await seen()) >= before + 4);
     expect(await db.query('SELECT value FROM change_counter')).toEqual([counter]);
   },
   TIMEOUT_MS,

@@ -23,6 +23,7 @@ import { ZoneFileWriter } from './dns/zone-file.ts';
 import { type NodeContext, nodePaths } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine, type TaskRunner } from './reconcile/engine.ts';
+import { LeaseKeeper } from './reconcile/lease-keeper.ts';
 import { StoreWarnings } from './reconcile/store-warnings.ts';
 import { coldBoot } from './restore/cold-boot.ts';
 import { CrashBackoff } from './services/crash-backoff.ts';
@@ -63,8 +64,8 @@ export class Controlplane implements Runnable {
   #api: ApiServer | null = null;
   #services: ProcessServices | null = null;
   #store: Store | null = null;
+  #leases: LeaseKeeper | null = null;
   #watch: ChangeWatch | null = null;
-  #dns: DnsTask | null = null;
   #booting: Promise<void> = Promise.resolve();
   #booted = false;
 
@@ -134,7 +135,7 @@ export class Controlplane implements Runnable {
     await this.#engine.stop();
     await this.#booting;
     await this.#watch?.stop();
-    await this.#dns?.close().catch(() => {}); // It lapses by itself when the store cannot be reached.
+    await this.#leases?.release().catch(() => {}); // They lapse by themselves when the store cannot be reached.
     this.#services?.close();
     await this.#store?.db.close();
   }
@@ -162,11 +163,11 @@ export class Controlplane implements Runnable {
       signal: this.#abort.signal,
       onStore: async (store) => {
         this.#store = store;
+        this.#leases = new LeaseKeeper(store, config.node, this.#clock, () => this.#engine.wake());
         await this.#register(store);
         const context = this.#context();
         this.#watch = new ChangeWatch(store.db, this.#clock, this.#warnings, () => this.#engine.wake());
         this.#watch.start();
-        this.#dns = new DnsTask(context, new ZoneFileWriter(config.dns.file));
         const usage = new UsageTask(context);
         const onDetached = () => {
           usage.hasten();
@@ -182,7 +183,13 @@ export class Controlplane implements Runnable {
           ],
           turn: new TurnTenantsTask(context, this.#held, onDetached),
           sfu: new SfuServicesTask(context, backoff),
-          late: [new StateFilesTask(context), this.#dns, new RoomsTask(context), new OperationsTask(context), usage],
+          late: [
+            new StateFilesTask(context),
+            new DnsTask(context, new ZoneFileWriter(config.dns.file)),
+            new RoomsTask(context),
+            new OperationsTask(context),
+            usage,
+          ],
         };
       },
     });
@@ -205,7 +212,7 @@ export class Controlplane implements Runnable {
 
   #context(): NodeContext {
     const services = this.#services;
-    if (!this.#store || !services) {
+    if (!this.#store || !this.#leases || !services) {
       throw new OramaError('STORE_UNAVAILABLE', 'the store has not been reached yet', {
         retryable: true,
         hint: 'wait a moment; if it stays so, check the store',
@@ -219,6 +226,7 @@ export class Controlplane implements Runnable {
       clock: this.#clock,
       logger: this.#options.logger,
       failpoints: this.#failpoints,
+      leases: this.#leases,
     };
   }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Clock, Failpoints, Logger, SecretBox } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
 import type { Store } from '@orama/store';
+import type { LeaseKeeper } from './reconcile/lease-keeper.ts';
 import type { ServiceManager } from './services/service-manager.ts';
 
 /** What the tasks of a node work with. */
@@ -14,6 +15,8 @@ export interface NodeContext {
   clock: Clock;
   logger: Logger;
   failpoints: Failpoints;
+  /** What this node alone may do. */
+  leases: LeaseKeeper;
 }
 
 /** Where things lie below a node's data directory. */

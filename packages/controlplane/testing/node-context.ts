@@ -48,7 +48,7 @@ export class TestOperations {
     };
   }
 
-  /** Registers `node-1` to `node-<count>` as alive, with these core services. */
+  /** Registers `node-1` to `node-<count>` as reachable, with these core services. */
   async addNodes(
     { store }: OperationContext,
     count: number,
@@ -65,7 +65,8 @@ export class TestOperations {
         version: '0',
         lastSeenAtMs: Date.now(),
       });
-      await store.db.batch([store.nodes.heartbeat(id, core, Date.now())]);
+      const beat = store.nodes.heartbeat(id, core, Date.now());
+      await store.db.batch([beat, store.nodes.setReachable({ id, beats: 0 }, true, Date.now())]);
     }
   }
 

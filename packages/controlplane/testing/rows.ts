@@ -53,8 +53,8 @@ export function sfuRow(namespace: string, node: number): SfuAllocationRow {
   };
 }
 
-/** A node whose TURN server is healthy. */
-export function nodeRow(node: number, lastSeenAtMs: number): NodeRow {
+/** A node that is reachable and whose TURN server is healthy. */
+export function nodeRow(node: number, overrides: Partial<NodeRow> = {}): NodeRow {
   return {
     id: `node-${node}`,
     name: `node-${node}`,
@@ -66,6 +66,10 @@ export function nodeRow(node: number, lastSeenAtMs: number): NodeRow {
     version: '0',
     state: 'active',
     core: [{ service: 'turn', healthy: true }],
-    lastSeenAtMs,
+    lastSeenAtMs: 0,
+    beats: 1,
+    reachable: true,
+    reachableSinceMs: 0,
+    ...overrides,
   };
 }

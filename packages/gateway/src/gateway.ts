@@ -84,14 +84,13 @@ export class Gateway implements Runnable {
       reports,
       advertise: config.turnAdvertise,
       baseDomain: config.baseDomain,
-      clock,
     });
 
     const app = await createPublicServer({ limits, trustedProxies, clock, logger, metrics });
     routeTurnCredentials(app, { authenticator, settings, turnUris, clock });
     routeRooms(app, { authenticator, rooms: new RoomService({ rooms, ports, settings, client, clock, logger }) });
     routeUsage(app, { authenticator, usage, clock });
-    const placer = new RoomPlacer({ rooms, ports, client, clock });
+    const placer = new RoomPlacer({ rooms, ports, nodes, client, clock });
     const sessions = new HttpSessionService({ placer, rooms, ports, settings, client, logger, metrics });
     await routeWhip(app, { authenticator, sessions, settings, turnUris, clock });
     if (config.callPage && callPageDir !== undefined) await routeCallPage(app, callPageDir);

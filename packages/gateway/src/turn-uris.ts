@@ -1,4 +1,3 @@
-import type { Clock } from '@orama/core';
 import { turnUrisOf } from '@orama/protocol';
 import {
   type NodesRepository,
@@ -13,7 +12,6 @@ interface TurnUrisOptions {
   reports: ServiceReportsRepository;
   advertise: 'names' | 'addresses';
   baseDomain: string;
-  clock: Clock;
 }
 
 /** The TURN URIs of namespaces. */
@@ -29,13 +27,13 @@ export class TurnUris {
    * when it has no TURN node.
    */
   async of(namespace: string): Promise<string[]> {
-    const { advertise, baseDomain, clock } = this.#options;
+    const { advertise, baseDomain } = this.#options;
     const [ports, nodes, reports] = await Promise.all([
       this.#options.ports.listOf(namespace),
       this.#options.nodes.list(),
       this.#options.reports.listOf(namespace),
     ]);
-    const servers = turnServersOf(namespace, { ports, nodes, reports }, clock.now());
+    const servers = turnServersOf(namespace, { ports, nodes, reports });
     return turnUrisOf({ advertise, namespace, baseDomain, servers });
   }
 }

@@ -85,6 +85,7 @@ export class Bed {
         version: '0.0.0',
         lastSeenAtMs: nowMs,
       });
+      await bed.#database.batch([bed.store.nodes.setReachable({ id, beats: 0 }, true, nowMs)]);
     }
     for (const namespace of namespaces) {
       await bed.addNamespace(namespace);

@@ -1,11 +1,11 @@
 // The map of the store.
 export * from './database.ts';
-export * from './lease.ts';
 export * from './migrate.ts';
 export * from './open.ts';
 export * from './repositories/audit.ts';
 export * from './repositories/dns-records.ts';
 export * from './repositories/keys.ts';
+export * from './repositories/leases.ts';
 export * from './repositories/namespaces.ts';
 export * from './repositories/nodes.ts';
 export * from './repositories/operations.ts';

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
-  acquireLease,
   createStore,
   guard,
   guardLease,
@@ -13,7 +12,6 @@ import {
   raiseChangeCounter,
   readChangeCounter,
   readMigrations,
-  releaseLease,
   SqliteDatabase,
   type Store,
   StoreConflictError,
@@ -160,33 +158,59 @@ describe('a lock that another process holds', () => {
 });
 
 describe('leases', () => {
-  it('acquireLease() gives a lease to one holder, renews it, and hands it on with a higher generation', async () => {
-    const first = await acquireLease(store.db, 'dns', 'node-1', 1000, 0);
-    expect(first).toMatchObject({ holder: 'node-1', generation: 1 });
-    expect(await acquireLease(store.db, 'dns', 'node-2', 1000, 999)).toBeNull();
-    expect(await acquireLease(store.db, 'dns', 'node-1', 1000, 500)).toMatchObject({
-      generation: 1,
-      expiresAtMs: 1500,
-    });
-    expect(await acquireLease(store.db, 'dns', 'node-2', 1000, 1500)).toMatchObject({
-      holder: 'node-2',
-      generation: 2,
-    });
+  const seen = async () => (await store.leases.list()).find(({ name }) => name === 'dns');
+
+  it('take() gives a free lease to one node, and a held one only while its row is as it was seen', async () => {
+    const first = await store.leases.take('dns', 'node-1', undefined, 5);
+    expect(first).toEqual({ name: 'dns', holder: 'node-1', generation: 1 });
+    expect(await store.leases.take('dns', 'node-2', undefined, 5)).toBeNull();
+    const row = await seen();
+    expect(row).toEqual({ name: 'dns', holder: 'node-1', generation: 1, renewals: 0, sinceMs: 5 });
+    if (first) await store.db.batch([store.leases.renew(first)]);
+    expect(await store.leases.take('dns', 'node-2', row, 6)).toBeNull();
+    const renewed = await seen();
+    expect(await store.leases.take('dns', 'node-2', renewed, 7)).toMatchObject({ holder: 'node-2', generation: 2 });
+    expect(await store.leases.take('dns', 'node-3', renewed, 7)).toBeNull();
+    expect(await seen()).toMatchObject({ holder: 'node-2', renewals: 0, sinceMs: 7 });
   });
 
-  it('guardLease() refuses work of a holder that lost the lease', async () => {
-    const old = await acquireLease(store.db, 'dns', 'node-1', 10, 0);
-    await acquireLease(store.db, 'dns', 'node-2', 10, 10);
+  it('renew() and release() change nothing once another node has the lease, and guardLease() refuses the batch', async () => {
+    const old = await store.leases.take('dns', 'node-1', undefined, 0);
+    await store.leases.take('dns', 'node-2', await seen(), 0);
+    const row = await seen();
     if (!old) throw new Error('no lease');
     await expect(store.db.batch([...guardLease(old), raiseChangeCounter])).rejects.toMatchObject({ byGuard: true });
     expect(await readChangeCounter(store.db)).toBe(0);
+    const results = await store.db.batch([store.leases.renew(old), store.leases.release(old)]);
+    expect(results.map(({ changes }) => changes)).toEqual([0, 0]);
+    expect(await seen()).toEqual(row);
   });
 
-  it('releaseLease() lets another node in at once', async () => {
-    const lease = await acquireLease(store.db, 'dns', 'node-1', 60_000, 0);
+  it('release() leaves the lease without a holder, with its generation', async () => {
+    const lease = await store.leases.take('dns', 'node-1', undefined, 0);
     if (!lease) throw new Error('no lease');
-    await releaseLease(store.db, lease);
-    expect(await acquireLease(store.db, 'dns', 'node-2', 10, 1)).toMatchObject({ holder: 'node-2' });
+    await store.db.batch([store.leases.release(lease)]);
+    expect(await seen()).toMatchObject({ holder: null, generation: 1 });
+    expect(await store.leases.take('dns', 'node-2', await seen(), 0)).toMatchObject({ generation: 2 });
+  });
+});
+
+describe('nodes', () => {
+  const node = async () => (await store.nodes.list())[0];
+
+  it('register() and heartbeat() raise the beats, and setReachable() takes nobody away who has beaten since', async () => {
+    await addNode('node-1', 1);
+    const first = await node();
+    expect(first).toMatchObject({ reachable: false, beats: 0 });
+    if (!first) throw new Error('no node');
+    await store.db.batch([store.nodes.setReachable(first, true, 7)]);
+    expect(await node()).toMatchObject({ reachable: true, reachableSinceMs: 7 });
+    await store.db.batch([store.nodes.heartbeat('node-1', [], 1), store.nodes.setReachable(first, false, 8)]);
+    expect(await node()).toMatchObject({ reachable: true, reachableSinceMs: 7, beats: 1 });
+    await addNode('node-1', 1);
+    expect(await node()).toMatchObject({ reachable: true, beats: 2 });
+    await store.db.batch([store.nodes.setReachable({ id: 'node-1', beats: 2 }, false, 9)]);
+    expect(await node()).toMatchObject({ reachable: false, reachableSinceMs: 9 });
   });
 });
 
@@ -288,7 +312,7 @@ describe('rooms', () => {
     });
   });
 
-  it('removeIdle() takes only rooms made by joining that stayed empty at the seen generation', async () => {
+  it('removeIdle() takes only rooms made by joining that stayed as they were seen, empty', async () => {
     await enable('a');
     const row = await store.rooms.claim({
       namespace: 'a',
@@ -298,10 +322,13 @@ describe('rooms', () => {
       nowMs: 100,
     });
     if (!row) throw new Error('not claimed');
-    await store.db.batch([store.rooms.removeIdle({ ...row, generation: row.generation + 1 }, 1_000)]);
-    await store.db.batch([store.rooms.removeIdle(row, 100)]);
-    expect(await store.rooms.get('a', 'r')).not.toBeNull();
-    await store.db.batch([store.rooms.removeIdle(row, 101)]);
+    await store.db.batch([store.rooms.removeIdle({ ...row, generation: row.generation + 1 })]);
+    // The clock of whoever is about to join is behind.
+    expect(await store.rooms.touch(row, 50)).toBe(true);
+    await store.db.batch([store.rooms.removeIdle(row)]);
+    const touched = await store.rooms.get('a', 'r');
+    if (!touched) throw new Error('removed');
+    await store.db.batch([store.rooms.removeIdle(touched)]);
     expect(await store.rooms.get('a', 'r')).toBeNull();
   });
 

@@ -1,6 +1,7 @@
 import type { Database } from './database.ts';
 import { DnsRecordsRepository } from './repositories/dns-records.ts';
 import { KeysRepository } from './repositories/keys.ts';
+import { LeasesRepository } from './repositories/leases.ts';
 import { NamespacesRepository } from './repositories/namespaces.ts';
 import { NodesRepository } from './repositories/nodes.ts';
 import { OperationsRepository } from './repositories/operations.ts';
@@ -23,6 +24,7 @@ export interface Store {
   operations: OperationsRepository;
   keys: KeysRepository;
   usage: UsageRepository;
+  leases: LeasesRepository;
 }
 
 export function createStore(db: Database): Store {
@@ -38,5 +40,6 @@ export function createStore(db: Database): Store {
     operations: new OperationsRepository(db),
     keys: new KeysRepository(db),
     usage: new UsageRepository(db),
+    leases: new LeasesRepository(db),
   };
 }

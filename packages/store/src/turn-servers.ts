@@ -1,5 +1,5 @@
 import type { TurnServerAddress } from '@orama/protocol';
-import { isAlive, type NodeRow } from './repositories/nodes.ts';
+import type { NodeRow } from './repositories/nodes.ts';
 import type { PortAllocationRow } from './repositories/port-allocations.ts';
 import type { ServiceReportRow } from './repositories/service-reports.ts';
 
@@ -11,16 +11,16 @@ export interface TurnServerRows {
 }
 
 /**
- * The TURN servers that clients of a namespace are to be led to: those on nodes that are alive and report that they serve
+ * The TURN servers that clients of a namespace are to be led to: those on nodes that are reachable and report that they serve
  * it, so none that is drained or down. All when that leaves none: one that may come back is better than none. Pure.
  */
-export function turnServersOf(namespace: string, rows: TurnServerRows, nowMs: number): TurnServerAddress[] {
+export function turnServersOf(namespace: string, rows: TurnServerRows): TurnServerAddress[] {
   const servers = rows.ports.flatMap((row) => {
     if (row.service !== 'turn' || row.namespace !== namespace) return [];
     const node = rows.nodes.find(({ id, state }) => id === row.nodeId && state !== 'gone');
     if (!node) return [];
     const serves =
-      isAlive(node, nowMs) &&
+      node.reachable &&
       rows.reports.some(
         (report) =>
           report.nodeId === node.id && report.namespace === namespace && report.service === 'turn' && report.healthy,

@@ -101,8 +101,8 @@ export function createRoutes({ context, version, onChange, turn }: RouteOptions)
   };
 }
 
-async function showCluster({ store, config, clock }: OperationContext, version: string): Promise<InternalReply> {
-  return { status: 200, body: toClusterStatus(config, version, await store.nodes.list(), clock.now()) };
+async function showCluster({ store, config }: OperationContext, version: string): Promise<InternalReply> {
+  return { status: 200, body: toClusterStatus(config, version, await store.nodes.list()) };
 }
 
 async function listNamespaces({ store }: OperationContext): Promise<InternalReply> {
@@ -111,7 +111,7 @@ async function listNamespaces({ store }: OperationContext): Promise<InternalRepl
   return { status: 200, body: { namespaces } };
 }
 
-async function showWebrtc({ store, config, clock }: OperationContext, name: string): Promise<InternalReply> {
+async function showWebrtc({ store, config }: OperationContext, name: string): Promise<InternalReply> {
   await requireNamespace(store, name);
   const [settings, allocations, reports, nodes, dns, rooms, operation] = await Promise.all([
     store.webrtc.get(name),
@@ -131,7 +131,6 @@ async function showWebrtc({ store, config, clock }: OperationContext, name: stri
     dns: dns.filter((record) => record.namespace === name),
     rooms: rooms.length,
     operation,
-    nowMs: clock.now(),
   });
   return { status: 200, body: status };
 }
@@ -157,7 +156,7 @@ async function issueCredentials({ context, subjects }: Call): Promise<InternalRe
     store.nodes.list(),
     store.reports.listOf(name),
   ]);
-  const uris = namespaceTurnUris(config, name, { ports, nodes, reports }, clock.now());
+  const uris = namespaceTurnUris(config, name, { ports, nodes, reports });
   if (uris.length === 0) {
     const reasons = reports.flatMap(({ service, healthy, nodeId, reason, observed }) =>
       service === 'turn' && !healthy ? [`${nodeId}: ${reason ?? observed}`] : [],

@@ -6,7 +6,7 @@ import type {
   TurnServerStatus,
   TurnServerView,
 } from '@orama/protocol';
-import { isAlive, type NamespaceRow, type NodeRow, type OperationRow, type WebrtcConfigRow } from '@orama/store';
+import type { NamespaceRow, NodeRow, OperationRow, WebrtcConfigRow } from '@orama/store';
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
@@ -42,12 +42,7 @@ export function toTurnServerView({ drainEndsAt, certificates, ...status }: TurnS
   };
 }
 
-export function toClusterStatus(
-  config: ControlplaneConfig,
-  version: string,
-  nodes: readonly NodeRow[],
-  nowMs: number,
-): ClusterStatus {
+export function toClusterStatus(config: ControlplaneConfig, version: string, nodes: readonly NodeRow[]): ClusterStatus {
   return {
     clusterId: config.clusterId,
     baseDomain: config.baseDomain,
@@ -58,7 +53,7 @@ export function toClusterStatus(
       publicIp: node.publicIp,
       region: node.region,
       state: node.state,
-      alive: isAlive(node, nowMs),
+      alive: node.reachable,
       lastSeenAt: iso(node.lastSeenAtMs),
       core: node.core,
     })),

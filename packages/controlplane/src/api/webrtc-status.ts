@@ -5,14 +5,13 @@ import {
   turnDomain,
   type WebrtcStatus,
 } from '@orama/protocol';
-import {
-  type DnsRecordRow,
-  isAlive,
-  type NodeRow,
-  type OperationRow,
-  type PortAllocationRow,
-  type ServiceReportRow,
-  type WebrtcConfigRow,
+import type {
+  DnsRecordRow,
+  NodeRow,
+  OperationRow,
+  PortAllocationRow,
+  ServiceReportRow,
+  WebrtcConfigRow,
 } from '@orama/store';
 import { turnSettingsOf } from '../operations/turn-settings.ts';
 import { namespaceTurnUris } from '../reconcile/desired.ts';
@@ -29,7 +28,6 @@ export interface WebrtcSituation {
   dns: readonly DnsRecordRow[];
   rooms: number;
   operation: OperationRow | null;
-  nowMs: number;
 }
 
 /** Status of a namespace's WebRTC, with what is wrong in words. Pure. */
@@ -48,7 +46,7 @@ export function webrtcStatusOf(config: ControlplaneConfig, situation: WebrtcSitu
     turnCredentialTtlSec: settings?.turnCredentialTtlSec ?? DEFAULT_TURN_CREDENTIAL_TTL_SEC,
     turn: settings && turnSettingsOf(settings),
     turnDomain: turnDomain(namespace, config.baseDomain),
-    turnUris: namespaceTurnUris(config, namespace, { ...situation, ports: allocations }, situation.nowMs),
+    turnUris: namespaceTurnUris(config, namespace, { ...situation, ports: allocations }),
     generation: settings?.generation ?? 0,
     ...(settings && { enabledBy: settings.enabledBy, enabledAt: new Date(settings.enabledAtMs).toISOString() }),
     services,
@@ -60,13 +58,13 @@ export function webrtcStatusOf(config: ControlplaneConfig, situation: WebrtcSitu
 }
 
 function serviceStatusOf(row: PortAllocationRow, situation: WebrtcSituation): ServiceStatus {
-  const { settings, reports, nodes, nowMs } = situation;
+  const { settings, reports, nodes } = situation;
   const report = reports.find((one) => one.nodeId === row.nodeId && one.service === row.service);
   const node = nodes.find(({ id }) => id === row.nodeId);
-  const silent = !node || !isAlive(node, nowMs);
+  const silent = !node?.reachable;
   const current = report !== undefined && report.generation === settings?.generation;
   const reason = silent
-    ? `${row.nodeId} has not reported lately`
+    ? `${row.nodeId} is unreachable`
     : (report?.reason ?? (current ? undefined : `${row.nodeId} has not begun yet`));
   const count = (name: string) => (typeof report?.details[name] === 'number' ? report.details[name] : 0);
   return {

@@ -9,7 +9,7 @@ import { type DnsSituation, planDns } from './plan.ts';
 import { formatZone, ZoneFileWriter } from './zone-file.ts';
 
 const NOW = 1_000_000;
-const node = (number: number, silentMs = 0): NodeRow => ({
+const node = (number: number, reachable = true): NodeRow => ({
   id: `node-${number}`,
   name: `node-${number}`,
   wireguardIp: `10.0.0.${number}`,
@@ -20,7 +20,10 @@ const node = (number: number, silentMs = 0): NodeRow => ({
   version: '0',
   state: 'active',
   core: [],
-  lastSeenAtMs: NOW - silentMs,
+  lastSeenAtMs: 0,
+  beats: 1,
+  reachable,
+  reachableSinceMs: 0,
 });
 const report = (number: number, healthy: boolean, forMs = 60_000): ServiceReportRow => ({
   nodeId: `node-${number}`,
@@ -51,6 +54,7 @@ const situation = (overrides: Partial<DnsSituation>): DnsSituation => ({
   nodes: [node(1), node(2), node(3)],
   current: [],
   baseDomain: 'orama.localhost',
+  standsForMs: ({ sinceMs }) => NOW - sinceMs,
   nowMs: NOW,
   ...overrides,
 });
@@ -85,9 +89,9 @@ test('planDns names both addresses of a node that has an IPv6 one', () => {
   expect(values({ nodes, current: change?.records ?? [] })).toEqual([]);
 });
 
-test('planDns withdraws a node that is silent or long unhealthy, but not one that restarts just now', () => {
+test('planDns withdraws a node that is unreachable or long unhealthy, but not one that restarts just now', () => {
   const current = [record(1), record(2)];
-  expect(values({ current, nodes: [node(1), node(2, 30_000)] })).toEqual([['demo', ['203.0.113.1']]]);
+  expect(values({ current, nodes: [node(1), node(2, false)] })).toEqual([['demo', ['203.0.113.1']]]);
   expect(values({ current, reports: [report(1, true), report(2, false)] })).toEqual([['demo', ['203.0.113.1']]]);
   expect(values({ current, reports: [report(1, true), report(2, false, 1_000)] })).toEqual([]);
 });

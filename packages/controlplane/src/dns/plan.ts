@@ -1,5 +1,5 @@
 import { turnDomain } from '@orama/protocol';
-import { type DnsRecordRow, isAlive, type NodeRow, type ServiceReportRow } from '@orama/store';
+import type { DnsRecordRow, NodeRow, ServiceReportRow } from '@orama/store';
 import type { Desired, DesiredNamespace } from '../reconcile/desired.ts';
 
 const TTL_SEC = 60;
@@ -9,10 +9,13 @@ const GRACE_MS = 5_000;
 export interface DnsSituation {
   desired: Desired;
   reports: readonly ServiceReportRow[];
+  /** For how long a report has said the same of its service's health, as the planner saw it. */
+  standsForMs: (report: ServiceReportRow) => number;
   nodes: readonly NodeRow[];
   /** The records as stored. */
   current: readonly DnsRecordRow[];
   baseDomain: string;
+  /** When the new records are made; shown only. */
   nowMs: number;
 }
 
@@ -45,7 +48,7 @@ export function planDns(situation: DnsSituation): DnsChange[] {
 function recordsOf(
   { config, turn }: DesiredNamespace,
   current: readonly DnsRecordRow[],
-  { reports, nodes, baseDomain, nowMs }: DnsSituation,
+  { reports, standsForMs, nodes, baseDomain, nowMs }: DnsSituation,
 ): DnsRecordRow[] {
   const fqdn = turnDomain(config.namespace, baseDomain);
   const records = new Map<string, DnsRecordRow>();
@@ -54,11 +57,11 @@ function recordsOf(
     const report = reports.find(
       (one) => one.nodeId === nodeId && one.namespace === config.namespace && one.service === 'turn',
     );
-    if (!node || !isAlive(node, nowMs)) continue;
+    if (!node?.reachable) continue;
     const served = current.some((record) => record.nodeId === nodeId);
     const healthy = report?.healthy === true && report.generation === config.generation;
     // A node that is named already stays so while it restarts, and while it takes up other settings.
-    const stays = served && report && (report.healthy || nowMs - report.sinceMs < GRACE_MS);
+    const stays = served && report && (report.healthy || standsForMs(report) < GRACE_MS);
     if (!healthy && !stays) continue;
     for (const value of [node.publicIp, node.publicIp6]) {
       if (value === null) continue;

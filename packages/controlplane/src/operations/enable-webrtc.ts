@@ -4,7 +4,6 @@ import type { EnableWebrtc, OperationStarted } from '@orama/protocol';
 import {
   auditStatement,
   guard,
-  isAlive,
   type NodeRow,
   type PortAllocationRow,
   raiseChangeCounter,
@@ -69,7 +68,7 @@ async function attemptEnable(
   const relayPorts = config.ports.turnRelayBlock;
   const turn = mergeTurnSettings(defaultTurnSettings(relayPorts), request.turn, relayPorts);
   const nowMs = clock.now();
-  const nodes = (await store.nodes.list()).filter((node) => node.state === 'active' && isAlive(node, nowMs));
+  const nodes = (await store.nodes.list()).filter((node) => node.state === 'active' && node.reachable);
   const allocations = placeNamespace({
     namespace: name,
     nodes,

@@ -167,10 +167,10 @@ test('the same enable from several shells at once begins one operation', async (
   expect(new Set(answers.map(({ operation }) => operation?.id)).size).toBe(1);
 });
 
-test('enableWebrtc takes only nodes that are active and alive, and says NOT_ENOUGH_NODES otherwise', async () => {
+test('enableWebrtc takes only nodes that are active and reachable, and says NOT_ENOUGH_NODES otherwise', async () => {
   await create('demo');
   const { store } = context;
-  await store.db.batch([store.nodes.heartbeat('node-2', [], Date.now() - 60_000)]);
+  await store.db.batch([store.nodes.setReachable({ id: 'node-2', beats: 1 }, false, Date.now())]);
   await expect(enableWebrtc(context, 'demo', DEFAULTS)).rejects.toMatchObject({ code: 'NOT_ENOUGH_NODES' });
   expect((await webrtcRows()).ports).toEqual([]);
   await enableWebrtc(context, 'demo', { ...DEFAULTS, sfuNodeCount: 2, turnNodeCount: 2 });

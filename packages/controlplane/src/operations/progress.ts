@@ -1,11 +1,4 @@
-import {
-  ALIVE_MS,
-  type NodeRow,
-  type OperationKind,
-  type PortAllocationRow,
-  type ServiceReportRow,
-  type StepState,
-} from '@orama/store';
+import type { NodeRow, OperationKind, PortAllocationRow, ServiceReportRow, StepState } from '@orama/store';
 import { CLUSTER_REPORTER } from '../tasks/dns.ts';
 
 /** A step of an operation: one service of one node, or `dns`. */
@@ -44,7 +37,6 @@ export function progressOf(
   targets: readonly StepTarget[],
   reports: readonly ServiceReportRow[],
   nodes: readonly NodeRow[],
-  nowMs: number,
 ): StepProgress[] {
   return targets.map(({ name, service, nodeId }) => {
     const report = reports.find(
@@ -55,10 +47,7 @@ export function progressOf(
       if (enabling ? report.healthy : report.observed === 'absent') return { name, state: 'done', detail: null };
     }
     const node = nodes.find(({ id }) => id === nodeId);
-    const silentMs = node ? nowMs - node.lastSeenAtMs : 0;
-    if (silentMs > ALIVE_MS) {
-      return { name, state: 'running', detail: `${nodeId} has not reported for ${Math.floor(silentMs / 1000)} s` };
-    }
+    if (node?.reachable === false) return { name, state: 'running', detail: `${nodeId} is unreachable` };
     if (!report) return { name, state: 'pending', detail: null };
     return { name, state: 'running', detail: report.reason };
   });

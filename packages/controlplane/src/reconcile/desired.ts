@@ -48,9 +48,8 @@ export function namespaceTurnUris(
   { turn, baseDomain }: Pick<ControlplaneConfig, 'turn' | 'baseDomain'>,
   namespace: string,
   rows: TurnServerRows,
-  nowMs: number,
 ): string[] {
-  const servers = turnServersOf(namespace, rows, nowMs);
+  const servers = turnServersOf(namespace, rows);
   return turnUrisOf({ advertise: turn.advertise, namespace, baseDomain, servers });
 }
 

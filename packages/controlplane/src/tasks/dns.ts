@@ -1,10 +1,17 @@
-import { guard, guardLease, type Lease, raiseChangeCounter, StoreConflictError } from '@orama/store';
+import {
+  guard,
+  guardLease,
+  type Lease,
+  raiseChangeCounter,
+  type ServiceReportRow,
+  StoreConflictError,
+} from '@orama/store';
 import { type DnsChange, planDns } from '../dns/plan.ts';
 import type { DnsWriter } from '../dns/writer.ts';
 import type { NodeContext } from '../node-context.ts';
 import { loadDesired } from '../reconcile/desired.ts';
-import { LeaseKeeper } from '../reconcile/lease-keeper.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
+import { Stillness } from '../reconcile/stillness.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 
 /** DNS is the cluster's, not a node's: its reports carry this in place of a node id. */
@@ -17,19 +24,18 @@ export class DnsTask implements Task<DnsAction> {
   readonly name = 'dns';
   readonly #context: NodeContext;
   readonly #writer: DnsWriter;
-  readonly #lease: LeaseKeeper;
+  readonly #health = new Stillness();
   #reporter: { generation: number; reporter: Reporter } | null = null;
 
   constructor(context: NodeContext, writer: DnsWriter) {
     this.#context = context;
     this.#writer = writer;
-    this.#lease = new LeaseKeeper(context.store.db, 'dns', context.config.node, context.clock);
   }
 
   async plan(): Promise<DnsAction[]> {
-    const lease = await this.#lease.hold();
+    const { store, leases } = this.#context;
+    const lease = leases.held('dns');
     if (!lease) return [];
-    const { store } = this.#context;
     const actions: DnsAction[] = (await this.#changes()).map((change) => {
       const reason = change.records.length === 0 ? 'not desired' : 'its healthy TURN nodes changed';
       return { kind: 'dns-records', subject: change.namespace, reason, change, lease };
@@ -40,7 +46,7 @@ export class DnsTask implements Task<DnsAction> {
   }
 
   async apply(action: DnsAction): Promise<void> {
-    const { store } = this.#context;
+    const { store, leases } = this.#context;
     if (action.kind === 'dns-write') return this.#writer.write(await store.dns.list());
     const { namespace, generation, records } = action.change;
     // Records must not outlive the settings they were derived from: a disable may have ended since.
@@ -60,15 +66,15 @@ export class DnsTask implements Task<DnsAction> {
         raiseChangeCounter,
       ]);
     } catch (thrown) {
-      if (thrown instanceof StoreConflictError) this.#lease.lost();
+      if (thrown instanceof StoreConflictError) leases.lost('dns');
       throw thrown;
     }
   }
 
   async report(): Promise<number | null> {
-    const lease = await this.#lease.hold();
+    const { store, clock, leases } = this.#context;
+    const lease = leases.held('dns');
     if (!lease) return null;
-    const { store, clock } = this.#context;
     const desired = await loadDesired(store);
     const records = await store.dns.list();
     const pending = new Set((await this.#changes()).map((change) => change.namespace));
@@ -97,20 +103,23 @@ export class DnsTask implements Task<DnsAction> {
     return null;
   }
 
-  /** Lets another node go on at once. */
-  async close(): Promise<void> {
-    await this.#lease.release();
-  }
-
   async #changes(): Promise<DnsChange[]> {
     const { store, config, clock } = this.#context;
+    const reports = (await store.reports.list()).filter(({ service }) => service === 'turn');
+    const now = clock.monotonic();
+    const stills = this.#health.look(new Map(reports.map((report) => [keyOf(report), report.healthy])), now, now);
     return planDns({
       desired: await loadDesired(store),
-      reports: await store.reports.list(),
+      reports,
+      standsForMs: (report) => stills.get(keyOf(report))?.forMs ?? 0,
       nodes: await store.nodes.list(),
       current: await store.dns.list(),
       baseDomain: config.baseDomain,
       nowMs: clock.now(),
     });
   }
+}
+
+function keyOf({ nodeId, namespace }: ServiceReportRow): string {
+  return `${nodeId} ${namespace}`;
 }

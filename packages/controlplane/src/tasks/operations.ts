@@ -31,7 +31,7 @@ export class OperationsTask implements Task {
       const now = clock.now();
       const targets = stepTargets(await store.ports.listOf(operation.namespace));
       const reports = await store.reports.listOf(operation.namespace);
-      const progress = progressOf(operation, targets, reports, nodes, now);
+      const progress = progressOf(operation, targets, reports, nodes);
       await this.#writeProgress(operation, progress, now);
       if (progress.every((step) => step.state === 'done')) await this.#finish(operation, now);
     }

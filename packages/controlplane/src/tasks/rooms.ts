@@ -4,11 +4,18 @@ import type { RoomRow, SfuAllocationRow, Statement, WebrtcConfigRow } from '@ora
 import { callHttp } from '../http-call.ts';
 import type { NodeContext } from '../node-context.ts';
 import { loadDesired } from '../reconcile/desired.ts';
+import { Stillness } from '../reconcile/stillness.ts';
 import type { Task } from '../reconcile/task.ts';
 
 const INTERVAL_MS = 2_000;
 /** Activity of a busy room is not worth a write more often. */
 const ACTIVITY_STEP_MS = 10_000;
+
+/** A row and what its SFU, which answered, has of it. */
+interface SeenRoom {
+  row: RoomRow;
+  room: SfuRoom | undefined;
+}
 
 type RoomsContext = Pick<NodeContext, 'config' | 'store' | 'secrets' | 'clock' | 'logger'>;
 
@@ -16,6 +23,7 @@ type RoomsContext = Pick<NodeContext, 'config' | 'store' | 'secrets' | 'clock' |
 export class RoomsTask implements Task {
   readonly name = 'rooms';
   readonly #context: RoomsContext;
+  readonly #activity = new Stillness();
   #ranAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: RoomsContext) {
@@ -29,38 +37,39 @@ export class RoomsTask implements Task {
     this.#ranAtMs = clock.monotonic();
     const rows = Map.groupBy(await store.rooms.listOnNode(config.node), (row) => row.namespace);
     if (rows.size === 0) return null;
-    const statements: Statement[] = [];
+    const seen: SeenRoom[] = [];
     for (const { config: settings, wanted, sfu } of (await loadDesired(store)).values()) {
       const here = sfu.find((row) => row.nodeId === config.node);
       const ours = rows.get(settings.namespace);
       if (!wanted || !here || !ours) continue;
       try {
         const rooms = await this.#roomsOf(settings, here);
-        statements.push(...ours.flatMap((row) => this.#statementsOf(row, rooms)));
+        seen.push(...ours.map((row) => ({ row, room: rooms.find((one) => one.room === row.roomId) })));
       } catch (thrown) {
         // An SFU that does not answer tells nothing about its rooms.
         logger.debug({ ns: settings.namespace, err: thrown }, 'rooms cannot be read');
       }
     }
+    const now = clock.monotonic();
+    const stills = this.#activity.look(new Map(seen.map((each) => [keyOf(each), activityOf(each)])), now, now);
+    const statements = seen.flatMap((each) => this.#statementsOf(each, stills.get(keyOf(each))?.forMs ?? 0));
     if (statements.length > 0) await store.db.batch(statements);
     return null;
   }
 
-  #statementsOf(row: RoomRow, rooms: readonly SfuRoom[]): Statement[] {
-    const { store, clock } = this.#context;
-    const room = rooms.find((one) => one.room === row.roomId);
+  /** @param stillMs for how long nothing has happened in the room, by this node's clock */
+  #statementsOf({ row, room }: SeenRoom, stillMs: number): Statement[] {
+    const { store } = this.#context;
     const participantCount = room?.participants.length ?? 0;
     const lastActivityMs = room ? Date.parse(room.lastActivity) : row.lastActivityMs;
     const moved = participantCount !== row.participantCount || lastActivityMs - row.lastActivityMs > ACTIVITY_STEP_MS;
-    const idleSinceMs = clock.now() - EMPTY_ROOM_MS;
-    const idle =
-      participantCount === 0 && row.createdBy === 'join' && Math.max(lastActivityMs, row.lastActivityMs) < idleSinceMs;
+    const idle = participantCount === 0 && row.createdBy === 'join' && stillMs > EMPTY_ROOM_MS;
     const { namespace, roomId, generation } = row;
     return [
       ...(moved
         ? [store.rooms.updateActivity({ namespace, roomId, generation, participantCount, lastActivityMs })]
         : []),
-      ...(idle ? [store.rooms.removeIdle(row, idleSinceMs)] : []),
+      ...(idle ? [store.rooms.removeIdle(row)] : []),
     ];
   }
 
@@ -72,4 +81,13 @@ export class RoomsTask implements Task {
     if (answer.status !== 200) throw new Error(`the SFU answered ${answer.status}`);
     return sfuRoomListSchema.parse(JSON.parse(answer.body)).rooms;
   }
+}
+
+function keyOf({ row }: SeenRoom): string {
+  return `${row.namespace} ${row.roomId}`;
+}
+
+/** Another value whenever somebody joins, leaves, or is about to join. */
+function activityOf({ row, room }: SeenRoom): string {
+  return `${row.generation} ${row.lastActivityMs} ${room?.lastActivity} ${room?.participants.length}`;
 }

@@ -50,7 +50,7 @@ export class SfuServicesTask implements Task<SfuAction> {
     for (const each of desired.values()) {
       const opened = openTurnSecrets(each.config, secrets, clock.now());
       const rows = { ports: each.turn, nodes, reports };
-      const turnUris = namespaceTurnUris(config, each.config.namespace, rows, clock.now());
+      const turnUris = namespaceTurnUris(config, each.config.namespace, rows);
       const sfu = opened && sfuUnitOf(config, each, turnUris, opened.current);
       if (sfu) wanted.push(sfu);
       if (!opened && each.wanted) unreadable.add(sfuUnit(each.config.namespace));

@@ -6,8 +6,7 @@ import { turnConfig } from './core-service.ts';
 import { turnTenantOf } from './turn-tenant.ts';
 
 const SECRETS = { current: '0123456789abcdef' };
-const NOW = 1_000_000;
-const nodes = [nodeRow(1, NOW), nodeRow(2, NOW), nodeRow(3, NOW)];
+const nodes = [nodeRow(1), nodeRow(2), nodeRow(3)];
 
 /** The tenant `demo` on node-1 with these settings. */
 function tenantWith(
@@ -18,7 +17,7 @@ function tenantWith(
 ) {
   const rows = [turnRow('demo', 1), turnRow('demo', 2), turnRow('demo', 3), sfuRow('demo', 2)];
   const desired = joinDesired([{ ...settings('demo'), ...changes }], rows).get('demo');
-  return desired ? turnTenantOf(own, desired, secrets, seen, NOW) : null;
+  return desired ? turnTenantOf(own, desired, secrets, seen) : null;
 }
 
 test('turnTenantOf relays on the WireGuard address alone where peers are only SFUs', () => {
@@ -79,14 +78,14 @@ test('turnTenantOf names as alternates only the other nodes whose TURN server ta
     { address: '127.83.1.2', port: 3478, tlsPort: 5349 },
     { address: '127.83.1.3', port: 3478, tlsPort: 5349 },
   ]);
-  const dual = { ...nodeRow(2, NOW), publicIp6: '2001:db8::2' };
-  expect(tenantWith({}, testConfig('/data'), [nodeRow(1, NOW), dual])?.alternates).toEqual([
+  const dual = { ...nodeRow(2), publicIp6: '2001:db8::2' };
+  expect(tenantWith({}, testConfig('/data'), [nodeRow(1), dual])?.alternates).toEqual([
     { address: '127.83.1.2', port: 3478, tlsPort: 5349 },
     { address: '2001:db8::2', port: 3478, tlsPort: 5349 },
   ]);
-  const drained = { ...nodeRow(2, NOW), core: [{ service: 'turn', healthy: false, reason: 'draining' }] };
-  const silent = nodeRow(3, NOW - 60_000);
-  expect(tenantWith({}, testConfig('/data'), [nodeRow(1, NOW), drained, silent])?.alternates).toEqual([]);
+  const drained = { ...nodeRow(2), core: [{ service: 'turn', healthy: false, reason: 'draining' }] };
+  const unreachable = nodeRow(3, { reachable: false });
+  expect(tenantWith({}, testConfig('/data'), [nodeRow(1), drained, unreachable])?.alternates).toEqual([]);
 });
 
 test('turnTenantOf gives nothing once the namespace is being disabled', () => {

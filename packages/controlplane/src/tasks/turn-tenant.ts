@@ -1,5 +1,5 @@
 import { type ControlplaneConfig, type TurnTenant, turnDomain, turnTenantSchema } from '@orama/protocol';
-import { isAlive, type NodeRow } from '@orama/store';
+import type { NodeRow } from '@orama/store';
 import { localAddressOf } from '../node-context.ts';
 import type { DesiredNamespace, TurnSecrets } from '../reconcile/desired.ts';
 
@@ -13,7 +13,6 @@ export function turnTenantOf(
   { config, wanted, sfu, turn }: DesiredNamespace,
   { current, former }: TurnSecrets,
   nodes: readonly NodeRow[],
-  nowMs: number,
 ): TurnTenant | null {
   const here = turn.find((row) => row.nodeId === own.node);
   if (!wanted || !here) return null;
@@ -40,7 +39,7 @@ export function turnTenantOf(
     ...(config.allocationBytesPerSec !== null && { allocationBytesPerSec: config.allocationBytesPerSec }),
     alternates: turn.flatMap((row) => {
       const node = nodes.find(({ id }) => id === row.nodeId);
-      const serves = node && row.nodeId !== own.node && isServing(node, nowMs);
+      const serves = node && row.nodeId !== own.node && isServing(node);
       const addresses = serves ? [node.publicIp, node.publicIp6] : [];
       const { listenPort: port, tlsPort } = row;
       return addresses.flatMap((address) => (address === null ? [] : [{ address, port, tlsPort }]));
@@ -50,7 +49,7 @@ export function turnTenantOf(
 }
 
 /** Whether a node's TURN server takes allocations, as far as the node says. */
-function isServing(node: NodeRow, nowMs: number): boolean {
+function isServing(node: NodeRow): boolean {
   const turn = node.core.find(({ service }) => service === 'turn');
-  return node.state === 'active' && isAlive(node, nowMs) && turn?.healthy === true;
+  return node.state === 'active' && node.reachable && turn?.healthy === true;
 }

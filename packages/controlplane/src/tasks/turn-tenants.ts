@@ -66,7 +66,7 @@ export class TurnTenantsTask implements Task<TurnAction> {
     const nodes = await store.nodes.list();
     for (const each of (await loadDesired(store)).values()) {
       const opened = openTurnSecrets(each.config, secrets, clock.now());
-      const tenant = opened && turnTenantOf(config, each, opened, nodes, clock.now());
+      const tenant = opened && turnTenantOf(config, each, opened, nodes);
       if (tenant) wanted.push(tenant);
       if (!opened && each.wanted) unreadable.add(each.config.namespace);
     }

@@ -1,5 +1,5 @@
 import type { Clock } from '@orama/core';
-import type { PortAllocationsRepository, RoomRow, RoomsRepository } from '@orama/store';
+import type { NodesRepository, PortAllocationsRepository, RoomRow, RoomsRepository } from '@orama/store';
 import { notEnabled } from '../webrtc-settings.ts';
 import { type Candidate, chooseSfu } from './choose-sfu.ts';
 import { SfuCallError, type SfuClient } from './sfu-client.ts';
@@ -42,6 +42,7 @@ const MAX_ROUNDS = 6;
 export class RoomPlacer {
   readonly #rooms: RoomsRepository;
   readonly #ports: PortAllocationsRepository;
+  readonly #nodes: NodesRepository;
   readonly #client: SfuClient;
   readonly #clock: Clock;
   readonly #suspectUntil = new Map<string, number>();
@@ -50,11 +51,13 @@ export class RoomPlacer {
   constructor(options: {
     rooms: RoomsRepository;
     ports: PortAllocationsRepository;
+    nodes: NodesRepository;
     client: SfuClient;
     clock: Clock;
   }) {
     this.#rooms = options.rooms;
     this.#ports = options.ports;
+    this.#nodes = options.nodes;
     this.#client = options.client;
     this.#clock = options.clock;
   }
@@ -100,10 +103,15 @@ export class RoomPlacer {
     this.#health.delete(authorityOf(sfu));
   }
 
-  /** Whether a room stays where it is: not on positive evidence against its SFU, nor on silence after it failed somebody. */
+  /**
+   * Whether a room stays where it is: not on positive evidence against its SFU, nor on silence after it failed somebody
+   * or while its node is unreachable.
+   */
   async #isUsable(sfu: Sfu): Promise<boolean> {
     const { state } = await this.#ask(sfu);
     if (state !== 'silent') return state === 'ok' || state === 'busy';
+    const node = (await this.#nodes.list()).find(({ id }) => id === sfu.nodeId);
+    if (node?.reachable === false) return false;
     return (this.#suspectUntil.get(authorityOf(sfu)) ?? 0) <= this.#clock.monotonic();
   }
 

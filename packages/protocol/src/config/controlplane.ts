@@ -85,7 +85,7 @@ export const controlplaneConfigSchema = z
       })
       .prefault({}),
     dns: z.discriminatedUnion('writer', [z.strictObject({ writer: z.literal('file'), file: z.string().min(1) })]),
-    reconcileIntervalMs: z.int().positive().default(2_000),
+    reconcileIntervalMs: z.int().positive().max(10_000).default(2_000),
     /** Directory of one-shot crash points for tests (see core/failpoints); none when absent. */
     failpointDir: z.string().optional(),
     logLevel: logLevelSchema,

@@ -139,7 +139,7 @@ export const serviceStatusSchema = z.object({
   node: z.string(),
   service: z.enum(['sfu', 'turn']),
   desired: z.enum(['running', 'absent']),
-  /** `unknown` when the node has not reported lately. */
+  /** `unknown` while the node is unreachable. */
   observed: z.enum(['running', 'starting', 'failed', 'absent', 'unknown']),
   healthy: z.boolean(),
   reason: z.string().optional(),
@@ -186,8 +186,9 @@ export const nodeStatusSchema = z.object({
   publicIp: z.string(),
   region: z.string(),
   state: z.enum(['active', 'draining', 'gone']),
-  /** Whether its controlplane reported within the last seconds. */
+  /** Whether its controlplane's heartbeats come, as the node sees it that holds the lease `liveness`. */
   alive: z.boolean(),
+  /** Its last heartbeat, by its own clock. */
   lastSeenAt: z.string(),
   /** Node services such as gateway and turn. */
   core: z.array(z.object({ service: z.string(), healthy: z.boolean(), reason: z.string().optional() })),

@@ -21,15 +21,14 @@ export interface NodeRow {
   version: string;
   state: NodeState;
   core: CoreServiceStatus[];
+  /** The last heartbeat by the node's own clock; shown only. */
   lastSeenAtMs: number;
-}
-
-/** A node is alive while its last heartbeat is younger than this. */
-export const ALIVE_MS = 10_000;
-
-/** Whether a node's controlplane has shown a sign of life lately. */
-export function isAlive(node: Pick<NodeRow, 'lastSeenAtMs'>, nowMs: number): boolean {
-  return nowMs - node.lastSeenAtMs <= ALIVE_MS;
+  /** Raised by every heartbeat. */
+  beats: number;
+  /** Whether its heartbeats come: a fact, written by the holder of the lease `liveness`. */
+  reachable: boolean;
+  /** Since when it is so, by the clock of that holder; shown only. */
+  reachableSinceMs: number;
 }
 
 interface Raw {
@@ -44,6 +43,9 @@ interface Raw {
   state: NodeState;
   core_status: string;
   last_seen_at: number;
+  beats: number;
+  reachable: number;
+  reachable_since: number;
 }
 
 /** The machines of the cluster. */
@@ -68,18 +70,24 @@ export class NodesRepository {
       state: raw.state,
       core: JSON.parse(raw.core_status) as CoreServiceStatus[],
       lastSeenAtMs: raw.last_seen_at,
+      beats: raw.beats,
+      reachable: raw.reachable === 1,
+      reachableSinceMs: raw.reachable_since,
     }));
   }
 
-  /** Registers a node or refreshes its addresses and version; its state is kept. */
+  /** Registers a node or refreshes its addresses and version, and is a heartbeat; its state is kept. */
   async register(
-    node: Omit<NodeRow, 'state' | 'core' | 'capacity' | 'publicIp6'> & { publicIp6?: string | undefined },
+    node: Pick<NodeRow, 'id' | 'name' | 'wireguardIp' | 'publicIp' | 'region' | 'version' | 'lastSeenAtMs'> & {
+      publicIp6?: string | undefined;
+    },
   ): Promise<void> {
     await this.#db.batch([
       {
         sql: `INSERT INTO nodes (id, name, wireguard_ip, public_ip, public_ip6, region, version, last_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
               ON CONFLICT (id) DO UPDATE SET name = excluded.name, wireguard_ip = excluded.wireguard_ip, public_ip = excluded.public_ip,
-                public_ip6 = excluded.public_ip6, region = excluded.region, version = excluded.version, last_seen_at = excluded.last_seen_at`,
+                public_ip6 = excluded.public_ip6, region = excluded.region, version = excluded.version,
+                last_seen_at = excluded.last_seen_at, beats = nodes.beats + 1`,
         params: [
           node.id,
           node.name,
@@ -97,8 +105,18 @@ export class NodesRepository {
   /** A sign of life with the state of the node's own services. */
   heartbeat(id: string, core: CoreServiceStatus[], nowMs: number): Statement {
     return {
-      sql: 'UPDATE nodes SET last_seen_at = ?, core_status = ? WHERE id = ?',
+      sql: 'UPDATE nodes SET beats = beats + 1, last_seen_at = ?, core_status = ? WHERE id = ?',
       params: [nowMs, JSON.stringify(core), id],
     };
+  }
+
+  /**
+   * Writes whether a node is reachable, for the holder of the lease `liveness`. Nothing becomes unreachable that has
+   * beaten since it was looked at.
+   */
+  setReachable({ id, beats }: Pick<NodeRow, 'id' | 'beats'>, reachable: boolean, nowMs: number): Statement {
+    const base = 'UPDATE nodes SET reachable = ?, reachable_since = ? WHERE id = ? AND reachable <> ?';
+    const params = [Number(reachable), nowMs, id, Number(reachable)];
+    return reachable ? { sql: base, params } : { sql: `${base} AND beats = ?`, params: [...params, beats] };
   }
 }

@@ -184,7 +184,8 @@ export class RoomsRepository {
   async touch(row: Pick<RoomRow, 'namespace' | 'roomId' | 'generation'>, nowMs: number): Promise<boolean> {
     const [result] = await this.#db.batch([
       {
-        sql: 'UPDATE webrtc_rooms SET last_activity = MAX(last_activity, ?) WHERE namespace = ? AND room_id = ? AND generation = ?',
+        // It moves whatever the clock says: that is what `removeIdle` looks at.
+        sql: 'UPDATE webrtc_rooms SET last_activity = MAX(last_activity + 1, ?) WHERE namespace = ? AND room_id = ? AND generation = ?',
         params: [nowMs, row.namespace, row.roomId, row.generation],
       },
     ]);
@@ -205,12 +206,12 @@ export class RoomsRepository {
     };
   }
 
-  /** Removes a room made by joining that is empty since before `idleSinceMs`, unless it moved meanwhile. */
-  removeIdle(row: { namespace: string; roomId: string; generation: number }, idleSinceMs: number): Statement {
+  /** Removes a room made by joining that is empty, unless it moved or somebody was about to join since it was read. */
+  removeIdle(row: Pick<RoomRow, 'namespace' | 'roomId' | 'generation' | 'lastActivityMs'>): Statement {
     return {
       sql: `DELETE FROM webrtc_rooms
-            WHERE namespace = ? AND room_id = ? AND generation = ? AND created_by = 'join' AND participant_count = 0 AND last_activity < ?`,
-      params: [row.namespace, row.roomId, row.generation, idleSinceMs],
+            WHERE namespace = ? AND room_id = ? AND generation = ? AND created_by = 'join' AND participant_count = 0 AND last_activity = ?`,
+      params: [row.namespace, row.roomId, row.generation, row.lastActivityMs],
     };
   }
 

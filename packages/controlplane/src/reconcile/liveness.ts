@@ -1,0 +1,42 @@
+import type { NodeRow } from '@orama/store';
+import { MAX_GAP_MS } from './lease-keeper.ts';
+import { Stillness } from './stillness.ts';
+
+/** A node whose heartbeats stay away for so long is unreachable. */
+const SILENT_MS = 6_000;
+/** One that has not been heard since this process began to listen gets longer: it may be booting, as everything is. */
+const UNHEARD_MS = 30_000;
+
+/** A node that is something else than its row says. */
+export interface LivenessChange {
+  node: NodeRow;
+  reachable: boolean;
+}
+
+/**
+ * Watches the heartbeats of all nodes. Every node does, so that whoever takes the lease `liveness` knows at once how long
+ * the others have been silent; only the holder writes what it sees.
+ */
+export class Liveness {
+  readonly #own: string;
+  readonly #beats = new Stillness(MAX_GAP_MS);
+
+  /** @param own id of the node that watches */
+  constructor(own: string) {
+    this.#own = own;
+  }
+
+  /**
+   * What has to be written, from rows that were read after a heartbeat of this node's own came through: where nobody can
+   * write, nobody is judged. Times are of the monotonic clock, as `Stillness` wants them.
+   */
+  look(nodes: readonly NodeRow[], askedAtMs: number, answeredAtMs: number): LivenessChange[] {
+    const stills = this.#beats.look(new Map(nodes.map(({ id, beats }) => [id, beats])), askedAtMs, answeredAtMs);
+    return nodes.flatMap((node): LivenessChange[] => {
+      const { forMs, moved } = stills.get(node.id) ?? { forMs: 0, moved: false };
+      const heard = moved || node.id === this.#own;
+      if (node.reachable) return forMs >= (heard ? SILENT_MS : UNHEARD_MS) ? [{ node, reachable: false }] : [];
+      return heard && forMs < SILENT_MS ? [{ node, reachable: true }] : [];
+    });
+  }
+}
