@@ -1,10 +1,14 @@
 import { parseTurnUsername } from '@orama/core';
+import { EXIT } from '@orama/protocol';
 import {
   type BrowserDriver,
   CallPage,
   LocalCluster,
   launchChromium,
   SignallingClient,
+  SyntheticPeer,
+  UNITS,
+  waitFor,
   waitUntil,
 } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -83,4 +87,41 @@ test('credentials of a session that goes on leave out a TURN server that was dra
   await cluster.orama('turn', 'resume', '--node', node);
   await pushed('the resumed server to be named again', ips.sort());
   await listener.close();
+});
+
+test('a call goes on over two rotations of the TURN secret; new credentials work at once, former ones to their end', async () => {
+  const NS = ['--namespace', 'rotated'];
+  const access = await cluster.createEnabled('rotated', '--turn-credential-ttl', String(TTL_SEC));
+  const join = (name: string, host: number) =>
+    SyntheticPeer.join({
+      ...{ ...cluster.signalling(access), room: 'long', name, transport: 'udp' },
+      localAddress: `${cluster.prefix}.9.${host}`,
+    });
+  const [ann, bob] = await Promise.all([join('ann', 1), join('bob', 2)]);
+  const sfus = () => [1, 2, 3].map((node) => cluster.pidOf(node, UNITS.sfu('rotated')));
+  const before = sfus();
+  const rotations: { formerSecretValidUntil?: string }[] = [];
+  for (const [index, name] of ['cyd', 'dan'].entries()) {
+    const { status } = await cluster.json<{ status: { formerSecretValidUntil: string } }>(
+      ...['namespace', 'rotate-secret', 'webrtc', ...NS],
+    );
+    rotations.push(status);
+    // Somebody new gets through at once, with credentials of the new secret.
+    const guest = await join(name, 3 + index);
+    await waitFor('the guest to hear', () => guest.packetsOf(ann.peerId, 'audio') > 0);
+    await guest.close();
+    if (index > 0) continue;
+    const again = await cluster.run('namespace', 'rotate-secret', 'webrtc', ...NS);
+    expect(again).toMatchObject({ code: EXIT.conflict, stderr: expect.stringContaining(status.formerSecretValidUntil) });
+    const ended = () => Date.now() > Date.parse(status.formerSecretValidUntil);
+    await waitFor('the former secret to end', ended, { timeoutMs: 3 * TTL_SEC * 1_000 });
+  }
+  const last = Date.parse(rotations[1]?.formerSecretValidUntil ?? '') + ALLOCATION_SEC * 1_000;
+  await waitFor('every allocation to be refreshed with a retired secret', () => Date.now() > last, { timeoutMs: 30_000 });
+  const heard = ann.receivedOf(bob.peerId, 'audio').length;
+  await waitFor('ann to go on hearing bob', () => ann.receivedOf(bob.peerId, 'audio').length > heard + 50);
+  const numbers = ann.receivedOf(bob.peerId, 'audio');
+  expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] as number) + index));
+  expect(sfus()).toEqual(before);
+  await Promise.all([ann.close(), bob.close()]);
 });

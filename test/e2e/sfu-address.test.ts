@@ -28,7 +28,7 @@ function startSfu(address: string) {
     mediaPortStart: 20_000,
     mediaPortEnd: 20_499,
     secretFile: join(folder, 'secret'),
-    turn: { uris: ['turn:127.90.1.1:3478?transport=udp'] },
+    turn: { uris: ['turn:127.90.1.1:3478?transport=udp'], secret: 'x'.repeat(43) },
     logLevel: 'info',
   };
   const file = join(folder, 'sfu.json');

@@ -32,7 +32,7 @@ describe('gateway and SFU', () => {
     dir = mkdtempSync(join(tmpdir(), 'gateway-interop-'));
     sfus = new Map();
     gateways = [];
-    writeFileSync(join(dir, 'turn.secret'), TURN_SECRET, { mode: 0o600 });
+    writeFileSync(join(dir, 'sfu.secret'), TURN_SECRET, { mode: 0o600 });
     store = createStore(await openStore({ driver: 'sqlite', file: join(dir, 'store.db') }));
     await fillStore();
     await Promise.all(NODES.map((node) => startSfu(node)));
@@ -104,8 +104,8 @@ describe('gateway and SFU', () => {
       signalingPort: 30_000,
       mediaPortStart: 20_000,
       mediaPortEnd: 20_499,
-      secretFile: join(dir, 'turn.secret'),
-      turn: { uris: [`turn:${NET}.200:3478?transport=udp`] },
+      secretFile: join(dir, 'sfu.secret'),
+      turn: { uris: [`turn:${NET}.200:3478?transport=udp`], secret: TURN_SECRET },
       drainTimeoutMs: 20_000,
       logLevel: 'error',
     };

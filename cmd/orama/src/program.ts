@@ -9,6 +9,7 @@ import { namespaceDeleteCommand } from './commands/namespace/delete.ts';
 import { namespaceDisableCommand } from './commands/namespace/disable.ts';
 import { namespaceEnableCommand } from './commands/namespace/enable.ts';
 import { namespaceListCommand } from './commands/namespace/list.ts';
+import { namespaceRotateSecretCommand } from './commands/namespace/rotate-secret.ts';
 import { namespaceSetCommand } from './commands/namespace/set.ts';
 import { namespaceUsageCommand } from './commands/namespace/usage.ts';
 import { namespaceWebrtcStatusCommand } from './commands/namespace/webrtc-status.ts';
@@ -64,6 +65,7 @@ export function createProgram(version: string): Command {
     namespaceDeleteCommand(),
     namespaceEnableCommand(),
     namespaceSetCommand(),
+    namespaceRotateSecretCommand(),
     namespaceDisableCommand(),
     namespaceWebrtcStatusCommand(),
     namespaceUsageCommand(),

@@ -24,7 +24,7 @@ function configFile(change: Record<string, unknown> = {}): string {
   const config = {
     ...{ node: 'node-1', namespace: 'demo', address: ADDRESS, wireguardNetwork: '127.82.253.0/24' },
     ...{ signalingPort: 30_040, mediaPortStart: 20_000, mediaPortEnd: 20_099 },
-    ...{ secretFile: join(dir, 'secret'), turn: { uris: ['turn:127.82.1.1:3478'] } },
+    ...{ secretFile: join(dir, 'secret'), turn: { uris: ['turn:127.82.1.1:3478'], secret: SECRET } },
     ...change,
   };
   writeFileSync(file, JSON.stringify(config), { mode: 0o600 });

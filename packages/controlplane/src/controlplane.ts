@@ -12,6 +12,7 @@ import {
   type Runnable,
   removeAbandonedFiles,
   SecretBox,
+  sfuSecretOf,
   systemClock,
 } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
@@ -223,6 +224,7 @@ export class Controlplane implements Runnable {
       store: this.#store,
       services,
       secrets: this.#secrets,
+      sfuSecretOf: (namespace) => sfuSecretOf(this.#options.clusterKey, namespace),
       clock: this.#clock,
       logger: this.#options.logger,
       failpoints: this.#failpoints,

@@ -12,6 +12,8 @@ export interface NodeContext {
   services: ServiceManager;
   /** Opens TURN secrets; the context of each is its namespace. */
   secrets: SecretBox;
+  /** The secret that a namespace's SFUs share with gateways and controlplanes. */
+  sfuSecretOf: (namespace: string) => string;
   clock: Clock;
   logger: Logger;
   failpoints: Failpoints;
@@ -29,7 +31,7 @@ export function nodePaths(dataDir: string) {
     heldUnits: join(dataDir, 'run', 'held-units.json'),
     /** Configuration of a unit. */
     unitConfig: (unit: string) => join(dataDir, 'configs', `${unit}.json`),
-    /** TURN secret for a namespace's SFU. */
+    /** Secret of a namespace's SFU. */
     unitSecret: (unit: string) => join(dataDir, 'configs', `${unit}.secret`),
     namespace: (namespace: string) => join(dataDir, 'namespaces', namespace),
   };

@@ -6,8 +6,10 @@ export function settings(namespace: string, turnSharedSecret = ''): WebrtcConfig
     namespace,
     state: 'enabled',
     turnSharedSecret,
+    nextTurnSharedSecret: null,
     previousTurnSharedSecret: null,
     previousSecretExpiresAtMs: null,
+    retiredTurnSharedSecrets: [],
     turnCredentialTtlSec: 600,
     sfuNodeCount: 3,
     turnNodeCount: 2,
@@ -20,7 +22,6 @@ export function settings(namespace: string, turnSharedSecret = ''): WebrtcConfig
     enabledAtMs: 0,
     disabledAtMs: null,
     generation: 1,
-    sfuGeneration: 1,
   };
 }
 

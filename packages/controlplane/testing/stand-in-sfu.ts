@@ -1,5 +1,6 @@
 // Stands in for an SFU in tests: health and an empty list of rooms on its signalling port.
 import {
+  ConfigFile,
   configPathFromArgs,
   createInternalServer,
   listen,
@@ -12,10 +13,14 @@ import {
 } from '@orama/core';
 import { sfuConfigSchema } from '@orama/protocol';
 
-const config = loadConfigFile(sfuConfigSchema, configPathFromArgs(process.argv.slice(2), 'stand-in-sfu'));
+const path = configPathFromArgs(process.argv.slice(2), 'stand-in-sfu');
+const config = loadConfigFile(sfuConfigSchema, path);
+const file = new ConfigFile(sfuConfigSchema, path);
+let { generation } = config;
 const verifier = new RequestVerifier(sfuControlKey(readSecretFile(config.secretFile)));
-const server = createInternalServer(({ method, path, target, body, headers }) => {
-  const { namespace, node, generation } = config;
+const server = createInternalServer(async ({ method, path, target, body, headers }) => {
+  const { namespace, node } = config;
+  generation = (await file.changed())?.generation ?? generation;
   if (path === '/healthz')
     return { status: 200, body: { status: 'ok', namespace, node, rooms: 0, peers: 0, generation } };
   if (path !== '/rooms') return undefined;

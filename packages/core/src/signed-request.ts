@@ -1,6 +1,7 @@
 import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import {
   SFU_CONTROL_KEY_INFO,
+  SFU_SECRET_INFO,
   SFU_TICKET_MAX_CHARACTERS,
   SFU_TICKET_TTL_SEC,
   type SfuTicket,
@@ -16,9 +17,14 @@ export function deriveKey(secret: string, info: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, '', info, 32));
 }
 
+/** What a namespace's SFUs share with gateways and controlplanes, and with nobody else; it outlives every TURN secret. */
+export function sfuSecretOf(clusterKey: string, namespace: string): string {
+  return deriveKey(clusterKey, `${SFU_SECRET_INFO}:${namespace}`).toString('base64url');
+}
+
 /** The key that signs tickets and room commands of a namespace. */
-export function sfuControlKey(turnSecret: string): Buffer {
-  return deriveKey(turnSecret.trim(), SFU_CONTROL_KEY_INFO);
+export function sfuControlKey(sfuSecret: string): Buffer {
+  return deriveKey(sfuSecret.trim(), SFU_CONTROL_KEY_INFO);
 }
 
 /** Compares two texts in time that depends on neither's content. */

@@ -76,7 +76,7 @@ export class Gateway implements Runnable {
       baseDomain: config.baseDomain,
       requestsPerKey: limits.requestsPerKey,
     });
-    const settings = new WebrtcSettingsReader(webrtc, new SecretBox(clusterKey, TURN_SECRET_PURPOSE));
+    const settings = new WebrtcSettingsReader(webrtc, new SecretBox(clusterKey, TURN_SECRET_PURPOSE), clusterKey);
     const client = new SfuClient(clock);
     const turnUris = new TurnUris({
       ports,

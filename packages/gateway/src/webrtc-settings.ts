@@ -1,4 +1,4 @@
-import { type SecretBox, sfuControlKey, UserError } from '@orama/core';
+import { type SecretBox, sfuControlKey, sfuSecretOf, UserError } from '@orama/core';
 import type { WebrtcConfigRepository } from '@orama/store';
 
 /** What the gateway needs of a namespace's WebRTC configuration, with the secret in clear. */
@@ -14,23 +14,24 @@ export interface WebrtcSettings {
 export class WebrtcSettingsReader {
   readonly #configs: WebrtcConfigRepository;
   readonly #secrets: SecretBox;
+  readonly #clusterKey: string;
 
   /** @param secrets box with the purpose `TURN_SECRET_PURPOSE` */
-  constructor(configs: WebrtcConfigRepository, secrets: SecretBox) {
+  constructor(configs: WebrtcConfigRepository, secrets: SecretBox, clusterKey: string) {
     this.#configs = configs;
     this.#secrets = secrets;
+    this.#clusterKey = clusterKey;
   }
 
   /** Settings of a namespace. Throws UserError WEBRTC_NOT_ENABLED unless it is fully enabled. */
   async of(namespace: string): Promise<WebrtcSettings> {
     const row = await this.#configs.get(namespace);
     if (row?.state !== 'enabled') throw notEnabled(namespace, row?.state === 'enabling');
-    const turnSecret = this.#secrets.open(row.turnSharedSecret, namespace);
     return {
       namespace,
-      turnSecret,
+      turnSecret: this.#secrets.open(row.turnSharedSecret, namespace),
       credentialTtlSec: row.turnCredentialTtlSec,
-      controlKey: sfuControlKey(turnSecret),
+      controlKey: sfuControlKey(sfuSecretOf(this.#clusterKey, namespace)),
     };
   }
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, closeServer, listen, OramaError, SecretBox, silentLogger } from '@orama/core';
+import { type Clock, closeServer, listen, OramaError, SecretBox, sfuSecretOf, silentLogger } from '@orama/core';
 import { type GatewayConfigInput, gatewayConfigSchema } from '@orama/protocol';
 import { createStore, type Database, hashKey, openStore, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import { Gateway } from '../src/gateway.ts';
@@ -111,17 +111,17 @@ export class Bed {
   async enableWebrtc(namespace: string): Promise<void> {
     const nowMs = Date.now();
     const secrets = new SecretBox(CLUSTER_KEY, TURN_SECRET_PURPOSE);
-    const turnSecret = turnSecretOf(namespace);
+    const secret = sfuSecretOf(CLUSTER_KEY, namespace);
     const port = 30_000 + this.#sfus.size;
     const sfus = NODES.map(
-      (node, index) => new SfuStandIn({ node, address: `${this.#net}.${index + 1}`, port, namespace, turnSecret }),
+      (node, index) => new SfuStandIn({ node, address: `${this.#net}.${index + 1}`, port, namespace, secret }),
     );
     this.#sfus.set(namespace, sfus);
     await Promise.all(sfus.map((sfu) => sfu.start()));
     await this.#database.batch([
       this.store.webrtc.insert({
         namespace,
-        turnSharedSecret: secrets.seal(turnSecret, namespace),
+        turnSharedSecret: secrets.seal(turnSecretOf(namespace), namespace),
         turnCredentialTtlSec: 600,
         sfuNodeCount: 3,
         turnNodeCount: 2,

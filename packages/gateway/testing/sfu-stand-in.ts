@@ -45,12 +45,12 @@ export class SfuStandIn {
   #server: Server | null = null;
   #webSockets: WebSocketServer | null = null;
 
-  constructor(options: { node: string; address: string; port: number; namespace: string; turnSecret: string }) {
+  constructor(options: { node: string; address: string; port: number; namespace: string; secret: string }) {
     this.node = options.node;
     this.address = options.address;
     this.port = options.port;
     this.namespace = options.namespace;
-    this.#key = sfuControlKey(options.turnSecret);
+    this.#key = sfuControlKey(options.secret);
     this.#verifier = new RequestVerifier(this.#key);
   }
 

@@ -5,7 +5,7 @@ import { Sfu } from './sfu.ts';
 
 const config = {
   ...{ node: 'node-1', namespace: 'demo', signalingPort: 30_000, mediaPortStart: 20_000, mediaPortEnd: 20_010 },
-  ...{ secretFile: 'not read here', turn: { uris: [] } },
+  ...{ secretFile: 'not read here', turn: { uris: [], secret: 'a secret of the tests' } },
 };
 
 test.each([

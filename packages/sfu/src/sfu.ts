@@ -28,9 +28,9 @@ const LOOK_MS = 1_000;
 
 export interface SfuOptions {
   config: SfuConfig;
-  /** Where `config` is from; its `turn` is followed from then on. */
+  /** Where `config` is from; its `turn` and `generation` are followed from then on. */
   configFile?: ConfigFile<typeof sfuConfigSchema>;
-  /** The namespace's TURN secret: signs pushed credentials, and by derivation tickets and room commands. */
+  /** The namespace's SFU secret: by derivation it signs tickets and room commands. */
   secret: string;
   logger: Logger;
   clock?: Clock;
@@ -51,6 +51,7 @@ export class Sfu implements Runnable {
   readonly #first: SfuWorker;
   #workers: WorkerHandle[];
   #turn: SfuConfig['turn'];
+  #generation: number;
   readonly #places = new RoomPlaces();
   readonly #server: SignallingServer;
   #look: Timer | null = null;
@@ -66,6 +67,7 @@ export class Sfu implements Runnable {
     this.#options = options;
     this.#config = config;
     this.#turn = config.turn;
+    this.#generation = config.generation;
     this.#clock = clock;
     this.#logger = logger;
     this.#shares = portShares(config);
@@ -176,14 +178,15 @@ export class Sfu implements Runnable {
   async #followConfig(): Promise<void> {
     try {
       const changed = await this.#options.configFile?.changed();
-      if (changed) this.#useTurn(changed.turn);
+      if (changed) this.#follow(changed);
     } catch (thrown) {
-      this.#logger.warn({ reason: describeError(thrown) }, 'the TURN servers stay as they were');
+      this.#logger.warn({ reason: describeError(thrown) }, 'the TURN servers and their secret stay as they were');
     }
   }
 
-  #useTurn(turn: SfuConfig['turn']): void {
+  #follow({ turn, generation }: SfuConfig): void {
     this.#turn = turn;
+    this.#generation = generation;
     for (const worker of this.#workers) worker.useTurn(turn);
   }
 
@@ -218,7 +221,7 @@ export class Sfu implements Runnable {
       node: this.#config.node,
       rooms: reports.reduce((sum, { liveRooms }) => sum + liveRooms, 0),
       peers: this.#peers,
-      generation: this.#config.generation,
+      generation: this.#generation,
     };
   }
 }

@@ -31,7 +31,7 @@ export function orama(): Engine {
         mediaPortStart: 20_000,
         mediaPortEnd: 20_499,
         secretFile,
-        turn: { uris: [] },
+        turn: { uris: [], secret: SECRET },
         forceRelay: false,
         workers: 1,
         logLevel: 'info',

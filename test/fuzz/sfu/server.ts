@@ -26,7 +26,7 @@ export function configOn(address: string, changes: Partial<SfuConfigInput> = {})
     mediaPortStart: 20_000,
     mediaPortEnd: 20_199,
     secretFile: 'secret',
-    turn: { uris: ['turn:127.86.1.1:3478?transport=udp'] },
+    turn: { uris: ['turn:127.86.1.1:3478?transport=udp'], secret: SECRET },
     workers: 1,
     ...changes,
   });

@@ -4,6 +4,7 @@ import {
   createNamespaceSchema,
   enableWebrtcSchema,
   namespaceNameSchema,
+  rotateSecretSchema,
   turnSettingsChangeSchema,
 } from '@orama/protocol';
 import { reportUsage } from '@orama/store';
@@ -12,6 +13,7 @@ import { requireNamespace } from '../operations/context.ts';
 import { disableWebrtc } from '../operations/disable-webrtc.ts';
 import { enableWebrtc } from '../operations/enable-webrtc.ts';
 import { createNamespace, deleteNamespace } from '../operations/namespaces.ts';
+import { rotateSecret } from '../operations/rotate-secret.ts';
 import { changeTurnSettings } from '../operations/turn-settings.ts';
 import { namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
 import { type Call, parseBody, type Route } from './route.ts';
@@ -78,6 +80,14 @@ export function createRoutes({ context, version, onChange, turn }: RouteOptions)
       changing(async ({ context, subjects }) => ({
         status: 202,
         body: await disableWebrtc(context, nameOf(subjects)),
+      })),
+    ],
+    [
+      'POST',
+      /^\/namespaces\/([^/]+)\/webrtc\/rotate-secret$/,
+      changing(async ({ context, subjects, body }) => ({
+        status: 202,
+        body: await rotateSecret(context, nameOf(subjects), parseBody(rotateSecretSchema, body)),
       })),
     ],
     ['GET', /^\/namespaces\/([^/]+)\/usage$/, showUsage],

@@ -49,6 +49,7 @@ export function webrtcStatusOf(config: ControlplaneConfig, situation: WebrtcSitu
     turnUris: namespaceTurnUris(config, namespace, { ...situation, ports: allocations }),
     generation: settings?.generation ?? 0,
     ...(settings && { enabledBy: settings.enabledBy, enabledAt: new Date(settings.enabledAtMs).toISOString() }),
+    ...formerSecretOf(settings, situation.nowMs),
     services,
     dns: situation.dns.map(({ fqdn, type, value, ttlSec }) => ({ fqdn, type, value, ttl: ttlSec, served })),
     rooms: situation.rooms,
@@ -88,6 +89,11 @@ function serviceStatusOf(row: PortAllocationRow, situation: WebrtcSituation): Se
           ...certificateOf(report),
         }),
   };
+}
+
+function formerSecretOf(settings: WebrtcConfigRow | null, nowMs: number): Pick<WebrtcStatus, 'formerSecretValidUntil'> {
+  const endsAtMs = settings?.previousSecretExpiresAtMs ?? 0;
+  return endsAtMs > nowMs ? { formerSecretValidUntil: new Date(endsAtMs).toISOString() } : {};
 }
 
 function certificateOf(report: ServiceReportRow | undefined): Pick<ServiceStatus, 'certificate'> {

@@ -27,6 +27,7 @@ import {
   type OperationStarted,
   operationSchema,
   operationStartedSchema,
+  type RotateSecret,
   type SomeTurnSettings,
   type TurnCredentials,
   type TurnPeerVerdict,
@@ -108,6 +109,11 @@ export class ControlplaneClient {
   /** Begins to disable WebRTC; follow the operation. Throws NAMESPACE_NOT_FOUND. */
   disableWebrtc(name: string): Promise<OperationStarted> {
     return this.#call('POST', `${webrtcPath(name)}/disable`, operationStartedSchema, {});
+  }
+
+  /** Begins to rotate the TURN secret; follow the operation. Throws as operations/rotate-secret.ts says. */
+  rotateSecret(name: string, options: Partial<RotateSecret> = {}): Promise<OperationStarted> {
+    return this.#call('POST', `${webrtcPath(name)}/rotate-secret`, operationStartedSchema, options);
   }
 
   /** Changes the settings that are given. Throws as operations/turn-settings.ts says. */

@@ -1,6 +1,6 @@
 import { newId } from '@orama/core';
 import type { OperationStarted } from '@orama/protocol';
-import { auditStatement, guard, raiseChangeCounter, StoreConflictError } from '@orama/store';
+import { auditStatement, guard, type OperationKind, raiseChangeCounter, StoreConflictError } from '@orama/store';
 import { toOperation } from '../api/views.ts';
 import { type OperationContext, requireNamespace, retryOnConflict } from './context.ts';
 import { stepTargets } from './progress.ts';
@@ -18,6 +18,12 @@ export function disableWebrtc(
 ): Promise<OperationStarted> {
   return retryOnConflict(`disabling WebRTC for ${name}`, () => attemptDisable(context, name, requestedBy));
 }
+
+const DOING: Record<OperationKind, string> = {
+  'enable-webrtc': 'it was being enabled',
+  'disable-webrtc': 'it was being disabled',
+  'rotate-secret': 'its TURN secret was being rotated',
+};
 
 async function attemptDisable(
   { store, clock, failpoints }: OperationContext,
@@ -59,7 +65,7 @@ async function attemptDisable(
       ? [
           store.operations.finish(running.id, 'failed', nowMs, {
             code: 'CONFLICT',
-            message: 'WebRTC was disabled while it was being enabled',
+            message: `WebRTC was disabled while ${DOING[running.kind]}`,
           }),
         ]
       : []),

@@ -50,7 +50,7 @@ async function attemptEnable(
     });
   }
   if (settings) await requireTurnSettings(store, settings, request);
-  if (settings && running) {
+  if (settings && running?.kind === 'enable-webrtc') {
     return {
       operation: toOperation(running),
       outcome: 'resumed',

@@ -16,7 +16,7 @@ export interface StepProgress {
   detail: string | null;
 }
 
-/** The steps of an enable or a disable of a namespace with these blocks, in the order they are shown. */
+/** The steps of an operation about a namespace with these blocks, in the order they are shown. */
 export function stepTargets(allocations: readonly PortAllocationRow[]): StepTarget[] {
   const ofService = (service: 'turn' | 'sfu') => allocations.filter((row) => row.service === service);
   const nodes = [...new Set(allocations.map((row) => row.nodeId))].sort();
@@ -29,8 +29,8 @@ export function stepTargets(allocations: readonly PortAllocationRow[]): StepTarg
 }
 
 /**
- * How far each step is, by the reports of the nodes. An enable's step is done when its service is healthy with the
- * operation's generation, a disable's when its service is confirmed gone. Pure.
+ * How far each step is, by the reports of the nodes. A disable's step is done when its service is confirmed gone, any
+ * other's when its service is healthy with the operation's generation, or a later one. Pure.
  */
 export function progressOf(
   operation: { kind: OperationKind; generation: number },
@@ -40,11 +40,11 @@ export function progressOf(
 ): StepProgress[] {
   return targets.map(({ name, service, nodeId }) => {
     const report = reports.find(
-      (one) => one.service === service && one.nodeId === nodeId && one.generation === operation.generation,
+      (one) => one.service === service && one.nodeId === nodeId && one.generation >= operation.generation,
     );
-    const enabling = operation.kind === 'enable-webrtc';
-    if (report?.desired === (enabling ? 'running' : 'absent')) {
-      if (enabling ? report.healthy : report.observed === 'absent') return { name, state: 'done', detail: null };
+    const disabling = operation.kind === 'disable-webrtc';
+    if (report?.desired === (disabling ? 'absent' : 'running')) {
+      if (disabling ? report.observed === 'absent' : report.healthy) return { name, state: 'done', detail: null };
     }
     const node = nodes.find(({ id }) => id === nodeId);
     if (node?.reachable === false) return { name, state: 'running', detail: `${nodeId} is unreachable` };

@@ -37,7 +37,6 @@ test('enableWebrtc begins with the settings that are given, and all relay ports 
     maxAllocationsPerUsername: 400,
     allocationBytesPerSec: null,
     generation: 1,
-    sfuGeneration: 1,
   });
 });
 
@@ -53,7 +52,6 @@ test('changeTurnSettings changes what is given, raises the generation, and leave
     maxAllocations: 20,
     bytesPerSec: null,
     generation: 2,
-    sfuGeneration: 1,
   });
   expect(await readChangeCounter(context.store.db)).toBeGreaterThan(before);
   const [line] = await context.store.db.query<{ result: string }>(

@@ -13,18 +13,26 @@ const rotated = {
 };
 
 test('openTurnSecrets() has the former secret as valid until its end of life, and as retired from then on', () => {
-  const former = { secret: 'former secret', valid: true };
-  expect(openTurnSecrets(rotated, box, ENDS - 1)).toEqual({ current: 'current secret', former });
-  expect(openTurnSecrets(rotated, box, ENDS)).toEqual({
+  const current = 'current secret';
+  const valid = { current, valid: [current, 'former secret'], retired: [] };
+  expect(openTurnSecrets(rotated, box, ENDS - 1)).toEqual(valid);
+  expect(openTurnSecrets(rotated, box, ENDS)).toEqual({ current, valid: [current], retired: ['former secret'] });
+});
+
+test('openTurnSecrets() has the secret that takes over as valid beside the current one, and all before as retired', () => {
+  const seal = (secret: string) => box.seal(secret, 'demo');
+  const announced = { ...rotated, nextTurnSharedSecret: seal('next'), retiredTurnSharedSecrets: [seal('b'), seal('a')] };
+  expect(openTurnSecrets(announced, box, ENDS - 1)).toEqual({
     current: 'current secret',
-    former: { ...former, valid: false },
+    valid: ['current secret', 'next'],
+    retired: ['former secret', 'b', 'a'],
   });
 });
 
 test('openTurnSecrets() needs the former secret no more once its life is over', () => {
   const unreadable = { ...rotated, previousTurnSharedSecret: 'enc:broken' };
   expect(openTurnSecrets(unreadable, box, ENDS - 1)).toBeNull();
-  expect(openTurnSecrets(unreadable, box, ENDS)).toEqual({ current: 'current secret' });
+  expect(openTurnSecrets(unreadable, box, ENDS)?.retired).toEqual([]);
 });
 
 test('openTurnSecrets() opens nothing with another cluster key, or the secret of another namespace', () => {

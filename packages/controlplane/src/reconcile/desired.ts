@@ -55,9 +55,12 @@ export function namespaceTurnUris(
 
 /** The TURN secrets of a namespace, opened. */
 export interface TurnSecrets {
+  /** Credentials are made of it. */
   current: string;
-  /** The one before a rotation: valid until its end of life, retired from then on, so that calls made with it go on. */
-  former?: { secret: string; valid: boolean };
+  /** Those that make allocations: the current one first, then the one that takes over, or the one before in its last life. */
+  valid: string[];
+  /** Those that make none any more, but whose calls go on. Newest first. */
+  retired: string[];
 }
 
 /**
@@ -69,17 +72,22 @@ export function openTurnSecrets(
   secrets: SecretBox,
   nowMs: number,
 ): TurnSecrets | null {
-  const open = (sealed: string | null) => {
+  const open = (sealed: string) => {
     try {
-      return sealed === null ? null : secrets.open(sealed, namespace);
+      return secrets.open(sealed, namespace);
     } catch {
       return null;
     }
   };
   const current = open(config.turnSharedSecret);
   if (current === null) return null;
-  const former = open(config.previousTurnSharedSecret);
-  const valid = config.previousTurnSharedSecret !== null && (config.previousSecretExpiresAtMs ?? 0) > nowMs;
-  if (former === null) return valid ? null : { current };
-  return { current, former: { secret: former, valid } };
+  const former = config.previousTurnSharedSecret;
+  const formerIsValid = former !== null && (config.previousSecretExpiresAtMs ?? 0) > nowMs;
+  const second = config.nextTurnSharedSecret ?? (formerIsValid ? former : null);
+  const opened = second === null ? [] : [open(second)];
+  if (opened.includes(null)) return null;
+  const others = [former, ...config.retiredTurnSharedSecrets].filter((each) => each !== null && each !== second);
+  const retired = others.map((sealed) => open(sealed as string));
+  const known = (secret: string | null) => secret !== null;
+  return { current, valid: [current, ...opened].filter(known), retired: retired.filter(known) };
 }

@@ -1,18 +1,27 @@
 import {
   auditStatement,
   guard,
+  type OperationKind,
   type OperationRow,
   raiseChangeCounter,
   type Statement,
   StoreConflictError,
 } from '@orama/store';
 import type { NodeContext } from '../node-context.ts';
+import { type Advance, advanceOf } from '../operations/advance.ts';
 import { progressOf, type StepProgress, stepTargets } from '../operations/progress.ts';
 import type { Task } from '../reconcile/task.ts';
 
+/** A word for the crash points of an operation's end. */
+const VERBS: Record<OperationKind, string> = {
+  'enable-webrtc': 'enable',
+  'disable-webrtc': 'disable',
+  'rotate-secret': 'rotate',
+};
+
 /**
- * Follows the running operations: writes how far their steps are, and ends them. Every node does this; each write is
- * conditional, so that it does not matter who comes first.
+ * Follows the running operations: writes how far their steps are, takes them further, and ends them. Every node does
+ * this; each write is conditional, so that it does not matter who comes first.
  */
 export class OperationsTask implements Task {
   readonly name = 'operations';
@@ -29,11 +38,13 @@ export class OperationsTask implements Task {
     const nodes = await store.nodes.list();
     for (const operation of running) {
       const now = clock.now();
+      const settings = await store.webrtc.get(operation.namespace);
       const targets = stepTargets(await store.ports.listOf(operation.namespace));
       const reports = await store.reports.listOf(operation.namespace);
       const progress = progressOf(operation, targets, reports, nodes);
-      await this.#writeProgress(operation, progress, now);
-      if (progress.every((step) => step.state === 'done')) await this.#finish(operation, now);
+      const advance = advanceOf(store, operation, settings, progress, now);
+      await this.#writeProgress(operation, advance.progress, now);
+      if (advance.next) await this.#take(operation, advance.next, now);
     }
     return null;
   }
@@ -48,48 +59,24 @@ export class OperationsTask implements Task {
     if (statements.length > 0) await store.db.batch(statements);
   }
 
-  async #finish(operation: OperationRow, nowMs: number): Promise<void> {
+  async #take(operation: OperationRow, next: NonNullable<Advance['next']>, nowMs: number): Promise<void> {
     const { store, failpoints, logger } = this.#context;
-    const { id, namespace, generation } = operation;
-    const enabling = operation.kind === 'enable-webrtc';
-    const verb = enabling ? 'enable' : 'disable';
-    failpoints.hit(`${verb}:finish:before`);
-    const stillSo = [
-      ...guard('operation runs', `EXISTS (SELECT 1 FROM operations WHERE id = ? AND state = 'running')`, [id]),
-      ...guard(
-        'settings unchanged',
-        'EXISTS (SELECT 1 FROM namespace_webrtc_config WHERE namespace = ? AND generation = ? AND state = ?)',
-        [namespace, generation, enabling ? 'enabling' : 'disabling'],
-      ),
-    ];
-    const outcome = enabling
-      ? [store.webrtc.markEnabled(namespace, generation)]
-      : [
-          ...store.dns.replaceOf(namespace, []),
-          store.rooms.removeOf(namespace),
-          store.reports.removeOf(namespace),
-          store.ports.removeOf(namespace),
-          store.webrtc.remove(namespace, generation),
-        ];
+    const { id, namespace, kind } = operation;
+    const point = `${VERBS[kind]}:${next.ends ? 'finish' : 'switch'}`;
+    failpoints.hit(`${point}:before`);
+    const entry = { atMs: nowMs, actor: operation.requestedBy, action: kind, namespace, result: 'done' };
     try {
       await store.db.batch([
-        ...stillSo,
-        ...outcome,
-        store.operations.finish(id, 'done', nowMs),
-        auditStatement({
-          atMs: nowMs,
-          actor: operation.requestedBy,
-          action: operation.kind,
-          namespace,
-          result: 'done',
-        }),
+        ...guard('operation runs', `EXISTS (SELECT 1 FROM operations WHERE id = ? AND state = 'running')`, [id]),
+        ...next.statements,
+        ...(next.ends ? [store.operations.finish(id, 'done', nowMs), auditStatement(entry)] : []),
         raiseChangeCounter,
       ]);
-      logger.info({ ns: namespace, op: operation.kind, durMs: nowMs - operation.createdAtMs }, 'operation done');
+      if (next.ends) logger.info({ ns: namespace, op: kind, durMs: nowMs - operation.createdAtMs }, 'operation done');
     } catch (thrown) {
-      // Another node ended it first, or a disable took over.
+      // Another node was first, or a disable took over.
       if (!(thrown instanceof StoreConflictError)) throw thrown;
     }
-    failpoints.hit(`${verb}:finish:after`);
+    failpoints.hit(`${point}:after`);
   }
 }

@@ -2,7 +2,6 @@ import type { Server } from 'node:http';
 import {
   closeServer,
   createInternalServer,
-  type Logger,
   listen,
   RequestVerifier,
   SIGNATURE_HEADER,
@@ -14,6 +13,7 @@ import { enableWebrtcSchema, type SfuRoom } from '@orama/protocol';
 import type { RoomRow } from '@orama/store';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';
+import type { NodeContext } from '../node-context.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { enableWebrtc } from '../operations/enable-webrtc.ts';
 import { createNamespace } from '../operations/namespaces.ts';
@@ -22,7 +22,7 @@ import { RoomsTask } from './rooms.ts';
 const MINUTE_MS = 60_000;
 
 let operations: TestOperations;
-let context: OperationContext & { logger: Logger };
+let context: OperationContext & Pick<NodeContext, 'logger' | 'sfuSecretOf'>;
 let clock: VirtualClock;
 let sfu: Server;
 let rooms: SfuRoom[];
@@ -35,9 +35,8 @@ beforeEach(async () => {
   await createNamespace(connected, { name: 'demo', owner: 'operator' });
   await enableWebrtc(connected, 'demo', enableWebrtcSchema.parse({}));
   clock = new VirtualClock(Date.now());
-  context = { ...connected, clock, logger: silentLogger };
-  const settings = await context.store.webrtc.get('demo');
-  const verifier = new RequestVerifier(sfuControlKey(context.secrets.open(settings?.turnSharedSecret ?? '', 'demo')));
+  context = { ...connected, clock, logger: silentLogger, sfuSecretOf: (namespace) => `SFU secret of ${namespace}` };
+  const verifier = new RequestVerifier(sfuControlKey(context.sfuSecretOf('demo')));
   rooms = [];
   sfuStatus = 200;
   sfu = createInternalServer(({ method, target, body, headers }) => {

@@ -1,6 +1,6 @@
 import { SIGNATURE_HEADER, sfuControlKey, signRequest } from '@orama/core';
 import { EMPTY_ROOM_MS, type SfuRoom, sfuRoomListSchema } from '@orama/protocol';
-import type { RoomRow, SfuAllocationRow, Statement, WebrtcConfigRow } from '@orama/store';
+import type { RoomRow, SfuAllocationRow, Statement } from '@orama/store';
 import { callHttp } from '../http-call.ts';
 import type { NodeContext } from '../node-context.ts';
 import { loadDesired } from '../reconcile/desired.ts';
@@ -17,7 +17,7 @@ interface SeenRoom {
   room: SfuRoom | undefined;
 }
 
-type RoomsContext = Pick<NodeContext, 'config' | 'store' | 'secrets' | 'clock' | 'logger'>;
+type RoomsContext = Pick<NodeContext, 'config' | 'store' | 'sfuSecretOf' | 'clock' | 'logger'>;
 
 /** Keeps the rows of the rooms on this node's SFUs up to date, and removes those that are empty for long. */
 export class RoomsTask implements Task {
@@ -43,7 +43,7 @@ export class RoomsTask implements Task {
       const ours = rows.get(settings.namespace);
       if (!wanted || !here || !ours) continue;
       try {
-        const rooms = await this.#roomsOf(settings, here);
+        const rooms = await this.#roomsOf(here);
         seen.push(...ours.map((row) => ({ row, room: rooms.find((one) => one.room === row.roomId) })));
       } catch (thrown) {
         // An SFU that does not answer tells nothing about its rooms.
@@ -73,9 +73,9 @@ export class RoomsTask implements Task {
     ];
   }
 
-  async #roomsOf(settings: WebrtcConfigRow, sfu: SfuAllocationRow): Promise<SfuRoom[]> {
-    const { secrets, clock } = this.#context;
-    const key = sfuControlKey(secrets.open(settings.turnSharedSecret, settings.namespace));
+  async #roomsOf(sfu: SfuAllocationRow): Promise<SfuRoom[]> {
+    const { sfuSecretOf, clock } = this.#context;
+    const key = sfuControlKey(sfuSecretOf(sfu.namespace));
     const headers = { [SIGNATURE_HEADER]: signRequest(key, 'GET', '/rooms', '', clock.now()) };
     const answer = await callHttp({ address: sfu.hostIp, port: sfu.signalingPort }, 'GET', '/rooms', { headers });
     if (answer.status !== 200) throw new Error(`the SFU answered ${answer.status}`);

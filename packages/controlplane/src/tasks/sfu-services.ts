@@ -19,6 +19,8 @@ const DISABLE_KILL_AFTER_MS = 2_000;
 /** An SFU that does not answer for so long after its start is told with the reason. */
 const STARTING_MS = 3_000;
 const STOPPING_RECHECK_MS = 100;
+/** An SFU reads its configuration again once a second. */
+const BEHIND_RECHECK_MS = 150;
 
 type SfuAction = Action &
   (
@@ -41,7 +43,7 @@ export class SfuServicesTask implements Task<SfuAction> {
   }
 
   async plan(): Promise<SfuAction[]> {
-    const { config, clock, secrets, store } = this.#context;
+    const { config, clock, secrets, store, sfuSecretOf } = this.#context;
     const desired = await loadDesired(store);
     const [nodes, reports] = await Promise.all([store.nodes.list(), store.reports.list()]);
     const observed = await this.#observed();
@@ -50,10 +52,11 @@ export class SfuServicesTask implements Task<SfuAction> {
     for (const each of desired.values()) {
       const opened = openTurnSecrets(each.config, secrets, clock.now());
       const rows = { ports: each.turn, nodes, reports };
-      const turnUris = namespaceTurnUris(config, each.config.namespace, rows);
-      const sfu = opened && sfuUnitOf(config, each, turnUris, opened.current);
+      const { namespace } = each.config;
+      const uris = namespaceTurnUris(config, namespace, rows);
+      const sfu = opened && sfuUnitOf(config, each, { uris, secret: opened.current }, sfuSecretOf(namespace));
       if (sfu) wanted.push(sfu);
-      if (!opened && each.wanted) unreadable.add(sfuUnit(each.config.namespace));
+      if (!opened && each.wanted) unreadable.add(sfuUnit(namespace));
     }
     const judged = observed.filter(({ unit }) => !unreadable.has(unit));
     const steps = planUnits(wanted, judged, (unit) => this.#backoff.startableAtMs(unit), clock.now());
@@ -67,7 +70,7 @@ export class SfuServicesTask implements Task<SfuAction> {
       const state = judged.find(({ unit }) => unit === sfu.unit);
       if (state?.phase !== 'running' || state.configDigest !== sfu.configDigest) continue;
       if ((await this.#writtenConfig(sfu.unit)) === sfu.configText) continue;
-      actions.push({ kind: 'sfu-turn', subject: sfu.unit, reason: 'its TURN servers changed', sfu });
+      actions.push({ kind: 'sfu-turn', subject: sfu.unit, reason: 'its TURN servers, their secret or the settings changed', sfu });
     }
     const inUse = [...wanted, ...observed].map(({ unit }) => unit);
     const leftovers = await this.#leftovers(new Set([...inUse, ...unreadable]));
@@ -127,10 +130,13 @@ export class SfuServicesTask implements Task<SfuAction> {
           const reason = gone ? null : state ? 'it is stopping' : 'its files are being removed';
           return { ...base, desired: 'absent', observed: gone ? 'absent' : 'running', healthy: false, reason };
         }
-        const seen = await this.#probe(row, settings.sfuGeneration, state);
+        const seen = await this.#probe(row, generation, state);
         if (!seen.healthy && !openTurnSecrets(settings, this.#context.secrets, clock.now()))
           seen.reason = 'its TURN secret cannot be opened with the cluster key of this node';
-        if (!seen.healthy) sooner(recheckMs(unit, state, this.#backoff, clock.now()));
+        if (!seen.healthy) {
+          const behind = seen.observed === 'running';
+          sooner(behind ? BEHIND_RECHECK_MS : recheckMs(unit, state, this.#backoff, clock.now()));
+        }
         return { ...base, desired: 'running', ...seen };
       }),
     );
@@ -145,7 +151,7 @@ export class SfuServicesTask implements Task<SfuAction> {
     generation: number,
     state: ServiceState | undefined,
   ): Promise<Pick<Observation, 'observed' | 'healthy' | 'reason' | 'details'>> {
-    const down = (observed: 'starting' | 'failed', reason: string) => ({
+    const down = (observed: 'running' | 'starting' | 'failed', reason: string) => ({
       observed,
       healthy: false,
       reason,
@@ -160,8 +166,9 @@ export class SfuServicesTask implements Task<SfuAction> {
       const health = sfuHealthSchema.parse(JSON.parse(answer.body));
       if (health.namespace !== row.namespace || health.node !== row.nodeId)
         return down('failed', `its port is held by the SFU of ${health.namespace} on ${health.node}`);
-      if (health.generation !== generation) return down('starting', 'it runs an older generation');
       if (health.status !== 'ok') return down('starting', `it is ${health.status}`);
+      if (health.generation !== generation)
+        return down('running', `it has not read generation ${generation} of the settings yet`);
       return {
         observed: 'running',
         healthy: true,

@@ -14,18 +14,19 @@ export interface SfuUnit {
   configText: string;
   /** Content of its secret file. */
   secret: string;
-  /** Hash over both, but for the TURN servers, which an SFU that runs reads again. */
+  /** Hash over both, but for what an SFU that runs reads again: the TURN servers with their secret, and the generation. */
   configDigest: string;
 }
 
 /**
  * The SFU of a namespace on this node; null when it must not run here. Pure.
- * @param turnUris what its clients are led to now
+ * @param turn what its clients are led to now, and the secret of their credentials
+ * @param secret the namespace's SFU secret
  */
 export function sfuUnitOf(
   own: ControlplaneConfig,
   { config, wanted, sfu }: DesiredNamespace,
-  turnUris: string[],
+  turn: { uris: string[]; secret: string },
   secret: string,
 ): SfuUnit | null {
   const here = sfu.find((row) => row.nodeId === own.node);
@@ -40,13 +41,14 @@ export function sfuUnitOf(
     mediaPortStart: here.mediaPortStart,
     mediaPortEnd: here.mediaPortEnd,
     secretFile: nodePaths(own.dataDir).unitSecret(unit),
-    turn: { uris: turnUris, credentialTtlSec: config.turnCredentialTtlSec },
+    turn: { ...turn, credentialTtlSec: config.turnCredentialTtlSec },
     drainTimeoutMs: SFU_DRAIN_MS,
-    generation: config.sfuGeneration,
+    generation: config.generation,
     logLevel: own.logLevel,
   };
-  const { turn, ...fixed } = sfuConfigSchema.parse(input);
-  const configText = `${JSON.stringify({ ...fixed, turn }, null, 2)}\n`;
+  const parsed = sfuConfigSchema.parse(input);
+  const { turn: _turn, generation: _generation, ...fixed } = parsed;
+  const configText = `${JSON.stringify(parsed, null, 2)}\n`;
   const configDigest = createHash('sha256').update(JSON.stringify(fixed)).update(secret).digest('hex');
   return { unit, configText, secret, configDigest };
 }

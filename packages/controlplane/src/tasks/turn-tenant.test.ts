@@ -5,7 +5,7 @@ import { joinDesired, type TurnSecrets } from '../reconcile/desired.ts';
 import { turnConfig } from './core-service.ts';
 import { turnTenantOf } from './turn-tenant.ts';
 
-const SECRETS = { current: '0123456789abcdef' };
+const SECRETS = { current: '0123456789abcdef', valid: ['0123456789abcdef'], retired: [] };
 const nodes = [nodeRow(1), nodeRow(2), nodeRow(3)];
 
 /** The tenant `demo` on node-1 with these settings. */
@@ -62,15 +62,14 @@ test('turnTenantOf names the namespace, its limits, and no limit where there is 
 });
 
 test('turnTenantOf lists the former secret while it is valid, and as retired afterwards, so that no call is cut', () => {
-  const listed = (former?: TurnSecrets['former']) => {
-    const secrets = { ...SECRETS, ...(former && { former }) };
-    const tenant = tenantWith({}, testConfig('/data'), nodes, secrets);
+  const listed = (secrets: Partial<TurnSecrets>) => {
+    const tenant = tenantWith({}, testConfig('/data'), nodes, { ...SECRETS, ...secrets });
     return [tenant?.secrets, tenant?.retiredSecrets];
   };
   const secret = 'fedcba9876543210';
-  expect(listed()).toEqual([[SECRETS.current], undefined]);
-  expect(listed({ secret, valid: true })).toEqual([[SECRETS.current, secret], undefined]);
-  expect(listed({ secret, valid: false })).toEqual([[SECRETS.current], [secret]]);
+  expect(listed({})).toEqual([[SECRETS.current], undefined]);
+  expect(listed({ valid: [SECRETS.current, secret] })).toEqual([[SECRETS.current, secret], undefined]);
+  expect(listed({ retired: [secret] })).toEqual([[SECRETS.current], [secret]]);
 });
 
 test('turnTenantOf names as alternates only the other nodes whose TURN server takes allocations', () => {

@@ -11,7 +11,7 @@ import type { DesiredNamespace, TurnSecrets } from '../reconcile/desired.ts';
 export function turnTenantOf(
   own: ControlplaneConfig,
   { config, wanted, sfu, turn }: DesiredNamespace,
-  { current, former }: TurnSecrets,
+  { valid, retired }: TurnSecrets,
   nodes: readonly NodeRow[],
 ): TurnTenant | null {
   const here = turn.find((row) => row.nodeId === own.node);
@@ -20,8 +20,8 @@ export function turnTenantOf(
   const mesh = config.peerPolicy === 'public';
   return turnTenantSchema.parse({
     namespace: config.namespace,
-    secrets: former?.valid ? [current, former.secret] : [current],
-    ...(former?.valid === false && { retiredSecrets: [former.secret] }),
+    secrets: valid,
+    ...(retired.length > 0 && { retiredSecrets: retired }),
     domain: turnDomain(config.namespace, own.baseDomain),
     relay: mesh
       ? {

@@ -1,6 +1,6 @@
 import { VirtualClock } from '@orama/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Bed, turnSecretOf } from '../../testing/bed.ts';
+import { Bed } from '../../testing/bed.ts';
 import { SfuStandIn } from '../../testing/sfu-stand-in.ts';
 import { type Caller, RoomPlacer } from './room-placer.ts';
 import { SfuClient } from './sfu-client.ts';
@@ -38,7 +38,7 @@ describe('RoomPlacer', () => {
     if (!first) throw new Error('no SFU');
     await first.kill();
     const { node, address, port } = first;
-    const foreign = new SfuStandIn({ node, address, port, namespace: 'late', turnSecret: turnSecretOf('late') });
+    const foreign = new SfuStandIn({ node, address, port, namespace: 'late', secret: 'of another namespace' });
     await foreign.start();
     for (let n = 0; n < 20; n++) {
       const placed = await placer.place('demo', `r${n}`, NONE);

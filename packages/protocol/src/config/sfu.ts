@@ -13,10 +13,12 @@ export const sfuConfigSchema = z.strictObject({
   signalingPort: portSchema,
   mediaPortStart: portSchema,
   mediaPortEnd: portSchema,
-  /** File with the tenant's TURN secret, mode 0600. */
+  /** File with the secret that signs tickets and room commands, mode 0600. */
   secretFile: z.string().min(1),
-  /** Credentials pushed to clients. Of the whole file this is read again while the SFU runs, once a second. */
+  /** Credentials pushed to clients. Of the whole file this and `generation` are read again while the SFU runs, once a second. */
   turn: z.strictObject({
+    /** The TURN secret that credentials are made of. Keeps the file at mode 0600. */
+    secret: z.string().min(16),
     /** TURN URIs of the servers that take allocations now. */
     uris: z.array(z.string()),
     credentialTtlSec: z.int().positive().default(DEFAULT_TURN_CREDENTIAL_TTL_SEC),
@@ -29,6 +31,7 @@ export const sfuConfigSchema = z.strictObject({
   /** Drop client candidates that are not `relay`. */
   forceRelay: z.boolean().default(true),
   drainTimeoutMs: z.int().positive().default(30_000),
+  /** Of the settings that the file was written from; shown by `/healthz`. */
   generation: z.int().nonnegative().default(0),
   logLevel: logLevelSchema,
 });

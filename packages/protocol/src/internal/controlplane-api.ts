@@ -20,6 +20,7 @@ import {
  * | `DELETE /namespaces/<ns>` | 204; 409 while WebRTC is enabled |
  * | `POST /namespaces/<ns>/webrtc/enable` `enableWebrtcSchema` | 202 `operationStartedSchema` |
  * | `POST /namespaces/<ns>/webrtc/disable` | 202 `operationStartedSchema` |
+ * | `POST /namespaces/<ns>/webrtc/rotate-secret` `rotateSecretSchema` | 202 `operationStartedSchema` |
  * | `GET /namespaces/<ns>/webrtc` | `webrtcStatusSchema` |
  * | `PATCH /namespaces/<ns>/webrtc` `turnSettingsChangeSchema` | `turnSettingsChangedSchema` |
  * | `GET /namespaces/<ns>/usage?from=&to=` | `usageSchema` |
@@ -102,6 +103,13 @@ export const enableWebrtcSchema = z.strictObject({
 });
 export type EnableWebrtc = z.infer<typeof enableWebrtcSchema>;
 
+export const rotateSecretSchema = z.strictObject({
+  /** Also while credentials of the secret before the last rotation are valid; they make no allocation any more then. */
+  force: z.boolean().default(false),
+  requestedBy: z.string().max(128).default('operator'),
+});
+export type RotateSecret = z.infer<typeof rotateSecretSchema>;
+
 export const operationStepSchema = z.object({
   /** `<task>:<subject>`, for example `sfu:node-1`, `turn:node-2`, `dns`, `state-file:node-3`. */
   name: z.string(),
@@ -115,7 +123,7 @@ export type OperationStep = z.infer<typeof operationStepSchema>;
 
 export const operationSchema = z.object({
   id: z.string(),
-  kind: z.enum(['enable-webrtc', 'disable-webrtc']),
+  kind: z.enum(['enable-webrtc', 'disable-webrtc', 'rotate-secret']),
   namespace: namespaceNameSchema,
   state: z.enum(['running', 'done', 'failed']),
   steps: z.array(operationStepSchema),
@@ -170,6 +178,8 @@ export const webrtcStatusSchema = z.object({
   generation: z.int(),
   enabledBy: z.string().optional(),
   enabledAt: z.string().optional(),
+  /** Until when credentials of the TURN secret before the last rotation make allocations; absent once they do not. */
+  formerSecretValidUntil: z.string().optional(),
   services: z.array(serviceStatusSchema),
   dns: z.array(z.object({ fqdn: z.string(), type: z.string(), value: z.string(), ttl: z.int(), served: z.boolean() })),
   rooms: z.int(),

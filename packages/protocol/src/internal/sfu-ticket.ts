@@ -10,7 +10,10 @@ export const SFU_TICKET_HEADER = 'x-orama-sfu-ticket';
 /** Longest ticket: base64 of the room's metadata, and room for the rest. */
 export const SFU_TICKET_MAX_CHARACTERS = 2 * METADATA_MAX_BYTES;
 
-/** HKDF info string of the key that signs tickets and room commands; input key material is the tenant's TURN secret. */
+/** HKDF info of a namespace's SFU secret, followed by `:` and its name; input key material is the cluster key. */
+export const SFU_SECRET_INFO = 'webrtc-sfu-secret';
+
+/** HKDF info string of the key that signs tickets and room commands; input key material is the namespace's SFU secret. */
 export const SFU_CONTROL_KEY_INFO = 'webrtc-sfu-control';
 
 /** The SFU that holds a room, by the room's row. */

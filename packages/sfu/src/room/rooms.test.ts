@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { VirtualClock } from '@orama/core';
+import { turnPassword, VirtualClock } from '@orama/core';
 import { CREDENTIAL_REFRESH_FRACTION, MAX_TRACKS_PER_PEER, RESUME_WINDOW_MS, SIGNALLING_CLOSE } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type RunningSfu, startSfu, writeTurnUris } from '../testing/running-sfu.ts';
+import { type RunningSfu, startSfu, TEST_TURN_SECRET, writeTurn, writeTurnUris } from '../testing/running-sfu.ts';
 import { TestPeer, until } from '../testing/test-peer.ts';
 
 const MICROPHONE = { mid: '0', kind: 'audio', ssrc: 1_000_001 } as const;
@@ -243,7 +243,7 @@ describe('Rooms and time', () => {
   test('a dropped peer leaves after fifteen seconds, credentials come again at 80 % of their life, empty rooms end', async () => {
     const clock = new VirtualClock(Date.now());
     const sfu = await startSfu(
-      { turn: { uris: ['turn:127.82.1.1:3478'], credentialTtlSec: 10 }, drainTimeoutMs: 1 },
+      { turn: { uris: ['turn:127.82.1.1:3478'], secret: TEST_TURN_SECRET, credentialTtlSec: 10 }, drainTimeoutMs: 1 },
       clock,
     );
     const viewer = await TestPeer.join(sfu);
@@ -276,7 +276,7 @@ describe('Rooms and time', () => {
     const both = ['turn:127.82.1.1:3478?transport=tcp', 'turn:127.82.1.2:3478?transport=udp'];
     writeTurnUris(file, ...both);
     const clock = new VirtualClock(Date.now());
-    const sfu = await startSfu({ turn: { uris: both, credentialTtlSec: 10 }, drainTimeoutMs: 1 }, clock, file);
+    const sfu = await startSfu({ turn: { uris: both, secret: TEST_TURN_SECRET, credentialTtlSec: 10 }, drainTimeoutMs: 1 }, clock, file);
     const viewer = await TestPeer.join(sfu);
     expect((await viewer.next('turn-credentials')).uris).toEqual(both.toReversed());
     const nextUris = async (wanted: string[]) => {
@@ -300,6 +300,34 @@ describe('Rooms and time', () => {
     await nextUris([udp]);
     writeTurnUris(file, tcp);
     await nextUris([tcp]);
+    await viewer.end();
+    const stopped = sfu.sfu.stop();
+    clock.advance(20_000);
+    await stopped;
+    rmSync(dir, { recursive: true });
+  });
+
+  test('credentials are made of the TURN secret that the configuration file has by then, and /healthz says its generation', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'sfu-turn-'));
+    const file = join(dir, 'sfu.json');
+    const uris = ['turn:127.82.1.1:3478?transport=udp'];
+    writeTurnUris(file, ...uris);
+    const clock = new VirtualClock(Date.now());
+    const sfu = await startSfu({ turn: { uris, secret: TEST_TURN_SECRET, credentialTtlSec: 10 } }, clock, file);
+    const viewer = await TestPeer.join(sfu);
+    const isOf = (secret: string, { username, password }: { username: string; password: string }) =>
+      password === turnPassword(secret, username);
+    expect(isOf(TEST_TURN_SECRET, await viewer.next('turn-credentials'))).toBe(true);
+    writeTurn(file, uris, 'another secret of the tests', 7);
+    await until('credentials of the other secret', () => {
+      viewer.send({ type: 'ping' });
+      clock.advance(1_000);
+      const pushed = viewer.frames.findLast((frame) => frame.type === 'refresh-credentials');
+      return pushed && isOf('another secret of the tests', pushed);
+    });
+    expect((await sfu.http('GET', '/healthz')).body).toMatchObject({ generation: 7, peers: 1 });
+    // What gateways sign is not made of it.
+    expect((await sfu.http('GET', '/rooms')).status).toBe(200);
     await viewer.end();
     const stopped = sfu.sfu.stop();
     clock.advance(20_000);

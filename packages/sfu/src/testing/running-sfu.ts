@@ -16,14 +16,20 @@ import { Sfu } from '../sfu.ts';
 import type { WorkerParts } from '../worker/sfu-worker.ts';
 
 export const TEST_SECRET = '0123456789abcdef0123456789abcdef';
+export const TEST_TURN_SECRET = 'a TURN secret of the tests';
 const KEY = sfuControlKey(TEST_SECRET);
 
-/** Writes a configuration file of an SFU with other TURN servers. */
+/** Writes a configuration file of an SFU with other TURN servers, of generation 0. */
 export function writeTurnUris(path: string, ...uris: string[]): void {
+  writeTurn(path, uris, TEST_TURN_SECRET, 0);
+}
+
+/** Writes a configuration file of an SFU with other TURN servers or another secret of them. */
+export function writeTurn(path: string, uris: string[], secret: string, generation: number): void {
   const place = { node: 'node-1', namespace: 'demo', address: '127.82.0.1', wireguardNetwork: '127.82.0.0/16' };
   const ports = { signalingPort: 30_000, mediaPortStart: 20_000, mediaPortEnd: 20_199 };
-  const turn = { uris, credentialTtlSec: 10 };
-  writeFileSync(path, JSON.stringify({ ...place, ...ports, secretFile: 'not read here', turn }));
+  const turn = { uris, secret, credentialTtlSec: 10 };
+  writeFileSync(path, JSON.stringify({ ...place, ...ports, secretFile: 'not read here', turn, generation }));
 }
 
 /** An SFU as other processes see it. */
@@ -64,7 +70,7 @@ export async function startSfu(
       mediaPortStart: 20_000,
       mediaPortEnd: 20_199,
       secretFile: 'not read here',
-      turn: { uris: ['turn:127.82.1.1:3478?transport=udp'] },
+      turn: { uris: ['turn:127.82.1.1:3478?transport=udp'], secret: TEST_TURN_SECRET },
       forceRelay: false,
       drainTimeoutMs: 2_000,
       workers: 1,

@@ -1,7 +1,7 @@
 import { silentLogger, VirtualClock } from '@orama/core';
 import { sfuConfigSchema } from '@orama/protocol';
 import { expect, onTestFinished, test } from 'vitest';
-import { TEST_SECRET } from '../testing/running-sfu.ts';
+import { TEST_SECRET, TEST_TURN_SECRET } from '../testing/running-sfu.ts';
 import { workerProcesses } from '../testing/worker-processes.ts';
 import { ProcessWorker } from './process-worker.ts';
 
@@ -9,7 +9,7 @@ const ADDRESS = '127.68.5.1';
 const config = sfuConfigSchema.parse({
   ...{ node: 'node-1', namespace: 'demo', address: ADDRESS, wireguardNetwork: '127.68.0.0/16', logLevel: 'fatal' },
   ...{ signalingPort: 30_000, mediaPortStart: 20_000, mediaPortEnd: 20_199, secretFile: 'not read here' },
-  turn: { uris: [] },
+  turn: { uris: [], secret: TEST_TURN_SECRET },
 });
 
 test('a worker that hangs does not keep close() from coming to an end', async () => {

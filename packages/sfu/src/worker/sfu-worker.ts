@@ -41,7 +41,7 @@ export interface WorkerSettings {
   readonly id: number;
   readonly config: SfuConfig;
   readonly ports: PortShare;
-  /** The namespace's TURN secret: signs pushed credentials. */
+  /** The namespace's SFU secret: by derivation it signs tickets and room commands. */
   readonly secret: string;
 }
 
@@ -95,7 +95,7 @@ export class SfuWorker implements WorkerHandle {
         this.#turn.uris.length === 0
           ? null
           : issueTurnCredentials({
-              secret,
+              secret: this.#turn.secret,
               namespace: config.namespace,
               ttlSec: this.#turn.credentialTtlSec,
               uris: this.#turn.uris,

@@ -34,7 +34,7 @@ export interface WorkerHandle {
   accept(upgrade: Upgrade, socket: Duplex): void;
   /** A room command whose signature was checked. */
   request(request: InternalRequest): Promise<InternalReply | undefined>;
-  /** The TURN servers that clients are led to from now on. */
+  /** The TURN servers that clients are led to from now on, and the secret of their credentials. */
   useTurn(turn: SfuConfig['turn']): void;
   /** Its metrics in prom-client's JSON form. */
   metrics(): Promise<object[]>;

@@ -1,6 +1,6 @@
 import type { Database, Statement } from '../database.ts';
 
-export type OperationKind = 'enable-webrtc' | 'disable-webrtc';
+export type OperationKind = 'enable-webrtc' | 'disable-webrtc' | 'rotate-secret';
 export type OperationState = 'running' | 'done' | 'failed';
 export type StepState = 'pending' | 'running' | 'done' | 'failed';
 
@@ -16,6 +16,7 @@ export interface OperationRow {
   id: string;
   kind: OperationKind;
   namespace: string;
+  /** Of the settings that it waits for. */
   generation: number;
   state: OperationState;
   errorCode: string | null;
@@ -48,7 +49,7 @@ interface RawStep {
   finished_at: number | null;
 }
 
-/** The journal of enable and disable; at most one operation of a namespace runs at a time. */
+/** The journal of what was begun; at most one operation of a namespace runs at a time. */
 export class OperationsRepository {
   readonly #db: Database;
 
@@ -107,6 +108,11 @@ export class OperationsRepository {
         detail,
       ],
     };
+  }
+
+  /** Makes a running operation wait for other settings than those it began with. */
+  setGeneration(id: string, generation: number): Statement {
+    return { sql: `UPDATE operations SET generation = ? WHERE id = ? AND state = 'running'`, params: [generation, id] };
   }
 
   /** Ends a running operation. */

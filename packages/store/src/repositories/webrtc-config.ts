@@ -20,10 +20,14 @@ export interface WebrtcConfigRow extends TurnSettings {
   state: WebrtcState;
   /** Sealed with core's SecretBox (purpose `turn-secret`, context the namespace). */
   turnSharedSecret: string;
+  /** Takes over once every TURN server knows it; null unless a rotation has just begun. */
+  nextTurnSharedSecret: string | null;
   /** Of before the last rotation; stays after its end of life, for calls made with it. Null revokes it. */
   previousTurnSharedSecret: string | null;
   /** When it makes no allocation any more. */
   previousSecretExpiresAtMs: number | null;
+  /** Those before it, newest first, for calls made with them. */
+  retiredTurnSharedSecrets: string[];
   turnCredentialTtlSec: number;
   sfuNodeCount: number;
   turnNodeCount: number;
@@ -32,16 +36,16 @@ export interface WebrtcConfigRow extends TurnSettings {
   disabledAtMs: number | null;
   /** Raised by every change of settings. */
   generation: number;
-  /** Generation of the settings that SFUs read; they restart when it changes. */
-  sfuGeneration: number;
 }
 
 interface Raw {
   namespace: string;
   state: WebrtcState;
   turn_shared_secret: string;
+  next_turn_shared_secret: string | null;
   previous_turn_shared_secret: string | null;
   previous_secret_expires_at: number | null;
+  retired_turn_shared_secrets: string;
   turn_credential_ttl: number;
   sfu_node_count: number;
   turn_node_count: number;
@@ -54,15 +58,16 @@ interface Raw {
   enabled_at: number;
   disabled_at: number | null;
   generation: number;
-  sfu_generation: number;
 }
 
 const fromRaw = (raw: Raw): WebrtcConfigRow => ({
   namespace: raw.namespace,
   state: raw.state,
   turnSharedSecret: raw.turn_shared_secret,
+  nextTurnSharedSecret: raw.next_turn_shared_secret,
   previousTurnSharedSecret: raw.previous_turn_shared_secret,
   previousSecretExpiresAtMs: raw.previous_secret_expires_at,
+  retiredTurnSharedSecrets: JSON.parse(raw.retired_turn_shared_secrets) as string[],
   turnCredentialTtlSec: raw.turn_credential_ttl,
   sfuNodeCount: raw.sfu_node_count,
   turnNodeCount: raw.turn_node_count,
@@ -75,7 +80,6 @@ const fromRaw = (raw: Raw): WebrtcConfigRow => ({
   enabledAtMs: raw.enabled_at,
   disabledAtMs: raw.disabled_at,
   generation: raw.generation,
-  sfuGeneration: raw.sfu_generation,
 });
 
 const turnParams = (turn: TurnSettings) => [
@@ -85,6 +89,9 @@ const turnParams = (turn: TurnSettings) => [
   turn.bytesPerSec,
   turn.allocationBytesPerSec,
 ];
+
+/** Former secrets that a TURN server keeps for calls made with them, the one before the current included. */
+export const RETIRED_SECRETS_MAX = 4;
 
 /** Purpose of the SecretBox that seals TURN secrets. */
 export const TURN_SECRET_PURPOSE = 'turn-secret';
@@ -121,8 +128,8 @@ export class WebrtcConfigRepository {
     return {
       sql: `INSERT INTO namespace_webrtc_config
               (namespace, state, turn_shared_secret, turn_credential_ttl, sfu_node_count, turn_node_count, peer_policy, max_allocations,
-               max_allocations_per_username, bytes_per_sec, allocation_bytes_per_sec, enabled_by, enabled_at, generation, sfu_generation)
-            VALUES (?, 'enabling', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+               max_allocations_per_username, bytes_per_sec, allocation_bytes_per_sec, enabled_by, enabled_at, generation)
+            VALUES (?, 'enabling', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       params: [
         row.namespace,
         row.turnSharedSecret,
@@ -132,7 +139,6 @@ export class WebrtcConfigRepository {
         ...turnParams(row.turn),
         row.enabledBy,
         row.enabledAtMs,
-        row.generation,
         row.generation,
       ],
     };
@@ -144,6 +150,43 @@ export class WebrtcConfigRepository {
       sql: `UPDATE namespace_webrtc_config SET peer_policy = ?, max_allocations = ?, max_allocations_per_username = ?, bytes_per_sec = ?,
               allocation_bytes_per_sec = ?, generation = ? WHERE namespace = ? AND generation < ? AND state = 'enabled'`,
       params: [...turnParams(turn), generation, namespace, generation],
+    };
+  }
+
+  /**
+   * Begins a rotation with the next generation. A former secret that is valid still makes no allocation from `nowMs` on:
+   * a TURN server has two valid ones at most.
+   */
+  announceSecret(namespace: string, generation: number, nextTurnSharedSecret: string, nowMs: number): Statement {
+    return {
+      sql: `UPDATE namespace_webrtc_config SET next_turn_shared_secret = ?, previous_secret_expires_at = MIN(previous_secret_expires_at, ?),
+              generation = ? WHERE namespace = ? AND generation < ? AND state = 'enabled' AND next_turn_shared_secret IS NULL`,
+      params: [nextTurnSharedSecret, nowMs, generation, namespace, generation],
+    };
+  }
+
+  /** Lets the announced secret take over, with the next generation. `row` is what was read before. */
+  switchSecret(row: WebrtcConfigRow, generation: number, formerExpiresAtMs: number): Statement {
+    const retired = [row.previousTurnSharedSecret, ...row.retiredTurnSharedSecrets].filter((each) => each !== null);
+    return {
+      sql: `UPDATE namespace_webrtc_config SET previous_turn_shared_secret = turn_shared_secret, turn_shared_secret = next_turn_shared_secret,
+              next_turn_shared_secret = NULL, previous_secret_expires_at = ?, retired_turn_shared_secrets = ?, generation = ?
+            WHERE namespace = ? AND generation = ? AND state = 'enabled' AND next_turn_shared_secret IS NOT NULL`,
+      params: [
+        formerExpiresAtMs,
+        JSON.stringify(retired.slice(0, RETIRED_SECRETS_MAX - 1)),
+        generation,
+        row.namespace,
+        row.generation,
+      ],
+    };
+  }
+
+  /** Ends a rotation: from here on nobody makes credentials of the former secret. */
+  setFormerSecretEnd(namespace: string, formerExpiresAtMs: number): Statement {
+    return {
+      sql: `UPDATE namespace_webrtc_config SET previous_secret_expires_at = ? WHERE namespace = ? AND next_turn_shared_secret IS NULL`,
+      params: [formerExpiresAtMs, namespace],
     };
   }
 

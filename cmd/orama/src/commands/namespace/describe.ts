@@ -17,6 +17,9 @@ export function describeStatus(output: Output, status: WebrtcStatus): string {
       ['SFU nodes', String(status.sfuNodeCount)],
       ['TURN nodes', String(status.turnNodeCount)],
       ['TURN credentials', `live ${status.turnCredentialTtlSec} s`],
+      ...(status.formerSecretValidUntil
+        ? [['former secret', `valid until ${status.formerSecretValidUntil}`] as [string, string]]
+        : []),
       ...(status.turn ? turnSettingsFields(status.turn) : []),
       ['TURN name', status.turnDomain],
       ['TURN URIs', status.turnUris.join('\n                  ') || '-'],
