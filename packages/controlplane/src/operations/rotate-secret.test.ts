@@ -46,7 +46,10 @@ async function secrets() {
 }
 
 /** Lets the services report that they run with the settings as they are now, then follows the operations. */
-async function report(service: 'turn' | 'sfu', accept: (row: PortAllocationRow) => boolean = () => true): Promise<void> {
+async function report(
+  service: 'turn' | 'sfu',
+  accept: (row: PortAllocationRow) => boolean = () => true,
+): Promise<void> {
   const { store, clock } = context;
   const generation = (await store.webrtc.get('demo'))?.generation ?? 0;
   const rows = (await store.ports.listOf('demo')).filter((row) => row.service === service && accept(row));

@@ -21,7 +21,11 @@ test('openTurnSecrets() has the former secret as valid until its end of life, an
 
 test('openTurnSecrets() has the secret that takes over as valid beside the current one, and all before as retired', () => {
   const seal = (secret: string) => box.seal(secret, 'demo');
-  const announced = { ...rotated, nextTurnSharedSecret: seal('next'), retiredTurnSharedSecrets: [seal('b'), seal('a')] };
+  const announced = {
+    ...rotated,
+    nextTurnSharedSecret: seal('next'),
+    retiredTurnSharedSecrets: [seal('b'), seal('a')],
+  };
   expect(openTurnSecrets(announced, box, ENDS - 1)).toEqual({
     current: 'current secret',
     valid: ['current secret', 'next'],

@@ -70,7 +70,12 @@ export class SfuServicesTask implements Task<SfuAction> {
       const state = judged.find(({ unit }) => unit === sfu.unit);
       if (state?.phase !== 'running' || state.configDigest !== sfu.configDigest) continue;
       if ((await this.#writtenConfig(sfu.unit)) === sfu.configText) continue;
-      actions.push({ kind: 'sfu-turn', subject: sfu.unit, reason: 'its TURN servers, their secret or the settings changed', sfu });
+      actions.push({
+        kind: 'sfu-turn',
+        subject: sfu.unit,
+        reason: 'its TURN servers, their secret or the settings changed',
+        sfu,
+      });
     }
     const inUse = [...wanted, ...observed].map(({ unit }) => unit);
     const leftovers = await this.#leftovers(new Set([...inUse, ...unreadable]));

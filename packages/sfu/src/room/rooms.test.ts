@@ -276,7 +276,11 @@ describe('Rooms and time', () => {
     const both = ['turn:127.82.1.1:3478?transport=tcp', 'turn:127.82.1.2:3478?transport=udp'];
     writeTurnUris(file, ...both);
     const clock = new VirtualClock(Date.now());
-    const sfu = await startSfu({ turn: { uris: both, secret: TEST_TURN_SECRET, credentialTtlSec: 10 }, drainTimeoutMs: 1 }, clock, file);
+    const sfu = await startSfu(
+      { turn: { uris: both, secret: TEST_TURN_SECRET, credentialTtlSec: 10 }, drainTimeoutMs: 1 },
+      clock,
+      file,
+    );
     const viewer = await TestPeer.join(sfu);
     expect((await viewer.next('turn-credentials')).uris).toEqual(both.toReversed());
     const nextUris = async (wanted: string[]) => {

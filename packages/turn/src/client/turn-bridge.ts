@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import type { TurnCredentials } from '@orama/protocol';
 import { candidateOf } from './sdp-candidates.ts';
-import { TurnClient } from './turn-client.ts';
+import { type AllocateResult, TurnClient } from './turn-client.ts';
 
 export { candidateOf, withoutCandidates } from './sdp-candidates.ts';
 
@@ -19,7 +19,7 @@ export interface TurnBridgeOptions {
 
 const CHANNEL = 0x4000;
 /** Well within the five minutes of a permission (RFC 8656 section 9), which a ChannelBind renews as well. */
-const KEEP_ALIVE_MS = 120_000;
+const KEEP_ALIVE_MAX_MS = 120_000;
 
 /** `turn:127.77.1.1:3478?transport=tcp` → address or name, and port, for the first URI of that transport. */
 export function turnServerOf(uris: readonly string[], transport: 'udp' | 'tcp'): { address: string; port: number } {
@@ -40,6 +40,7 @@ export class TurnBridge {
   readonly relayed: { address: string; port: number };
   readonly #socket: Socket;
   readonly #onBroken: (thrown: unknown) => void;
+  readonly #keepAliveMs: number;
   #keepAlive: NodeJS.Timeout | undefined;
   #peerPort: number | undefined;
   #isOpening = false;
@@ -49,13 +50,14 @@ export class TurnBridge {
 
   private constructor(
     turn: TurnClient,
-    relayed: { address: string; port: number },
+    { relayed, lifetimeSec }: Pick<AllocateResult, 'relayed' | 'lifetimeSec'>,
     socket: Socket,
     onBroken: (thrown: unknown) => void,
   ) {
     this.turn = turn;
     this.#onBroken = onBroken;
     this.relayed = relayed;
+    this.#keepAliveMs = Math.min(KEEP_ALIVE_MAX_MS, (lifetimeSec * 1_000) / 2);
     this.#socket = socket;
     socket.on('message', (packet, from) => {
       this.#peerPort = from.port;
@@ -80,11 +82,11 @@ export class TurnBridge {
       username: credentials.username,
       password: credentials.password,
     });
-    const { relayed } = await turn.allocate();
+    const allocated = await turn.allocate();
     const socket = createSocket('udp4');
     socket.bind(0, localAddress);
     await once(socket, 'listening');
-    return new TurnBridge(turn, relayed, socket, onBroken);
+    return new TurnBridge(turn, allocated, socket, onBroken);
   }
 
   /** The relay as an ICE candidate line. */
@@ -110,7 +112,7 @@ export class TurnBridge {
     await this.turn.channelBind(CHANNEL, sfu.address, sfu.port);
     this.#bound = true;
     for (const packet of this.#early.splice(0)) this.turn.channelData(CHANNEL, packet);
-    this.#keepAlive = setInterval(() => void this.#renew(sfu), KEEP_ALIVE_MS);
+    this.#keepAlive = setInterval(() => void this.#renew(sfu), this.#keepAliveMs);
   }
 
   /** A description with the SFU's candidates replaced by the bridge, which carries on to them. */
