@@ -80,7 +80,7 @@ async function attempt(
 }
 
 /** Services that have to know the new secret: TURN servers verify with it, SFUs make credentials of it. */
-export const ROTATED: ReadonlySet<string> = new Set(['turn', 'sfu']);
+const ROTATED: ReadonlySet<string> = new Set(['turn', 'sfu']);
 
 function requireFormerEnded({ namespace, ...settings }: WebrtcConfigRow, nowMs: number): void {
   const endsAtMs = settings.previousTurnSharedSecret === null ? 0 : (settings.previousSecretExpiresAtMs ?? 0);
