@@ -121,7 +121,7 @@ async function listNamespaces({ store }: OperationContext): Promise<InternalRepl
   return { status: 200, body: { namespaces } };
 }
 
-async function showWebrtc({ store, config }: OperationContext, name: string): Promise<InternalReply> {
+async function showWebrtc({ store, config, clock }: OperationContext, name: string): Promise<InternalReply> {
   await requireNamespace(store, name);
   const [settings, allocations, reports, nodes, dns, rooms, operation] = await Promise.all([
     store.webrtc.get(name),
@@ -141,6 +141,7 @@ async function showWebrtc({ store, config }: OperationContext, name: string): Pr
     dns: dns.filter((record) => record.namespace === name),
     rooms: rooms.length,
     operation,
+    nowMs: clock.now(),
   });
   return { status: 200, body: status };
 }

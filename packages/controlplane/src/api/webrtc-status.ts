@@ -28,6 +28,7 @@ export interface WebrtcSituation {
   dns: readonly DnsRecordRow[];
   rooms: number;
   operation: OperationRow | null;
+  nowMs: number;
 }
 
 /** Status of a namespace's WebRTC, with what is wrong in words. Pure. */

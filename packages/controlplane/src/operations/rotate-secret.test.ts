@@ -27,8 +27,6 @@ beforeEach(async () => {
   await store.db.batch([store.webrtc.markEnabled('demo', 1), store.operations.finish(operation?.id ?? '', 'done', 1)]);
   follower = new OperationsTask({
     ...context,
-    services: { list: async () => [] } as never,
-    sfuSecretOf: () => '',
     logger: silentLogger,
     failpoints: new Failpoints(),
   });

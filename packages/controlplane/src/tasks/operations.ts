@@ -19,15 +19,17 @@ const VERBS: Record<OperationKind, string> = {
   'rotate-secret': 'rotate',
 };
 
+type OperationsContext = Pick<NodeContext, 'store' | 'clock' | 'logger' | 'failpoints'>;
+
 /**
  * Follows the running operations: writes how far their steps are, takes them further, and ends them. Every node does
  * this; each write is conditional, so that it does not matter who comes first.
  */
 export class OperationsTask implements Task {
   readonly name = 'operations';
-  readonly #context: NodeContext;
+  readonly #context: OperationsContext;
 
-  constructor(context: NodeContext) {
+  constructor(context: OperationsContext) {
     this.#context = context;
   }
 
