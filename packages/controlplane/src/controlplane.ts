@@ -15,7 +15,7 @@ import {
   sfuSecretOf,
   systemClock,
 } from '@orama/core';
-import type { ControlplaneConfig } from '@orama/protocol';
+import type { ControlplaneConfig, StoreConfig } from '@orama/protocol';
 import { type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import { createRoutes } from './api/routes.ts';
 import { ApiServer } from './api/server.ts';
@@ -267,8 +267,18 @@ function withAbsolutePaths(config: ControlplaneConfig): ControlplaneConfig {
     ...config,
     dataDir: resolve(config.dataDir),
     clusterKeyFile: resolve(config.clusterKeyFile),
-    store: { ...config.store, file: resolve(config.store.file) },
+    store: withAbsoluteStorePaths(config.store),
     dns: { ...config.dns, file: resolve(config.dns.file) },
+  };
+}
+
+function withAbsoluteStorePaths(store: StoreConfig): StoreConfig {
+  if (store.driver === 'sqlite') return { ...store, file: resolve(store.file) };
+  const { credentialsFile, caFile } = store;
+  return {
+    ...store,
+    ...(credentialsFile === undefined ? {} : { credentialsFile: resolve(credentialsFile) }),
+    ...(caFile === undefined ? {} : { caFile: resolve(caFile) }),
   };
 }
 

@@ -11,6 +11,8 @@ export interface Migration {
   statements: string[];
 }
 
+const CREATE_TABLE =
+  'CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL)';
 const DEFAULT_DIR = join(import.meta.dirname, '..', 'migrations');
 
 /** Splits a script at the semicolons that end a line; migrations keep to that form. Comment lines are dropped. */
@@ -43,44 +45,56 @@ export function readMigrations(dir: string = DEFAULT_DIR): Migration[] {
 }
 
 /**
- * Brings the schema to the newest version, each migration in one atomic batch that also records its number, so that
- * several processes may start at once: who comes second sees a conflict and goes on.
- * Throws ConfigError when the schema is newer than this program.
+ * Brings the schema to the newest version. Each migration is one atomic batch that begins by recording its number, so that
+ * several programs may start at once and none dies half way through one: who comes second is refused by that record,
+ * looks again and goes on. Older programs run on beside a newer schema until they are started again, which they refuse.
+ * Throws ConfigError when the schema is newer than this program, or of another one.
  * @returns the versions that this call applied
  */
 export async function migrate(db: Database, migrations: Migration[] = readMigrations()): Promise<number[]> {
-  await db.batch([
-    {
-      sql: 'CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL)',
-    },
-  ]);
-  const newest = migrations.at(-1)?.version ?? 0;
   const applied: number[] = [];
-  for (const migration of migrations) {
-    const current = await schemaVersion(db);
-    if (current > newest) {
-      throw new ConfigError(`the store has schema ${current}, this program knows up to ${newest}`, {
-        hint: 'run a newer version of Orama WebRTC on this node',
-      });
-    }
-    if (current >= migration.version) continue;
+  for (;;) {
+    const there = await appliedMigrations(db);
+    refuseForeign(there, migrations);
+    const next = migrations.find(({ version }) => !there.some((row) => row.version === version));
+    if (!next) return applied;
     const record: Statement = {
       sql: 'INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)',
-      params: [migration.version, migration.name, Date.now()],
+      params: [next.version, next.name, Date.now()],
     };
     try {
-      // The record first: of two processes only one gets past it.
-      await db.batch([record, ...migration.statements.map((sql) => ({ sql }))]);
-      applied.push(migration.version);
+      const table = there.length === 0 ? [{ sql: CREATE_TABLE }] : [];
+      await db.batch([...table, record, ...next.statements.map((sql) => ({ sql }))]);
+      applied.push(next.version);
     } catch (thrown) {
-      if (!(thrown instanceof StoreConflictError)) throw thrown;
+      if (!(thrown instanceof StoreConflictError) || (await schemaVersion(db)) < next.version) throw thrown;
     }
   }
-  return applied;
+}
+
+function refuseForeign(there: readonly { version: number; name: string }[], migrations: readonly Migration[]): void {
+  const newest = migrations.at(-1)?.version ?? 0;
+  const current = there.at(-1)?.version ?? 0;
+  if (current > newest) {
+    throw new ConfigError(`the store has schema ${current}, this program knows up to ${newest}`, {
+      hint: 'run a newer version of Orama WebRTC on this node',
+    });
+  }
+  const other = there.find(({ version, name }) => migrations[version - 1]?.name !== name);
+  if (other) {
+    throw new ConfigError(
+      `migration ${other.version} of the store is "${other.name}", that of this program "${migrations[other.version - 1]?.name}"`,
+      { hint: 'the store was made by another program: name the right one in the configuration' },
+    );
+  }
+}
+
+async function appliedMigrations(db: Database): Promise<{ version: number; name: string }[]> {
+  const [table] = await db.query(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'`);
+  return table ? db.query('SELECT version, name FROM schema_migrations ORDER BY version') : [];
 }
 
 /** The newest applied version; 0 for an empty store. */
 export async function schemaVersion(db: Database): Promise<number> {
-  const [row] = await db.query<{ version: number | null }>('SELECT MAX(version) AS version FROM schema_migrations');
-  return row?.version ?? 0;
+  return (await appliedMigrations(db)).at(-1)?.version ?? 0;
 }

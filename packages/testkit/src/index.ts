@@ -17,6 +17,7 @@ export * from './cluster/turn-control.ts';
 export * from './peer/signalling.ts';
 export * from './peer/synthetic-peer.ts';
 export * from './rtp/numbered.ts';
+export * from './store/rqlite-nodes.ts';
 export * from './system/certificate-authority.ts';
 export * from './system/metrics.ts';
 export * from './system/processes.ts';

@@ -1,0 +1,161 @@
+import { setTimeout } from 'node:timers/promises';
+import { backoffMs, ConfigError, describeError, OramaError } from '@orama/core';
+import { StoreUnavailableError } from '../database.ts';
+import { AnswerTooLargeError, type RqliteAnswer, RqliteHttp, type RqliteRequest } from './http.ts';
+
+/** How rqlited processes are reached. */
+export interface RqliteAccess {
+  /** Base URLs of some or all of the cluster, such as `http://10.0.0.1:4001`; asked in this order. */
+  addresses: readonly [string, ...string[]];
+  /** `user:password`. */
+  credentials?: string | undefined;
+  /** PEM certificates to trust instead of the system's. */
+  ca?: string | undefined;
+  /** How long a statement is tried in all before the store counts as unavailable. */
+  timeoutMs: number;
+}
+
+/** A single attempt gets this part of the whole time, so that a process that hangs leaves time for the others. */
+const ATTEMPT_SHARE = 4;
+const PAUSE_MS = { first: 20, most: 400 };
+/** An address that failed a moment ago is not followed to again at once: the others have yet to notice that it is gone. */
+const AVOID_MS = 300;
+/** Nothing was sent when these happen. */
+const NOT_SENT = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'EADDRNOTAVAIL']);
+
+/** Leaders named one after the other before it counts as there being none. */
+const MAX_HOPS = 3;
+
+/** What rqlited says of each statement. */
+export interface StatementAnswer {
+  error?: string;
+  rows_affected?: number;
+  columns?: string[];
+  values?: unknown[][];
+}
+
+export interface Outcome {
+  results: StatementAnswer[];
+  /** Whether an earlier attempt of the same request may have been, or may yet be, carried out. */
+  doubtful: boolean;
+}
+
+type Attempt = { body: unknown } | { leader: string } | { reason: string; sent: boolean };
+
+/** Finds whoever can answer: remembers the leader, follows redirects to it, and goes on to other addresses when one fails. */
+export class RqliteCluster {
+  readonly #access: RqliteAccess;
+  readonly #http: RqliteHttp;
+  /** Origin that last answered as the leader. */
+  #leader: string | undefined;
+
+  constructor(access: RqliteAccess) {
+    this.#access = access;
+    this.#http = new RqliteHttp(access.credentials, access.ca);
+  }
+
+  get addresses(): readonly string[] {
+    return this.#access.addresses;
+  }
+
+  /**
+   * Sends the request until a node answers it, for as long as `timeoutMs` allows; so it must be one that does no harm
+   * when it is carried out twice. Throws StoreUnavailableError, or ConfigError when the credentials are refused.
+   * @param first address to begin with instead of the leader
+   */
+  async ask(request: RqliteRequest, first?: string): Promise<Outcome> {
+    const { addresses, timeoutMs } = this.#access;
+    const deadlineMs = performance.now() + timeoutMs;
+    const failed = new Map<string, { atMs: number; reason: string }>();
+    let target = first ?? this.#leader ?? addresses[0];
+    let doubtful = false;
+    let hops = 0;
+    for (let failures = 0; ; ) {
+      const leftMs = deadlineMs - performance.now();
+      if (leftMs <= 0) throw this.#unavailable(failed);
+      const attempt = await this.#attempt(target, request, Math.min(leftMs, timeoutMs / ATTEMPT_SHARE));
+      if ('body' in attempt) {
+        if (first === undefined) this.#leader = target;
+        return { results: (attempt.body as { results?: StatementAnswer[] }).results ?? [], doubtful };
+      }
+      if ('leader' in attempt) {
+        const before = failed.get(attempt.leader);
+        hops += 1;
+        if (hops <= MAX_HOPS && (!before || performance.now() - before.atMs > AVOID_MS)) {
+          target = attempt.leader;
+          continue;
+        }
+      } else {
+        failed.set(target, { atMs: performance.now(), reason: attempt.reason });
+        doubtful ||= attempt.sent;
+      }
+      this.#leader = undefined;
+      hops = 0;
+      target = addresses[(addresses.indexOf(target) + 1) % addresses.length] as string;
+      failures += 1;
+      // Once round without a pause: only one of them may be down.
+      const again = failures - addresses.length;
+      if (again > 0) await setTimeout(Math.min(leftMs, backoffMs(again - 1, PAUSE_MS.first, PAUSE_MS.most)));
+    }
+  }
+
+  /** One attempt at a node that answers for itself, for what differs between nodes: the JSON it sent. Throws as `ask` does. */
+  async askNode(origin: string, request: RqliteRequest): Promise<unknown> {
+    const attempt = await this.#attempt(origin, request, this.#access.timeoutMs / ATTEMPT_SHARE);
+    if ('body' in attempt) return attempt.body;
+    throw new StoreUnavailableError(`${origin}: ${'reason' in attempt ? attempt.reason : 'it named another node'}`);
+  }
+
+  close(): void {
+    this.#http.close();
+  }
+
+  async #attempt(origin: string, request: RqliteRequest, timeoutMs: number): Promise<Attempt> {
+    let answer: RqliteAnswer;
+    try {
+      answer = await this.#http.call(origin, request, Math.max(1, Math.ceil(timeoutMs)));
+    } catch (thrown) {
+      if (thrown instanceof AnswerTooLargeError) {
+        throw new OramaError('INTERNAL', `reading from the store: ${thrown.message}`, { cause: thrown });
+      }
+      const code = (thrown as NodeJS.ErrnoException).code ?? '';
+      return { reason: describeError(thrown) || code, sent: !NOT_SENT.has(code) };
+    }
+    if (answer.status === 401 || answer.status === 403) {
+      throw new ConfigError(`the store at ${origin} refuses the credentials (${answer.status})`, {
+        hint: 'compare store.credentialsFile with the file that rqlited reads with -auth',
+      });
+    }
+    if (answer.status === 301) {
+      const leader = leaderOf(answer.location, origin);
+      return leader === null ? { reason: 'it led to an address that cannot be used', sent: false } : { leader };
+    }
+    const text = answer.body.toString('utf8');
+    if (answer.status !== 200) {
+      // 503 is how a node says that there is no leader to give it to.
+      return { reason: `${answer.status} ${text.slice(0, 200).trim()}`, sent: answer.status !== 503 };
+    }
+    let body: unknown;
+    try {
+      body = JSON.parse(text);
+    } catch {
+      return { reason: 'it did not answer with JSON: it may not be rqlite', sent: true };
+    }
+    const { error } = body as { error?: string };
+    return error === undefined ? { body } : { reason: error, sent: true };
+  }
+
+  #unavailable(failed: ReadonlyMap<string, { reason: string }>): StoreUnavailableError {
+    const reasons = [...failed].map(([origin, { reason }]) => `${origin}: ${reason}`).join('; ');
+    return new StoreUnavailableError(
+      `no rqlite node could answer within ${this.#access.timeoutMs} ms (${reasons || 'none is the leader'})`,
+    );
+  }
+}
+
+/** Origin of a redirect. Null when it would leave TLS, which would give the credentials away. */
+function leaderOf(location: string | undefined, from: string): string | null {
+  if (location === undefined || !URL.canParse(location)) return null;
+  const url = new URL(location);
+  return url.protocol === new URL(from).protocol ? url.origin : null;
+}

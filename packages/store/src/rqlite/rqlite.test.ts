@@ -1,0 +1,276 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigError } from '@orama/core';
+import { CertificateAuthority, RqliteNodes } from '@orama/testkit';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { LossyProxy } from '../../testing/lossy-proxy.ts';
+import {
+  guard,
+  openStore,
+  RqliteDatabase,
+  StoreConflictError,
+  StoreUnavailableError,
+  schemaVersion,
+} from '../index.ts';
+
+/** Enough for elections on a machine that is busy with other tests. */
+const PATIENT_MS = 25_000;
+
+const connect = (addresses: [string, ...string[]], timeoutMs = PATIENT_MS) =>
+  new RqliteDatabase({ addresses, timeoutMs });
+const count = async (db: RqliteDatabase) =>
+  (await db.query<{ n: number }>('SELECT n FROM counter WHERE id = 1'))[0]?.n ?? Number.NaN;
+const increment = { sql: 'UPDATE counter SET n = n + 1 WHERE id = 1' };
+
+describe('three rqlited', () => {
+  let nodes: RqliteNodes;
+  let db: RqliteDatabase;
+
+  beforeAll(async () => {
+    nodes = await RqliteNodes.start({ prefix: '127.90.2' });
+    db = connect(nodes.addresses);
+    await db.batch([{ sql: 'CREATE TABLE counter (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)' }]);
+  });
+  afterAll(async () => {
+    await db.close();
+    await nodes.close();
+  });
+  beforeEach(async () => {
+    await db.batch([{ sql: 'DELETE FROM counter' }, { sql: 'INSERT INTO counter (id, n) VALUES (1, 0)' }]);
+  });
+
+  it('query() gives integers back exactly, and refuses one that JavaScript cannot hold', async () => {
+    const numbers = [0, -1, 1_732_224_000_123, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
+    await db.batch(
+      numbers.map((n, id) => ({ sql: 'INSERT INTO counter (id, n) VALUES (?, ?)', params: [id + 10, n] })),
+    );
+    const rows = await db.query<{ n: number }>('SELECT n FROM counter WHERE id >= 10 ORDER BY id');
+    expect(rows.map(({ n }) => n)).toEqual(numbers);
+    await expect(db.query('SELECT 9007199254740993 AS n')).rejects.toThrow('beyond 2^53');
+  });
+
+  it('query() gives text, null and fractions back as they were, whatever stands in them', async () => {
+    const params = [`é'";-- \u0000 ☎`, null, 0.1];
+    expect(await db.query('SELECT ? AS a, ? AS b, ? AS c', params)).toEqual([{ a: params[0], b: null, c: 0.1 }]);
+  });
+
+  it.each(['strong', 'weak', 'none'] as const)('query() at level %s is answered by way of any node', async (level) => {
+    for (const address of nodes.addresses) {
+      const one = connect([address]);
+      expect(await one.query('SELECT id FROM counter WHERE id = 1', [], level)).toEqual([{ id: 1 }]);
+      await one.close();
+    }
+  });
+
+  it('batch() that is sent to a follower is led to the leader', async () => {
+    const leader = await nodes.newLeader();
+    const follower = connect([nodes.addresses[(leader + 1) % 3] as string]);
+    expect(await follower.batch([increment, increment])).toEqual([{ changes: 1 }, { changes: 1 }]);
+    expect(await count(follower)).toBe(2);
+    await follower.close();
+  });
+
+  it('batch() whose answer is lost is applied once, and says what it changed', async () => {
+    const proxy = new LossyProxy(nodes.addresses[await nodes.newLeader()] as string);
+    await proxy.listen('127.90.2.21');
+    const lossy = connect(['http://127.90.2.21:4001']);
+    proxy.fates.push('lose-answer', 'lose-answer');
+    const none = { sql: 'UPDATE counter SET n = 7 WHERE id = ?', params: [99] };
+    expect(await lossy.batch([increment, none, increment])).toEqual([{ changes: 1 }, { changes: 0 }, { changes: 1 }]);
+    expect(await count(db)).toBe(2);
+    await lossy.close();
+    await proxy.close();
+  });
+
+  it('batch() whose answer is lost does not meet itself as a conflict', async () => {
+    const proxy = new LossyProxy(nodes.addresses[await nodes.newLeader()] as string);
+    await proxy.listen('127.90.2.22');
+    const lossy = connect(['http://127.90.2.22:4001']);
+    proxy.fates.push('lose-answer');
+    const unique = { sql: 'INSERT INTO counter (id, n) VALUES (5, 5)' };
+    expect(await lossy.batch([unique])).toEqual([{ changes: 1 }]);
+    await expect(lossy.batch([unique])).rejects.toBeInstanceOf(StoreConflictError);
+    await lossy.close();
+    await proxy.close();
+  });
+
+  it('batch() that was refused is not applied by an attempt of it that arrives later', async () => {
+    const proxy = new LossyProxy(nodes.addresses[await nodes.newLeader()] as string);
+    await proxy.listen('127.90.2.23');
+    const lossy = connect(['http://127.90.2.23:4001'], 8_000);
+    proxy.fates.push('hold');
+    const guarded = [...guard('the counter is 1', '(SELECT n FROM counter WHERE id = 1) = 1'), increment];
+    await db.batch([
+      { sql: 'CREATE TABLE IF NOT EXISTS batch_guards (name TEXT, ok INTEGER CONSTRAINT batch_guard CHECK (ok = 1))' },
+    ]);
+    await expect(lossy.batch(guarded)).rejects.toMatchObject({ code: 'CONFLICT', byGuard: true });
+    await db.batch([increment]);
+    expect(await proxy.release()).toContain('UNIQUE constraint failed: rqlite_batches.id');
+    expect(await count(db)).toBe(1);
+    await lossy.close();
+    await proxy.close();
+  });
+
+  it('batch() keeps the rows that guard against a second time few', async () => {
+    await db.batch([
+      {
+        sql: `WITH RECURSIVE i (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM i WHERE x < 25000)
+              INSERT INTO rqlite_batches (id, results) SELECT 'old ' || x, '' FROM i`,
+      },
+    ]);
+    const fresh = connect(nodes.addresses);
+    await fresh.batch([increment]);
+    const [rows] = await fresh.query<{ kept: number }>('SELECT count(*) AS kept FROM rqlite_batches');
+    expect(rows?.kept).toBe(20_000);
+    await fresh.close();
+  });
+
+  it('batch() refuses functions that each node would answer for itself', async () => {
+    for (const sql of [
+      'UPDATE counter SET n = unixepoch()',
+      'UPDATE counter SET n = random ()',
+      'SELECT CURRENT_TIMESTAMP',
+    ]) {
+      await expect(db.batch([{ sql }])).rejects.toThrow('differently');
+    }
+  });
+
+  it('every write is applied once while leaders are killed and come back', async () => {
+    let acknowledged = 0;
+    let writing = true;
+    const writers = Array.from({ length: 4 }, async () => {
+      const writer = connect(nodes.addresses);
+      while (writing) {
+        const [result] = await writer.batch([increment]);
+        acknowledged += result?.changes ?? 0;
+      }
+      await writer.close();
+    });
+    for (let kill = 0; kill < 2; kill += 1) {
+      const leader = await nodes.newLeader();
+      await nodes.kill(leader);
+      const before = acknowledged;
+      await expect.poll(() => acknowledged - before, { timeout: PATIENT_MS }).toBeGreaterThan(10);
+      nodes.start(leader);
+      await nodes.ready(leader);
+    }
+    writing = false;
+    await Promise.all(writers);
+    expect(await count(db)).toBe(acknowledged);
+  });
+
+  it('a leader that is stopped is left for the next one, and says nothing old when it goes on', async () => {
+    const leader = await nodes.newLeader();
+    nodes.pause(leader);
+    await db.batch([increment]);
+    expect(await count(db)).toBe(1);
+    nodes.resume(leader);
+    const former = connect([nodes.addresses[leader] as string]);
+    expect(await count(former)).toBe(1);
+    await former.close();
+    await nodes.ready();
+  });
+
+  it('without a majority, reads and writes say that the store is unavailable; a single node still shows its copy', async () => {
+    const leader = await nodes.newLeader();
+    const [left, other] = [(leader + 1) % 3, (leader + 2) % 3];
+    await Promise.all([nodes.kill(leader), nodes.kill(other)]);
+    const hasty = connect(nodes.addresses, 1_000);
+    await expect(hasty.batch([increment])).rejects.toBeInstanceOf(StoreUnavailableError);
+    await expect(hasty.query('SELECT 1')).rejects.toBeInstanceOf(StoreUnavailableError);
+    await hasty.close();
+    const single = connect([nodes.addresses[left] as string]);
+    expect(await single.query('SELECT id FROM counter WHERE id = 1', [], 'none')).toEqual([{ id: 1 }]);
+    await single.close();
+    nodes.start(leader);
+    nodes.start(other);
+    await nodes.ready();
+    await db.batch([increment]);
+  });
+});
+
+describe('rqlited with TLS and credentials', () => {
+  const authority = new CertificateAuthority();
+  const dir = mkdtempSync(join(tmpdir(), 'orama-rqlite-access-'));
+  const caFile = join(dir, 'ca.pem');
+  const secret = (text: string) => {
+    const file = join(dir, `${text.length}.secret`);
+    writeFileSync(file, `${text}\n`, { mode: 0o600 });
+    return file;
+  };
+  let nodes: RqliteNodes;
+
+  beforeAll(async () => {
+    writeFileSync(caFile, authority.certificate);
+    const tls = { ...authority.issue('127.90.3.1'), ca: authority.certificate };
+    nodes = await RqliteNodes.start({ prefix: '127.90.3', count: 1, credentials: 'orama:let me in', tls });
+  });
+  afterAll(async () => {
+    await nodes.close();
+    authority.close();
+    rmSync(dir, { recursive: true });
+  });
+  const open = (access: { credentialsFile?: string; caFile?: string }) =>
+    openStore({ driver: 'rqlite', addresses: nodes.addresses, timeoutMs: 1_500, ...access });
+
+  it('openStore() reads both from files', async () => {
+    const db = await open({ caFile, credentialsFile: secret('orama:let me in') });
+    expect(await schemaVersion(db)).toBeGreaterThan(0);
+    await db.close();
+  });
+
+  it('openStore() names wrong or missing credentials, and shows none', async () => {
+    const refused = open({ caFile, credentialsFile: secret('orama:guessed') });
+    await expect(refused).rejects.toBeInstanceOf(ConfigError);
+    await expect(refused).rejects.toThrow(/refuses the credentials/);
+    await expect(refused).rejects.not.toThrow(/guessed/);
+    await expect(open({ caFile })).rejects.toBeInstanceOf(ConfigError);
+    await expect(open({ caFile, credentialsFile: secret('nothing') })).rejects.toThrow('user:password');
+  });
+
+  it('openStore() trusts no certificate that the authority did not give', async () => {
+    const untrusted = open({ credentialsFile: secret('orama:let me in') });
+    await expect(untrusted).rejects.toBeInstanceOf(StoreUnavailableError);
+    await expect(untrusted).rejects.toThrow(/certificate/);
+  });
+});
+
+it('openStore() refuses an rqlited that does not enforce foreign keys', async () => {
+  const nodes = await RqliteNodes.start({ prefix: '127.90.4', count: 1, foreignKeys: [false] });
+  const opened = openStore({ driver: 'rqlite', addresses: nodes.addresses, timeoutMs: 8_000 });
+  await expect(opened).rejects.toThrow('does not enforce foreign keys');
+  await nodes.close();
+});
+
+describe('something else at the address', () => {
+  const answers = async (body: string | Buffer, status = 200, headers = {}) => {
+    const server = createServer((_, response) => response.writeHead(status, headers).end(body));
+    await new Promise<void>((resolve) => server.listen(4001, '127.90.5.1', resolve));
+    const db = connect(['http://127.90.5.1:4001'], 1_000);
+    const failure = await db.query('SELECT 1').catch((thrown: unknown) => thrown);
+    await db.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    return failure as Error;
+  };
+
+  it('query() takes what is no JSON for an unavailable store', async () => {
+    const failure = await answers('<html>');
+    expect(failure).toBeInstanceOf(StoreUnavailableError);
+    expect(failure.message).toContain('may not be rqlite');
+  });
+
+  it('query() ends an answer that is too large', async () => {
+    expect((await answers(Buffer.alloc(33 * 1024 * 1024))).message).toContain('larger than');
+  });
+
+  it('query() follows no redirect to another scheme, and goes in no circle', async () => {
+    const away = await answers('', 301, { location: 'https://127.90.5.1:4001/db/query' });
+    expect(away.message).toContain('cannot be used');
+    expect(await answers('', 301, { location: 'http://127.90.5.1:4001/db/query' })).toBeInstanceOf(
+      StoreUnavailableError,
+    );
+  });
+});
