@@ -26,13 +26,14 @@ export function settings(namespace: string, turnSharedSecret = ''): WebrtcConfig
 }
 
 /** The first TURN block of a node. */
-export function turnRow(namespace: string, node: number): TurnAllocationRow {
+export function turnRow(namespace: string, node: number): TurnAllocationRow & { leavingSinceMs: null } {
   return {
     service: 'turn',
     nodeId: `node-${node}`,
     hostIp: `127.83.0.${node}`,
     namespace,
     allocatedAtMs: 0,
+    leavingSinceMs: null,
     listenPort: 3478,
     tlsPort: 5349,
     relayPortStart: 49_152,
@@ -41,13 +42,14 @@ export function turnRow(namespace: string, node: number): TurnAllocationRow {
 }
 
 /** The first SFU block of a node. */
-export function sfuRow(namespace: string, node: number): SfuAllocationRow {
+export function sfuRow(namespace: string, node: number): SfuAllocationRow & { leavingSinceMs: null } {
   return {
     service: 'sfu',
     nodeId: `node-${node}`,
     hostIp: `127.83.0.${node}`,
     namespace,
     allocatedAtMs: 0,
+    leavingSinceMs: null,
     signalingPort: 30_000,
     mediaPortStart: 20_000,
     mediaPortEnd: 20_499,
@@ -67,6 +69,7 @@ export function nodeRow(node: number, overrides: Partial<NodeRow> = {}): NodeRow
     version: '0',
     state: 'active',
     core: [{ service: 'turn', healthy: true }],
+    load: { relayedBytesPerSec: 0, loopDelayMs: 0 },
     lastSeenAtMs: 0,
     beats: 1,
     reachable: true,

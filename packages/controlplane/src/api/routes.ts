@@ -125,7 +125,7 @@ async function showWebrtc({ store, config, clock }: OperationContext, name: stri
   await requireNamespace(store, name);
   const [settings, allocations, reports, nodes, dns, rooms, operation] = await Promise.all([
     store.webrtc.get(name),
-    store.ports.listOf(name),
+    store.ports.listTakenBy(name),
     store.reports.listOf(name),
     store.nodes.list(),
     store.dns.list(),

@@ -9,8 +9,8 @@ import type {
   DnsRecordRow,
   NodeRow,
   OperationRow,
-  PortAllocationRow,
   ServiceReportRow,
+  TakenBlockRow,
   WebrtcConfigRow,
 } from '@orama/store';
 import { turnSettingsOf } from '../operations/turn-settings.ts';
@@ -22,7 +22,7 @@ import { toOperation } from './views.ts';
 export interface WebrtcSituation {
   namespace: string;
   settings: WebrtcConfigRow | null;
-  allocations: readonly PortAllocationRow[];
+  allocations: readonly TakenBlockRow[];
   reports: readonly ServiceReportRow[];
   nodes: readonly NodeRow[];
   dns: readonly DnsRecordRow[];
@@ -47,7 +47,10 @@ export function webrtcStatusOf(config: ControlplaneConfig, situation: WebrtcSitu
     turnCredentialTtlSec: settings?.turnCredentialTtlSec ?? DEFAULT_TURN_CREDENTIAL_TTL_SEC,
     turn: settings && turnSettingsOf(settings),
     turnDomain: turnDomain(namespace, config.baseDomain),
-    turnUris: namespaceTurnUris(config, namespace, { ...situation, ports: allocations }),
+    turnUris: namespaceTurnUris(config, namespace, {
+      ...situation,
+      ports: allocations.filter((row) => row.leavingSinceMs === null),
+    }),
     generation: settings?.generation ?? 0,
     ...(settings && { enabledBy: settings.enabledBy, enabledAt: new Date(settings.enabledAtMs).toISOString() }),
     ...formerSecretOf(settings, situation.nowMs),
@@ -59,7 +62,7 @@ export function webrtcStatusOf(config: ControlplaneConfig, situation: WebrtcSitu
   };
 }
 
-function serviceStatusOf(row: PortAllocationRow, situation: WebrtcSituation): ServiceStatus {
+function serviceStatusOf(row: TakenBlockRow, situation: WebrtcSituation): ServiceStatus {
   const { settings, reports, nodes } = situation;
   const report = reports.find((one) => one.nodeId === row.nodeId && one.service === row.service);
   const node = nodes.find(({ id }) => id === row.nodeId);
@@ -72,7 +75,7 @@ function serviceStatusOf(row: PortAllocationRow, situation: WebrtcSituation): Se
   return {
     node: row.nodeId,
     service: row.service,
-    desired: settings && settings.state !== 'disabling' ? 'running' : 'absent',
+    desired: settings && settings.state !== 'disabling' && row.leavingSinceMs === null ? 'running' : 'absent',
     observed: silent || !report ? 'unknown' : report.observed,
     healthy: !silent && current && report.healthy,
     ...(reason !== undefined && { reason }),
@@ -109,16 +112,25 @@ function problemsOf(situation: WebrtcSituation, services: readonly ServiceStatus
     const left = services.filter((service) => service.observed !== 'absent');
     return left.map((service) => `${service.service} on ${service.node} is not gone yet${because(service.reason)}`);
   }
-  const problems = services
+  const wanted = services.filter((service) => service.desired === 'running');
+  const problems = wanted
     .filter((service) => !service.healthy)
     .map((service) => `${service.service} on ${service.node} is not healthy${because(service.reason)}`);
+  for (const [service, asked] of [
+    ['sfu', settings.sfuNodeCount],
+    ['turn', settings.turnNodeCount],
+  ] as const) {
+    const placed = wanted.filter((one) => one.service === service).length;
+    if (placed < asked) problems.push(`${service} is on ${placed} of ${asked} nodes: no other node can take it`);
+  }
   for (const report of reports) {
-    if (report.service === 'state-file' && !report.healthy)
+    const isHere = wanted.some(({ node }) => node === report.nodeId);
+    if (report.service === 'state-file' && isHere && !report.healthy)
       problems.push(`cluster_state.json on ${report.nodeId} is not right${because(report.reason)}`);
   }
   const dnsReport = reports.find((report) => report.service === 'dns');
   if (!dnsReport?.healthy) problems.push(`DNS is not right${because(dnsReport?.reason)}`);
-  const turnNodes = services.filter((service) => service.service === 'turn').map((service) => service.node);
+  const turnNodes = wanted.filter((service) => service.service === 'turn').map((service) => service.node);
   const named = new Set(dns.map((record) => record.nodeId));
   for (const node of turnNodes) if (!named.has(node)) problems.push(`the TURN name does not lead to ${node}`);
   return problems;

@@ -20,6 +20,7 @@ const node = (number: number, reachable = true): NodeRow => ({
   version: '0',
   state: 'active',
   core: [],
+  load: { relayedBytesPerSec: 0, loopDelayMs: 0 },
   lastSeenAtMs: 0,
   beats: 1,
   reachable,

@@ -53,7 +53,7 @@ async function attemptDisable(
   const { generation } = settings;
   const nowMs = clock.now();
   const id = newId('op');
-  const steps = stepTargets(await store.ports.listOf(name));
+  const steps = stepTargets(await store.ports.listTakenBy(name));
   failpoints.hit('disable:before-commit');
   await store.db.batch([
     ...guard(

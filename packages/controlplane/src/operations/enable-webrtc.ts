@@ -68,13 +68,14 @@ async function attemptEnable(
   const relayPorts = config.ports.turnRelayBlock;
   const turn = mergeTurnSettings(defaultTurnSettings(relayPorts), request.turn, relayPorts);
   const nowMs = clock.now();
-  const nodes = (await store.nodes.list()).filter((node) => node.state === 'active' && node.reachable);
+  const nodes = await store.nodes.list();
   const allocations = placeNamespace({
     namespace: name,
     nodes,
-    allocations: await store.ports.list(),
+    allocations: await store.ports.listTaken(),
     sfuNodeCount: request.sfuNodeCount,
     turnNodeCount: request.turnNodeCount,
+    allowDegraded: request.allowDegraded,
     ports: { ...config.ports, turnListenPort: config.turn.port, turnTlsPort: config.turn.tlsPort },
     nowMs,
   });

@@ -2,6 +2,7 @@ import { enableWebrtcSchema } from '@orama/protocol';
 import { hashKey } from '@orama/store';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';
+import { webrtcStatusOf } from '../api/webrtc-status.ts';
 import type { OperationContext } from './context.ts';
 import { disableWebrtc } from './disable-webrtc.ts';
 import { enableWebrtc } from './enable-webrtc.ts';
@@ -175,6 +176,29 @@ test('enableWebrtc takes only nodes that are active and reachable, and says NOT_
   expect((await webrtcRows()).ports).toEqual([]);
   await enableWebrtc(context, 'demo', { ...DEFAULTS, sfuNodeCount: 2, turnNodeCount: 2 });
   expect(new Set((await store.ports.list()).map((row) => row.nodeId))).toEqual(new Set(['node-1', 'node-3']));
+});
+
+test('enableWebrtc takes fewer nodes where that is allowed, and the status says what is missing', async () => {
+  await create('demo');
+  const { store, config } = context;
+  await store.db.batch([store.nodes.setReachable({ id: 'node-2', beats: 1 }, false, Date.now())]);
+  await enableWebrtc(context, 'demo', { ...DEFAULTS, allowDegraded: true });
+  const [settings, allocations, nodes] = await Promise.all([
+    store.webrtc.get('demo'),
+    store.ports.listTakenBy('demo'),
+    store.nodes.list(),
+  ]);
+  expect(settings).toMatchObject({ sfuNodeCount: 3, turnNodeCount: 2 });
+  expect(allocations.map((row) => `${row.service} ${row.nodeId}`)).toEqual([
+    'sfu node-1',
+    'sfu node-3',
+    'turn node-1',
+    'turn node-3',
+  ]);
+  const rest = { reports: [], dns: [], rooms: 0, operation: null, nowMs: 0 };
+  const { problems } = webrtcStatusOf(config, { namespace: 'demo', settings, allocations, nodes, ...rest });
+  expect(problems).toContain('sfu is on 2 of 3 nodes: no other node can take it');
+  expect(problems.join()).not.toContain('turn is on');
 });
 
 test('enableWebrtc refuses while a core service is not ready, naming it and its node', async () => {

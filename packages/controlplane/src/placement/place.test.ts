@@ -1,7 +1,10 @@
 import type { PortAllocationRow } from '@orama/store';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type PlacementRequest, type PortRanges, placeNamespace } from './place.ts';
+import { nodeRow } from '../../testing/rows.ts';
+import type { PortRanges } from './allocate.ts';
+import type { PlacementNode } from './candidates.ts';
+import { type PlacementRequest, placeNamespace } from './place.ts';
 
 const PORTS: PortRanges = {
   sfuSignaling: { start: 30_000, end: 30_099 },
@@ -12,7 +15,8 @@ const PORTS: PortRanges = {
   turnListenPort: 3478,
   turnTlsPort: 5349,
 };
-const node = (number: number, wireguardIp = `10.0.0.${number}`) => ({ id: `node-${number}`, wireguardIp });
+const node = (number: number, wireguardIp = `10.0.0.${number}`, changes: Partial<PlacementNode> = {}) =>
+  nodeRow(number, { wireguardIp, ...changes });
 const THREE = [node(1), node(2), node(3)];
 
 function request(overrides: Partial<PlacementRequest> = {}): PlacementRequest {
@@ -178,4 +182,59 @@ test('placeNamespace refuses when fewer nodes are there than asked for', () => {
   expect(() => placeNamespace(request({ nodes: THREE.slice(0, 2) }))).toThrowError(
     expect.objectContaining({ code: 'NOT_ENOUGH_NODES' }),
   );
+});
+
+test('placeNamespace takes as many nodes as there are when it is allowed to, and one of each at least', () => {
+  const rows = placeNamespace(request({ nodes: THREE.slice(0, 1), allowDegraded: true }));
+  expect(rows.map((row) => `${row.service} ${row.nodeId}`)).toEqual(['sfu node-1', 'turn node-1']);
+  expect(() => placeNamespace(request({ nodes: [], allowDegraded: true }))).toThrowError(
+    expect.objectContaining({ code: 'NOT_ENOUGH_NODES' }),
+  );
+  const full = placeMany(20, [node(1)].concat(THREE.slice(1)));
+  expect(() => placeNamespace(request({ namespace: 'more', allocations: full, allowDegraded: true }))).toThrowError(
+    expect.objectContaining({ code: 'PORTS_EXHAUSTED' }),
+  );
+});
+
+test('placeNamespace takes no node that is draining, gone or unreachable', () => {
+  const nodes = [
+    node(1, undefined, { state: 'draining' }),
+    node(2, undefined, { state: 'gone' }),
+    node(3, undefined, { reachable: false }),
+    node(4),
+  ];
+  const rows = placeNamespace(request({ nodes, sfuNodeCount: 1, turnNodeCount: 1 }));
+  expect(rows.map((row) => row.nodeId)).toEqual(['node-4', 'node-4']);
+  expect(() => placeNamespace(request({ nodes, turnNodeCount: 1 }))).toThrowError(
+    expect.objectContaining({ code: 'NOT_ENOUGH_NODES', details: { nodes: ['node-4'] } }),
+  );
+});
+
+test('placeNamespace spreads over addresses, then regions, before it looks at what the nodes have to do', () => {
+  const turnNodes = (nodes: PlacementNode[], turnNodeCount: number) =>
+    placeNamespace(request({ nodes, sfuNodeCount: 1, turnNodeCount })).flatMap(({ service, nodeId }) =>
+      service === 'turn' ? [nodeId] : [],
+    );
+  const busy = { relayedBytesPerSec: 90_000_000, loopDelayMs: 200 };
+  const regions = [
+    node(1, undefined, { region: 'eu' }),
+    node(2, undefined, { region: 'eu' }),
+    node(3, undefined, { region: 'us', load: busy }),
+  ];
+  // Node 1 has the SFU.
+  expect(turnNodes(regions, 2)).toEqual(['node-2', 'node-3']);
+  const sharing = [node(1), node(2, '10.0.0.1', { region: 'eu' }), node(3, undefined, { load: busy })];
+  expect(turnNodes(sharing, 2)).toEqual(['node-2', 'node-3']);
+  const behindOneAddress = [node(1), node(2), node(3, undefined, { publicIp: node(2).publicIp, region: 'eu' })];
+  expect(turnNodes(behindOneAddress, 2)).toEqual(['node-2', 'node-1']);
+});
+
+test('placeNamespace takes the less late, then the less relaying of nodes with as many blocks', () => {
+  const load = (loopDelayMs: number, relayedBytesPerSec: number) => ({ load: { loopDelayMs, relayedBytesPerSec } });
+  const first = (...nodes: PlacementNode[]) =>
+    placeNamespace(request({ nodes, sfuNodeCount: 1, turnNodeCount: 1 }))[0]?.nodeId;
+  expect(first(node(1, undefined, load(45, 0)), node(2, undefined, load(25, 9e7)))).toBe('node-2');
+  expect(first(node(1, undefined, load(25, 9e6)), node(2, undefined, load(39, 2e6)))).toBe('node-2');
+  // What differs by less than it varies decides nothing.
+  expect(first(node(1, undefined, load(19, 999_999)), node(2, undefined, load(0, 0)))).toBe('node-1');
 });

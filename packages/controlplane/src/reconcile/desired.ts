@@ -4,6 +4,7 @@ import {
   type PortAllocationRow,
   type SfuAllocationRow,
   type Store,
+  type TakenBlockRow,
   type TurnAllocationRow,
   type TurnServerRows,
   turnServersOf,
@@ -17,18 +18,24 @@ export interface DesiredNamespace {
   wanted: boolean;
   sfu: SfuAllocationRow[];
   turn: TurnAllocationRow[];
+  /** Blocks whose services are to end: they were moved to other nodes, and their nodes have not confirmed it yet. */
+  leaving: PortAllocationRow[];
 }
 
 /** Everything that is desired, by namespace. Namespaces without a settings row want nothing and are not in it. */
 export type Desired = ReadonlyMap<string, DesiredNamespace>;
 
-export function joinDesired(configs: readonly WebrtcConfigRow[], allocations: readonly PortAllocationRow[]): Desired {
+export function joinDesired(configs: readonly WebrtcConfigRow[], allocations: readonly TakenBlockRow[]): Desired {
   const desired = new Map<string, DesiredNamespace>(
-    configs.map((config) => [config.namespace, { config, wanted: config.state !== 'disabling', sfu: [], turn: [] }]),
+    configs.map((config) => [
+      config.namespace,
+      { config, wanted: config.state !== 'disabling', sfu: [], turn: [], leaving: [] },
+    ]),
   );
-  for (const row of allocations) {
+  for (const { leavingSinceMs, ...row } of allocations) {
     const namespace = desired.get(row.namespace);
-    if (row.service === 'sfu') namespace?.sfu.push(row);
+    if (leavingSinceMs !== null) namespace?.leaving.push(row);
+    else if (row.service === 'sfu') namespace?.sfu.push(row);
     else namespace?.turn.push(row);
   }
   return desired;
@@ -40,7 +47,7 @@ export function joinDesired(configs: readonly WebrtcConfigRow[], allocations: re
  */
 export async function loadDesired(store: Store): Promise<Desired> {
   const configs = await store.webrtc.list();
-  return joinDesired(configs, await store.ports.list());
+  return joinDesired(configs, await store.ports.listTaken());
 }
 
 /** The TURN URIs that clients of a namespace get now. Pure. */

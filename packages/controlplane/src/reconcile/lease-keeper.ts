@@ -3,7 +3,7 @@ import type { Lease, LeaseRow, LeasesRepository, Statement, StatementResult, Sto
 import { Stillness } from './stillness.ts';
 
 /** Everything that only one node of the cluster may do. */
-export type LeaseName = 'liveness' | 'dns';
+export type LeaseName = 'liveness' | 'dns' | 'placement';
 
 /** A lease whose row stood still for so long is taken. */
 const TAKE_AFTER_MS = 5_000;

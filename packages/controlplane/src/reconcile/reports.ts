@@ -20,7 +20,9 @@ export class Reporter {
     this.#store = store;
   }
 
+  /** Takes all that is observed now. */
   async write(observations: readonly Observation[], nowMs: number): Promise<void> {
+    this.#forget(observations);
     const all = nowMs - this.#wroteAllAtMs > WRITE_ALL_MS;
     if (all) this.#wroteAllAtMs = nowMs;
     const changed = observations.filter((one) => all || !isDeepStrictEqual(this.#written.get(keyOf(one)), one));
@@ -35,9 +37,10 @@ export class Reporter {
     for (const one of changed) this.#written.set(keyOf(one), one);
   }
 
-  /** Forgets namespaces that have no settings any more; their reports are gone. */
-  keepOnly(namespaces: ReadonlySet<string>): void {
-    for (const [key, one] of this.#written) if (!namespaces.has(one.namespace)) this.#written.delete(key);
+  /** What is not observed any more has been removed with the settings or the block. */
+  #forget(observations: readonly Observation[]): void {
+    const kept = new Set(observations.map(keyOf));
+    for (const key of this.#written.keys()) if (!kept.has(key)) this.#written.delete(key);
   }
 }
 

@@ -98,7 +98,6 @@ export class DnsTask implements Task<DnsAction> {
     // What another holder wrote meanwhile is not known here.
     if (this.#reporter?.generation !== lease.generation)
       this.#reporter = { generation: lease.generation, reporter: new Reporter(store) };
-    this.#reporter.reporter.keepOnly(new Set(desired.keys()));
     await this.#reporter.reporter.write(observations, clock.now());
     return null;
   }

@@ -3,6 +3,7 @@ import {
   guard,
   type OperationKind,
   type OperationRow,
+  type PortAllocationRow,
   raiseChangeCounter,
   type Statement,
   StoreConflictError,
@@ -41,7 +42,7 @@ export class OperationsTask implements Task {
     for (const operation of running) {
       const now = clock.now();
       const settings = await store.webrtc.get(operation.namespace);
-      const targets = stepTargets(await store.ports.listOf(operation.namespace));
+      const targets = stepTargets(await this.#blocksOf(operation));
       const reports = await store.reports.listOf(operation.namespace);
       const progress = progressOf(operation, targets, reports, nodes);
       const advance = advanceOf(store, operation, settings, progress, now);
@@ -49,6 +50,12 @@ export class OperationsTask implements Task {
       if (advance.next) await this.#take(operation, advance.next, now);
     }
     return null;
+  }
+
+  /** A disable has to wait for what was moved away, too. */
+  #blocksOf({ kind, namespace }: OperationRow): Promise<PortAllocationRow[]> {
+    const { ports } = this.#context.store;
+    return kind === 'disable-webrtc' ? ports.listTakenBy(namespace) : ports.listOf(namespace);
   }
 
   async #writeProgress(operation: OperationRow, progress: readonly StepProgress[], nowMs: number): Promise<void> {

@@ -5,6 +5,7 @@ import type { SfuAllocationRow } from '@orama/store';
 import { callHttp } from '../http-call.ts';
 import { type NodeContext, nodePaths } from '../node-context.ts';
 import { loadDesired, namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
+import { releaseBlocks } from '../reconcile/release-blocks.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
@@ -121,7 +122,8 @@ export class SfuServicesTask implements Task<SfuAction> {
     };
     const here = [...desired.values()].flatMap((each) => {
       const row = each.sfu.find(({ nodeId }) => nodeId === config.node);
-      return row ? [{ ...each, row }] : [];
+      const left = each.leaving.find(({ nodeId, service }) => nodeId === config.node && service === 'sfu');
+      return row || left ? [{ ...each, row }] : [];
     });
     const observations = await Promise.all(
       here.map(async ({ config: settings, wanted, row }): Promise<Observation> => {
@@ -129,7 +131,7 @@ export class SfuServicesTask implements Task<SfuAction> {
         const unit = sfuUnit(namespace);
         const state = observed.find((each) => each.unit === unit);
         const base = { nodeId: config.node, namespace, service: 'sfu', generation, details: {} };
-        if (!wanted) {
+        if (!wanted || !row) {
           const gone = !state && !leftovers.has(unit);
           if (!gone) sooner(STOPPING_RECHECK_MS);
           const reason = gone ? null : state ? 'it is stopping' : 'its files are being removed';
@@ -146,8 +148,8 @@ export class SfuServicesTask implements Task<SfuAction> {
       }),
     );
     if (observed.some(({ phase }) => phase === 'stopping')) sooner(STOPPING_RECHECK_MS);
-    this.#reporter.keepOnly(new Set(desired.keys()));
     await this.#reporter.write(observations, clock.now());
+    await releaseBlocks(store, desired, observations);
     return nextMs;
   }
 

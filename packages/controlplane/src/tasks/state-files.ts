@@ -92,7 +92,6 @@ export class StateFilesTask implements Task<StateFileAction> {
         },
       ];
     });
-    this.#reporter.keepOnly(new Set(desired.keys()));
     await this.#reporter.write(observations, clock.now());
     return null;
   }

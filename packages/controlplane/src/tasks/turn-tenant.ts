@@ -10,7 +10,7 @@ import type { DesiredNamespace, TurnSecrets } from '../reconcile/desired.ts';
  */
 export function turnTenantOf(
   own: ControlplaneConfig,
-  { config, wanted, sfu, turn }: DesiredNamespace,
+  { config, wanted, sfu, turn, leaving }: DesiredNamespace,
   { valid, retired }: TurnSecrets,
   nodes: readonly NodeRow[],
 ): TurnTenant | null {
@@ -31,7 +31,12 @@ export function turnTenantOf(
           ...ports,
         }
       : { address: here.hostIp, ...ports },
-    peers: sfu.map((row) => ({ ip: row.hostIp, portStart: row.mediaPortStart, portEnd: row.mediaPortEnd })),
+    // An SFU that is being moved away tells its clients over here to come back.
+    peers: [...sfu, ...leaving.filter((row) => row.service === 'sfu')].map((row) => ({
+      ip: row.hostIp,
+      portStart: row.mediaPortStart,
+      portEnd: row.mediaPortEnd,
+    })),
     allowPublicPeers: mesh,
     maxAllocations: config.maxAllocations,
     maxAllocationsPerUsername: config.maxAllocationsPerUsername,

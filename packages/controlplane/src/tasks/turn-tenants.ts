@@ -8,9 +8,11 @@ import {
   turnTenantListSchema,
   turnTenantStatusSchema,
 } from '@orama/protocol';
+import type { PortAllocationRow } from '@orama/store';
 import { z } from 'zod';
 import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import { type Desired, loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
+import { releaseBlocks } from '../reconcile/release-blocks.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { drainedReason, type HeldUnits } from '../services/held-units.ts';
@@ -92,8 +94,8 @@ export class TurnTenantsTask implements Task<TurnAction> {
     const observations = observationsOf(desired, config.node, tenants, failure, (namespace) =>
       certificateFor(turnDomain(namespace, config.baseDomain), certificates),
     );
-    this.#reporter.keepOnly(new Set(desired.keys()));
     await this.#reporter.write(observations, clock.now());
+    await releaseBlocks(store, desired, observations);
     const settled = observations.every((one) => (one.desired === 'running' ? one.healthy : one.observed === 'absent'));
     // A server that is not there yet, or drains, wakes this task when another is ready.
     return settled || failure !== '' ? null : RECHECK_MS;
@@ -137,8 +139,11 @@ export function observationsOf(
   failure: string,
   certificateOf: (namespace: string) => object | undefined = () => undefined,
 ): Observation[] {
-  return [...desired.values()].flatMap(({ config, wanted, turn }) => {
-    if (!turn.some((row) => row.nodeId === nodeId)) return [];
+  return [...desired.values()].flatMap((each) => {
+    const { config } = each;
+    const isHere = (row: PortAllocationRow) => row.service === 'turn' && row.nodeId === nodeId;
+    const wanted = each.wanted && each.turn.some(isHere);
+    if (!each.turn.some(isHere) && !each.leaving.some(isHere)) return [];
     const tenant = typeof observed === 'string' ? undefined : observed.get(config.namespace);
     const certificate = certificateOf(config.namespace);
     const healthy = wanted && failure === '' && tenant !== undefined && tenant.generation === config.generation;

@@ -96,6 +96,8 @@ export type TurnSettingsChanged = z.infer<typeof turnSettingsChangedSchema>;
 export const enableWebrtcSchema = z.strictObject({
   sfuNodeCount: z.int().min(1).max(9).default(3),
   turnNodeCount: z.int().min(1).max(9).default(2),
+  /** Take as many nodes as there are, where there are fewer; the others are added when they come. */
+  allowDegraded: z.boolean().default(false),
   turnCredentialTtlSec: z.int().min(5).max(86_400).default(DEFAULT_TURN_CREDENTIAL_TTL_SEC),
   /** Those not given are `sfu`, all relay ports of a node, half of the allocations for one username, and no limit of bytes. */
   turn: someTurnSettingsSchema.default({}),

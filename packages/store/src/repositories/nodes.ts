@@ -9,6 +9,14 @@ export interface CoreServiceStatus {
   reason?: string;
 }
 
+/** How busy a node was over the last minutes. */
+export interface NodeLoad {
+  /** Application data through its TURN server, both ways. */
+  relayedBytesPerSec: number;
+  /** How late its controlplane's event loop was, the 99th percentile: what the other processes take of the processor. */
+  loopDelayMs: number;
+}
+
 export interface NodeRow {
   id: string;
   name: string;
@@ -21,6 +29,7 @@ export interface NodeRow {
   version: string;
   state: NodeState;
   core: CoreServiceStatus[];
+  load: NodeLoad;
   /** The last heartbeat by the node's own clock; shown only. */
   lastSeenAtMs: number;
   /** Raised by every heartbeat. */
@@ -42,11 +51,14 @@ interface Raw {
   version: string;
   state: NodeState;
   core_status: string;
+  load: string;
   last_seen_at: number;
   beats: number;
   reachable: number;
   reachable_since: number;
 }
+
+const NO_LOAD: NodeLoad = { relayedBytesPerSec: 0, loopDelayMs: 0 };
 
 /** The machines of the cluster. */
 export class NodesRepository {
@@ -69,6 +81,7 @@ export class NodesRepository {
       version: raw.version,
       state: raw.state,
       core: JSON.parse(raw.core_status) as CoreServiceStatus[],
+      load: { ...NO_LOAD, ...(JSON.parse(raw.load) as Partial<NodeLoad>) },
       lastSeenAtMs: raw.last_seen_at,
       beats: raw.beats,
       reachable: raw.reachable === 1,
@@ -108,6 +121,10 @@ export class NodesRepository {
       sql: 'UPDATE nodes SET beats = beats + 1, last_seen_at = ?, core_status = ? WHERE id = ?',
       params: [nowMs, JSON.stringify(core), id],
     };
+  }
+
+  setLoad(id: string, load: NodeLoad): Statement {
+    return { sql: 'UPDATE nodes SET load = ? WHERE id = ?', params: [JSON.stringify(load), id] };
   }
 
   /**

@@ -26,6 +26,12 @@ export interface TurnAllocationRow extends AllocationBase {
 /** Which node runs which service of a namespace, on which ports. Placement and ports are one row. */
 export type PortAllocationRow = SfuAllocationRow | TurnAllocationRow;
 
+/** A block that nobody else may have: placed (`leavingSinceMs` null), or left by its namespace and not confirmed free yet. */
+export type TakenBlockRow = PortAllocationRow & { leavingSinceMs: number | null };
+
+/** What names a row. */
+export type AllocationKey = Pick<PortAllocationRow, 'nodeId' | 'namespace' | 'service'>;
+
 interface Raw {
   node_id: string;
   host_ip: string;
@@ -39,6 +45,7 @@ interface Raw {
   turn_relay_port_start: number;
   turn_relay_port_end: number;
   allocated_at: number;
+  leaving_at: number | null;
 }
 
 function fromRaw(raw: Raw): PortAllocationRow {
@@ -61,7 +68,12 @@ function fromRaw(raw: Raw): PortAllocationRow {
       };
 }
 
-/** Port blocks; unique per address and start port, so that two namespaces can never hold the same block. */
+const takenFromRaw = (raw: Raw): TakenBlockRow => ({ ...fromRaw(raw), leavingSinceMs: raw.leaving_at });
+
+/**
+ * Port blocks; unique per address and start port, so that two namespaces can never hold the same block. Where a service
+ * was moved away its row stays, with `leaving_at`, until its node confirms that the service is gone.
+ */
 export class PortAllocationsRepository {
   readonly #db: Database;
 
@@ -69,18 +81,38 @@ export class PortAllocationsRepository {
     this.#db = db;
   }
 
+  /** Where services are to run. */
   async list(): Promise<PortAllocationRow[]> {
-    return (
-      await this.#db.query<Raw>('SELECT * FROM webrtc_port_allocations ORDER BY namespace, service_type, node_id')
-    ).map(fromRaw);
+    const rows = await this.#db.query<Raw>(
+      `SELECT * FROM webrtc_port_allocations WHERE leaving_at IS NULL ORDER BY namespace, service_type, node_id`,
+    );
+    return rows.map(fromRaw);
   }
 
+  /** Where the services of a namespace are to run. */
   async listOf(namespace: string): Promise<PortAllocationRow[]> {
+    const rows = await this.#db.query<Raw>(
+      `SELECT * FROM webrtc_port_allocations WHERE namespace = ? AND leaving_at IS NULL ORDER BY service_type, node_id`,
+      [namespace],
+    );
+    return rows.map(fromRaw);
+  }
+
+  /** Every block that is taken. */
+  async listTaken(): Promise<TakenBlockRow[]> {
+    const rows = await this.#db.query<Raw>(
+      'SELECT * FROM webrtc_port_allocations ORDER BY namespace, service_type, node_id',
+    );
+    return rows.map(takenFromRaw);
+  }
+
+  /** Every block that a namespace takes. */
+  async listTakenBy(namespace: string): Promise<TakenBlockRow[]> {
     const rows = await this.#db.query<Raw>(
       'SELECT * FROM webrtc_port_allocations WHERE namespace = ? ORDER BY service_type, node_id',
       [namespace],
     );
-    return rows.map(fromRaw);
+    return rows.map(takenFromRaw);
   }
 
   /** Fails the batch when the block is taken. */
@@ -115,6 +147,33 @@ export class PortAllocationsRepository {
             row.allocatedAtMs,
           ],
         };
+  }
+
+  /** Takes a service away from a node: it is not desired there any more, and its block stays taken until `release`. */
+  leave({ nodeId, namespace, service }: AllocationKey, nowMs: number): Statement {
+    return {
+      sql: `UPDATE webrtc_port_allocations SET leaving_at = ?
+            WHERE node_id = ? AND namespace = ? AND service_type = ? AND leaving_at IS NULL`,
+      params: [nowMs, nodeId, namespace, service],
+    };
+  }
+
+  /** Frees a block that was left, with what its node has reported; only once the service is confirmed gone. */
+  release({ nodeId, namespace, service }: AllocationKey): Statement[] {
+    return [
+      {
+        sql: `DELETE FROM webrtc_port_allocations WHERE node_id = ? AND namespace = ? AND service_type = ? AND leaving_at IS NOT NULL`,
+        params: [nodeId, namespace, service],
+      },
+      // The last of the node's services takes along what was said of its state file.
+      {
+        sql: `DELETE FROM service_reports WHERE node_id = ? AND namespace = ? AND (
+                service = ? AND NOT EXISTS
+                  (SELECT 1 FROM webrtc_port_allocations WHERE node_id = ? AND namespace = ? AND service_type = ?)
+                OR NOT EXISTS (SELECT 1 FROM webrtc_port_allocations WHERE node_id = ? AND namespace = ?))`,
+        params: [nodeId, namespace, service, nodeId, namespace, service, nodeId, namespace],
+      },
+    ];
   }
 
   /** Releases every block of a namespace; only once its services are confirmed gone. */

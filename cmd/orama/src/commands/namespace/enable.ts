@@ -10,6 +10,7 @@ interface EnableOptions extends TurnOptions {
   namespace: string;
   sfuNodes: number;
   turnNodes: number;
+  allowDegraded?: true;
   turnCredentialTtl: number;
   timeout: number;
 }
@@ -21,6 +22,7 @@ export function namespaceEnableCommand(): Command {
     .requiredOption('--ns, --namespace <name>', 'the namespace', schemaOption(namespaceNameSchema))
     .option('--sfu-nodes <count>', 'nodes that run an SFU for it', integerOption(1, 9), 3)
     .option('--turn-nodes <count>', 'nodes that serve TURN for it', integerOption(1, 9), 2)
+    .option('--allow-degraded', 'take as many nodes as there are; the others are added when they come')
     .option('--turn-credential-ttl <seconds>', 'life of a TURN credential', integerOption(5, 86_400), 600)
     .option('--timeout <seconds>', 'how long to wait; the work goes on afterwards', integerOption(1, 3_600), 60);
   return addTurnOptions(command)
@@ -46,6 +48,7 @@ async function enableWebrtc(context: Context, _feature: string, options: EnableO
       client.enableWebrtc(namespace, {
         sfuNodeCount: options.sfuNodes,
         turnNodeCount: options.turnNodes,
+        allowDegraded: options.allowDegraded ?? false,
         turnCredentialTtlSec: options.turnCredentialTtl,
         turn,
       }),
