@@ -4,6 +4,7 @@ import {
   type Clock,
   Counter,
   createMetrics,
+  EventLoopMeter,
   Failpoints,
   Histogram,
   healthHandler,
@@ -25,6 +26,7 @@ import { type NodeContext, nodePaths } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine, type TaskRunner } from './reconcile/engine.ts';
 import { LeaseKeeper } from './reconcile/lease-keeper.ts';
+import { LoadMeter } from './reconcile/load-meter.ts';
 import { StoreWarnings } from './reconcile/store-warnings.ts';
 import { coldBoot } from './restore/cold-boot.ts';
 import { CrashBackoff } from './services/crash-backoff.ts';
@@ -62,6 +64,7 @@ export class Controlplane implements Runnable {
   readonly #metrics = createMetrics('controlplane');
   readonly #abort = new AbortController();
   readonly #engine: Engine;
+  readonly #load: LoadMeter;
   #api: ApiServer | null = null;
   #services: ProcessServices | null = null;
   #store: Store | null = null;
@@ -79,6 +82,7 @@ export class Controlplane implements Runnable {
     this.#failpoints = new Failpoints(config.failpointDir);
     this.#secrets = new SecretBox(clusterKey, TURN_SECRET_PURPOSE);
     this.#warnings = new StoreWarnings(this.#clock, logger);
+    this.#load = new LoadMeter(this.#clock, new EventLoopMeter());
     this.#engine = new Engine(
       {
         clock: this.#clock,
@@ -138,6 +142,7 @@ export class Controlplane implements Runnable {
     await this.#watch?.stop();
     await this.#leases?.release().catch(() => {}); // They lapse by themselves when the store cannot be reached.
     this.#services?.close();
+    this.#load.close();
     await this.#store?.db.close();
   }
 
@@ -229,6 +234,7 @@ export class Controlplane implements Runnable {
       logger: this.#options.logger,
       failpoints: this.#failpoints,
       leases: this.#leases,
+      load: this.#load,
     };
   }
 

@@ -3,6 +3,7 @@ import type { Clock, Failpoints, Logger, SecretBox } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
 import type { Store } from '@orama/store';
 import type { LeaseKeeper } from './reconcile/lease-keeper.ts';
+import type { LoadMeter } from './reconcile/load-meter.ts';
 import type { ServiceManager } from './services/service-manager.ts';
 
 /** What the tasks of a node work with. */
@@ -19,6 +20,7 @@ export interface NodeContext {
   failpoints: Failpoints;
   /** What this node alone may do. */
   leases: LeaseKeeper;
+  load: LoadMeter;
 }
 
 /** Where things lie below a node's data directory. */

@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Failpoints, SecretBox, systemClock } from '@orama/core';
+import { type Clock, Failpoints, SecretBox, systemClock } from '@orama/core';
 import { type ControlplaneConfig, type ControlplaneConfigInput, controlplaneConfigSchema } from '@orama/protocol';
 import { createStore, openStore, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import type { OperationContext } from '../src/operations/context.ts';
+import { LoadMeter } from '../src/reconcile/load-meter.ts';
 
 /** A configuration that nothing is started with. */
 export function testConfig(dataDir: string, overrides: Partial<ControlplaneConfigInput> = {}): ControlplaneConfig {
@@ -27,6 +28,12 @@ export function testConfig(dataDir: string, overrides: Partial<ControlplaneConfi
     dns: { writer: 'file', file: join(dataDir, 'zone.txt') },
     ...overrides,
   });
+}
+
+/** The load of a node whose event loop is always as late as that. */
+export function steadyLoad(clock: Clock, delayP99Sec = 0): LoadMeter {
+  const load = { delayP50Sec: 0, delayP99Sec, delayMaxSec: 0, utilization: 0 };
+  return new LoadMeter(clock, { load, turn() {}, close() {} });
 }
 
 /** Operations on a real store, without nodes running: what the nodes report is written by the test. */

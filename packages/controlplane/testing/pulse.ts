@@ -15,7 +15,7 @@ import {
 import type { NodeContext } from '../src/node-context.ts';
 import { LeaseKeeper, type LeaseName } from '../src/reconcile/lease-keeper.ts';
 import { HeartbeatTask } from '../src/tasks/heartbeat.ts';
-import { testConfig } from './node-context.ts';
+import { steadyLoad, testConfig } from './node-context.ts';
 
 /** What stands between a node and the store. */
 export interface Link {
@@ -58,7 +58,8 @@ export class PulseNode {
     this.store = createStore(linked(db, this.link, clock));
     this.leases = new LeaseKeeper(this.store, this.id, own);
     const config = testConfig(this.#cluster.dir, { node: this.id });
-    const context = { config, store: this.store, clock: own, leases: this.leases, logger: silentLogger };
+    const load = steadyLoad(own, 0.025);
+    const context = { config, store: this.store, clock: own, leases: this.leases, load, logger: silentLogger };
     this.#task = new HeartbeatTask(
       context as NodeContext,
       () => [],

@@ -50,6 +50,14 @@ test('a node that dies is unreachable within 8 s, also when it held the leases, 
   }
 });
 
+test('every node tells its load once a minute', async () => {
+  const loads = async () => (await cluster.node(1).store.nodes.list()).map(({ load }) => load.loopDelayMs);
+  await cluster.pass(58);
+  expect(await loads()).toEqual([0, 0, 0]);
+  await cluster.pass(4);
+  expect(await loads()).toEqual([25, 25, 25]);
+});
+
 test('a node alone is reachable and holds the leases as soon as it beats, also after a restart', async () => {
   const { store } = cluster.node(1);
   cluster.running.clear();

@@ -41,11 +41,13 @@ export class HeartbeatTask implements Task {
   }
 
   async #beat(status: CoreServiceStatus[], isNews: boolean): Promise<void> {
-    const { config, store, clock, leases } = this.#context;
+    const { config, store, clock, leases, load } = this.#context;
     // Asked for before the round, so that the first one takes it where it is free.
     leases.held('liveness');
     const beat = store.nodes.heartbeat(config.node, status, clock.now());
-    const [result] = await leases.round(isNews ? [beat, raiseChangeCounter] : [beat]);
+    const busy = load.next();
+    const statements = busy ? [beat, store.nodes.setLoad(config.node, busy)] : [beat];
+    const [result] = await leases.round(isNews ? [...statements, raiseChangeCounter] : statements);
     // A store that was restored from a backup may not know this node yet.
     if (result?.changes === 0) await this.#register();
   }

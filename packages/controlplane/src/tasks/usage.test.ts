@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { closeServer, createInternalServer, Failpoints, silentLogger, VirtualClock } from '@orama/core';
 import { type Database, StoreUnavailableError } from '@orama/store';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { TestOperations } from '../../testing/node-context.ts';
+import { steadyLoad, TestOperations } from '../../testing/node-context.ts';
 import { nodePaths } from '../node-context.ts';
 import { createNamespace, deleteNamespace } from '../operations/namespaces.ts';
 import { UsageTask } from './usage.ts';
@@ -68,7 +68,13 @@ afterEach(async () => {
 });
 
 const taskOf = (node = 'node-1', store = context.store) =>
-  new UsageTask({ config: { ...context.config, node }, store, clock, failpoints: new Failpoints() });
+  new UsageTask({
+    config: { ...context.config, node },
+    store,
+    clock,
+    failpoints: new Failpoints(),
+    load: steadyLoad(clock),
+  });
 /** Runs the task as the engine does, for so long of virtual time. */
 async function run(task: UsageTask, ms: number): Promise<void> {
   for (const end = clock.now() + ms; clock.now() < end; )

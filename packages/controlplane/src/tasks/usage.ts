@@ -9,7 +9,7 @@ const READ_MS = 1_000;
 /** How often they are written while they move. */
 const WRITE_MS = 5_000;
 
-type UsageContext = Pick<NodeContext, 'config' | 'store' | 'clock' | 'failpoints'>;
+type UsageContext = Pick<NodeContext, 'config' | 'store' | 'clock' | 'failpoints' | 'load'>;
 
 /**
  * Takes what this node's TURN server relayed into the hours of the `usage` table. The hours and the counters that they
@@ -36,10 +36,11 @@ export class UsageTask implements Task {
   }
 
   async report(): Promise<number | null> {
-    const { clock } = this.#context;
+    const { clock, load } = this.#context;
     const usage = await this.#read();
     // What the server before this one had when it was last seen.
     if (this.#last && this.#last.usage.boot !== usage?.boot) await this.#write(this.#last);
+    if (usage) load.note(usage);
     const nowMs = clock.now();
     this.#last = usage && { usage, atMs: nowMs };
     if (!this.#last) return READ_MS;
