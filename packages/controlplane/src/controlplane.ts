@@ -17,7 +17,7 @@ import {
   systemClock,
 } from '@orama/core';
 import type { ControlplaneConfig, StoreConfig } from '@orama/protocol';
-import { type Store, TURN_SECRET_PURPOSE } from '@orama/store';
+import { connectStore, RqliteDatabase, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import { createRoutes } from './api/routes.ts';
 import { ApiServer } from './api/server.ts';
 import { ControlplaneClient } from './client/controlplane-client.ts';
@@ -39,6 +39,7 @@ import { OperationsTask } from './tasks/operations.ts';
 import { RoomsTask } from './tasks/rooms.ts';
 import { SfuServicesTask } from './tasks/sfu-services.ts';
 import { StateFilesTask } from './tasks/state-files.ts';
+import { StoreServiceTask } from './tasks/store-service.ts';
 import { TurnTenantsTask } from './tasks/turn-tenants.ts';
 import { UsageTask } from './tasks/usage.ts';
 
@@ -149,11 +150,11 @@ export class Controlplane implements Runnable {
   async #boot(services: ProcessServices): Promise<void> {
     const { config, logger } = this.#options;
     const backoff = new CrashBackoff();
-    const core = config.coreServices.map(
-      (name) =>
-        new CoreServiceTask({ config, services, clock: this.#clock }, name, backoff, this.#held, () =>
-          this.#engine.wake('heartbeat', 'turn-tenants'),
-        ),
+    const onCore = () => this.#engine.wake('heartbeat', 'turn-tenants');
+    const core = config.coreServices.map((name) =>
+      name === 'rqlite'
+        ? new StoreServiceTask(this.#storeProbe(), onCore)
+        : new CoreServiceTask({ config, services, clock: this.#clock }, name, backoff, this.#held, onCore),
     );
     services.onExit((exit) => {
       backoff.note(exit, this.#clock.now());
@@ -200,6 +201,13 @@ export class Controlplane implements Runnable {
       },
     });
     this.#booted = true;
+  }
+
+  /** Asks this node's rqlited, on a connection of its own, as the store may not have been reached yet. */
+  #storeProbe(): () => Promise<string | null> {
+    const db = connectStore(this.#options.config.store);
+    this.#abort.signal.addEventListener('abort', () => void db.close(), { once: true });
+    return async () => (db instanceof RqliteDatabase ? db.ownNode() : null);
   }
 
   async #register(store: Store): Promise<void> {

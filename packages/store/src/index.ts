@@ -14,6 +14,7 @@ export * from './repositories/rooms.ts';
 export * from './repositories/service-reports.ts';
 export * from './repositories/usage.ts';
 export * from './repositories/webrtc-config.ts';
+export type { RqliteNode } from './rqlite/cluster.ts';
 export { RqliteDatabase } from './rqlite/rqlite.ts';
 export { SqliteDatabase } from './sqlite.ts';
 export * from './store.ts';

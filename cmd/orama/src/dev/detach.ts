@@ -71,6 +71,7 @@ function settingsArguments(settings: DevSettings): string[] {
     ['--loopback-prefix', settings.loopbackPrefix],
     ['--http-port', settings.httpPort],
     ['--nodes', settings.nodes],
+    ['--store', settings.store],
     ['--log-level', settings.logLevel],
     ['--turn-lifetime', settings.turnLifetimeSec],
     ['--turn-nonce-lifetime', settings.turnNonceLifetimeSec],

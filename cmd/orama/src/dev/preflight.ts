@@ -28,10 +28,11 @@ export function wantedAddresses(node: DevNode, servicesRun: boolean): Wanted[] {
     user: `controlplane of ${node.id}`,
     hint: OTHER_PREFIX,
   };
-  if (servicesRun) return [api];
+  const own = [api, ...rqliteAddresses(node)];
+  if (servicesRun) return own;
   const turn = { address: node.publicIp, port: TURN_PORT, user: `turn of ${node.id}`, hint: OTHER_PREFIX };
   return [
-    api,
+    ...own,
     {
       transport: 'tcp',
       address: gateway.hostname,
@@ -43,6 +44,17 @@ export function wantedAddresses(node: DevNode, servicesRun: boolean): Wanted[] {
     { transport: 'tcp', ...turn },
     { transport: 'tcp', ...turn, port: TURN_TLS_PORT },
   ];
+}
+
+function rqliteAddresses({ id, rqlite, wireguardIp }: DevNode): Wanted[] {
+  if (!rqlite) return [];
+  return [rqlite.http, `http://${rqlite.raft}`].map((url) => ({
+    transport: 'tcp',
+    address: wireguardIp,
+    port: Number(new URL(url).port),
+    user: `rqlited of ${id}`,
+    hint: OTHER_PREFIX,
+  }));
 }
 
 /** Throws `CONFLICT` naming every address that cannot be had, each with why. */

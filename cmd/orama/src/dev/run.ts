@@ -5,6 +5,7 @@ import { Supervisor } from './supervisor.ts';
 /** Runs a local cluster in this process until `signal` is aborted; then stops it whole. Rejects when it cannot start. */
 export async function runCluster(options: {
   dataDir: string;
+  path: readonly string[];
   settings: DevSettings;
   signal: AbortSignal;
   onProgress: (text: string) => void;

@@ -16,6 +16,8 @@ export const devSettingsSchema = z.object({
   /** Public port of the first gateway; the others take the next ones. */
   httpPort: portSchema,
   nodes: z.int().min(1).max(9),
+  /** Where desired state is kept: one file, or an rqlited on each node. */
+  store: z.enum(['sqlite', 'rqlite']).default('sqlite'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']),
   /** Default TURN allocation lifetime in seconds; shortened by tests. */
   turnLifetimeSec: z.int().positive(),
@@ -33,6 +35,8 @@ const devNodeSchema = z.object({
   api: z.url(),
   /** Base URL of the gateway. */
   gateway: z.url(),
+  /** Its rqlited, where the cluster has them. */
+  rqlite: z.object({ http: z.url(), raft: z.string(), logFile: z.string() }).optional(),
   dataDir: z.string(),
   configFile: z.string(),
   logFile: z.string(),
@@ -50,6 +54,8 @@ export const devStateSchema = z.object({
   supervisor: processIdentitySchema.nullable(),
   /** By node id. */
   controlplanes: z.record(z.string(), processIdentitySchema),
+  /** The rqlited, by node id. */
+  stores: z.record(z.string(), processIdentitySchema).default({}),
   startedAt: z.string(),
 });
 export type DevState = z.infer<typeof devStateSchema>;

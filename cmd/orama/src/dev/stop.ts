@@ -10,6 +10,7 @@ import type { DevState } from './state.ts';
 const SUPERVISOR_STOP_MS = 45_000;
 const CONTROLPLANE_STOP_MS = 10_000;
 const SERVICE_STOP_MS = 10_000;
+const RQLITE_STOP_MS = 10_000;
 
 /** Stops the local cluster of a data directory and whatever a killed supervisor left of it. False when nothing ran. */
 export async function stopCluster(dataDir: string, onProgress: (text: string) => void): Promise<boolean> {
@@ -31,16 +32,19 @@ export async function stopCluster(dataDir: string, onProgress: (text: string) =>
 
 async function stopLeftovers(dataDir: string, state: DevState, onProgress: (text: string) => void): Promise<boolean> {
   const controlplanes = Object.values(state.controlplanes).filter(isRunning);
+  const stores = Object.values(state.stores).filter(isRunning);
   const withServices = await Promise.all(state.nodes.map((node) => hasServices(node.dataDir)));
   const nodes = state.nodes.filter((_, index) => withServices[index]);
-  if (controlplanes.length > 0 || nodes.length > 0) {
+  const left = controlplanes.length + stores.length + nodes.length > 0;
+  if (left) {
     onProgress('stopping what was left running');
     await terminate(controlplanes, CONTROLPLANE_STOP_MS);
     await Promise.all(nodes.map((node) => stopAllServices(node.dataDir, SERVICE_STOP_MS, silentLogger)));
+    await terminate(stores, RQLITE_STOP_MS);
   }
   if (state.state !== 'stopped') {
-    const stopped: DevState = { ...state, state: 'stopped', supervisor: null, controlplanes: {} };
+    const stopped: DevState = { ...state, state: 'stopped', supervisor: null, controlplanes: {}, stores: {} };
     await writeFileAtomic(devStateFile(dataDir), `${JSON.stringify(stopped, null, 2)}\n`);
   }
-  return controlplanes.length > 0 || nodes.length > 0;
+  return left;
 }

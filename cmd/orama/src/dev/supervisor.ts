@@ -3,32 +3,40 @@ import { OramaError, silentLogger, writeFileAtomic } from '@orama/core';
 import { connectTo } from '../cluster.ts';
 import { identify, isRunning, terminate } from '../process-identity.ts';
 import { devStateFile, readDevState } from '../settings.ts';
-import { ControlplaneProcess } from './controlplane-process.ts';
+import { DevProcess, type DevProgram } from './dev-process.ts';
 import { writeClusterFiles } from './files.ts';
 import { clusterKeyFile, DEV_BASE_DOMAIN, planNodes } from './layout.ts';
 import { DevLock } from './lock.ts';
 import { checkAddresses, wantedAddresses } from './preflight.ts';
 import { findPrograms } from './programs.ts';
 import { waitForCluster, waitForNamespaces } from './readiness.ts';
+import { findRqlited, refuseOtherStore, rqliteCommand, waitForRqlite } from './rqlite.ts';
 import { hasServices } from './services.ts';
 import type { DevNode, DevSettings, DevState } from './state.ts';
 
 const CONTROLPLANE_STOP_MS = 10_000;
 const SERVICE_STOP_MS = 10_000;
-/** A controlplane that ended so often in a row before the cluster was ready will not do better. */
+const RQLITE_STOP_MS = 10_000;
+/** A program that ended so often in a row before the cluster was ready will not do better. */
 const HOPELESS_FAILURES = 5;
 
 interface SupervisorOptions {
   dataDir: string;
+  /** Folders to look for programs in. */
+  path: readonly string[];
   settings: DevSettings;
   onProgress: (text: string) => void;
 }
 
-/** Runs a local cluster: one controlplane a node, started again whenever it ends. Services belong to the controlplanes. */
+/**
+ * Runs a local cluster: one controlplane a node and, with that store, one rqlited, each started again whenever it ends.
+ * Services belong to the controlplanes.
+ */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #nodes: DevNode[];
-  readonly #processes = new Map<string, ControlplaneProcess>();
+  readonly #controlplanes: DevProcess[] = [];
+  readonly #stores: DevProcess[] = [];
   #lock: DevLock | undefined;
   #state: DevState | undefined;
   #saved: Promise<void> = Promise.resolve();
@@ -46,10 +54,15 @@ export class Supervisor {
   async start(signal: AbortSignal): Promise<DevState> {
     const { dataDir, settings, onProgress } = this.#options;
     const programs = findPrograms();
+    const rqlited = settings.store === 'rqlite' ? findRqlited(this.#options.path) : undefined;
     this.#lock = DevLock.acquire(dataDir);
     const earlier = readDevState(dataDir);
+    refuseOtherStore(dataDir, earlier, settings);
     // A supervisor that was killed leaves controlplanes behind; services that run are adopted by the new ones.
-    if (earlier) await terminate(Object.values(earlier.controlplanes).filter(isRunning), CONTROLPLANE_STOP_MS);
+    if (earlier) {
+      await terminate(Object.values(earlier.controlplanes).filter(isRunning), CONTROLPLANE_STOP_MS);
+      await terminate(Object.values(earlier.stores).filter(isRunning), RQLITE_STOP_MS);
+    }
     onProgress('checking addresses');
     const servicesRun = await Promise.all(this.#nodes.map((node) => hasServices(node.dataDir)));
     await checkAddresses(this.#nodes.flatMap((node, index) => wantedAddresses(node, servicesRun[index] ?? false)));
@@ -63,15 +76,20 @@ export class Supervisor {
       nodes: this.#nodes,
       supervisor: identify(process.pid),
       controlplanes: {},
+      stores: {},
       startedAt: new Date().toISOString(),
     };
     await this.#save();
-    for (const node of this.#nodes) this.#startNode(node, programs.controlplane);
+    const throwIfHopeless = () => this.#throwIfHopeless();
+    if (rqlited !== undefined) {
+      for (const node of this.#nodes) this.#startStore(node, rqlited);
+      await waitForRqlite({ dataDir, nodes: this.#nodes, signal, onProgress, throwIfHopeless });
+    }
+    for (const node of this.#nodes) this.#startControlplane(node, programs.controlplane);
     const client = connectTo({
       endpoints: this.#nodes.map((node) => node.api),
       clusterKeyFile: clusterKeyFile(dataDir),
     });
-    const throwIfHopeless = () => this.#throwIfHopeless();
     await waitForCluster({ client, nodes: this.#nodes, signal, onProgress, throwIfHopeless });
     await waitForNamespaces({ client, signal, onProgress });
     this.#state.state = 'ready';
@@ -87,40 +105,58 @@ export class Supervisor {
       this.#state.state = 'stopping';
       await this.#save();
       onProgress('stopping the controlplanes');
-      await Promise.all([...this.#processes.values()].map((process) => process.stop(CONTROLPLANE_STOP_MS)));
+      await Promise.all(this.#controlplanes.map((process) => process.stop(CONTROLPLANE_STOP_MS)));
       onProgress('stopping the services');
       await Promise.all(this.#nodes.map((node) => stopAllServices(node.dataDir, SERVICE_STOP_MS, silentLogger)));
-      Object.assign(this.#state, { state: 'stopped', supervisor: null, controlplanes: {} } satisfies Partial<DevState>);
+      if (this.#stores.length > 0) onProgress('stopping the store');
+      await Promise.all(this.#stores.map((process) => process.stop(RQLITE_STOP_MS)));
+      const ended: Partial<DevState> = { state: 'stopped', supervisor: null, controlplanes: {}, stores: {} };
+      Object.assign(this.#state, ended);
       await this.#save();
     }
     this.#lock.release();
     this.#lock = undefined;
   }
 
-  #startNode(node: DevNode, command: readonly string[]): void {
-    const process = new ControlplaneProcess(node, command, {
-      started: (_, identity) => {
+  #startControlplane(node: DevNode, command: readonly string[]): void {
+    const program = {
+      name: `the controlplane of ${node.id}`,
+      command: [...command, '--config', node.configFile],
+      folder: node.dataDir,
+      logFile: node.logFile,
+    };
+    this.#controlplanes.push(this.#run(program, 'controlplanes', node));
+  }
+
+  #startStore(node: DevNode, rqlited: string): void {
+    const program = {
+      name: `the rqlited of ${node.id}`,
+      command: rqliteCommand(rqlited, this.#options.dataDir, node, this.#nodes),
+      folder: node.dataDir,
+      logFile: node.rqlite?.logFile ?? node.logFile,
+    };
+    this.#stores.push(this.#run(program, 'stores', node));
+  }
+
+  #run(program: DevProgram, kind: 'controlplanes' | 'stores', node: DevNode): DevProcess {
+    const process = new DevProcess(program, {
+      started: (identity) => {
         if (!this.#state) return;
-        this.#state.controlplanes[node.id] = identity;
+        this.#state[kind][node.id] = identity;
         void this.#save();
       },
-      died: (_, how) => this.#options.onProgress(`the controlplane of ${node.id} ended (${how}), starting it again`),
+      died: (how) => this.#options.onProgress(`${program.name} ended (${how}), starting it again`),
     });
-    this.#processes.set(node.id, process);
     process.start();
+    return process;
   }
 
   #throwIfHopeless(): void {
-    for (const node of this.#nodes) {
-      const process = this.#processes.get(node.id);
-      if (!process || process.failures < HOPELESS_FAILURES) continue;
-      throw new OramaError(
-        'INTERNAL',
-        `the controlplane of ${node.id} ends as soon as it is started (${process.lastEnd})`,
-        {
-          hint: `read ${node.logFile}`,
-        },
-      );
+    for (const { program, failures, lastEnd } of [...this.#stores, ...this.#controlplanes]) {
+      if (failures < HOPELESS_FAILURES) continue;
+      throw new OramaError('INTERNAL', `${program.name} ends as soon as it is started (${lastEnd})`, {
+        hint: `read ${program.logFile}`,
+      });
     }
   }
 

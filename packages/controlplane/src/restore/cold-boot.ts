@@ -5,7 +5,7 @@ import { nodePaths } from '../node-context.ts';
 import type { Engine } from '../reconcile/engine.ts';
 import type { StoreWarnings } from '../reconcile/store-warnings.ts';
 import type { Task } from '../reconcile/task.ts';
-import type { CoreServiceTask } from '../tasks/core-service.ts';
+import type { CoreTask } from '../tasks/core-service.ts';
 import { readStateFiles } from './state-file.ts';
 
 /** A core service that is not ready by then no longer holds up what does not need it. */
@@ -15,7 +15,7 @@ const STORE_RETRY_MS = 1_000;
 export interface ColdBoot {
   config: ControlplaneConfig;
   engine: Engine;
-  core: readonly CoreServiceTask[];
+  core: readonly CoreTask[];
   clock: Clock;
   logger: Logger;
   warnings: StoreWarnings;

@@ -34,8 +34,16 @@ interface CoreService {
 
 type CoreAction = Action & { kind: 'core-start' | 'core-stop' };
 
+/** A task about one of the services that a node needs before those of namespaces. */
+export interface CoreTask extends Task {
+  /** What the last run saw. */
+  readonly status: CoreServiceStatus;
+  /** Resolves when the service is ready for the first time. */
+  readonly ready: Promise<void>;
+}
+
 /** Keeps one of the node's own services running, gateway or TURN server, with the configuration derived from ours. */
-export class CoreServiceTask implements Task<CoreAction> {
+export class CoreServiceTask implements Task<CoreAction>, CoreTask {
   readonly name: string;
   readonly #core: CoreService;
   readonly #config: NodeContext['config'];
@@ -66,12 +74,10 @@ export class CoreServiceTask implements Task<CoreAction> {
     this.#status = { service, healthy: false, reason: 'not started yet' };
   }
 
-  /** What the last run saw. */
   get status(): CoreServiceStatus {
     return this.#status;
   }
 
-  /** Resolves when the service is ready for the first time. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }

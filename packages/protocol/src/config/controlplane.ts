@@ -9,6 +9,8 @@ const portRange = (start: z.ZodInt) =>
     .refine((range) => range.end >= range.start, { error: 'end must not be below start', path: ['end'] });
 const portRangeSchema = portRange(portSchema);
 
+/** Core services that a controlplane runs itself. */
+const OWN_SERVICES = ['gateway', 'turn'] as const;
 const programSchema = z.array(z.string().min(1)).min(1);
 
 /** Configuration file of a node's controlplane. */
@@ -29,8 +31,11 @@ export const controlplaneConfigSchema = z
     clusterKeyFile: z.string().min(1),
     store: storeConfigSchema,
     api: z.strictObject({ port: portSchema.default(6001), loopback: z.boolean().default(true) }),
-    /** Node services this controlplane keeps running, in start order, before any namespace service. */
-    coreServices: z.array(z.enum(['gateway', 'turn'])).default(['gateway', 'turn']),
+    /**
+     * Services the node needs before any of a namespace, in the order in which they are waited for: gateway and turn are
+     * kept running, rqlite is looked at. All that the node can have unless given.
+     */
+    coreServices: z.array(z.enum(['rqlite', 'gateway', 'turn'])).optional(),
     services: z.discriminatedUnion('manager', [
       z.strictObject({
         manager: z.literal('processes'),
@@ -90,6 +95,10 @@ export const controlplaneConfigSchema = z
     failpointDir: z.string().optional(),
     logLevel: logLevelSchema,
   })
+  .refine(({ store, coreServices }) => store.driver === 'rqlite' || !coreServices?.includes('rqlite'), {
+    error: 'names rqlite, which is not the store: leave it out, or set store.driver',
+    path: ['coreServices'],
+  })
   .superRefine(({ turn, ports: { turnRelay } }, context) => {
     const own = { 'turn.port': turn.port, 'turn.tlsPort': turn.tlsPort, 'its internal port': TURN_INTERNAL_PORT };
     for (const [name, port] of Object.entries(own)) {
@@ -100,6 +109,13 @@ export const controlplaneConfigSchema = z
         message: `holds ${port}, where the TURN server itself listens (${name}); give one of them other ports`,
       });
     }
-  });
+  })
+  .transform((config) => ({
+    ...config,
+    coreServices: config.coreServices ?? [
+      ...(config.store.driver === 'rqlite' ? ['rqlite' as const] : []),
+      ...OWN_SERVICES,
+    ],
+  }));
 export type ControlplaneConfig = z.infer<typeof controlplaneConfigSchema>;
 export type ControlplaneConfigInput = z.input<typeof controlplaneConfigSchema>;

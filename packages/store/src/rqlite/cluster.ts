@@ -20,6 +20,8 @@ const ATTEMPT_SHARE = 4;
 const PAUSE_MS = { first: 20, most: 400 };
 /** An address that failed a moment ago is not followed to again at once: the others have yet to notice that it is gone. */
 const AVOID_MS = 300;
+/** Answers to missing or wrong credentials. */
+const REFUSED = new Set([401, 403]);
 /** Nothing was sent when these happen. */
 const NOT_SENT = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'EADDRNOTAVAIL']);
 
@@ -38,6 +40,15 @@ export interface Outcome {
   results: StatementAnswer[];
   /** Whether an earlier attempt of the same request may have been, or may yet be, carried out. */
   doubtful: boolean;
+}
+
+/** A member of the cluster. */
+export interface RqliteNode {
+  id: string;
+  /** Base URL of its HTTP API; empty where it cannot be reached. */
+  address: string;
+  leader: boolean;
+  reachable: boolean;
 }
 
 type Attempt = { body: unknown } | { leader: string } | { reason: string; sent: boolean };
@@ -106,6 +117,39 @@ export class RqliteCluster {
     throw new StoreUnavailableError(`${origin}: ${'reason' in attempt ? attempt.reason : 'it named another node'}`);
   }
 
+  /** The nodes of the cluster, as the first that answers sees them. Throws StoreUnavailableError. */
+  async nodes(): Promise<RqliteNode[]> {
+    let failure: unknown;
+    for (const origin of this.addresses) {
+      try {
+        const list = await this.askNode(origin, { method: 'GET', path: '/nodes?timeout=1s' });
+        return Object.values(
+          list as Record<string, { id: string; api_addr: string; leader: boolean; reachable: boolean }>,
+        )
+          .map(({ id, api_addr: address, leader, reachable }) => ({ id, address, leader, reachable }))
+          .sort((a, b) => a.id.localeCompare(b.id));
+      } catch (thrown) {
+        if (!(thrown instanceof StoreUnavailableError)) throw thrown;
+        failure = thrown;
+      }
+    }
+    throw failure;
+  }
+
+  /** Whether a node serves: it is up, knows a leader and can reach it. Null, or why not. */
+  async readiness(origin: string): Promise<string | null> {
+    try {
+      const timeoutMs = this.#access.timeoutMs / ATTEMPT_SHARE;
+      const { status, body } = await this.#http.call(origin, { method: 'GET', path: '/readyz' }, timeoutMs);
+      if (status === 200) return null;
+      if (REFUSED.has(status)) return 'it refuses the credentials';
+      const lines = body.toString('utf8', 0, 500).trim().split('\n');
+      return `not ready: ${lines.at(-1)?.replace(/^\[.\]/, '')}`;
+    } catch (thrown) {
+      return `not ready: ${describeError(thrown) || 'it cannot be reached'}`;
+    }
+  }
+
   close(): void {
     this.#http.close();
   }
@@ -121,7 +165,7 @@ export class RqliteCluster {
       const code = (thrown as NodeJS.ErrnoException).code ?? '';
       return { reason: describeError(thrown) || code, sent: !NOT_SENT.has(code) };
     }
-    if (answer.status === 401 || answer.status === 403) {
+    if (REFUSED.has(answer.status)) {
       throw new ConfigError(`the store at ${origin} refuses the credentials (${answer.status})`, {
         hint: 'compare store.credentialsFile with the file that rqlited reads with -auth',
       });

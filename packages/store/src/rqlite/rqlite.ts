@@ -91,6 +91,11 @@ export class RqliteDatabase implements Database {
     }
   }
 
+  /** Whether the node of the first address serves: null, or why not. */
+  async ownNode(): Promise<string | null> {
+    return this.cluster.readiness(this.cluster.addresses[0] as string);
+  }
+
   async close(): Promise<void> {
     this.cluster.close();
   }

@@ -35,6 +35,7 @@ interface DevState {
   nodes: ClusterNode[];
   supervisor: { pid: number } | null;
   controlplanes: Record<string, { pid: number }>;
+  stores: Record<string, { pid: number }>;
 }
 
 export interface NamespaceAccess {
@@ -239,6 +240,13 @@ export class LocalCluster {
   controlplanePid(node: number): number {
     const pid = this.state.controlplanes[this.node(node).id]?.pid;
     if (pid === undefined) throw new Error(`node ${node} has no controlplane`);
+    return pid;
+  }
+
+  /** The rqlited of a node, in a cluster with that store. */
+  storePid(node: number): number {
+    const pid = this.state.stores[this.node(node).id]?.pid;
+    if (pid === undefined) throw new Error(`node ${node} has no rqlited`);
     return pid;
   }
 

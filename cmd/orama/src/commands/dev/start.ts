@@ -15,6 +15,7 @@ interface StartOptions {
   loopbackPrefix?: string;
   httpPort?: number;
   nodes?: number;
+  store?: DevSettings['store'];
   logLevel?: DevSettings['logLevel'];
   turnLifetime?: number;
   turnNonceLifetime?: number;
@@ -34,6 +35,7 @@ export function devStartCommand(): Command {
       integerOption(1, 65_000),
     )
     .option('--nodes <count>', 'number of nodes (default 3)', integerOption(1, 9))
+    .option('--store <driver>', 'sqlite, one file, or rqlite, replicated over the nodes (default sqlite)', storeOption)
     .option('--log-level <level>', 'trace, debug, info, warn or error (default info)', logLevelOption)
     .addHelpText(
       'after',
@@ -57,6 +59,7 @@ export function devStartCommand(): Command {
 }
 
 const prefixOption = schemaOption(devSettingsSchema.shape.loopbackPrefix);
+const storeOption = schemaOption(devSettingsSchema.shape.store);
 const logLevelOption = schemaOption(devSettingsSchema.shape.logLevel);
 
 async function startDev(context: Context, options: StartOptions): Promise<void> {
@@ -64,7 +67,8 @@ async function startDev(context: Context, options: StartOptions): Promise<void> 
     settings: { dataDir },
   } = context;
   const settings = chooseSettings(dataDir, options);
-  if (hasStarter()) return startForStarter(dataDir, settings);
+  const { path } = context.settings;
+  if (hasStarter()) return startForStarter(dataDir, path, settings);
   await withInterrupt(async (signal) => {
     const progress = context.output.progress('starting the cluster');
     const onProgress = (text: string) => progress.update(text);
@@ -80,6 +84,7 @@ async function startDev(context: Context, options: StartOptions): Promise<void> 
       }
       await runCluster({
         dataDir,
+        path,
         settings,
         signal,
         onProgress,
@@ -100,13 +105,14 @@ async function startDev(context: Context, options: StartOptions): Promise<void> 
 }
 
 /** Runs the cluster for a command that waits until it is ready and then goes. Stderr is the supervisor's log. */
-async function startForStarter(dataDir: string, settings: DevSettings): Promise<void> {
+async function startForStarter(dataDir: string, path: readonly string[], settings: DevSettings): Promise<void> {
   const log = (text: string) => process.stderr.write(`${new Date().toISOString()} ${text}\n`);
   let last = '';
   try {
     await withInterrupt((signal) =>
       runCluster({
         dataDir,
+        path,
         settings,
         signal: AbortSignal.any([signal, starterGone()]),
         onProgress(text) {
@@ -137,6 +143,7 @@ function chooseSettings(dataDir: string, options: StartOptions): DevSettings {
     loopbackPrefix: options.loopbackPrefix ?? earlier.loopbackPrefix,
     httpPort: options.httpPort ?? earlier.httpPort,
     nodes: options.nodes ?? earlier.nodes,
+    store: options.store ?? earlier.store,
     logLevel: options.logLevel ?? earlier.logLevel,
     turnLifetimeSec: options.turnLifetime ?? earlier.turnLifetimeSec,
     turnNonceLifetimeSec: options.turnNonceLifetime ?? earlier.turnNonceLifetimeSec,

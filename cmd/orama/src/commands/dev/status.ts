@@ -3,6 +3,7 @@ import { connectTo } from '../../cluster.ts';
 import { type Context, withContext } from '../../context.ts';
 import { lockHolder } from '../../dev/lock.ts';
 import { missingParts } from '../../dev/readiness.ts';
+import { describeStore, devStore } from '../../dev/store-status.ts';
 import { examples } from '../../options.ts';
 import { NoClusterError, readDevState } from '../../settings.ts';
 import { describeDevCluster } from './describe.ts';
@@ -24,12 +25,22 @@ async function showStatus({ settings, output }: Context): Promise<void> {
     clusterKeyFile: state.clusterKeyFile,
   }).cluster();
   const missing = missingParts(state.nodes, cluster);
+  const store = await devStore(settings.dataDir, state);
   output.result(
-    { dataDir: settings.dataDir, state: state.state, healthy: missing.length === 0, missing, dev: state, cluster },
+    {
+      dataDir: settings.dataDir,
+      state: state.state,
+      healthy: missing.length === 0,
+      missing,
+      store,
+      dev: state,
+      cluster,
+    },
     () =>
       [
         `${state.state}, data in ${settings.dataDir}, supervisor process ${state.supervisor?.pid ?? '-'}`,
         describeDevCluster(output, state, cluster),
+        `store: ${describeStore(store)}`,
         ...(missing.length === 0 ? [] : [`not well: ${missing.join(', ')}`]),
       ].join('\n'),
   );

@@ -3,25 +3,34 @@ import { closeSync, openSync, renameSync, statSync } from 'node:fs';
 import { backoffMs, type Clock, systemClock, type Timer } from '@orama/core';
 import { identify, isRunning, signalProcess, waitUntilGone } from '../process-identity.ts';
 import { fatalReason } from './logs.ts';
-import type { DevNode, ProcessIdentity } from './state.ts';
+import type { ProcessIdentity } from './state.ts';
 
 const LOG_MAX_BYTES = 20 * 1024 * 1024;
 /** One that lived so long was well: its next restart is immediate again. */
 const STEADY_MS = 10_000;
 const MAX_BACKOFF_MS = 3_000;
 
-export interface ControlplaneEvents {
-  /** A process was started, for the first time or again. */
-  started(node: DevNode, process: ProcessIdentity): void;
-  /** A process ended without being told to: with which code or signal, and why if it said so in its log. */
-  died(node: DevNode, how: string): void;
+/** A program that the supervisor keeps running. */
+export interface DevProgram {
+  /** What it is, for messages: `the controlplane of node-1`. */
+  name: string;
+  command: readonly string[];
+  /** Working directory. */
+  folder: string;
+  logFile: string;
 }
 
-/** Keeps the controlplane of one node running: starts it again at once when it ends, with growing pauses when it keeps ending. */
-export class ControlplaneProcess {
-  readonly #node: DevNode;
-  readonly #command: readonly string[];
-  readonly #events: ControlplaneEvents;
+interface DevProcessEvents {
+  /** A process was started, for the first time or again. */
+  started(process: ProcessIdentity): void;
+  /** A process ended without being told to: with which code or signal, and why if it said so in its log. */
+  died(how: string): void;
+}
+
+/** Keeps a program running: starts it again at once when it ends, with growing pauses when it keeps ending. */
+export class DevProcess {
+  readonly program: DevProgram;
+  readonly #events: DevProcessEvents;
   readonly #clock: Clock;
   #child: ChildProcess | undefined;
   #identity: ProcessIdentity | undefined;
@@ -32,9 +41,8 @@ export class ControlplaneProcess {
   #lastEnd = '';
   #stopping = false;
 
-  constructor(node: DevNode, command: readonly string[], events: ControlplaneEvents, clock: Clock = systemClock) {
-    this.#node = node;
-    this.#command = [...command, '--config', node.configFile];
+  constructor(program: DevProgram, events: DevProcessEvents, clock: Clock = systemClock) {
+    this.program = program;
     this.#events = events;
     this.#clock = clock;
   }
@@ -51,10 +59,10 @@ export class ControlplaneProcess {
 
   start(): void {
     if (this.#stopping) return;
-    const [program = '', ...args] = this.#command;
-    const log = openLog(this.#node.logFile);
+    const [program = '', ...args] = this.program.command;
+    const log = openLog(this.program.logFile);
     // A session of its own: Ctrl-C in the terminal reaches the supervisor only, which ends the nodes in order.
-    const child = spawn(program, args, { detached: true, stdio: ['ignore', log, log], cwd: this.#node.dataDir });
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', log, log], cwd: this.program.folder });
     closeSync(log);
     this.#child = child;
     this.#startedAt = this.#clock.monotonic();
@@ -68,7 +76,7 @@ export class ControlplaneProcess {
     child.once('error', (error) => onEnd(error.message));
     child.once('exit', (code, signal) => onEnd(signal ? `signal ${signal}` : `exit code ${code}`));
     this.#identity = child.pid === undefined ? undefined : (identify(child.pid) ?? undefined);
-    if (this.#identity) this.#events.started(this.#node, this.#identity);
+    if (this.#identity) this.#events.started(this.#identity);
   }
 
   /** Ends it: SIGTERM, and SIGKILL after `timeoutMs`. */
@@ -93,9 +101,9 @@ export class ControlplaneProcess {
     if (this.#stopping) return;
     const steady = this.#clock.monotonic() - this.#startedAt >= STEADY_MS;
     this.#failures = steady ? 0 : this.#failures + 1;
-    const reason = fatalReason(this.#node.logFile, this.#startedWallMs);
+    const reason = fatalReason(this.program.logFile, this.#startedWallMs);
     this.#lastEnd = reason === undefined ? how : `${how}: ${reason}`;
-    this.#events.died(this.#node, this.#lastEnd);
+    this.#events.died(this.#lastEnd);
     const pauseMs = this.#failures <= 1 ? 0 : backoffMs(this.#failures - 2, 200, MAX_BACKOFF_MS);
     this.#restart = this.#clock.after(pauseMs, () => this.start());
   }
