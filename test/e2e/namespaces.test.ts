@@ -51,6 +51,26 @@ test('every namespace has ports of its own on every node, and blocks never overl
   }
 });
 
+test('what was asked of the cluster, who does what, and what is to do are shown', async () => {
+  const json = async (...args: string[]) => JSON.parse((await cluster.run(...args, '--json')).stdout);
+  const { operations } = await json('operations', 'list', '--namespace', 'alpha');
+  expect(operations).toMatchObject([
+    { kind: 'enable-webrtc', namespace: 'alpha', state: 'done', requestedBy: 'operator' },
+  ]);
+  const [shown, { leases }, { nodes }] = await Promise.all([
+    cluster.run('operations', 'show', operations[0].id),
+    json('leases'),
+    json('reconcile', '--dry-run'),
+  ]);
+  expect(shown.stdout).toMatch(/turn:node-\d +done +\d\.\d\d s +\d\.\d\d s/);
+  expect(leases).toContainEqual(expect.objectContaining({ name: 'dns', holder: expect.stringMatching(/^node-\d$/) }));
+  expect(nodes).toHaveLength(3);
+  for (const { tasks } of nodes) {
+    expect(tasks).toContainEqual(expect.objectContaining({ task: 'sfu-services' }));
+    expect(tasks.filter(({ error }: { error?: string }) => error !== undefined)).toEqual([]);
+  }
+});
+
 test('calls go on in all three at the same time, in rooms of one name, and none sees another', async () => {
   const [alpha, ...others] = tenants;
   const pages = await Promise.all(

@@ -4,6 +4,7 @@ import { devLogsCommand } from './commands/dev/logs.ts';
 import { devStartCommand } from './commands/dev/start.ts';
 import { devStatusCommand } from './commands/dev/status.ts';
 import { devStopCommand } from './commands/dev/stop.ts';
+import { leasesCommand } from './commands/leases/leases.ts';
 import { namespaceCreateCommand } from './commands/namespace/create.ts';
 import { namespaceDeleteCommand } from './commands/namespace/delete.ts';
 import { namespaceDisableCommand } from './commands/namespace/disable.ts';
@@ -13,6 +14,9 @@ import { namespaceRotateSecretCommand } from './commands/namespace/rotate-secret
 import { namespaceSetCommand } from './commands/namespace/set.ts';
 import { namespaceUsageCommand } from './commands/namespace/usage.ts';
 import { namespaceWebrtcStatusCommand } from './commands/namespace/webrtc-status.ts';
+import { operationsListCommand } from './commands/operations/list.ts';
+import { operationsShowCommand } from './commands/operations/show.ts';
+import { reconcileCommand } from './commands/reconcile/reconcile.ts';
 import { roomCreateCommand } from './commands/room/create.ts';
 import { roomDeleteCommand } from './commands/room/delete.ts';
 import { roomKickCommand } from './commands/room/kick.ts';
@@ -97,7 +101,11 @@ export function createProgram(version: string): Command {
   ])
     turn.addCommand(command);
 
-  for (const command of [demoCommand(), dev, namespace, room, turn]) program.addCommand(command);
+  const operations = new Command('operations').description('what was asked of the cluster, and what became of it');
+  for (const command of [operationsListCommand(), operationsShowCommand()]) operations.addCommand(command);
+
+  const nouns = [demoCommand(), dev, namespace, room, turn, operations, leasesCommand(), reconcileCommand()];
+  for (const command of nouns) program.addCommand(command);
   configure(program);
   return program;
 }

@@ -109,6 +109,7 @@ export class Controlplane implements Runnable {
         context: () => this.#context(),
         version,
         onChange: () => this.#engine.wake(),
+        plans: () => this.#engine.plans(),
         turn: {
           held: this.#held,
           peer: (wireguardIp) =>

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';
 import { ControlplaneClient, DaemonUnreachableError } from '../client/controlplane-client.ts';
 import { callHttp } from '../http-call.ts';
+import type { TaskPlan } from '../reconcile/engine.ts';
 import { HeldUnits } from '../services/held-units.ts';
 import { createRoutes } from './routes.ts';
 import { ApiServer, CONTROLPLANE_KEY_INFO } from './server.ts';
@@ -18,6 +19,7 @@ let operations: TestOperations;
 let server: ApiServer;
 let held: HeldUnits;
 let changes: number;
+let plans: TaskPlan[];
 let releases: number;
 
 beforeEach(async () => {
@@ -25,6 +27,7 @@ beforeEach(async () => {
   const context = await operations.connect();
   await operations.addNodes(context, 3);
   changes = 0;
+  plans = [];
   releases = 0;
   held = new HeldUnits(join(operations.dir, 'held-units.json'));
   server = new ApiServer({
@@ -35,6 +38,7 @@ beforeEach(async () => {
       context: () => context,
       version: '1.2.3',
       onChange: () => void changes++,
+      plans: async () => plans,
       turn: { held, peer: (address) => client([`http://${address}:${PORT}`]), onRelease: () => void releases++ },
     }),
     clock: systemClock,
@@ -160,4 +164,55 @@ test('the client goes on to the next address when one is down, and says so when 
     code: 'UNAVAILABLE',
     hint: expect.stringContaining('orama dev start'),
   });
+});
+
+test('GET /operations lists the newest first, of all namespaces or one, with their steps', async () => {
+  for (const name of ['one', 'two']) {
+    await client().createNamespace(name);
+    await client().enableWebrtc(name, { requestedBy: 'anna' });
+  }
+  await client().disableWebrtc('one');
+  const listed = (all: Awaited<ReturnType<ControlplaneClient['operations']>>) =>
+    all.map(({ kind, namespace, requestedBy }) => `${kind} ${namespace} by ${requestedBy}`);
+  expect(listed(await client().operations())).toEqual([
+    'disable-webrtc one by operator',
+    'enable-webrtc two by anna',
+    'enable-webrtc one by anna',
+  ]);
+  expect(listed(await client().operations({ namespace: 'one', limit: 1 }))).toEqual(['disable-webrtc one by operator']);
+  expect((await client().operations({ limit: 1 }))[0]?.steps.map(({ name }) => name)).toContain('turn:node-1');
+  expect(await send('GET', '/v1/internal/operations?limit=0')).toBe('400 INVALID_REQUEST');
+  expect(await send('GET', '/v1/internal/operations?who=me')).toBe('400 INVALID_REQUEST');
+});
+
+test('GET /leases tells who holds what, with its generation, and whose was given up', async () => {
+  const { store } = await operations.connect();
+  await store.leases.take('dns', 'node-2', undefined, 0);
+  const lease = await store.leases.take('liveness', 'node-1', undefined, 0);
+  if (lease) await store.db.batch([store.leases.release(lease)]);
+  expect(await client().leases()).toEqual([
+    { name: 'dns', holder: 'node-2', generation: 1, since: '1970-01-01T00:00:00.000Z' },
+    { name: 'liveness', holder: null, generation: 1, since: '1970-01-01T00:00:00.000Z' },
+  ]);
+});
+
+test('GET /plan and /nodes/<id>/plan tell what the tasks of a node would do, and nothing else of it', async () => {
+  const { store } = await operations.connect();
+  const facts = { id: 'node-1', name: 'node-1', wireguardIp: ADDRESS, publicIp: ADDRESS, region: 'x', version: '0' };
+  await store.nodes.register({ ...facts, lastSeenAtMs: 0 });
+  const action = { kind: 'sfu-start' as const, subject: 'orama-namespace-sfu@demo', reason: 'desired here' };
+  plans = [
+    { task: 'sfu-services', actions: [action], error: null },
+    { task: 'dns', actions: [], error: 'the store cannot be reached' },
+  ];
+  expect(await client().nodePlan('node-1')).toEqual({
+    node: 'node-1',
+    tasks: [
+      { task: 'sfu-services', actions: [action] },
+      { task: 'dns', actions: [], error: 'the store cannot be reached' },
+    ],
+  });
+  await expect(client().nodePlan('node-9')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect(await send('GET', '/v1/internal/plan', { signature: '' })).toBe('401 UNAUTHORIZED');
+  expect(changes).toBe(0);
 });

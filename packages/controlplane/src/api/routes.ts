@@ -4,6 +4,7 @@ import {
   createNamespaceSchema,
   enableWebrtcSchema,
   namespaceNameSchema,
+  operationQuerySchema,
   rotateSecretSchema,
   turnSettingsChangeSchema,
 } from '@orama/protocol';
@@ -16,7 +17,9 @@ import { createNamespace, deleteNamespace } from '../operations/namespaces.ts';
 import { rotateSecret } from '../operations/rotate-secret.ts';
 import { changeTurnSettings } from '../operations/turn-settings.ts';
 import { namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
-import { type Call, parseBody, type Route } from './route.ts';
+import type { TaskPlan } from '../reconcile/engine.ts';
+import { reconcileRoutes } from './reconcile-routes.ts';
+import { type Call, parseBody, parseInput, type Route } from './route.ts';
 import { type TurnRouteOptions, turnRoutes } from './turn-routes.ts';
 import { toClusterStatus, toNamespace, toOperation } from './views.ts';
 import { webrtcStatusOf } from './webrtc-status.ts';
@@ -27,12 +30,14 @@ export interface RouteOptions {
   version: string;
   /** Called after a call that changed what is desired, so that this node begins at once. */
   onChange: () => void;
+  /** What each task of this node would do now. */
+  plans: () => Promise<TaskPlan[]>;
   /** What the routes of TURN servers work with. */
   turn: TurnRouteOptions;
 }
 
 /** The calls of protocol/internal/controlplane-api.ts, below their prefix. */
-export function createRoutes({ context, version, onChange, turn }: RouteOptions): InternalHandler {
+export function createRoutes({ context, version, onChange, plans, turn }: RouteOptions): InternalHandler {
   const changing = (answer: (call: Call) => Promise<InternalReply>) => async (call: Call) => {
     const reply = await answer(call);
     onChange();
@@ -93,7 +98,9 @@ export function createRoutes({ context, version, onChange, turn }: RouteOptions)
     ['GET', /^\/namespaces\/([^/]+)\/usage$/, showUsage],
     ['POST', /^\/namespaces\/([^/]+)\/webrtc\/credentials$/, issueCredentials],
     ['GET', /^\/operations\/([^/]+)$/, ({ context, subjects }) => showOperation(context, subjects[0] ?? '')],
+    ['GET', /^\/operations$/, listOperations],
     ...turnRoutes(turn),
+    ...reconcileRoutes({ plans, peer: turn.peer }),
   ];
 
   return async ({ method, path, query, body }) => {
@@ -185,6 +192,13 @@ async function issueCredentials({ context, subjects }: Call): Promise<InternalRe
     nowMs: clock.now(),
   });
   return { status: 200, body: credentials };
+}
+
+/** The newest first. */
+async function listOperations({ context: { store }, query }: Call): Promise<InternalReply> {
+  const { limit, namespace } = parseInput(operationQuerySchema, Object.fromEntries(query), 'the query');
+  const operations = await store.operations.listNewest(limit, namespace);
+  return { status: 200, body: { operations: operations.map(toOperation) } };
 }
 
 async function showOperation({ store }: OperationContext, id: string): Promise<InternalReply> {

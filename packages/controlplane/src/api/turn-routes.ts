@@ -4,7 +4,6 @@ import {
   type NodeTurn,
   namespaceNameSchema,
   nodeDrainSchema,
-  nodeIdSchema,
   turnPeerQuerySchema,
   turnPeerVerdictSchema,
   turnServerStatusSchema,
@@ -12,7 +11,6 @@ import {
 } from '@orama/protocol';
 import { auditStatement } from '@orama/store';
 import { z } from 'zod';
-import type { ControlplaneClient } from '../client/controlplane-client.ts';
 import { turnSocketOf } from '../node-context.ts';
 import { type OperationContext, requireNamespace } from '../operations/context.ts';
 import { loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
@@ -20,13 +18,13 @@ import type { HeldUnits } from '../services/held-units.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
 import { turnTenantOf } from '../tasks/turn-tenant.ts';
 import { callTurn, TurnDownError } from '../turn-control.ts';
+import { forward, type PeerOf } from './forward.ts';
 import { type Call, parseBody, parseInput, type Route } from './route.ts';
 import { toTurnServerView } from './views.ts';
 
 export interface TurnRouteOptions {
   held: HeldUnits;
-  /** A client of the controlplane that listens at a WireGuard address. */
-  peer: (wireguardIp: string) => ControlplaneClient;
+  peer: PeerOf;
   /** Called when the TURN server may be started again. */
   onRelease: () => void;
 }
@@ -60,26 +58,6 @@ export function turnRoutes({ held, peer, onRelease }: TurnRouteOptions): Route[]
       (method): Route => [method, /^\/nodes\/([^/]+)(\/turn(?:\/.*)?)$/, (call) => forward(call, method, peer)],
     ),
   ];
-}
-
-/** Hands a call to the controlplane of the node that it is about. Throws NOT_FOUND, UNAVAILABLE. */
-async function forward(
-  { context, subjects, query, body }: Call,
-  method: string,
-  peer: TurnRouteOptions['peer'],
-): Promise<InternalReply> {
-  const [given = '', rest = ''] = subjects;
-  const id = parseInput(nodeIdSchema, given, 'the node id');
-  const nodes = await context.store.nodes.list();
-  const node = nodes.find((one) => one.id === id);
-  if (!node) {
-    throw new OramaError('NOT_FOUND', `there is no node "${id}"`, {
-      hint: `the nodes are ${nodes.map((one) => one.id).join(', ')}`,
-    });
-  }
-  const search = query.toString();
-  const answer = await peer(node.wireguardIp).forward(method, `${rest}${search && `?${search}`}`, body);
-  return { status: answer.status, body: answer.body === '' ? undefined : JSON.parse(answer.body) };
 }
 
 async function turnOf({ config }: OperationContext, held: HeldUnits): Promise<NodeTurn> {

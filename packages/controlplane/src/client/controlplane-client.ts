@@ -16,15 +16,20 @@ import {
   ERROR_STATUS,
   type ErrorCode,
   errorBodySchema,
+  type LeaseView,
+  leaseListSchema,
   type Namespace,
   type NodeDrain,
+  type NodePlan,
   type NodeTenant,
   type NodeTurn,
   namespaceListSchema,
+  nodePlanSchema,
   nodeTenantSchema,
   nodeTurnSchema,
   type Operation,
   type OperationStarted,
+  operationListSchema,
   operationSchema,
   operationStartedSchema,
   type RotateSecret,
@@ -167,6 +172,22 @@ export class ControlplaneClient {
   /** Sends a call as it is; for a controlplane that hands it on. Throws when there is no answer. */
   forward(method: string, path: string, body: string): Promise<HttpAnswer> {
     return this.#send(method, CONTROLPLANE_API_PREFIX + path, body);
+  }
+
+  /** The operations that began last, the newest first. */
+  async operations(query: { namespace?: string | undefined; limit?: number } = {}): Promise<Operation[]> {
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value));
+    return (await this.#call('GET', `/operations?${search}`, operationListSchema)).operations;
+  }
+
+  async leases(): Promise<LeaseView[]> {
+    return (await this.#call('GET', '/leases', leaseListSchema)).leases;
+  }
+
+  /** What the tasks of a node would do now. Throws NOT_FOUND, or UNAVAILABLE when the node does not answer. */
+  nodePlan(node: string): Promise<NodePlan> {
+    return this.#call('GET', `/nodes/${encodeURIComponent(node)}/plan`, nodePlanSchema);
   }
 
   /** Throws OPERATION_NOT_FOUND. */

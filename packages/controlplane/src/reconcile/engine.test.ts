@@ -120,3 +120,26 @@ test('an unreachable store is told once a minute, however many tasks notice it, 
     'the store can be reached again',
   ]);
 });
+
+test('plans() tells what the tasks would do, without what they do it with, and does nothing', async () => {
+  const engine = new Engine(options());
+  let applied = 0;
+  const task = (name: string, plan: () => Promise<Action[]>): Task => ({
+    name,
+    plan,
+    apply: async () => void applied++,
+    report: async () => null,
+  });
+  const secret = 'not to be shown';
+  await engine.add(task('one', async () => [{ ...action('a'), secret } as Action]));
+  await engine.add(task('two', () => Promise.reject(new StoreUnavailableError('no store'))));
+  await engine.add({ name: 'three', report: async () => null });
+  expect(applied).toBe(1);
+  expect(await engine.plans()).toEqual([
+    { task: 'one', actions: [action('a')], error: null },
+    { task: 'two', actions: [], error: 'no store' },
+    { task: 'three', actions: [], error: null },
+  ]);
+  expect(applied).toBe(1);
+  await engine.stop();
+});

@@ -1,7 +1,7 @@
 import { type Clock, describeError, type Failpoints, type Logger, type Timer } from '@orama/core';
 import { StoreUnavailableError } from '@orama/store';
 import type { StoreWarnings } from './store-warnings.ts';
-import type { Task } from './task.ts';
+import type { Action, Task } from './task.ts';
 
 export interface EngineOptions {
   clock: Clock;
@@ -21,6 +21,13 @@ export interface TaskRun {
   applied: string[];
   error: string | null;
   durMs: number;
+}
+
+/** What a task would do, or why it cannot tell. */
+export interface TaskPlan {
+  task: string;
+  actions: Action[];
+  error: string | null;
 }
 
 /** Runs one task: by timer, by signal, never twice at a time; a signal during a run causes one more run. */
@@ -58,6 +65,18 @@ export class TaskRunner {
     this.#running = this.#run().finally(() => {
       this.#running = null;
     });
+  }
+
+  /** What a run would do now. Does nothing. */
+  async plan(): Promise<TaskPlan> {
+    const plan: TaskPlan = { task: this.task.name, actions: [], error: null };
+    try {
+      const actions = (await this.task.plan?.()) ?? [];
+      plan.actions = actions.map(({ kind, subject, reason }) => ({ kind, subject, reason }));
+    } catch (thrown) {
+      plan.error = describeError(thrown);
+    }
+    return plan;
   }
 
   /** Resolves when the run in progress, if any, is over; no other begins. */
@@ -145,6 +164,11 @@ export class Engine {
   /** Wakes all tasks, or those named. */
   wake(...names: string[]): void {
     for (const [name, runner] of this.#runners) if (names.length === 0 || names.includes(name)) runner.wake();
+  }
+
+  /** What each task would do now. Does nothing. */
+  plans(): Promise<TaskPlan[]> {
+    return Promise.all([...this.#runners.values()].map((runner) => runner.plan()));
   }
 
   /** The last run of each task. */

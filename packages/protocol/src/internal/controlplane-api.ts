@@ -29,7 +29,10 @@ import {
  * | `POST /nodes/<id>/turn/drain` `nodeDrainSchema`, `POST /nodes/<id>/turn/resume` | `nodeTurnSchema` |
  * | `GET /nodes/<id>/turn/tenants/<ns>/peers/<ip>?port=` | `turnPeerVerdictSchema` |
  * | `GET /tenants/<ns>` of the node that is asked, with secrets | `nodeTenantSchema` |
+ * | `GET /operations?namespace=&limit=` | `operationListSchema` |
  * | `GET /operations/<id>` | `operationSchema` |
+ * | `GET /leases` | `leaseListSchema` |
+ * | `GET /nodes/<id>/plan` | `nodePlanSchema` |
  *
  * What is asked about a node is handed to its own controlplane, as the same path without `/nodes/<id>`.
  */
@@ -135,6 +138,39 @@ export const operationSchema = z.object({
   finishedAt: z.string().optional(),
 });
 export type Operation = z.infer<typeof operationSchema>;
+
+/** Parameters of `GET /operations`. */
+export const operationQuerySchema = z.strictObject({
+  namespace: namespaceNameSchema.optional(),
+  limit: z.coerce.number().pipe(z.int().min(1).max(200)).default(20),
+});
+export const operationListSchema = z.object({ operations: z.array(operationSchema) });
+
+export const leaseViewSchema = z.object({
+  /** What only its holder may do: `liveness`, `dns`, `placement`. */
+  name: z.string(),
+  /** Node id; null once it was given up. */
+  holder: z.string().nullable(),
+  generation: z.int(),
+  /** When the holder took it, by its clock, ISO 8601. */
+  since: z.string(),
+});
+export type LeaseView = z.infer<typeof leaseViewSchema>;
+export const leaseListSchema = z.object({ leases: z.array(leaseViewSchema) });
+
+/** What the reconcile tasks of a node would do now. */
+export const nodePlanSchema = z.object({
+  node: z.string(),
+  tasks: z.array(
+    z.object({
+      task: z.string(),
+      actions: z.array(z.object({ kind: z.string(), subject: z.string(), reason: z.string() })),
+      /** Why the task cannot tell. */
+      error: z.string().optional(),
+    }),
+  ),
+});
+export type NodePlan = z.infer<typeof nodePlanSchema>;
 
 export const operationStartedSchema = z.object({
   /** Null when there was nothing to do. */

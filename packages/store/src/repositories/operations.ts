@@ -65,6 +65,12 @@ export class OperationsRepository {
     return (await this.#load(`WHERE namespace = ? AND state = 'running'`, [namespace]))[0] ?? null;
   }
 
+  /** The operations that began last, the newest first: in the order of the store, whatever the clocks of nodes said. */
+  async listNewest(limit: number, namespace?: string): Promise<OperationRow[]> {
+    const params = namespace === undefined ? [limit] : [namespace, limit];
+    return this.#load(namespace === undefined ? '' : 'WHERE namespace = ?', params, 'rowid DESC LIMIT ?');
+  }
+
   async listRunning(): Promise<OperationRow[]> {
     return this.#load(`WHERE state = 'running'`, []);
   }
@@ -128,8 +134,8 @@ export class OperationsRepository {
     };
   }
 
-  async #load(where: string, params: string[]): Promise<OperationRow[]> {
-    const rows = await this.#db.query<Raw>(`SELECT * FROM operations ${where} ORDER BY created_at`, params);
+  async #load(where: string, params: (string | number)[], order = 'created_at'): Promise<OperationRow[]> {
+    const rows = await this.#db.query<Raw>(`SELECT * FROM operations ${where} ORDER BY ${order}`, params);
     return Promise.all(
       rows.map(async (raw) => ({
         id: raw.id,
