@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { isAlive, killNow, LocalCluster, waitUntil } from '@orama/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
@@ -31,6 +32,19 @@ it('a local cluster on rqlite survives the kill of its store leader, and of all 
     status,
     ({ healthy, store: { nodes } }) => healthy && nodes.every((node) => node.reachable),
   );
+});
+
+it('"orama store" checks it, backs it up, and takes it back to the backup', async () => {
+  const backup = join(cluster.dataDir, 'store.backup');
+  expect(await cluster.json('store', 'check')).toMatchObject({ driver: 'rqlite', problems: [] });
+  await cluster.orama('store', 'backup', backup);
+  await cluster.createNamespace('later');
+  const refused = await cluster.run('store', 'restore', backup, '--replace');
+  expect(refused).toMatchObject({ code: 6, output: expect.stringContaining('the store is in use') });
+  await cluster.orama('store', 'restore', backup, '--replace', '--in-use');
+  const names = await cluster.json<{ namespaces: { name: string }[] }>('namespace', 'list');
+  expect(names.namespaces.map(({ name }) => name)).toEqual(['first', 'second']);
+  await cluster.waitHealthy('second');
 });
 
 it('"orama dev start" on its data keeps to its store', async () => {

@@ -24,6 +24,9 @@ import { roomListCommand } from './commands/room/list.ts';
 import { roomMuteCommand } from './commands/room/mute.ts';
 import { roomRecordCommand } from './commands/room/record.ts';
 import { roomShowCommand } from './commands/room/show.ts';
+import { storeBackupCommand } from './commands/store/backup.ts';
+import { storeCheckCommand } from './commands/store/check.ts';
+import { storeRestoreCommand } from './commands/store/restore.ts';
 import { turnAttachCommand } from './commands/turn/attach.ts';
 import { turnCheckCommand } from './commands/turn/check.ts';
 import { turnDrainCommand } from './commands/turn/drain.ts';
@@ -88,6 +91,9 @@ export function createProgram(version: string): Command {
   ])
     room.addCommand(command);
 
+  const store = new Command('store').description('what the cluster keeps: copies of it, and whether it is sound');
+  for (const command of [storeBackupCommand(), storeRestoreCommand(), storeCheckCommand()]) store.addCommand(command);
+
   const turn = new Command('turn').description(
     'TURN servers: what they do, whether they work, taking them out of service',
   );
@@ -104,7 +110,7 @@ export function createProgram(version: string): Command {
   const operations = new Command('operations').description('what was asked of the cluster, and what became of it');
   for (const command of [operationsListCommand(), operationsShowCommand()]) operations.addCommand(command);
 
-  const nouns = [demoCommand(), dev, namespace, room, turn, operations, leasesCommand(), reconcileCommand()];
+  const nouns = [demoCommand(), dev, namespace, room, store, turn, operations, leasesCommand(), reconcileCommand()];
   for (const command of nouns) program.addCommand(command);
   configure(program);
   return program;

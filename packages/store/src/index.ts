@@ -1,6 +1,10 @@
 // The map of the store.
 export * from './database.ts';
-export * from './migrate.ts';
+export { type BackupReport, backupStore } from './maintenance/backup.ts';
+export type { BackupContent } from './maintenance/backup-file.ts';
+export { type CheckReport, checkStore } from './maintenance/check.ts';
+export { restoreStore } from './maintenance/restore.ts';
+export { migrate, readMigrations, schemaVersion, splitScript } from './migrate.ts';
 export * from './open.ts';
 export * from './repositories/audit.ts';
 export * from './repositories/dns-records.ts';

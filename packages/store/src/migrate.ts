@@ -72,7 +72,11 @@ export async function migrate(db: Database, migrations: Migration[] = readMigrat
   }
 }
 
-function refuseForeign(there: readonly { version: number; name: string }[], migrations: readonly Migration[]): void {
+/** Throws ConfigError when the schema is newer than this program, or of another one. */
+export function refuseForeign(
+  there: readonly { version: number; name: string }[],
+  migrations: readonly Migration[],
+): void {
   const newest = migrations.at(-1)?.version ?? 0;
   const current = there.at(-1)?.version ?? 0;
   if (current > newest) {
@@ -89,7 +93,8 @@ function refuseForeign(there: readonly { version: number; name: string }[], migr
   }
 }
 
-async function appliedMigrations(db: Database): Promise<{ version: number; name: string }[]> {
+/** The migrations of a store, in order. */
+export async function appliedMigrations(db: Database): Promise<{ version: number; name: string }[]> {
   const [table] = await db.query(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'`);
   return table ? db.query('SELECT version, name FROM schema_migrations ORDER BY version') : [];
 }

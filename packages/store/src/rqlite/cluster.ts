@@ -20,6 +20,7 @@ const ATTEMPT_SHARE = 4;
 const PAUSE_MS = { first: 20, most: 400 };
 /** An address that failed a moment ago is not followed to again at once: the others have yet to notice that it is gone. */
 const AVOID_MS = 300;
+const LOAD_TIMEOUT_MS = 120_000;
 /** Answers to missing or wrong credentials. */
 const REFUSED = new Set([401, 403]);
 /** Nothing was sent when these happen. */
@@ -65,17 +66,18 @@ export class RqliteCluster {
     this.#http = new RqliteHttp(access.credentials, access.ca);
   }
 
-  get addresses(): readonly string[] {
+  get addresses(): readonly [string, ...string[]] {
     return this.#access.addresses;
   }
 
   /**
    * Sends the request until a node answers it, for as long as `timeoutMs` allows; so it must be one that does no harm
    * when it is carried out twice. Throws StoreUnavailableError, or ConfigError when the credentials are refused.
-   * @param first address to begin with instead of the leader
+   * @param how `first`: address to begin with instead of the leader; `timeoutMs`: for what takes longer than statements
    */
-  async ask(request: RqliteRequest, first?: string): Promise<Outcome> {
-    const { addresses, timeoutMs } = this.#access;
+  async ask(request: RqliteRequest, how: { first?: string; timeoutMs?: number } = {}): Promise<Outcome> {
+    const { addresses } = this.#access;
+    const { first, timeoutMs = this.#access.timeoutMs } = how;
     const deadlineMs = performance.now() + timeoutMs;
     const failed = new Map<string, { atMs: number; reason: string }>();
     let target = first ?? this.#leader ?? addresses[0];
@@ -83,7 +85,7 @@ export class RqliteCluster {
     let hops = 0;
     for (let failures = 0; ; ) {
       const leftMs = deadlineMs - performance.now();
-      if (leftMs <= 0) throw this.#unavailable(failed);
+      if (leftMs <= 0) throw unavailable(timeoutMs, failed);
       const attempt = await this.#attempt(target, request, Math.min(leftMs, timeoutMs / ATTEMPT_SHARE));
       if ('body' in attempt) {
         if (first === undefined) this.#leader = target;
@@ -117,6 +119,26 @@ export class RqliteCluster {
     throw new StoreUnavailableError(`${origin}: ${'reason' in attempt ? attempt.reason : 'it named another node'}`);
   }
 
+  /**
+   * Writes the leader's copy of the database to a file that is there. Throws StoreUnavailableError when it does not come
+   * whole.
+   */
+  async download(file: string): Promise<void> {
+    // Whoever answers a read of the leader's is the leader.
+    await this.ask({ method: 'GET', path: '/db/query?level=weak&redirect&q=SELECT+1' });
+    const leader = this.#leader ?? this.#access.addresses[0];
+    try {
+      await this.#http.download(leader, '/db/backup?redirect', file, this.#access.timeoutMs);
+    } catch (thrown) {
+      throw new StoreUnavailableError(`fetching the database from ${leader} failed: ${describeError(thrown)}`, thrown);
+    }
+  }
+
+  /** Replaces the whole database, on all nodes at once. Throws as `ask` does. */
+  async load(database: Buffer): Promise<void> {
+    await this.ask({ method: 'POST', path: '/db/load?redirect', body: database }, { timeoutMs: LOAD_TIMEOUT_MS });
+  }
+
   /** The nodes of the cluster, as the first that answers sees them. Throws StoreUnavailableError. */
   async nodes(): Promise<RqliteNode[]> {
     let failure: unknown;
@@ -134,6 +156,13 @@ export class RqliteCluster {
       }
     }
     throw failure;
+  }
+
+  /** Index of the last entry of the replicated log that a node has in its copy. Throws StoreUnavailableError. */
+  async appliedIndex(origin: string): Promise<number | null> {
+    const status = await this.askNode(origin, { method: 'GET', path: '/status?key=store' });
+    const index = (status as { db_applied_index?: unknown }).db_applied_index;
+    return typeof index === 'number' ? index : null;
   }
 
   /** Whether a node serves: it is up, knows a leader and can reach it. Null, or why not. */
@@ -188,13 +217,13 @@ export class RqliteCluster {
     const { error } = body as { error?: string };
     return error === undefined ? { body } : { reason: error, sent: true };
   }
+}
 
-  #unavailable(failed: ReadonlyMap<string, { reason: string }>): StoreUnavailableError {
-    const reasons = [...failed].map(([origin, { reason }]) => `${origin}: ${reason}`).join('; ');
-    return new StoreUnavailableError(
-      `no rqlite node could answer within ${this.#access.timeoutMs} ms (${reasons || 'none is the leader'})`,
-    );
-  }
+function unavailable(timeoutMs: number, failed: ReadonlyMap<string, { reason: string }>): StoreUnavailableError {
+  const reasons = [...failed].map(([origin, { reason }]) => `${origin}: ${reason}`).join('; ');
+  return new StoreUnavailableError(
+    `no rqlite node could answer within ${timeoutMs} ms (${reasons || 'none is the leader'})`,
+  );
 }
 
 /** Origin of a redirect. Null when it would leave TLS, which would give the credentials away. */

@@ -1,5 +1,7 @@
+import { createWriteStream } from 'node:fs';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
+import { pipeline } from 'node:stream/promises';
 
 /** An answer that would fill the memory of whoever asked. */
 const ANSWER_MAX_BYTES = 32 * 1024 * 1024;
@@ -68,6 +70,18 @@ export class RqliteHttp {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Writes the body of an answer to a file, and onto the disk. Rejects when nothing comes for `idleMs`. */
+  async download(origin: string, path: string, file: string, idleMs: number): Promise<void> {
+    const { call, response } = this.#begin(origin, { method: 'GET', path });
+    call.setTimeout(idleMs, () => call.destroy(new AnswerTimeoutError(idleMs)));
+    const answer = await response;
+    if (answer.statusCode !== 200) {
+      answer.destroy();
+      throw new Error(`status ${answer.statusCode}`);
+    }
+    await pipeline(answer, createWriteStream(file, { flags: 'r+', flush: true }));
   }
 
   close(): void {

@@ -42,7 +42,7 @@ export class RqliteDatabase implements Database {
   async query<Row>(sql: string, params: SqlValue[] = [], level: ReadLevel = 'strong'): Promise<Row[]> {
     const path = `/db/query?level=${LEVELS[level]}${level === 'none' ? '' : '&redirect'}`;
     const request = { method: 'POST', path, body: JSON.stringify([[sql, ...params]]) } as const;
-    const { results } = await this.cluster.ask(request, level === 'none' ? this.cluster.addresses[0] : undefined);
+    const { results } = await this.cluster.ask(request, level === 'none' ? { first: this.cluster.addresses[0] } : {});
     return rowsOf<Row>(results[0]);
   }
 
@@ -71,29 +71,41 @@ export class RqliteDatabase implements Database {
    * apply, and its copy would no longer be theirs.
    */
   async requireForeignKeys(): Promise<void> {
-    const body = JSON.stringify(['PRAGMA foreign_keys']);
     for (const origin of this.cluster.addresses) {
-      let answer: { results?: StatementAnswer[] };
-      try {
-        answer = (await this.cluster.askNode(origin, {
-          method: 'POST',
-          path: '/db/query?level=none',
-          body,
-        })) as typeof answer;
-      } catch (thrown) {
-        if (thrown instanceof StoreUnavailableError) continue;
+      const enforces = await this.enforcesForeignKeys(origin).catch((thrown: unknown) => {
+        if (thrown instanceof StoreUnavailableError) return true;
         throw thrown;
-      }
-      if (answer.results?.[0]?.values?.[0]?.[0] === 1) continue;
+      });
+      if (enforces) continue;
       throw new ConfigError(`rqlited at ${origin} does not enforce foreign keys`, {
         hint: 'start every rqlited of the cluster with -fk',
       });
     }
   }
 
+  async enforcesForeignKeys(origin: string): Promise<boolean> {
+    const [row] = await this.copyOn(origin).query<{ foreign_keys: number }>('PRAGMA foreign_keys');
+    return row?.foreign_keys === 1;
+  }
+
+  /** Reads of one node's own copy, whatever the others have. They throw StoreUnavailableError when it does not answer. */
+  copyOn(origin: string): Pick<Database, 'query'> {
+    return {
+      query: async <Row>(sql: string, params: SqlValue[] = []) => {
+        const request = {
+          method: 'POST',
+          path: '/db/query?level=none',
+          body: JSON.stringify([[sql, ...params]]),
+        } as const;
+        const { results } = (await this.cluster.askNode(origin, request)) as { results?: StatementAnswer[] };
+        return rowsOf<Row>(results?.[0]);
+      },
+    };
+  }
+
   /** Whether the node of the first address serves: null, or why not. */
   async ownNode(): Promise<string | null> {
-    return this.cluster.readiness(this.cluster.addresses[0] as string);
+    return this.cluster.readiness(this.cluster.addresses[0]);
   }
 
   async close(): Promise<void> {

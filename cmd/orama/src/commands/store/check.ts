@@ -1,0 +1,52 @@
+import { OramaError } from '@orama/core';
+import { type CheckReport, checkStore } from '@orama/store';
+import { Command } from 'commander';
+import { type Context, withContext } from '../../context.ts';
+import { examples } from '../../options.ts';
+import type { Output } from '../../output/output.ts';
+import { renderTable } from '../../output/table.ts';
+import { chosenStore, configOption } from './config-option.ts';
+
+export function storeCheckCommand(): Command {
+  return new Command('check')
+    .description('look for damage, rows that break what the programs rely on, and copies that lag; exits with 1 on any')
+    .addOption(configOption())
+    .addHelpText('after', examples('orama store check', 'orama store check --json'))
+    .action(withContext(check));
+}
+
+async function check({ settings, output }: Context, options: { config?: string }): Promise<void> {
+  const progress = output.progress('looking at the store');
+  const report = await checkStore(chosenStore(settings, options.config)).finally(() => progress.stop());
+  const [first] = report.problems;
+  if (first) {
+    output.note(`${describe(output, report)}\n`);
+    throw new OramaError('INTERNAL', `the store has ${report.problems.length} problems, the first: ${first.detail}`, {
+      details: { ...report },
+      hint: 'docs/operations.md, "The store", says what to do about each',
+    });
+  }
+  output.result(report, () => describe(output, report));
+}
+
+function describe(output: Output, { driver, schema, nodes, problems }: CheckReport): string {
+  const members = nodes.map(({ id, address, leader, reachable, appliedIndex }) => [
+    id,
+    address,
+    reachable ? (leader ? 'leader' : 'follower') : output.style('red', 'not reached'),
+    appliedIndex === null ? '-' : String(appliedIndex),
+  ]);
+  return [
+    `${driver}, schema ${schema.version} of ${schema.newest}`,
+    ...(members.length > 0 ? [renderTable(output, ['node', 'address', 'state', 'log index'], members)] : []),
+    ...(problems.length > 0
+      ? [
+          renderTable(
+            output,
+            ['check', 'problem'],
+            problems.map(({ check: name, detail }) => [name, detail]),
+          ),
+        ]
+      : ['no problem was found']),
+  ].join('\n');
+}

@@ -1,0 +1,18 @@
+import { loadConfigFile } from '@orama/core';
+import { controlplaneConfigSchema, type StoreConfig } from '@orama/protocol';
+import { Option } from 'commander';
+import { storeConfig } from '../../dev/layout.ts';
+import { NoClusterError, readDevState, type Settings } from '../../settings.ts';
+
+/** Option of the commands that work on a store itself and not by way of a controlplane. */
+export function configOption(): Option {
+  return new Option('--config <file>', "a controlplane's configuration file, for its store; else the local cluster's");
+}
+
+/** The store that a command is about. */
+export function chosenStore(settings: Settings, config: string | undefined): StoreConfig {
+  if (config !== undefined) return loadConfigFile(controlplaneConfigSchema, config).store;
+  const nodes = readDevState(settings.dataDir)?.nodes;
+  if (!nodes?.[0]) throw new NoClusterError(settings.dataDir);
+  return storeConfig(settings.dataDir, nodes[0], nodes);
+}

@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import { describeError, UserError } from '@orama/core';
+import type { StoreConfig } from '@orama/protocol';
+import type { Database } from '../database.ts';
+import { appliedMigrations, readMigrations, refuseForeign } from '../migrate.ts';
+import { connectStore } from '../open.ts';
+import type { RqliteNode } from '../rqlite/cluster.ts';
+import { RqliteDatabase } from '../rqlite/rqlite.ts';
+import { checkInvariants, type Problem } from './invariants.ts';
+
+export interface CheckReport {
+  driver: StoreConfig['driver'];
+  schema: {
+    version: number;
+    /** What this program brings it to. */
+    newest: number;
+  };
+  /** Members of a replicated store. */
+  nodes: (RqliteNode & { appliedIndex: number | null })[];
+  problems: Problem[];
+}
+
+/**
+ * Looks at the whole store and changes nothing: whether every copy is sound and takes part, and whether its rows are such
+ * as the programs rely on. Throws UserError NOT_FOUND when there is no store, StoreUnavailableError.
+ */
+export async function checkStore(config: StoreConfig): Promise<CheckReport> {
+  if (config.driver === 'sqlite' && !existsSync(config.file)) {
+    throw new UserError('NOT_FOUND', `there is no store at ${config.file}`, {
+      hint: 'name its configuration with --config',
+    });
+  }
+  const db = connectStore(config);
+  try {
+    const problems: Problem[] = [];
+    const nodes = db instanceof RqliteDatabase ? await checkNodes(db, problems) : [];
+    if (!(db instanceof RqliteDatabase)) problems.push(...(await checkCopy(db)));
+    const migrations = readMigrations();
+    const applied = await appliedMigrations(db);
+    const schema = { version: applied.at(-1)?.version ?? 0, newest: migrations.length };
+    try {
+      refuseForeign(applied, migrations);
+    } catch (thrown) {
+      problems.push({ check: 'schema', detail: describeError(thrown) });
+    }
+    if (schema.version < schema.newest) {
+      problems.push({
+        check: 'schema',
+        detail: `it has version ${schema.version}; the next controlplane that starts brings it to ${schema.newest}`,
+      });
+    } else if (problems.every(({ check }) => check !== 'schema')) problems.push(...(await checkInvariants(db)));
+    return { driver: config.driver, schema, nodes, problems };
+  } finally {
+    await db.close();
+  }
+}
+
+/** One copy of the database by itself. */
+async function checkCopy(db: Pick<Database, 'query'>, where = ''): Promise<Problem[]> {
+  const damage = await db.query<{ integrity_check: string }>('PRAGMA integrity_check(10)', [], 'none');
+  const orphans = await db.query<{ table: string; parent: string }>('PRAGMA foreign_key_check', [], 'none');
+  return [
+    ...damage
+      .filter((row) => row.integrity_check !== 'ok')
+      .map((row) => ({ check: 'integrity', detail: `${where}${row.integrity_check}` })),
+    ...orphans.slice(0, 10).map(({ table, parent }) => ({
+      check: 'foreign-keys',
+      detail: `${where}a row of ${table} refers to none of ${parent}`,
+    })),
+  ];
+}
+
+async function checkNodes(db: RqliteDatabase, problems: Problem[]): Promise<CheckReport['nodes']> {
+  const nodes = await db.cluster.nodes();
+  if (!nodes.some(({ leader }) => leader)) problems.push({ check: 'leader', detail: 'no node is the leader' });
+  return Promise.all(
+    nodes.map(async (node) => {
+      const seen = { ...node, appliedIndex: null };
+      if (!node.reachable) {
+        problems.push({ check: 'replication', detail: `${node.id} cannot be reached by the others` });
+        return seen;
+      }
+      try {
+        problems.push(...(await checkCopy(db.copyOn(node.address), `${node.id}: `)));
+        if (!(await db.enforcesForeignKeys(node.address))) {
+          problems.push({
+            check: 'foreign-keys',
+            detail: `${node.id} does not enforce them: start its rqlited with -fk`,
+          });
+        }
+        return { ...seen, appliedIndex: await db.cluster.appliedIndex(node.address) };
+      } catch (thrown) {
+        problems.push({ check: 'replication', detail: describeError(thrown) });
+        return seen;
+      }
+    }),
+  );
+}
