@@ -6,6 +6,7 @@ import { type BrowserDriver, LocalCluster, type NamespaceAccess } from '@orama/t
 import type { BrowserName } from './browser-process.ts';
 import { forward } from './forward.ts';
 import { compileWire, Network } from './network.ts';
+import { putFirst } from './priority.ts';
 import { launchIn } from './remote-browser.ts';
 
 /** Second octet of the cluster's addresses. */
@@ -44,6 +45,7 @@ export class Bed {
     network.startWires(compileWire(directory));
     const cluster = await LocalCluster.start({ prefix: PREFIX });
     const access = await cluster.createEnabled(NAMESPACE);
+    for (const [i] of cluster.state.nodes.entries()) for (const { pid } of cluster.services(i + 1)) putFirst(pid);
     const port = Number(new URL(cluster.node(1).gateway).port);
     const clients = Array.from({ length: CLIENTS }, (_, i) => i + 1);
     const doors = await Promise.all(clients.map((client) => forward(network.serverAddress(client), port)));
