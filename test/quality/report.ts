@@ -10,7 +10,9 @@ const INTRODUCTION = `# Media quality
 Real Chromium and Firefox, each in a network namespace of its own behind a path that can be made bad, against the product's
 own processes: a local cluster with its TURN servers, SFU and gateway. Rates are limited by \`tc tbf\` with 100 ms of queue,
 delay and loss come from a small program between two interfaces (test/quality/bed/wire.c). The figures are the browsers' own
-(\`getStats\`), and the gaps between the frames they really show (\`requestVideoFrameCallback\`).
+(\`getStats\`), and the gaps between the frames they really show (\`requestVideoFrameCallback\`). All of it shares one machine: the
+services go before the browsers for the processor, because the browsers of a real call have machines of their own
+(test/quality/bed/priority.ts; without that an SFU waited up to 0.1 s for its turn whenever somebody joined).
 
 \`pnpm quality\` measures all of it and writes this file, \`pnpm quality <scenario> ...\` a part, \`--short\` a taste; it needs root.
 `;
