@@ -51,7 +51,11 @@ export class HeldUnits {
   }
 }
 
+/** Held while the node itself is drained, beside the units that were held for that. */
+export const DRAINED_NODE = 'node';
+
 /** Why a drained TURN server does not run, with the next step. */
-export function drainedReason(node: string): string {
-  return `drained; it serves again with "orama turn resume --node ${node}"`;
+export function drainedReason(node: string, held: HeldUnits): string {
+  const command = held.has(DRAINED_NODE) ? `orama node resume ${node}` : `orama turn resume --node ${node}`;
+  return `drained; it serves again with "${command}"`;
 }

@@ -8,9 +8,12 @@ import { openLogFile } from './log-file.ts';
 import { readBootId, readProcess } from './proc.ts';
 import { type RunFile, removeRunFile, writeRunFile } from './run-file.ts';
 import type { ServiceExit, ServiceManager, ServiceSpec, ServiceState } from './service-manager.ts';
+import { Watchdog } from './watchdog.ts';
 
 /** How often processes are looked at. Ends of our own children are told at once; others are seen at the next look. */
 const WATCH_MS = 200;
+const WATCHDOG_MS = 1_000;
+const HUNG = 'a kill, because it did not answer';
 /** Units get this search path and nothing else of our environment, as systemd units do. */
 const UNIT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -20,6 +23,8 @@ interface Options {
   logger: Logger;
   failpoints?: Failpoints;
   clock?: Clock;
+  /** How often units are asked for their health. */
+  watchdogMs?: number;
 }
 
 /**
@@ -36,9 +41,11 @@ export class ProcessServices implements ServiceManager {
   readonly #units = new Map<string, RunFile>();
   /** Units whose end we are told with its exit code: started by this very process. */
   readonly #children = new WeakSet<RunFile>();
+  readonly #hung = new WeakSet<RunFile>();
   readonly #listeners = new Set<(exit: ServiceExit) => void>();
   #bootId = '';
   #watch: { cancel(): void } | undefined;
+  #watchdog: Watchdog<RunFile> | undefined;
   #looking = false;
 
   private constructor(options: Options) {
@@ -54,12 +61,16 @@ export class ProcessServices implements ServiceManager {
     const services = new ProcessServices(options);
     await services.#adopt();
     services.#watch = services.#clock.every(WATCH_MS, () => void services.#look());
+    const { watchdogMs = WATCHDOG_MS } = options;
+    const running = () => [...services.#units.values()].filter(({ stopByMs }) => stopByMs === undefined);
+    services.#watchdog = new Watchdog(services.#clock, watchdogMs, running, (run) => void services.#killHung(run));
     return services;
   }
 
   /** Stops watching. The units keep running. */
   close(): void {
     this.#watch?.cancel();
+    this.#watchdog?.close();
     this.#listeners.clear();
   }
 
@@ -98,6 +109,7 @@ export class ProcessServices implements ServiceManager {
         command: [...spec.command],
         configDigest: spec.configDigest,
         startedAtMs: this.#clock.now(),
+        health: spec.health,
       };
       this.#units.set(spec.unit, run);
       this.#children.add(run);
@@ -189,13 +201,19 @@ export class ProcessServices implements ServiceManager {
       unit: run.unit,
       uptimeMs: this.#clock.now() - run.startedAtMs,
       wanted: run.stopByMs !== undefined,
-      how,
+      how: this.#hung.has(run) ? HUNG : how,
     };
     this.#logger[exit.wanted ? 'info' : 'warn'](
-      { unit: exit.unit, reason: how, durMs: exit.uptimeMs },
+      { unit: exit.unit, reason: exit.how, durMs: exit.uptimeMs },
       'service ended',
     );
     for (const listener of this.#listeners) listener(exit);
+  }
+
+  async #killHung(run: RunFile): Promise<void> {
+    this.#logger.warn({ unit: run.unit, childPid: run.pid }, 'service does not answer and is killed');
+    this.#hung.add(run);
+    await this.#signal(run, 'SIGKILL');
   }
 
   /** Signals a process only after checking that it is still the one we started: its pid may be somebody else's by now. */

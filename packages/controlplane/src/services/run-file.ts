@@ -12,6 +12,8 @@ const runFileSchema = z.object({
   command: z.array(z.string()),
   configDigest: z.string(),
   startedAtMs: z.number(),
+  /** Where it answers `/healthz`. */
+  health: z.object({ address: z.string(), port: z.number() }).optional(),
   /** Unix ms after which a process that was told to end is killed. */
   stopByMs: z.number().optional(),
 });

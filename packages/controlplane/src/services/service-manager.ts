@@ -1,3 +1,9 @@
+/** Where a unit answers `/healthz`. */
+export interface HealthAddress {
+  address: string;
+  port: number;
+}
+
 /** A program to keep running as a unit. */
 export interface ServiceSpec {
   /** Unit name as systemd would have it, without `.service`: `orama-turn`, `orama-namespace-sfu@demo`. */
@@ -6,6 +12,8 @@ export interface ServiceSpec {
   command: readonly string[];
   /** Hash over everything the program reads at start; a different one means it must be restarted. */
   configDigest: string;
+  /** A unit that stops answering there is killed, which counts as a crash. */
+  health?: HealthAddress;
 }
 
 /** A unit that has a process right now. */

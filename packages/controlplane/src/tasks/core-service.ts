@@ -96,7 +96,7 @@ export class CoreServiceTask implements Task<CoreAction>, CoreTask {
     await writeFileAtomic(configFile, configText);
     const command = [...this.#config.services.programs[name], '--config', configFile];
     try {
-      await this.#services.start({ unit, command, configDigest });
+      await this.#services.start({ unit, command, configDigest, health: this.#core.internal });
     } catch (thrown) {
       this.#backoff.noteFailedStart(unit, describeError(thrown), this.#clock.now());
       throw thrown;
@@ -123,7 +123,7 @@ export class CoreServiceTask implements Task<CoreAction>, CoreTask {
   }
 
   #whyAbsent(): string {
-    if (this.#held.has(this.#core.unit)) return drainedReason(this.#config.node);
+    if (this.#held.has(this.#core.unit)) return drainedReason(this.#config.node, this.#held);
     return this.#backoff.reason(this.#core.unit, this.#clock.now()) ?? 'not running';
   }
 

@@ -98,13 +98,13 @@ export class SfuServicesTask implements Task<SfuAction> {
       await rm(paths.unitConfig(unit), { force: true });
       return;
     }
-    const { unit, secret, configText, configDigest } = action.sfu;
+    const { unit, secret, configText, configDigest, health } = action.sfu;
     if (action.kind === 'sfu-start') await writeFileAtomic(paths.unitSecret(unit), `${secret}\n`);
     await writeFileAtomic(paths.unitConfig(unit), configText);
     if (action.kind === 'sfu-turn') return;
     const command = [...config.services.programs.sfu, '--config', paths.unitConfig(unit)];
     try {
-      await services.start({ unit, command, configDigest });
+      await services.start({ unit, command, configDigest, health });
     } catch (thrown) {
       this.#backoff.noteFailedStart(unit, describeError(thrown), clock.now());
       throw thrown;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type ControlplaneConfig, type SfuConfigInput, sfuConfigSchema } from '@orama/protocol';
 import { nodePaths } from '../node-context.ts';
 import type { DesiredNamespace } from '../reconcile/desired.ts';
-import { sfuUnit } from '../services/service-manager.ts';
+import { type HealthAddress, sfuUnit } from '../services/service-manager.ts';
 
 /** How long an SFU that is restarted waits for its clients to go elsewhere. */
 export const SFU_DRAIN_MS = 5_000;
@@ -16,6 +16,7 @@ export interface SfuUnit {
   secret: string;
   /** Hash over both, but for what an SFU that runs reads again: the TURN servers with their secret, and the generation. */
   configDigest: string;
+  health: HealthAddress;
 }
 
 /**
@@ -50,5 +51,5 @@ export function sfuUnitOf(
   const { turn: _turn, generation: _generation, ...fixed } = parsed;
   const configText = `${JSON.stringify(parsed, null, 2)}\n`;
   const configDigest = createHash('sha256').update(JSON.stringify(fixed)).update(secret).digest('hex');
-  return { unit, configText, secret, configDigest };
+  return { unit, configText, secret, configDigest, health: { address: here.hostIp, port: here.signalingPort } };
 }
