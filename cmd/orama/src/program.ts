@@ -14,6 +14,9 @@ import { namespaceRotateSecretCommand } from './commands/namespace/rotate-secret
 import { namespaceSetCommand } from './commands/namespace/set.ts';
 import { namespaceUsageCommand } from './commands/namespace/usage.ts';
 import { namespaceWebrtcStatusCommand } from './commands/namespace/webrtc-status.ts';
+import { nodeJoinCommand, nodeRemoveCommand, nodeResumeCommand } from './commands/node/change.ts';
+import { nodeDrainCommand } from './commands/node/drain.ts';
+import { nodeListCommand } from './commands/node/list.ts';
 import { operationsListCommand } from './commands/operations/list.ts';
 import { operationsShowCommand } from './commands/operations/show.ts';
 import { reconcileCommand } from './commands/reconcile/reconcile.ts';
@@ -79,6 +82,16 @@ export function createProgram(version: string): Command {
   ])
     namespace.addCommand(command);
 
+  const node = new Command('node').description('the machines of the cluster: what they do, taking them out and in');
+  for (const command of [
+    nodeListCommand(),
+    nodeDrainCommand(),
+    nodeResumeCommand(),
+    nodeRemoveCommand(),
+    nodeJoinCommand(),
+  ])
+    node.addCommand(command);
+
   const room = new Command('room').description('rooms of a namespace and who is in them');
   for (const command of [
     roomListCommand(),
@@ -110,7 +123,7 @@ export function createProgram(version: string): Command {
   const operations = new Command('operations').description('what was asked of the cluster, and what became of it');
   for (const command of [operationsListCommand(), operationsShowCommand()]) operations.addCommand(command);
 
-  const nouns = [demoCommand(), dev, namespace, room, store, turn, operations, leasesCommand(), reconcileCommand()];
+  const nouns = [demoCommand(), dev, namespace, node, room, store, turn, operations, leasesCommand(), reconcileCommand()];
   for (const command of nouns) program.addCommand(command);
   configure(program);
   return program;

@@ -32,7 +32,7 @@ export async function watchOperation(options: {
     if (operation.state === 'failed') throw operationFailed(operation, missing);
     if (performance.now() >= deadline) {
       throw new OramaError('TIMEOUT', `not done after ${timeoutSec} s; missing: ${missing.join(', ')}`, {
-        hint: `the operation goes on; watch it with "orama namespace webrtc-status --namespace ${operation.namespace}", or run the same command again`,
+        hint: `the operation goes on; watch it with "${statusCommand(operation)}", or run the same command again`,
         details: { operation: operation.id, missing },
       });
     }
@@ -63,9 +63,13 @@ async function readOperation(client: ControlplaneClient, last: Operation, progre
 function operationFailed(operation: Operation, missing: string[]): OramaError {
   const code = errorCodeSchema.catch('INTERNAL').parse(operation.error?.code);
   return new OramaError(code, `${operation.error?.message ?? 'the operation failed'}; missing: ${missing.join(', ')}`, {
-    hint: `see "orama namespace webrtc-status --namespace ${operation.namespace}", then run the same command again`,
+    hint: `see "${statusCommand(operation)}", then run the same command again`,
     details: { operation: operation.id, missing },
   });
+}
+
+function statusCommand({ namespace }: Operation): string {
+  return namespace === null ? 'orama node list' : `orama namespace webrtc-status --namespace ${namespace}`;
 }
 
 function elapsed(step: Operation['steps'][number]): string {

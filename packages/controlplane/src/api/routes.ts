@@ -18,6 +18,7 @@ import { rotateSecret } from '../operations/rotate-secret.ts';
 import { changeTurnSettings } from '../operations/turn-settings.ts';
 import { namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
 import type { TaskPlan } from '../reconcile/engine.ts';
+import { nodeRoutes } from './node-routes.ts';
 import { reconcileRoutes } from './reconcile-routes.ts';
 import { type Call, parseBody, parseInput, type Route } from './route.ts';
 import { type TurnRouteOptions, turnRoutes } from './turn-routes.ts';
@@ -99,6 +100,7 @@ export function createRoutes({ context, version, onChange, plans, turn }: RouteO
     ['POST', /^\/namespaces\/([^/]+)\/webrtc\/credentials$/, issueCredentials],
     ['GET', /^\/operations\/([^/]+)$/, ({ context, subjects }) => showOperation(context, subjects[0] ?? '')],
     ['GET', /^\/operations$/, listOperations],
+    ...nodeRoutes(onChange),
     ...turnRoutes(turn),
     ...reconcileRoutes({ plans, peer: turn.peer }),
   ];

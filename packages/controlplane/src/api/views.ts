@@ -2,6 +2,7 @@ import type {
   ClusterStatus,
   ControlplaneConfig,
   Namespace,
+  NodeStatus,
   Operation,
   TurnServerStatus,
   TurnServerView,
@@ -19,6 +20,8 @@ export function toOperation(row: OperationRow): Operation {
     id: row.id,
     kind: row.kind,
     namespace: row.namespace,
+    node: row.nodeId,
+    ...(row.deadlineAtMs !== null && { deadlineAt: iso(row.deadlineAtMs) }),
     state: row.state,
     steps: row.steps.map((step) => ({
       name: step.name,
@@ -47,15 +50,19 @@ export function toClusterStatus(config: ControlplaneConfig, version: string, nod
     clusterId: config.clusterId,
     baseDomain: config.baseDomain,
     version,
-    nodes: nodes.map((node) => ({
-      id: node.id,
-      wireguardIp: node.wireguardIp,
-      publicIp: node.publicIp,
-      region: node.region,
-      state: node.state,
-      alive: node.reachable,
-      lastSeenAt: iso(node.lastSeenAtMs),
-      core: node.core,
-    })),
+    nodes: nodes.map(toNodeStatus),
+  };
+}
+
+export function toNodeStatus(node: NodeRow): NodeStatus {
+  return {
+    id: node.id,
+    wireguardIp: node.wireguardIp,
+    publicIp: node.publicIp,
+    region: node.region,
+    state: node.state,
+    alive: node.reachable,
+    lastSeenAt: iso(node.lastSeenAtMs),
+    core: node.core,
   };
 }

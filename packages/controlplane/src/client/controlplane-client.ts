@@ -12,6 +12,7 @@ import {
   CONTROLPLANE_API_PREFIX,
   clusterStatusSchema,
   createdNamespaceSchema,
+  type DrainNode,
   type EnableWebrtc,
   ERROR_STATUS,
   type ErrorCode,
@@ -19,11 +20,15 @@ import {
   type LeaseView,
   leaseListSchema,
   type Namespace,
+  type NodeChanged,
   type NodeDrain,
   type NodePlan,
   type NodeTenant,
   type NodeTurn,
+  type NodeView,
   namespaceListSchema,
+  nodeChangedSchema,
+  nodeListSchema,
   nodePlanSchema,
   nodeTenantSchema,
   nodeTurnSchema,
@@ -32,6 +37,7 @@ import {
   operationListSchema,
   operationSchema,
   operationStartedSchema,
+  type RemoveNode,
   type RotateSecret,
   type SomeTurnSettings,
   type TurnCredentials,
@@ -142,6 +148,30 @@ export class ControlplaneClient {
     return this.#call('POST', `${webrtcPath(name)}/credentials`, turnCredentialsSchema, {});
   }
 
+  async nodes(): Promise<NodeView[]> {
+    return (await this.#call('GET', '/nodes', nodeListSchema)).nodes;
+  }
+
+  /** Begins to take everything off a node; follow the operation. Throws as operations/nodes.ts says, like the next three. */
+  drainNode(node: string, options: Partial<DrainNode> = {}): Promise<OperationStarted> {
+    return this.#call('POST', `${nodePath(node)}/drain`, operationStartedSchema, options);
+  }
+
+  /** Lets a drained node take part again. */
+  resumeNode(node: string): Promise<NodeChanged> {
+    return this.#call('POST', `${nodePath(node)}/resume`, nodeChangedSchema, {});
+  }
+
+  /** Lets a removed node take part again. */
+  joinNode(node: string): Promise<NodeChanged> {
+    return this.#call('POST', `${nodePath(node)}/join`, nodeChangedSchema, {});
+  }
+
+  /** Takes a node out of the cluster for good. */
+  removeNode(node: string, options: Partial<RemoveNode> = {}): Promise<NodeChanged> {
+    return this.#call('POST', `${nodePath(node)}/remove`, nodeChangedSchema, options);
+  }
+
   /** The TURN server of a node. Throws NOT_FOUND, or UNAVAILABLE when the node does not answer. */
   nodeTurn(node: string): Promise<NodeTurn> {
     return this.#call('GET', nodeTurnPath(node), nodeTurnSchema);
@@ -235,8 +265,12 @@ export class ControlplaneClient {
   }
 }
 
+function nodePath(node: string): string {
+  return `/nodes/${encodeURIComponent(node)}`;
+}
+
 function nodeTurnPath(node: string): string {
-  return `/nodes/${encodeURIComponent(node)}/turn`;
+  return `${nodePath(node)}/turn`;
 }
 
 function webrtcPath(name: string): string {

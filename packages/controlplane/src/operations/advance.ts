@@ -8,6 +8,9 @@ export interface Advance {
   next: { statements: Statement[]; ends: boolean } | null;
 }
 
+/** An operation about a namespace. */
+type NamespaceOperation = OperationRow & { namespace: string };
+
 /** Until a rotation is done, the former secret stays valid so much longer than a credential: an SFU may be late. */
 const ROTATION_MARGIN_MS = 60_000;
 /** What a credential may be older than the moment at which the last server took the new secret up. */
@@ -16,7 +19,7 @@ const IN_FLIGHT_MS = 1_000;
 /** The next thing to write for a running operation. Pure. */
 export function advanceOf(
   store: Store,
-  operation: OperationRow,
+  operation: NamespaceOperation,
   settings: WebrtcConfigRow | null,
   progress: readonly StepProgress[],
   nowMs: number,
@@ -48,7 +51,7 @@ export function advanceOf(
  */
 function advanceRotation(
   store: Store,
-  { id, namespace }: OperationRow,
+  { id, namespace }: NamespaceOperation,
   settings: WebrtcConfigRow | null,
   progress: readonly StepProgress[],
   nowMs: number,

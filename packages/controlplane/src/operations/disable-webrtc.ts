@@ -19,7 +19,7 @@ export function disableWebrtc(
   return retryOnConflict(`disabling WebRTC for ${name}`, () => attemptDisable(context, name, requestedBy));
 }
 
-const DOING: Record<OperationKind, string> = {
+const DOING: Partial<Record<OperationKind, string>> = {
   'enable-webrtc': 'it was being enabled',
   'disable-webrtc': 'it was being disabled',
   'rotate-secret': 'its TURN secret was being rotated',

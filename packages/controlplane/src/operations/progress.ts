@@ -47,6 +47,8 @@ export function progressOf(
       if (disabling ? report.observed === 'absent' : report.healthy) return { name, state: 'done', detail: null };
     }
     const node = nodes.find(({ id }) => id === nodeId);
+    // Nobody will ever confirm it.
+    if (disabling && node?.state === 'gone') return { name, state: 'done', detail: null };
     if (node?.reachable === false) return { name, state: 'running', detail: `${nodeId} is unreachable` };
     if (!report) return { name, state: 'pending', detail: null };
     return { name, state: 'running', detail: report.reason };

@@ -1,15 +1,16 @@
 import {
   auditStatement,
   guard,
+  type NodeRow,
   type OperationKind,
   type OperationRow,
-  type PortAllocationRow,
   raiseChangeCounter,
   type Statement,
   StoreConflictError,
 } from '@orama/store';
 import type { NodeContext } from '../node-context.ts';
 import { type Advance, advanceOf } from '../operations/advance.ts';
+import { advanceDrain } from '../operations/drain-progress.ts';
 import { progressOf, type StepProgress, stepTargets } from '../operations/progress.ts';
 import type { Task } from '../reconcile/task.ts';
 
@@ -18,6 +19,7 @@ const VERBS: Record<OperationKind, string> = {
   'enable-webrtc': 'enable',
   'disable-webrtc': 'disable',
   'rotate-secret': 'rotate',
+  'drain-node': 'drain',
 };
 
 type OperationsContext = Pick<NodeContext, 'store' | 'clock' | 'logger' | 'failpoints'>;
@@ -41,21 +43,27 @@ export class OperationsTask implements Task {
     const nodes = await store.nodes.list();
     for (const operation of running) {
       const now = clock.now();
-      const settings = await store.webrtc.get(operation.namespace);
-      const targets = stepTargets(await this.#blocksOf(operation));
-      const reports = await store.reports.listOf(operation.namespace);
-      const progress = progressOf(operation, targets, reports, nodes);
-      const advance = advanceOf(store, operation, settings, progress, now);
+      const advance = await this.#advanceOf(operation, nodes, now);
       await this.#writeProgress(operation, advance.progress, now);
       if (advance.next) await this.#take(operation, advance.next, now);
     }
     return null;
   }
 
-  /** A disable has to wait for what was moved away, too. */
-  #blocksOf({ kind, namespace }: OperationRow): Promise<PortAllocationRow[]> {
-    const { ports } = this.#context.store;
-    return kind === 'disable-webrtc' ? ports.listTakenBy(namespace) : ports.listOf(namespace);
+  async #advanceOf(operation: OperationRow, nodes: readonly NodeRow[], nowMs: number): Promise<Advance> {
+    const { store } = this.#context;
+    const { namespace, nodeId } = operation;
+    if (namespace === null) {
+      const blocks = (await store.ports.listTaken()).filter((row) => row.nodeId === nodeId);
+      return advanceDrain(operation, blocks, await store.reports.list(), nodes);
+    }
+    const settings = await store.webrtc.get(namespace);
+    // A disable has to wait for what was moved away, too.
+    const isDisable = operation.kind === 'disable-webrtc';
+    const blocks = await (isDisable ? store.ports.listTakenBy(namespace) : store.ports.listOf(namespace));
+    const reports = await store.reports.listOf(namespace);
+    const progress = progressOf(operation, stepTargets(blocks), reports, nodes);
+    return advanceOf(store, { ...operation, namespace }, settings, progress, nowMs);
   }
 
   async #writeProgress(operation: OperationRow, progress: readonly StepProgress[], nowMs: number): Promise<void> {
@@ -73,7 +81,7 @@ export class OperationsTask implements Task {
     const { id, namespace, kind } = operation;
     const point = `${VERBS[kind]}:${next.ends ? 'finish' : 'switch'}`;
     failpoints.hit(`${point}:before`);
-    const entry = { atMs: nowMs, actor: operation.requestedBy, action: kind, namespace, result: 'done' };
+    const entry = { atMs: nowMs, actor: operation.requestedBy, action: kind, namespace, result: operation.nodeId ?? 'done' };
     try {
       await store.db.batch([
         ...guard('operation runs', `EXISTS (SELECT 1 FROM operations WHERE id = ? AND state = 'running')`, [id]),
@@ -81,7 +89,7 @@ export class OperationsTask implements Task {
         ...(next.ends ? [store.operations.finish(id, 'done', nowMs), auditStatement(entry)] : []),
         raiseChangeCounter,
       ]);
-      if (next.ends) logger.info({ ns: namespace, op: kind, durMs: nowMs - operation.createdAtMs }, 'operation done');
+      if (next.ends) logger.info({ ns: namespace ?? undefined, subject: operation.nodeId ?? undefined, op: kind, durMs: nowMs - operation.createdAtMs }, 'operation done');
     } catch (thrown) {
       // Another node was first, or a disable took over.
       if (!(thrown instanceof StoreConflictError)) throw thrown;

@@ -25,6 +25,10 @@ import {
  * | `PATCH /namespaces/<ns>/webrtc` `turnSettingsChangeSchema` | `turnSettingsChangedSchema` |
  * | `GET /namespaces/<ns>/usage?from=&to=` | `usageSchema` |
  * | `POST /namespaces/<ns>/webrtc/credentials` | `turnCredentialsSchema` |
+ * | `GET /nodes` | `nodeListSchema` |
+ * | `POST /nodes/<id>/drain` `drainNodeSchema` | 202 `operationStartedSchema` |
+ * | `POST /nodes/<id>/resume`, `POST /nodes/<id>/join` `changeNodeSchema` | `nodeChangedSchema` |
+ * | `POST /nodes/<id>/remove` `removeNodeSchema` | `nodeChangedSchema` |
  * | `GET /nodes/<id>/turn` | `nodeTurnSchema` |
  * | `POST /nodes/<id>/turn/drain` `nodeDrainSchema`, `POST /nodes/<id>/turn/resume` | `nodeTurnSchema` |
  * | `GET /nodes/<id>/turn/tenants/<ns>/peers/<ip>?port=` | `turnPeerVerdictSchema` |
@@ -128,9 +132,13 @@ export type OperationStep = z.infer<typeof operationStepSchema>;
 
 export const operationSchema = z.object({
   id: z.string(),
-  kind: z.enum(['enable-webrtc', 'disable-webrtc', 'rotate-secret']),
-  namespace: namespaceNameSchema,
+  kind: z.enum(['enable-webrtc', 'disable-webrtc', 'rotate-secret', 'drain-node']),
+  /** What it is about: a namespace, or else a node. */
+  namespace: namespaceNameSchema.nullable(),
+  node: nodeIdSchema.nullable(),
   state: z.enum(['running', 'done', 'failed']),
+  /** When whatever is left is ended. */
+  deadlineAt: z.string().optional(),
   steps: z.array(operationStepSchema),
   error: z.object({ code: z.string(), message: z.string() }).optional(),
   requestedBy: z.string(),
@@ -241,6 +249,48 @@ export const nodeStatusSchema = z.object({
   /** Node services such as gateway and turn. */
   core: z.array(z.object({ service: z.string(), healthy: z.boolean(), reason: z.string().optional() })),
 });
+export type NodeStatus = z.infer<typeof nodeStatusSchema>;
+
+/** A node with what runs there. */
+export const nodeViewSchema = nodeStatusSchema.extend({
+  publicIp6: z.string().nullable(),
+  version: z.string(),
+  /** Since when it is reachable, or is not; ISO 8601. */
+  aliveSince: z.string(),
+  services: z.array(
+    z.object({
+      service: z.enum(['sfu', 'turn']),
+      namespace: namespaceNameSchema,
+      /** It is to end there. */
+      leaving: z.boolean(),
+    }),
+  ),
+  /** Of its SFUs and its TURN server. */
+  peers: z.int().nonnegative(),
+  allocations: z.int().nonnegative(),
+  /** The drain that goes on, if any. */
+  operation: operationSchema.nullable(),
+});
+export type NodeView = z.infer<typeof nodeViewSchema>;
+export const nodeListSchema = z.object({ nodes: z.array(nodeViewSchema) });
+
+const requestedBy = z.string().max(128).default('operator');
+export const changeNodeSchema = z.strictObject({ requestedBy });
+export const drainNodeSchema = z.strictObject({
+  /** After which allocations that are left on its TURN server are ended. */
+  deadlineMs: z.int().min(1_000).max(86_400_000).default(300_000),
+  requestedBy,
+});
+export type DrainNode = z.infer<typeof drainNodeSchema>;
+export const removeNodeSchema = z.strictObject({
+  /** It is unreachable and will never come back: what it had is free. */
+  force: z.boolean().default(false),
+  requestedBy,
+});
+export type RemoveNode = z.infer<typeof removeNodeSchema>;
+export const nodeChangedSchema = z.object({ outcome: z.enum(['changed', 'unchanged']), message: z.string() });
+export type NodeChanged = z.infer<typeof nodeChangedSchema>;
+
 export const clusterStatusSchema = z.object({
   clusterId: z.string(),
   baseDomain: z.string(),

@@ -127,6 +127,11 @@ export class NodesRepository {
     return { sql: 'UPDATE nodes SET load = ? WHERE id = ?', params: [JSON.stringify(load), id] };
   }
 
+  /** Lets a node take part, or no longer. */
+  setState(id: string, state: NodeState): Statement {
+    return { sql: 'UPDATE nodes SET state = ? WHERE id = ?', params: [state, id] };
+  }
+
   /**
    * Writes whether a node is reachable, for the holder of the lease `liveness`. Nothing becomes unreachable that has
    * beaten since it was looked at.

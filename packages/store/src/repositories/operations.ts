@@ -1,6 +1,6 @@
 import type { Database, Statement } from '../database.ts';
 
-export type OperationKind = 'enable-webrtc' | 'disable-webrtc' | 'rotate-secret';
+export type OperationKind = 'enable-webrtc' | 'disable-webrtc' | 'rotate-secret' | 'drain-node';
 export type OperationState = 'running' | 'done' | 'failed';
 export type StepState = 'pending' | 'running' | 'done' | 'failed';
 
@@ -15,9 +15,13 @@ export interface OperationStepRow {
 export interface OperationRow {
   id: string;
   kind: OperationKind;
-  namespace: string;
-  /** Of the settings that it waits for. */
+  /** What it is about: a namespace, or else a node. */
+  namespace: string | null;
+  nodeId: string | null;
+  /** Of the settings that it waits for; 0 of a node. */
   generation: number;
+  /** When whatever is left is ended; null where nothing is. */
+  deadlineAtMs: number | null;
   state: OperationState;
   errorCode: string | null;
   errorMessage: string | null;
@@ -30,8 +34,10 @@ export interface OperationRow {
 interface Raw {
   id: string;
   kind: OperationKind;
-  namespace: string;
+  namespace: string | null;
+  node_id: string | null;
   generation: number;
+  deadline_at: number | null;
   state: OperationState;
   error_code: string | null;
   error_message: string | null;
@@ -71,22 +77,30 @@ export class OperationsRepository {
     return this.#load(namespace === undefined ? '' : 'WHERE namespace = ?', params, 'rowid DESC LIMIT ?');
   }
 
+  /** What runs about a node itself. */
+  async runningOfNode(nodeId: string): Promise<OperationRow | null> {
+    return (await this.#load(`WHERE node_id = ? AND state = 'running'`, [nodeId]))[0] ?? null;
+  }
+
   async listRunning(): Promise<OperationRow[]> {
     return this.#load(`WHERE state = 'running'`, []);
   }
 
-  /** Fails the batch when another operation of the namespace runs. */
-  insert(row: {
-    id: string;
-    kind: OperationKind;
-    namespace: string;
-    generation: number;
-    requestedBy: string;
-    createdAtMs: number;
-  }): Statement {
+  /** Fails the batch when another operation of the namespace, or of the node, runs. */
+  insert(
+    row: { id: string; kind: OperationKind; requestedBy: string; createdAtMs: number } & (
+      | { namespace: string; generation: number }
+      | { nodeId: string; deadlineAtMs: number }
+    ),
+  ): Statement {
+    const { namespace, generation, nodeId, deadlineAtMs } = {
+      ...{ namespace: null, generation: 0, nodeId: null, deadlineAtMs: null },
+      ...row,
+    };
     return {
-      sql: 'INSERT INTO operations (id, kind, namespace, generation, requested_by, created_at) VALUES (?, ?, ?, ?, ?, ?)',
-      params: [row.id, row.kind, row.namespace, row.generation, row.requestedBy, row.createdAtMs],
+      sql: `INSERT INTO operations (id, kind, namespace, node_id, generation, deadline_at, requested_by, created_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      params: [row.id, row.kind, namespace, nodeId, generation, deadlineAtMs, row.requestedBy, row.createdAtMs],
     };
   }
 
@@ -116,6 +130,14 @@ export class OperationsRepository {
     };
   }
 
+  /** Brings the deadline of a running operation nearer. */
+  setDeadline(id: string, deadlineAtMs: number): Statement {
+    return {
+      sql: `UPDATE operations SET deadline_at = MIN(deadline_at, ?) WHERE id = ? AND state = 'running'`,
+      params: [deadlineAtMs, id],
+    };
+  }
+
   /** Makes a running operation wait for other settings than those it began with. */
   setGeneration(id: string, generation: number): Statement {
     return { sql: `UPDATE operations SET generation = ? WHERE id = ? AND state = 'running'`, params: [generation, id] };
@@ -141,7 +163,9 @@ export class OperationsRepository {
         id: raw.id,
         kind: raw.kind,
         namespace: raw.namespace,
+        nodeId: raw.node_id,
         generation: raw.generation,
+        deadlineAtMs: raw.deadline_at,
         state: raw.state,
         errorCode: raw.error_code,
         errorMessage: raw.error_message,
