@@ -35,6 +35,8 @@ import { ProcessServices } from './services/processes.ts';
 import { CoreServiceTask } from './tasks/core-service.ts';
 import { DnsTask } from './tasks/dns.ts';
 import { HeartbeatTask } from './tasks/heartbeat.ts';
+import { MovesTask } from './tasks/moves.ts';
+import { NodeDrainTask } from './tasks/node-drain.ts';
 import { OperationsTask } from './tasks/operations.ts';
 import { RoomsTask } from './tasks/rooms.ts';
 import { SfuServicesTask } from './tasks/sfu-services.ts';
@@ -193,9 +195,11 @@ export class Controlplane implements Runnable {
           sfu: new SfuServicesTask(context, backoff),
           late: [
             new StateFilesTask(context),
+            new MovesTask(context),
             new DnsTask(context, new ZoneFileWriter(config.dns.file)),
             new RoomsTask(context),
             new OperationsTask(context),
+            new NodeDrainTask(context, this.#held, () => this.#engine.wake('core:turn')),
             usage,
           ],
         };

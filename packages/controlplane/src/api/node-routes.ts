@@ -22,9 +22,7 @@ export function nodeRoutes(onChange: () => void): Route[] {
     [
       'POST',
       /^\/nodes\/([^/]+)\/resume$/,
-      changing(200, (call) =>
-        resumeNode(call.context, idOf(call), parseBody(changeNodeSchema, call.body).requestedBy),
-      ),
+      changing(200, (call) => resumeNode(call.context, idOf(call), parseBody(changeNodeSchema, call.body).requestedBy)),
     ],
     [
       'POST',

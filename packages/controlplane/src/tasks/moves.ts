@@ -1,4 +1,12 @@
-import { auditStatement, guardLease, type Lease, type PortAllocationRow, raiseChangeCounter, type Statement, StoreConflictError } from '@orama/store';
+import {
+  auditStatement,
+  guardLease,
+  type Lease,
+  type PortAllocationRow,
+  raiseChangeCounter,
+  type Statement,
+  StoreConflictError,
+} from '@orama/store';
 import type { NodeContext } from '../node-context.ts';
 import { planLeaves, serviceKey } from '../placement/leaves.ts';
 import { type Move, moveStatements, planMoves } from '../placement/moves.ts';
@@ -61,7 +69,10 @@ export class MovesTask implements Task<MoveAction> {
         this.#action(lease, row, `left ${row.nodeId}`, 'others carry it on', [store.ports.leave(row, nowMs)]),
       ),
       ...reaped.map((row) =>
-        this.#action(lease, row, `free on ${row.nodeId}`, 'its node was removed', store.ports.release(row)),
+        this.#action(lease, row, `free on ${row.nodeId}`, 'its node was removed', [
+          ...store.ports.release(row),
+          ...(row.service === 'sfu' ? store.rooms.forgetNode(row.namespace, row.nodeId) : []),
+        ]),
       ),
     ];
   }

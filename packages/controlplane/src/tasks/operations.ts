@@ -81,7 +81,13 @@ export class OperationsTask implements Task {
     const { id, namespace, kind } = operation;
     const point = `${VERBS[kind]}:${next.ends ? 'finish' : 'switch'}`;
     failpoints.hit(`${point}:before`);
-    const entry = { atMs: nowMs, actor: operation.requestedBy, action: kind, namespace, result: operation.nodeId ?? 'done' };
+    const entry = {
+      atMs: nowMs,
+      actor: operation.requestedBy,
+      action: kind,
+      namespace,
+      result: operation.nodeId ?? 'done',
+    };
     try {
       await store.db.batch([
         ...guard('operation runs', `EXISTS (SELECT 1 FROM operations WHERE id = ? AND state = 'running')`, [id]),
@@ -89,7 +95,16 @@ export class OperationsTask implements Task {
         ...(next.ends ? [store.operations.finish(id, 'done', nowMs), auditStatement(entry)] : []),
         raiseChangeCounter,
       ]);
-      if (next.ends) logger.info({ ns: namespace ?? undefined, subject: operation.nodeId ?? undefined, op: kind, durMs: nowMs - operation.createdAtMs }, 'operation done');
+      if (next.ends)
+        logger.info(
+          {
+            ns: namespace ?? undefined,
+            subject: operation.nodeId ?? undefined,
+            op: kind,
+            durMs: nowMs - operation.createdAtMs,
+          },
+          'operation done',
+        );
     } catch (thrown) {
       // Another node was first, or a disable took over.
       if (!(thrown instanceof StoreConflictError)) throw thrown;

@@ -38,12 +38,14 @@ export class RoomsTask implements Task {
     const rows = Map.groupBy(await store.rooms.listOnNode(config.node), (row) => row.namespace);
     if (rows.size === 0) return null;
     const seen: SeenRoom[] = [];
-    for (const { config: settings, wanted, sfu } of (await loadDesired(store)).values()) {
+    for (const { config: settings, wanted, sfu, leaving } of (await loadDesired(store)).values()) {
       const here = sfu.find((row) => row.nodeId === config.node);
+      const leaves = leaving.some((row) => row.service === 'sfu' && row.nodeId === config.node);
       const ours = rows.get(settings.namespace);
-      if (!wanted || !here || !ours) continue;
+      if (!wanted || leaves || !ours) continue;
       try {
-        const rooms = await this.#roomsOf(here);
+        // The rooms of an SFU that left are where their clients come back to; those that nobody came back to are empty.
+        const rooms = here ? await this.#roomsOf(here) : [];
         seen.push(...ours.map((row) => ({ row, room: rooms.find((one) => one.room === row.roomId) })));
       } catch (thrown) {
         // An SFU that does not answer tells nothing about its rooms.

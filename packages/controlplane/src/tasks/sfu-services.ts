@@ -65,7 +65,9 @@ export class SfuServicesTask implements Task<SfuAction> {
       const base = { subject: step.unit, reason: step.reason };
       const sfu = wanted.find(({ unit }) => unit === step.unit);
       if (step.do === 'start' && sfu) return { ...base, kind: 'sfu-start', sfu };
-      return { ...base, kind: 'sfu-stop', killAfterMs: sfu ? KILL_AFTER_MS : DISABLE_KILL_AFTER_MS };
+      // Restarted, or moved away: its clients have somewhere to go.
+      const goesOn = desired.get(namespaceOfSfuUnit(step.unit) ?? '')?.wanted === true;
+      return { ...base, kind: 'sfu-stop', killAfterMs: goesOn ? KILL_AFTER_MS : DISABLE_KILL_AFTER_MS };
     });
     for (const sfu of wanted) {
       const state = judged.find(({ unit }) => unit === sfu.unit);

@@ -1,5 +1,5 @@
 import { type ControlplaneConfig, type TurnTenant, turnDomain, turnTenantSchema } from '@orama/protocol';
-import type { NodeRow } from '@orama/store';
+import type { NodeRow, TurnAllocationRow } from '@orama/store';
 import { localAddressOf } from '../node-context.ts';
 import type { DesiredNamespace, TurnSecrets } from '../reconcile/desired.ts';
 
@@ -14,7 +14,7 @@ export function turnTenantOf(
   { valid, retired }: TurnSecrets,
   nodes: readonly NodeRow[],
 ): TurnTenant | null {
-  const here = turn.find((row) => row.nodeId === own.node);
+  const here = turn.find((row) => row.nodeId === own.node) ?? drainedOf(own, leaving, nodes);
   if (!wanted || !here) return null;
   const ports = { portStart: here.relayPortStart, portEnd: here.relayPortEnd };
   const mesh = config.peerPolicy === 'public';
@@ -51,6 +51,16 @@ export function turnTenantOf(
     }),
     generation: config.generation,
   });
+}
+
+/** The block of a tenant that this node, being drained, keeps until its TURN server has ended: no call is cut before. */
+function drainedOf(
+  own: ControlplaneConfig,
+  leaving: DesiredNamespace['leaving'],
+  nodes: readonly NodeRow[],
+): TurnAllocationRow | undefined {
+  if (nodes.find(({ id }) => id === own.node)?.state !== 'draining') return undefined;
+  return leaving.find((row): row is TurnAllocationRow => row.service === 'turn' && row.nodeId === own.node);
 }
 
 /** Whether a node's TURN server takes allocations, as far as the node says. */

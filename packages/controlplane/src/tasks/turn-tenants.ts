@@ -108,7 +108,9 @@ export class TurnTenantsTask implements Task<TurnAction> {
   }> {
     const { config, services } = this.#context;
     if (config.coreServices.includes('turn') && !(await services.list()).some(({ unit }) => unit === TURN_UNIT)) {
-      const failure = this.#held.has(TURN_UNIT) ? drainedReason(config.node, this.#held) : 'the TURN server is not running';
+      const failure = this.#held.has(TURN_UNIT)
+        ? drainedReason(config.node, this.#held)
+        : 'the TURN server is not running';
       return { tenants: 'down', failure, certificates: [] };
     }
     const socket = turnSocketOf(config);

@@ -222,6 +222,21 @@ export class RoomsRepository {
     return (result?.changes ?? 0) > 0;
   }
 
+  /** Takes a node that will never come back out of the rooms of a namespace: those made by joining go, the others wait. */
+  forgetNode(namespace: string, nodeId: string): Statement[] {
+    return [
+      {
+        sql: `DELETE FROM webrtc_rooms WHERE namespace = ? AND sfu_node_id = ? AND created_by = 'join'`,
+        params: [namespace, nodeId],
+      },
+      {
+        sql: `UPDATE webrtc_rooms SET sfu_node_id = NULL, sfu_internal_ip = NULL, sfu_signaling_port = NULL, participant_count = 0,
+                generation = generation + 1 WHERE namespace = ? AND sfu_node_id = ?`,
+        params: [namespace, nodeId],
+      },
+    ];
+  }
+
   removeOf(namespace: string): Statement {
     return { sql: 'DELETE FROM webrtc_rooms WHERE namespace = ?', params: [namespace] };
   }

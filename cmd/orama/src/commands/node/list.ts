@@ -46,7 +46,9 @@ function describeState(output: Output, { state, services, operation }: NodeView)
 
 /** Its own services, and how many of namespaces. */
 function describeServices({ core, services }: NodeView): string {
-  const own = core.map(({ service, healthy, reason }) => `${service} ${healthy ? 'ok' : `not ready (${reason ?? '?'})`}`);
+  const own = core.map(
+    ({ service, healthy, reason }) => `${service} ${healthy ? 'ok' : `not ready (${reason ?? '?'})`}`,
+  );
   const counted = (['sfu', 'turn'] as const).map((service) => {
     const here = services.filter((each) => each.service === service);
     const leaving = here.filter((each) => each.leaving).length;
