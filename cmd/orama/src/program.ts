@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { demoCommand } from './commands/demo/demo.ts';
+import { devAddNodeCommand } from './commands/dev/add-node.ts';
 import { devLogsCommand } from './commands/dev/logs.ts';
 import { devStartCommand } from './commands/dev/start.ts';
 import { devStatusCommand } from './commands/dev/status.ts';
@@ -63,7 +64,13 @@ export function createProgram(version: string): Command {
     );
 
   const dev = new Command('dev').description('a whole cluster on this machine');
-  for (const command of [devStartCommand(), devStatusCommand(), devStopCommand(), devLogsCommand()])
+  for (const command of [
+    devStartCommand(),
+    devStatusCommand(),
+    devAddNodeCommand(),
+    devStopCommand(),
+    devLogsCommand(),
+  ])
     dev.addCommand(command);
 
   const namespace = new Command('namespace')

@@ -1,6 +1,10 @@
+import { describeError } from '@orama/core';
 import { aborted } from '../wait.ts';
 import type { DevSettings, DevState } from './state.ts';
 import { Supervisor } from './supervisor.ts';
+
+/** Asks the process that runs a local cluster for one more node. */
+export const ADD_NODE_SIGNAL = 'SIGUSR2';
 
 /** Runs a local cluster in this process until `signal` is aborted; then stops it whole. Rejects when it cannot start. */
 export async function runCluster(options: {
@@ -12,10 +16,15 @@ export async function runCluster(options: {
   onReady: (state: DevState) => void;
 }): Promise<void> {
   const supervisor = new Supervisor(options);
+  const onAdd = () => {
+    supervisor.addNode().catch((thrown) => options.onProgress(`a node could not be added: ${describeError(thrown)}`));
+  };
+  process.on(ADD_NODE_SIGNAL, onAdd);
   try {
     options.onReady(await supervisor.start(options.signal));
     await aborted(options.signal);
   } finally {
+    process.off(ADD_NODE_SIGNAL, onAdd);
     await supervisor.stop();
   }
 }

@@ -9,13 +9,16 @@ export const processIdentitySchema = z.object({
 });
 export type ProcessIdentity = z.infer<typeof processIdentitySchema>;
 
+/** A local cluster has at most so many nodes. */
+export const NODES_MAX = 9;
+
 /** What the operator may choose about a local cluster. */
 export const devSettingsSchema = z.object({
   /** First two octets of every address of the cluster. */
   loopbackPrefix: z.string().regex(/^127\.\d{1,3}$/, 'use 127.<0-255>'),
   /** Public port of the first gateway; the others take the next ones. */
   httpPort: portSchema,
-  nodes: z.int().min(1).max(9),
+  nodes: z.int().min(1).max(NODES_MAX),
   /** Where desired state is kept: one file, or an rqlited on each node. */
   store: z.enum(['sqlite', 'rqlite']).default('sqlite'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']),

@@ -12,7 +12,7 @@ import { findPrograms } from './programs.ts';
 import { waitForCluster, waitForNamespaces } from './readiness.ts';
 import { findRqlited, refuseOtherStore, rqliteCommand, waitForRqlite } from './rqlite.ts';
 import { hasServices } from './services.ts';
-import type { DevNode, DevSettings, DevState } from './state.ts';
+import { type DevNode, type DevSettings, type DevState, NODES_MAX } from './state.ts';
 
 const CONTROLPLANE_STOP_MS = 10_000;
 const SERVICE_STOP_MS = 10_000;
@@ -95,6 +95,23 @@ export class Supervisor {
     this.#state.state = 'ready';
     await this.#save();
     return this.#state;
+  }
+
+  /** Starts one more node, which joins by telling the store of itself. */
+  async addNode(): Promise<void> {
+    const { dataDir, onProgress } = this.#options;
+    const state = this.#state;
+    if (state?.state !== 'ready') return;
+    const settings = { ...state.settings, nodes: this.#nodes.length + 1 };
+    const node = planNodes(dataDir, settings).at(-1);
+    if (!node || settings.nodes > NODES_MAX) return;
+    this.#nodes.push(node);
+    const programs = findPrograms();
+    await writeClusterFiles({ dataDir, nodes: this.#nodes, settings, programs });
+    onProgress(`starting ${node.id}`);
+    this.#startNode(node, programs.controlplane);
+    Object.assign(state, { settings, nodes: this.#nodes } satisfies Partial<DevState>);
+    await this.#save();
   }
 
   /** Ends the controlplanes, then every service they left, and gives the data directory back. */

@@ -80,6 +80,9 @@ export type CreatedNamespace = z.infer<typeof createdNamespaceSchema>;
 
 const nothingSchema = z.undefined();
 
+/** A question is asked elsewhere when there is no answer by then. */
+const PATIENCE_MS = 3_000;
+
 /** Calls the controlplane API. Every method throws DaemonUnreachableError, or OramaError with the code of the answer. */
 export class ControlplaneClient {
   readonly #endpoints: readonly string[];
@@ -240,17 +243,23 @@ export class ControlplaneClient {
     }
   }
 
-  /** Asks one endpoint after the other; goes on to the next only when a connection failed, so that nothing is asked twice. */
+  /**
+   * Asks one endpoint after the other. What changes something goes on to the next only when there was no connection, so
+   * that nothing is done twice; a question does so too when there is no answer.
+   */
   async #send(method: string, target: string, body: string): Promise<HttpAnswer> {
     let last: unknown;
-    for (const endpoint of this.#endpoints) {
+    for (const [index, endpoint] of this.#endpoints.entries()) {
+      const mayAskAgain = method === 'GET' && index < this.#endpoints.length - 1;
+      const timeoutMs = mayAskAgain ? Math.min(this.#timeoutMs, PATIENCE_MS) : this.#timeoutMs;
       const { hostname, port } = new URL(endpoint);
       const where = { address: hostname.replaceAll(/[[\]]/g, ''), port: Number(port || 80) };
       const headers = { [SIGNATURE_HEADER]: signRequest(this.#key, method, target, body, this.#clock.now()) };
       try {
-        return await callHttp(where, method, target, { body, headers, timeoutMs: this.#timeoutMs });
+        return await callHttp(where, method, target, { body, headers, timeoutMs });
       } catch (thrown) {
         last = thrown;
+        if (mayAskAgain) continue;
         if (thrown instanceof CallTimeoutError) {
           throw new OramaError('TIMEOUT', `the controlplane at ${endpoint} gave ${describeError(thrown)}`, {
             cause: thrown,

@@ -30,12 +30,14 @@ test('planLeaves takes nothing off nodes that take part, reachable or not', () =
   expect(leaves({ nodes: [nodeRow(1, { reachable: false }), nodeRow(2)] })).toEqual([]);
 });
 
-test('planLeaves lets TURN leave a drained node first, and the SFU once no TURN server of the namespace is there', () => {
+test('planLeaves lets TURN leave a drained node first, and the SFU once the TURN server there takes nobody any more', () => {
   expect(leaves()).toEqual(['turn node-1']);
   const afterwards = ROWS.map((row) =>
     row.service === 'turn' && row.nodeId === 'node-1' ? { ...row, leavingSinceMs: 1 } : row,
   );
-  expect(leaves({}, afterwards)).toEqual(['sfu node-1']);
+  expect(leaves({}, afterwards)).toEqual([]);
+  const drains = nodeRow(1, { state: 'draining', core: [{ service: 'turn', healthy: false }] });
+  expect(leaves({ nodes: [drains, nodeRow(2), nodeRow(3)] }, afterwards)).toEqual(['sfu node-1']);
 });
 
 test('planLeaves waits until whoever takes over is there and healthy, or the deadline has passed', () => {

@@ -19,7 +19,8 @@ export function serviceKey({ service, namespace }: Pick<PortAllocationRow, 'serv
 
 /**
  * The services that are to end on nodes that are drained or were removed: those of drained nodes once the others that the
- * namespace has are healthy. TURN goes before the SFU, so that whoever the SFU sends away is led to other TURN servers.
+ * namespace has are healthy. TURN goes before the SFU, and the node's TURN server has to take no allocations any more: so
+ * whoever the SFU sends away is led to other TURN servers, and is sent away once.
  * The last server of a namespace stays. Pure.
  */
 export function planLeaves(request: LeavesRequest): PortAllocationRow[] {
@@ -55,6 +56,11 @@ function leavesOf(
     });
   };
   const ofTurn = leaving(turn, true);
-  const turnHasLeft = turn.every((row) => nodeOf(row)?.state !== 'draining');
+  const turnHasLeft = sfu.every((row) => nodeOf(row)?.state !== 'draining' || !servesTurn(nodeOf(row)));
   return [...ofTurn, ...leaving(sfu, turnHasLeft)];
+}
+
+/** Whether a node's TURN server takes allocations, as far as the node says. */
+function servesTurn(node: NodeRow | undefined): boolean {
+  return node?.core.some(({ service, healthy }) => service === 'turn' && healthy) === true;
 }

@@ -186,7 +186,7 @@ test('a unit that hangs is killed, which counts as a crash; one that is told to 
   services.close();
   services = await ProcessServices.open({ dataDir, logger: silentLogger, watchdogMs: 100 });
   const health = { address: '127.92.11.1', port: 30_000 };
-  const serve = `require('http').createServer((_, r) => r.end()).listen(30000, '127.92.11.1', () => console.log('up'));`;
+  const serve = `require('node:http').createServer((_, r) => r.end()).listen(30000, '127.92.11.1', () => console.log('up'));`;
   await services.start({ ...spec(serve), health });
   await isUp();
   await waitFor('an answer', async () => (await fetch('http://127.92.11.1:30000/healthz')).ok);

@@ -19,13 +19,13 @@ export class NodeDrainTask implements Task<DrainAction> {
   readonly name = 'node-drain';
   readonly #context: NodeContext;
   readonly #held: HeldUnits;
-  readonly #onResume: () => void;
+  readonly #onChange: () => void;
 
-  /** @param onResume told when the TURN server may be started again */
-  constructor(context: NodeContext, held: HeldUnits, onResume: () => void) {
+  /** @param onChange told when the TURN server drains, or may be started again */
+  constructor(context: NodeContext, held: HeldUnits, onChange: () => void) {
     this.#context = context;
     this.#held = held;
-    this.#onResume = onResume;
+    this.#onChange = onChange;
   }
 
   async plan(): Promise<DrainAction[]> {
@@ -48,7 +48,7 @@ export class NodeDrainTask implements Task<DrainAction> {
     if (action.kind === 'node-resume') {
       await this.#held.release(TURN_UNIT);
       await this.#held.release(DRAINED_NODE);
-      this.#onResume();
+      this.#onChange();
       return;
     }
     // Held before it can end, so that nobody starts it again.
@@ -63,6 +63,7 @@ export class NodeDrainTask implements Task<DrainAction> {
         throw thrown;
       }
     }
+    this.#onChange();
   }
 
   /** Whether the server that drains would end clearly later than it is to. */

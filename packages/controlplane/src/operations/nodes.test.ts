@@ -1,0 +1,83 @@
+import { drainNodeSchema, enableWebrtcSchema, removeNodeSchema } from '@orama/protocol';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { TestOperations } from '../../testing/node-context.ts';
+import type { OperationContext } from './context.ts';
+import { enableWebrtc } from './enable-webrtc.ts';
+import { createNamespace } from './namespaces.ts';
+import { drainNode, joinNode, removeNode, resumeNode } from './nodes.ts';
+
+let operations: TestOperations;
+let context: OperationContext;
+
+beforeEach(async () => {
+  operations = new TestOperations();
+  context = await operations.connect();
+  await operations.addNodes(context, 3);
+  await createNamespace(context, { name: 'demo', owner: 'operator' });
+  await enableWebrtc(context, 'demo', enableWebrtcSchema.parse({}));
+});
+afterEach(() => operations.close());
+
+const drain = (id: string, deadlineMs = 60_000, own = context) =>
+  drainNode(own, id, drainNodeSchema.parse({ deadlineMs }));
+const remove = (id: string, force = false) => removeNode(context, id, removeNodeSchema.parse({ force }));
+const resume = (id: string) => resumeNode(context, id, 'operator');
+const join = (id: string) => joinNode(context, id, 'operator');
+const stateOf = async (id: string) => (await context.store.nodes.list()).find((node) => node.id === id)?.state;
+const unreachable = (id: string) =>
+  context.store.db.batch([{ sql: 'UPDATE nodes SET reachable = 0 WHERE id = ?', params: [id] }]);
+
+test('drainNode begins an operation with a step for everything on the node, and its TURN server', async () => {
+  const { operation, outcome } = await drain('node-1');
+  expect(outcome).toBe('started');
+  expect(operation).toMatchObject({ kind: 'drain-node', node: 'node-1', namespace: null, state: 'running' });
+  expect(operation?.steps.map(({ name }) => name)).toEqual(['sfu:demo', 'turn:demo', 'turn-server']);
+  expect(await stateOf('node-1')).toBe('draining');
+});
+
+test('drainNode of several shells is one drain, with the nearest deadline', async () => {
+  const others = await Promise.all(Array.from({ length: 3 }, () => operations.connect()));
+  const answers = await Promise.all(others.map((own, index) => drain('node-1', (3 - index) * 60_000, own)));
+  expect(answers.map(({ outcome }) => outcome).sort()).toEqual(['resumed', 'resumed', 'started']);
+  const { operation } = await drain('node-1', 1_000);
+  expect(Date.parse(operation?.deadlineAt ?? '')).toBeLessThan(Date.now() + 2_000);
+  const later = await drain('node-1', 600_000);
+  expect(later.operation?.deadlineAt).toBe(operation?.deadlineAt);
+});
+
+test('drainNode refuses the last node that takes part, and one that is not there', async () => {
+  await drain('node-1');
+  await unreachable('node-2');
+  await expect(drain('node-3')).rejects.toMatchObject({ code: 'NOT_ENOUGH_NODES', message: /demo/ });
+  expect(await stateOf('node-3')).toBe('active');
+  await expect(drain('node-9')).rejects.toMatchObject({ code: 'NOT_FOUND', hint: expect.stringContaining('node-3') });
+});
+
+test('resumeNode ends a drain that runs, and changes nothing about a node that takes part', async () => {
+  const { operation } = await drain('node-1');
+  expect(await resume('node-1')).toMatchObject({ outcome: 'changed' });
+  expect(await stateOf('node-1')).toBe('active');
+  expect((await context.store.operations.get(operation?.id ?? ''))?.state).toBe('failed');
+  expect(await resume('node-1')).toMatchObject({ outcome: 'unchanged' });
+});
+
+test('removeNode refuses while anything is on the node, naming it; by force only one that is unreachable', async () => {
+  await expect(remove('node-1')).rejects.toMatchObject({ code: 'CONFLICT', message: /sfu of demo, turn of demo/ });
+  await drain('node-1');
+  await expect(remove('node-1')).rejects.toMatchObject({ code: 'CONFLICT' });
+  await expect(remove('node-1', true)).rejects.toMatchObject({ code: 'CONFLICT', message: /is reachable/ });
+  await unreachable('node-1');
+  expect(await remove('node-1', true)).toMatchObject({ outcome: 'changed' });
+  expect(await remove('node-1')).toMatchObject({ outcome: 'unchanged' });
+});
+
+test('a node that was removed is neither drained nor resumed, but may join; one that is drained is resumed instead', async () => {
+  await unreachable('node-1');
+  await remove('node-1', true);
+  for (const refused of [drain('node-1'), resume('node-1')])
+    await expect(refused).rejects.toMatchObject({ code: 'CONFLICT', hint: expect.stringContaining('node join') });
+  expect(await join('node-1')).toMatchObject({ outcome: 'changed' });
+  expect(await join('node-1')).toMatchObject({ outcome: 'unchanged' });
+  await drain('node-2');
+  await expect(join('node-2')).rejects.toMatchObject({ code: 'CONFLICT', hint: 'orama node resume node-2' });
+});
