@@ -109,7 +109,7 @@ export class Supervisor {
     const programs = findPrograms();
     await writeClusterFiles({ dataDir, nodes: this.#nodes, settings, programs });
     onProgress(`starting ${node.id}`);
-    this.#startNode(node, programs.controlplane);
+    this.#startControlplane(node, programs.controlplane);
     Object.assign(state, { settings, nodes: this.#nodes } satisfies Partial<DevState>);
     await this.#save();
   }

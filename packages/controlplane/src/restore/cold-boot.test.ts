@@ -7,7 +7,8 @@ import { testConfig } from '../../testing/node-context.ts';
 import { Engine } from '../reconcile/engine.ts';
 import { StoreWarnings } from '../reconcile/store-warnings.ts';
 import type { Task } from '../reconcile/task.ts';
-import { type CoreTask, coldBoot } from './cold-boot.ts';
+import type { CoreTask } from '../tasks/core-service.ts';
+import { coldBoot } from './cold-boot.ts';
 
 let dir: string;
 let clock: VirtualClock;

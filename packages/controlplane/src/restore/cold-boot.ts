@@ -12,9 +12,6 @@ import { readStateFiles } from './state-file.ts';
 const CORE_PATIENCE_MS = 20_000;
 const STORE_RETRY_MS = 1_000;
 
-/** Keeps a core service running. */
-export type CoreTask = Task & Pick<CoreServiceTask, 'status' | 'ready'>;
-
 export interface ColdBoot {
   config: ControlplaneConfig;
   engine: Engine;

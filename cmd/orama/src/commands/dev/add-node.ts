@@ -31,6 +31,11 @@ async function addNode({ settings: { dataDir }, output }: Context): Promise<void
   if (count > NODES_MAX) {
     throw new UserError('INVALID_REQUEST', `a local cluster has at most ${NODES_MAX} nodes; nothing was changed`);
   }
+  if (before.settings.store === 'rqlite') {
+    throw new UserError('INVALID_REQUEST', 'the nodes of a local cluster on rqlite are counted when it is started', {
+      hint: `orama dev stop, then orama dev start --nodes ${count}`,
+    });
+  }
   const [node] = planNodes(dataDir, { ...before.settings, nodes: count }).slice(-1);
   if (node) await checkAddresses(wantedAddresses(node, false));
   const progress = output.progress(`starting ${node?.id}`);
