@@ -130,7 +130,18 @@ export function createProgram(version: string): Command {
   const operations = new Command('operations').description('what was asked of the cluster, and what became of it');
   for (const command of [operationsListCommand(), operationsShowCommand()]) operations.addCommand(command);
 
-  const nouns = [demoCommand(), dev, namespace, node, room, store, turn, operations, leasesCommand(), reconcileCommand()];
+  const nouns = [
+    demoCommand(),
+    dev,
+    namespace,
+    node,
+    room,
+    store,
+    turn,
+    operations,
+    leasesCommand(),
+    reconcileCommand(),
+  ];
   for (const command of nouns) program.addCommand(command);
   configure(program);
   return program;

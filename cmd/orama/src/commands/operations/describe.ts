@@ -60,8 +60,8 @@ function describeState(output: Output, state: keyof typeof COLOURS): string {
   return output.style(COLOURS[state], state);
 }
 
-function subjectOf({ namespace }: Operation): string {
-  return namespace;
+function subjectOf({ namespace, node }: Operation): string {
+  return namespace ?? node ?? '';
 }
 
 /** Nodes wrote the two, whose clocks may differ: never less than nothing. */
