@@ -1,4 +1,5 @@
-import { type Logger, silentLogger } from '@orama/core';
+import type { Logger } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 
 /** A logger that passes on errors, each in one line, and nothing else. */
 export function errorLogger(onError: (line: string) => void): Logger {

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { issueTurnCredentials, silentLogger } from '@orama/core';
+import { issueTurnCredentials } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { TurnService } from '@orama/turn';
 

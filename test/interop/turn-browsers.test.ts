@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { closeServer, issueTurnCredentials, listen, silentLogger } from '@orama/core';
+import { closeServer, issueTurnCredentials, listen } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { turnConfigSchema, turnTenantSchema, turnUri } from '@orama/protocol';
 import {
   type BrowserDriver,

@@ -1,5 +1,6 @@
 import { callPageDir } from '@orama/call-page';
-import { configPathFromArgs, createLogger, loadConfigFile, readSecretFile, runMain } from '@orama/core';
+import { configPathFromArgs, loadConfigFile, readSecretFile, runMain } from '@orama/core';
+import { createLogger } from '@orama/core/logger';
 import { Gateway } from '@orama/gateway';
 import { gatewayConfigSchema } from '@orama/protocol';
 import { openStore } from '@orama/store';
@@ -7,7 +8,7 @@ import { openStore } from '@orama/store';
 const bootLogger = createLogger({ svc: 'gateway' });
 
 await runMain(bootLogger, async () => {
-  const config = loadConfigFile(gatewayConfigSchema, configPathFromArgs(process.argv.slice(2), 'gateway'));
+  const config = await loadConfigFile(gatewayConfigSchema, configPathFromArgs(process.argv.slice(2), 'gateway'));
   const clusterKey = readSecretFile(config.clusterKeyFile);
   const database = await openStore(config.store);
   const logger = createLogger({ svc: 'gateway', node: config.node, level: config.logLevel });

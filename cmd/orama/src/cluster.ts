@@ -1,4 +1,4 @@
-import { ControlplaneClient } from '@orama/controlplane';
+import { ControlplaneClient } from '@orama/controlplane/client';
 import { readSecretFile } from '@orama/core';
 import type { Context } from './context.ts';
 import type { ClusterAccess } from './settings.ts';

@@ -54,6 +54,17 @@ describe('orama', () => {
     expect((await orama('--version')).stdout).toMatch(/^\d+\.\d+\.\d+$/);
   });
 
+  it('loads no library before a command needs it', async () => {
+    const tellLoads = `import { registerHooks } from 'node:module';
+      registerHooks({ load: (url, context, next) => (console.error(url), next(url, context)) });`;
+    const hook = `data:text/javascript,${encodeURIComponent(tellLoads)}`;
+    const { stderr } = await execa(process.execPath, ['--conditions=source', '--import', hook, MAIN, '--version']);
+    expect(stderr).toContain('/node_modules/commander/');
+    for (const name of ['better-sqlite3', 'execa', 'ora', 'pino', 'playwright-core', 'prom-client', 'yaml'])
+      expect(stderr).not.toContain(`/node_modules/${name}/`);
+    for (const folder of ['packages/store', 'packages/sfu', 'packages/turn']) expect(stderr).not.toContain(`/${folder}/`);
+  });
+
   it('suggests the command that was meant', async () => {
     const run = await orama('dev', 'strat');
     expect(run.exitCode).toBe(EXIT.usage);

@@ -1,4 +1,4 @@
-import type { ControlplaneClient } from '@orama/controlplane';
+import type { ControlplaneClient } from '@orama/controlplane/client';
 import { describeError, OramaError, toOramaError } from '@orama/core';
 import { errorCodeSchema, type Operation } from '@orama/protocol';
 import type { Progress } from './output/progress.ts';

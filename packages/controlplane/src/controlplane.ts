@@ -2,11 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import {
   type Clock,
-  Counter,
-  createMetrics,
   EventLoopMeter,
   Failpoints,
-  Histogram,
   healthHandler,
   type Logger,
   OramaError,
@@ -16,6 +13,7 @@ import {
   sfuSecretOf,
   systemClock,
 } from '@orama/core';
+import { Counter, createMetrics, Histogram } from '@orama/core/metrics';
 import type { ControlplaneConfig, StoreConfig } from '@orama/protocol';
 import { connectStore, RqliteDatabase, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import { createRoutes } from './api/routes.ts';

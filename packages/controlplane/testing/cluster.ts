@@ -4,11 +4,12 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { silentLogger } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import type { ControlplaneConfigInput } from '@orama/protocol';
 import { createStore, openStore, type Store } from '@orama/store';
 import { waitUntil } from '@orama/testkit';
-import { ControlplaneClient, stopAllServices } from '../src/index.ts';
+import { ControlplaneClient } from '../src/client/controlplane-client.ts';
+import { stopAllServices } from '../src/services/index.ts';
 
 const HERE = import.meta.dirname;
 const MAIN = resolve(HERE, '../../../cmd/controlplane/src/main.ts');

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, silentLogger, VirtualClock } from '@orama/core';
+import { type Clock, VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import {
   createStore,
   type Database,

@@ -9,12 +9,12 @@ import {
   readSecretFile,
   SIGNATURE_HEADER,
   sfuControlKey,
-  silentLogger,
 } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { sfuConfigSchema } from '@orama/protocol';
 
 const path = configPathFromArgs(process.argv.slice(2), 'stand-in-sfu');
-const config = loadConfigFile(sfuConfigSchema, path);
+const config = await loadConfigFile(sfuConfigSchema, path);
 const file = new ConfigFile(sfuConfigSchema, path);
 let { generation } = config;
 const verifier = new RequestVerifier(sfuControlKey(readSecretFile(config.secretFile)));

@@ -7,10 +7,10 @@ import {
   type InternalHandler,
   listen,
   loadConfigFile,
-  silentLogger,
   turnTenantDigest,
   UserError,
 } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import {
   type TurnServerStatus,
   type TurnTenantStatus,
@@ -20,7 +20,7 @@ import {
   turnTenantSchema,
 } from '@orama/protocol';
 
-const config = loadConfigFile(turnConfigSchema, configPathFromArgs(process.argv.slice(2), 'stand-in-turn'));
+const config = await loadConfigFile(turnConfigSchema, configPathFromArgs(process.argv.slice(2), 'stand-in-turn'));
 const tenants = new Map<string, TurnTenantStatus>();
 const boot = `${process.pid}-${Date.now()}`;
 const status: TurnServerStatus = {

@@ -19,11 +19,11 @@ import {
   parseTurnUsername,
   readSecretFile,
   SecretBox,
-  silentLogger,
   TokenBucket,
   VirtualClock,
   writeFileAtomic,
 } from './index.ts';
+import { silentLogger } from './logger.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -134,7 +134,7 @@ describe('files', () => {
     expect(readdirSync(join(dir, 'a'))).toEqual(['b.json']);
   });
 
-  it('loadConfigFile() lists every problem with its path', () => {
+  it('loadConfigFile() lists every problem with its path', async () => {
     const path = join(dir, 'turn.json');
     writeFileSync(
       path,
@@ -148,16 +148,27 @@ describe('files', () => {
         extra: 1,
       }),
     );
-    let message = '';
-    try {
-      loadConfigFile(turnConfigSchema, path);
-    } catch (thrown) {
-      message = (thrown as Error).message;
-    }
+    const { message } = await loadConfigFile(turnConfigSchema, path).then(
+      () => expect.fail(),
+      (thrown: Error) => thrown,
+    );
     for (const field of ['listen.0', 'port', 'internal.address', 'extra']) expect(message).toContain(field);
-    expect(() => loadConfigFile(turnConfigSchema, join(dir, 'none'))).toThrow('cannot be read');
+    await expect(loadConfigFile(turnConfigSchema, join(dir, 'none'))).rejects.toThrow('cannot be read');
     writeFileSync(path, '{"a": [');
-    expect(() => loadConfigFile(turnConfigSchema, path)).toThrow('neither YAML nor JSON');
+    await expect(loadConfigFile(turnConfigSchema, path)).rejects.toThrow(`${path} is not JSON`);
+  });
+
+  it('loadConfigFile() takes a file of any other name than .json for YAML, of which JSON is a part', async () => {
+    const path = join(dir, 'turn.yaml');
+    const yaml =
+      'node: node-1\nlisten: [127.0.0.1]\nrealm: r # a comment\ncontrolSocket: /s\ninternal: { address: 127.0.0.1 }\n';
+    writeFileSync(path, yaml);
+    const config = await loadConfigFile(turnConfigSchema, path);
+    expect(config).toMatchObject({ node: 'node-1', listen: ['127.0.0.1'], realm: 'r' });
+    writeFileSync(path, JSON.stringify(config));
+    expect(await loadConfigFile(turnConfigSchema, path)).toEqual(config);
+    writeFileSync(path, 'node: one\nnode: two\n');
+    await expect(loadConfigFile(turnConfigSchema, path)).rejects.toThrow(/is not YAML: .*unique/);
   });
 
   it('ConfigFile tells what changed once, what cannot be used once, and what is good again', async () => {

@@ -1,4 +1,4 @@
-// The map of what every process shares.
+// The map of what every process shares. Beside it, because not every process needs their libraries: /logger and /metrics.
 export * from './address-policy.ts';
 export * from './atomic-file.ts';
 export * from './backoff.ts';
@@ -12,8 +12,7 @@ export * from './failpoints.ts';
 export * from './ids.ts';
 export * from './internal-http.ts';
 export * from './lifecycle.ts';
-export * from './logger.ts';
-export * from './metrics.ts';
+export type { Logger } from './logger.ts';
 export * from './process-stat.ts';
 export * from './rpc.ts';
 export * from './secret-box.ts';

@@ -5,7 +5,6 @@ import {
   type Clock,
   closeServer,
   createInternalServer,
-  createMetrics,
   healthHandler,
   type Logger,
   listen,
@@ -14,6 +13,7 @@ import {
   systemClock,
   type Timer,
 } from '@orama/core';
+import { createMetrics } from '@orama/core/metrics';
 import type { GatewayConfig } from '@orama/protocol';
 import { createStore, type Database, TURN_SECRET_PURPOSE } from '@orama/store';
 import type { FastifyInstance } from 'fastify';

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from '@orama/core';
+import { Counter, Gauge, Histogram, type Registry } from '@orama/core/metrics';
 
 /** What the gateway counts. Labels are routes, codes and outcomes, never names of users, rooms or addresses. */
 export interface GatewayMetrics {

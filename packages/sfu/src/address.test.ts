@@ -1,4 +1,5 @@
-import { ConfigError, silentLogger } from '@orama/core';
+import { ConfigError } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { sfuConfigSchema } from '@orama/protocol';
 import { expect, test } from 'vitest';
 import { Sfu } from './sfu.ts';

@@ -1,4 +1,4 @@
-import { Gauge, Histogram, type Registry } from '@orama/core';
+import { Gauge, Histogram, type Registry } from '@orama/core/metrics';
 import type { ChannelCounters } from './data/channel-counters.ts';
 import type { MediaCounters } from './media/counters.ts';
 import type { Rooms } from './room/rooms.ts';

@@ -1,6 +1,5 @@
 import type { Duplex } from 'node:stream';
 import {
-  AggregatorRegistry,
   type Clock,
   type ConfigFile,
   describeError,
@@ -13,6 +12,7 @@ import {
   systemClock,
   type Timer,
 } from '@orama/core';
+import { AggregatorRegistry } from '@orama/core/metrics';
 import type { SfuConfig, SfuHealth, sfuConfigSchema } from '@orama/protocol';
 import { requireWireguardAddress } from './address.ts';
 import { adminHandler } from './signalling/admin.ts';

@@ -1,4 +1,5 @@
-import { type Clock, Counter, Gauge, type Registry } from '@orama/core';
+import type { Clock } from '@orama/core';
+import { Counter, Gauge, type Registry } from '@orama/core/metrics';
 import type { TurnTenantUsage } from '@orama/protocol';
 import type { CertificateStore } from './certificates/certificate-store.ts';
 import type { TenantDirectory } from './tenant/directory.ts';

@@ -1,11 +1,11 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import { availableParallelism } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import {
   type Clock,
   closeServer,
   createInternalServer,
-  createMetrics,
   healthHandler,
   type Logger,
   listen,
@@ -13,7 +13,8 @@ import {
   systemClock,
   type Timer,
 } from '@orama/core';
-import type { TurnConfig, TurnServerStatus, TurnUsage } from '@orama/protocol';
+import { createMetrics } from '@orama/core/metrics';
+import type { TurnConfig, TurnServerStatus, TurnTenantUsage, TurnUsage } from '@orama/protocol';
 import type { Ledger } from './allocation/ledger.ts';
 import { CertificateStore } from './certificates/certificate-store.ts';
 import { ControlSocket } from './control/control-socket.ts';
@@ -60,6 +61,8 @@ export class TurnService implements Runnable {
   #closing: Promise<void> | undefined;
   /** Resolved by readings of the usage that begin from now on; undefined while nobody has read any. */
   #usageRead: PromiseWithResolvers<void> | undefined;
+  /** What the last reading was told. */
+  #usageTold: TurnTenantUsage[] = [];
   /** What metrics are written from; taken anew at each scrape. */
   #report: NodeReport = { workers: [], usage: [] };
 
@@ -190,7 +193,8 @@ export class TurnService implements Runnable {
     this.#usageRead ??= Promise.withResolvers();
     await this.reports();
     read?.resolve();
-    return { boot: this.#boot, tenants: this.tenants.usage() };
+    this.#usageTold = this.tenants.usage();
+    return { boot: this.#boot, tenants: this.#usageTold };
   }
 
   /** What every worker has done and has now. */
@@ -250,10 +254,12 @@ export class TurnService implements Runnable {
     await this.close();
   }
 
-  /** Ends the allocations that are left; whoever reads the usage gets to see all of it. */
+  /** Ends the allocations that are left; whoever reads the usage gets to see all of it, unless that was told already. */
   async #lastReading(): Promise<void> {
     await Promise.all(this.workers.map((worker) => worker.endAllocations()));
     if (this.#usageRead === undefined) return;
+    await this.reports();
+    if (isDeepStrictEqual(this.tenants.usage(), this.#usageTold)) return;
     this.#usageRead = Promise.withResolvers();
     const late = Promise.withResolvers<void>();
     const timer = this.#clock.after(LAST_READING_MS, late.resolve);

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { silentLogger } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { Sfu } from '@orama/sfu';
 import { type BrowserDriver, launchChromium, launchFirefox } from '@orama/testkit';
 import { recordingCredentials, startTurn, TURN_PORT } from '../turn-for-recording.ts';

@@ -12,7 +12,7 @@ import type { Demo } from './prepare.ts';
  */
 export async function checkDemo(context: Context, demo: Demo, joinCount: number, signal: AbortSignal): Promise<void> {
   const { output } = context;
-  const progress = output.progress('starting Chromium');
+  const progress = await output.progress('starting Chromium');
   const browser = await launchChromium(context.settings).catch((thrown: unknown) => {
     progress.stop();
     throw thrown;

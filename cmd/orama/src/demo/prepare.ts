@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { ControlplaneClient } from '@orama/controlplane';
+import type { ControlplaneClient } from '@orama/controlplane/client';
 import { readSecretFile, toOramaError, UserError, writeFileAtomic } from '@orama/core';
 import type { WebrtcStatus } from '@orama/protocol';
 import { connectTo } from '../cluster.ts';
@@ -43,7 +43,7 @@ export async function prepareDemo(
 ): Promise<Demo & { release(): Promise<void> }> {
   const { namespace, room } = options;
   const { dataDir } = context.settings;
-  const progress = context.output.progress('starting the cluster');
+  const progress = await context.output.progress('starting the cluster');
   try {
     const { state, release } = await joinOrStart(dataDir, options, signal, progress, onStart);
     const endpoints = state.nodes.map((node) => node.api);

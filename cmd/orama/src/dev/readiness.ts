@@ -1,4 +1,4 @@
-import type { ControlplaneClient } from '@orama/controlplane';
+import type { ControlplaneClient } from '@orama/controlplane/client';
 import { OramaError } from '@orama/core';
 import type { ClusterStatus } from '@orama/protocol';
 import { pause } from '../wait.ts';

@@ -1,4 +1,4 @@
-import { runningUnits } from '@orama/controlplane';
+import { runningUnits } from '@orama/controlplane/services';
 
 /** Whether services of a node run, whether or not its controlplane does. */
 export async function hasServices(nodeDataDir: string): Promise<boolean> {

@@ -1,5 +1,6 @@
-import { stopAllServices } from '@orama/controlplane';
-import { silentLogger, writeFileAtomic } from '@orama/core';
+import { stopAllServices } from '@orama/controlplane/services';
+import { writeFileAtomic } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { isRunning, terminate } from '../process-identity.ts';
 import { devStateFile, readDevState } from '../settings.ts';
 import { DevLock, lockHolder } from './lock.ts';

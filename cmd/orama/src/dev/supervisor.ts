@@ -1,5 +1,6 @@
-import { stopAllServices } from '@orama/controlplane';
-import { OramaError, silentLogger, writeFileAtomic } from '@orama/core';
+import { stopAllServices } from '@orama/controlplane/services';
+import { OramaError, writeFileAtomic } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { connectTo } from '../cluster.ts';
 import { identify, isRunning, terminate } from '../process-identity.ts';
 import { devStateFile, readDevState } from '../settings.ts';

@@ -27,7 +27,7 @@ export class Output {
   }
 
   /** Progress of something that takes longer than a second. */
-  progress(text: string): Progress {
+  progress(text: string): Promise<Progress> {
     return createProgress(this.#stderr, text, this.json);
   }
 

@@ -1,5 +1,3 @@
-import ora from 'ora';
-
 /** Shows that something goes on. On a terminal a spinner, elsewhere one plain line for each new text. */
 export interface Progress {
   /** What is being waited for now. */
@@ -14,13 +12,15 @@ export interface Progress {
 
 const SILENT: Progress = { update() {}, step() {}, succeed() {}, fail() {}, stop() {} };
 
-export function createProgress(stream: NodeJS.WriteStream, text: string, silent: boolean): Progress {
+export async function createProgress(stream: NodeJS.WriteStream, text: string, silent: boolean): Promise<Progress> {
   if (silent) return SILENT;
   // Some containers have a terminal without a width; a spinner would break its lines at every letter.
   return stream.isTTY && stream.columns > 0 ? createSpinner(stream, text) : createPlain(stream, text);
 }
 
-function createSpinner(stream: NodeJS.WriteStream, text: string): Progress {
+async function createSpinner(stream: NodeJS.WriteStream, text: string): Promise<Progress> {
+  // Scripts, which run most commands, have no terminal and need not load it.
+  const { default: ora } = await import('ora');
   // discardStdin would put the terminal into raw mode and swallow Ctrl-C.
   const spinner = ora({ text, stream, discardStdin: false }).start();
   return {

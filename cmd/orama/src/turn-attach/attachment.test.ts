@@ -6,8 +6,9 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { callTurn } from '@orama/controlplane';
-import { closeServer, createInternalServer, listen, OramaError, silentLogger } from '@orama/core';
+import { callTurn } from '@orama/controlplane/turn-control';
+import { closeServer, createInternalServer, listen, OramaError } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import {
   EXIT,
   type TurnTenantInput,

@@ -1,4 +1,5 @@
-import { type ControlplaneClient, callTurn, TurnDownError } from '@orama/controlplane';
+import type { ControlplaneClient } from '@orama/controlplane/client';
+import { callTurn, TurnDownError } from '@orama/controlplane/turn-control';
 import { describeError, type Logger, toOramaError, turnTenantDigest } from '@orama/core';
 import { type NodeTenant, turnTenantListSchema, turnTenantStatusSchema } from '@orama/protocol';
 import { z } from 'zod';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { deriveKey, SIGNATURE_HEADER, signRequest, silentLogger, systemClock } from '@orama/core';
+import { deriveKey, SIGNATURE_HEADER, signRequest, systemClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { errorBodySchema } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';

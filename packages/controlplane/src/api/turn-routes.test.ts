@@ -34,9 +34,9 @@ const SFU_UNIT = 'orama-namespace-sfu@demo';
 const sfuNode = () => cluster.nodes.find((node) => cluster.runFile(node, SFU_UNIT) !== null);
 const sfuPid = () => cluster.runFile(sfuNode() as TestNode, SFU_UNIT)?.pid;
 /** What the configuration file of the SFU says. */
-function sfuTurnUris(): string[] | undefined {
+async function sfuTurnUris(): Promise<string[]> {
   const file = join(sfuNode()?.dataDir ?? '', 'configs', `${SFU_UNIT}.json`);
-  return loadConfigFile(sfuConfigSchema, file).turn.uris;
+  return (await loadConfigFile(sfuConfigSchema, file)).turn.uris;
 }
 
 test('a question about a node is answered by that node, whichever controlplane is asked', async () => {

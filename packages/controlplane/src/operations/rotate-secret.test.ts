@@ -1,4 +1,5 @@
-import { Failpoints, silentLogger, VirtualClock } from '@orama/core';
+import { Failpoints, VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { enableWebrtcSchema, rotateSecretSchema } from '@orama/protocol';
 import { type PortAllocationRow, readChangeCounter } from '@orama/store';
 import { afterEach, beforeEach, expect, test } from 'vitest';

@@ -1,4 +1,5 @@
-import { Failpoints, silentLogger, systemClock, VirtualClock } from '@orama/core';
+import { Failpoints, systemClock, VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { StoreUnavailableError } from '@orama/store';
 import { waitFor } from '@orama/testkit';
 import { pino } from 'pino';

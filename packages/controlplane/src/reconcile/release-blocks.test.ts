@@ -1,4 +1,4 @@
-import { silentLogger } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { enableWebrtcSchema } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { waitFor } from '@orama/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runningUnits } from './find-units.ts';

@@ -6,9 +6,9 @@ import {
   RequestVerifier,
   SIGNATURE_HEADER,
   sfuControlKey,
-  silentLogger,
   VirtualClock,
 } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { enableWebrtcSchema, type SfuRoom } from '@orama/protocol';
 import type { RoomRow } from '@orama/store';
 import { afterEach, beforeEach, expect, test } from 'vitest';

@@ -1,15 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import {
-  type Clock,
-  ConfigFile,
-  SIGNATURE_HEADER,
-  sfuControlKey,
-  signRequest,
-  signTicket,
-  silentLogger,
-} from '@orama/core';
+import { type Clock, ConfigFile, SIGNATURE_HEADER, sfuControlKey, signRequest, signTicket } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { SFU_TICKET_HEADER, type SfuConfigInput, type SfuTicket, sfuConfigSchema } from '@orama/protocol';
 import { WebSocket } from 'ws';
 import { Sfu } from '../sfu.ts';

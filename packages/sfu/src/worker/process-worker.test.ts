@@ -1,4 +1,5 @@
-import { silentLogger, VirtualClock } from '@orama/core';
+import { VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { sfuConfigSchema } from '@orama/protocol';
 import { expect, onTestFinished, test } from 'vitest';
 import { TEST_SECRET, TEST_TURN_SECRET } from '../testing/running-sfu.ts';

@@ -1,17 +1,16 @@
 import type { Duplex } from 'node:stream';
 import {
   type Clock,
-  createMetrics,
   EventLoopMeter,
   type InternalReply,
   type InternalRequest,
   issueTurnCredentials,
   type Logger,
-  type Registry,
   sfuControlKey,
   systemClock,
   type Timer,
 } from '@orama/core';
+import { createMetrics, type Registry } from '@orama/core/metrics';
 import type { SfuConfig } from '@orama/protocol';
 import { ChannelCounters } from '../data/channel-counters.ts';
 import { MediaCounters } from '../media/counters.ts';

@@ -1,6 +1,7 @@
 // What runs as a worker's own process.
 import type { Socket } from 'node:net';
-import { createLogger, type InternalReply, processPort, Rpc, systemClock, toOramaError } from '@orama/core';
+import { type InternalReply, processPort, Rpc, systemClock, toOramaError } from '@orama/core';
+import { createLogger } from '@orama/core/logger';
 import type { PlainRequest, WorkerMethods } from './process-worker.ts';
 import { SfuWorker, type WorkerSettings } from './sfu-worker.ts';
 import type { Upgrade } from './worker-handle.ts';

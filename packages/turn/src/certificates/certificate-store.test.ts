@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { silentLogger, VirtualClock } from '@orama/core';
+import { VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CertificateStore } from './certificate-store.ts';
 import type { ServedCertificates } from './secure-contexts.ts';

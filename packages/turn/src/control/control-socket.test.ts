@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { lstatSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { silentLogger, turnTenantDigest } from '@orama/core';
+import { turnTenantDigest } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import {
   turnPeerVerdictSchema,
   turnServerStatusSchema,

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { silentLogger, VirtualClock } from '@orama/core';
+import { VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BugLog } from '../bug-log.ts';
 import { DropCounters } from '../relay/relay.ts';

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, issueTurnCredentials, silentLogger, turnPassword, UserError } from '@orama/core';
+import { ConfigError, issueTurnCredentials, turnPassword, UserError } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { type TurnConfigInput, type TurnTenantInput, turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { TurnClient } from '../client/turn-client.ts';

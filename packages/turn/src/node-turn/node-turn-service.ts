@@ -1,15 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import {
-  closeServer,
-  createInternalServer,
-  createMetrics,
-  Gauge,
-  healthHandler,
-  type Logger,
-  listen,
-  type Runnable,
-} from '@orama/core';
+import { closeServer, createInternalServer, healthHandler, type Logger, listen, type Runnable } from '@orama/core';
+import { createMetrics, Gauge } from '@orama/core/metrics';
 import type { TurnConfig } from '@orama/protocol';
 import NodeTurnServer from 'node-turn';
 import { ControlSocket } from '../control/control-socket.ts';

@@ -1,4 +1,5 @@
-import { silentLogger, VirtualClock } from '@orama/core';
+import { VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { expect, test } from 'vitest';
 import type { Allocation } from '../allocation/allocation.ts';
 import { AllocationLog } from './allocation-log.ts';

@@ -1,4 +1,5 @@
-import { silentLogger, VirtualClock } from '@orama/core';
+import { VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { afterEach, expect, test } from 'vitest';
 import { PUBLIC_IP, SFU_IP, TurnHarness } from '../testing/harness.ts';
 import { OwnAddresses } from './own-addresses.ts';

@@ -1,4 +1,5 @@
-import { type Logger, silentLogger, systemClock } from '@orama/core';
+import { type Logger, systemClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { expect, test } from 'vitest';
 import { BugLog } from '../bug-log.ts';
 import { DropCounters } from '../relay/relay.ts';

@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { silentLogger, systemClock } from '@orama/core';
+import { systemClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BugLog } from '../bug-log.ts';

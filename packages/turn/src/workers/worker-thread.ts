@@ -1,6 +1,7 @@
 // What runs on a worker's own thread.
 import { parentPort, workerData } from 'node:worker_threads';
-import { createLogger, Rpc, systemClock } from '@orama/core';
+import { Rpc, systemClock } from '@orama/core';
+import { createLogger } from '@orama/core/logger';
 import type { Ledger } from '../allocation/ledger.ts';
 import type { LedgerMethods, ThreadData } from './thread-worker.ts';
 import { TurnWorker } from './turn-worker.ts';

@@ -1,8 +1,6 @@
 import { EXIT, namespaceNameSchema } from '@orama/protocol';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
-import { prepareDemo } from '../../demo/prepare.ts';
-import { stopCluster } from '../../dev/stop.ts';
 import { Interrupted, withInterrupt } from '../../interrupt.ts';
 import { examples, integerOption, schemaOption } from '../../options.ts';
 import { aborted } from '../../wait.ts';
@@ -36,6 +34,7 @@ async function runDemo(context: Context, options: DemoOptions): Promise<void> {
   const { output, settings } = context;
   // A cluster that this command started is stopped by it, whatever happens; one that ran before is left alone.
   let started = false;
+  const { prepareDemo } = await import('../../demo/prepare.ts');
   try {
     await withInterrupt(async (signal) => {
       const demo = await prepareDemo(context, options, signal, () => {
@@ -60,7 +59,8 @@ async function runDemo(context: Context, options: DemoOptions): Promise<void> {
     if (options.check) process.exitCode = EXIT.failed;
   } finally {
     if (started && !options.keep) {
-      const progress = output.progress('stopping');
+      const progress = await output.progress('stopping');
+      const { stopCluster } = await import('../../dev/stop.ts');
       await stopCluster(settings.dataDir, (text) => progress.update(text));
       progress.succeed('stopped; nothing is left running');
     }

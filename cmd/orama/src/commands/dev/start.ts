@@ -3,7 +3,6 @@ import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
 import { hasStarter, leaveStarter, startDetached, starterGone, tellStarter } from '../../dev/detach.ts';
 import { DEFAULT_DEV_SETTINGS } from '../../dev/layout.ts';
-import { runCluster } from '../../dev/run.ts';
 import { type DevSettings, type DevState, devSettingsSchema } from '../../dev/state.ts';
 import { Interrupted, withInterrupt } from '../../interrupt.ts';
 import { examples, integerOption, schemaOption } from '../../options.ts';
@@ -70,7 +69,7 @@ async function startDev(context: Context, options: StartOptions): Promise<void> 
   const { path } = context.settings;
   if (hasStarter()) return startForStarter(dataDir, path, settings);
   await withInterrupt(async (signal) => {
-    const progress = context.output.progress('starting the cluster');
+    const progress = await context.output.progress('starting the cluster');
     const onProgress = (text: string) => progress.update(text);
     const onReady = (state: DevState) => {
       progress.succeed(`the cluster is ready: ${state.nodes.length} nodes`);
@@ -82,6 +81,7 @@ async function startDev(context: Context, options: StartOptions): Promise<void> 
         await cluster.release();
         return onReady(cluster.state);
       }
+      const { runCluster } = await import('../../dev/run.ts');
       await runCluster({
         dataDir,
         path,
@@ -108,6 +108,7 @@ async function startDev(context: Context, options: StartOptions): Promise<void> 
 async function startForStarter(dataDir: string, path: readonly string[], settings: DevSettings): Promise<void> {
   const log = (text: string) => process.stderr.write(`${new Date().toISOString()} ${text}\n`);
   let last = '';
+  const { runCluster } = await import('../../dev/run.ts');
   try {
     await withInterrupt((signal) =>
       runCluster({

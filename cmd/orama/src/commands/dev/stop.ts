@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
-import { stopCluster } from '../../dev/stop.ts';
 import { examples } from '../../options.ts';
 
 export function devStopCommand(): Command {
@@ -11,7 +10,8 @@ export function devStopCommand(): Command {
 }
 
 async function stopDev({ settings, output }: Context): Promise<void> {
-  const progress = output.progress('looking for the cluster');
+  const progress = await output.progress('looking for the cluster');
+  const { stopCluster } = await import('../../dev/stop.ts');
   const stopped = await stopCluster(settings.dataDir, (text) => progress.update(text));
   progress.stop();
   output.result({ dataDir: settings.dataDir, stopped }, () =>

@@ -1,4 +1,4 @@
-import type { ControlplaneClient } from '@orama/controlplane';
+import type { ControlplaneClient } from '@orama/controlplane/client';
 import { toOramaError } from '@orama/core';
 import { EXIT, type Operation, type OperationStarted, type WebrtcStatus } from '@orama/protocol';
 import { connect } from '../../cluster.ts';
@@ -33,7 +33,7 @@ export async function changeWebrtc(
 ): Promise<void> {
   const { namespace, timeoutSec, doing } = change;
   const client = connect(context);
-  const progress = context.output.progress(`${doing} for namespace ${namespace}`);
+  const progress = await context.output.progress(`${doing} for namespace ${namespace}`);
   let started: OperationStarted | undefined;
   try {
     const done = await withInterrupt(async (signal) => {

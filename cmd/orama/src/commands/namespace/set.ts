@@ -40,7 +40,7 @@ async function setWebrtc(
     });
   }
   const client = connect(context);
-  const progress = context.output.progress(`changing the settings of namespace ${namespace}`);
+  const progress = await context.output.progress(`changing the settings of namespace ${namespace}`);
   try {
     const changed = await withInterrupt(async (signal) => {
       const done = await client.changeTurnSettings(namespace, change);

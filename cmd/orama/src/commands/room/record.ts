@@ -3,7 +3,6 @@ import { roomIdSchema } from '@orama/protocol';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
 import { addGatewayOptions } from '../../gateway/connect-gateway.ts';
-import { openMediaWay } from '../../gateway/media-way.ts';
 import { withInterrupt } from '../../interrupt.ts';
 import { examples, integerOption, schemaOption } from '../../options.ts';
 import { renderTable } from '../../output/table.ts';
@@ -41,7 +40,8 @@ async function record(context: Context, room: string, options: RecordOptions): P
   const folder = resolve(options.output);
   // The media engine is loaded by this command only.
   const { RoomRecorder } = await import('@orama/sfu/record');
-  const progress = context.output.progress(`recording ${room} into ${folder}; Ctrl-C ends it`);
+  const { openMediaWay } = await import('../../gateway/media-way.ts');
+  const progress = await context.output.progress(`recording ${room} into ${folder}; Ctrl-C ends it`);
   try {
     const recording = await withInterrupt((interrupted) => {
       const limits = [interrupted];

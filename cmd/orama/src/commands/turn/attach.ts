@@ -1,11 +1,10 @@
-import { createLogger, OramaError } from '@orama/core';
+import { OramaError } from '@orama/core';
 import { namespaceNameSchema } from '@orama/protocol';
 import { Command } from 'commander';
 import { connect } from '../../cluster.ts';
 import { type Context, withContext } from '../../context.ts';
 import { Interrupted, withInterrupt } from '../../interrupt.ts';
 import { examples, schemaOption } from '../../options.ts';
-import { Attachment } from '../../turn-attach/attachment.ts';
 import { pause } from '../../wait.ts';
 
 const LOOK_MS = 1_000;
@@ -26,6 +25,9 @@ export function turnAttachCommand(): Command {
 }
 
 async function attach(context: Context, { namespace }: { namespace: string }): Promise<void> {
+  // Only this command logs as our daemons do.
+  const { createLogger } = await import('@orama/core/logger');
+  const { Attachment } = await import('../../turn-attach/attachment.ts');
   const logger = createLogger({ svc: 'turn-attach', ns: namespace });
   const attachment = new Attachment(connect(context), namespace, logger);
   try {

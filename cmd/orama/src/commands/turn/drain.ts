@@ -1,4 +1,4 @@
-import type { ControlplaneClient } from '@orama/controlplane';
+import type { ControlplaneClient } from '@orama/controlplane/client';
 import { OramaError, toOramaError } from '@orama/core';
 import { EXIT, type NodeTurn, nodeIdSchema } from '@orama/protocol';
 import { Command } from 'commander';
@@ -36,7 +36,7 @@ export function turnDrainCommand(): Command {
 
 async function drain(context: Context, { node, deadline, restart = false }: DrainOptions): Promise<void> {
   const client = connect(context);
-  const progress = context.output.progress(`draining the TURN server of ${node}`);
+  const progress = await context.output.progress(`draining the TURN server of ${node}`);
   try {
     const ended = await withInterrupt(async (signal) => {
       const beganMs = performance.now();

@@ -1,4 +1,4 @@
-import type { ControlplaneClient } from '@orama/controlplane';
+import type { ControlplaneClient } from '@orama/controlplane/client';
 import { OramaError, toOramaError } from '@orama/core';
 import { EXIT, type NodeTurn, nodeIdSchema } from '@orama/protocol';
 import { Command } from 'commander';
@@ -31,7 +31,7 @@ export function turnResumeCommand(): Command {
 
 async function resume(context: Context, { node, timeout }: ResumeOptions): Promise<void> {
   const client = connect(context);
-  const progress = context.output.progress(`resuming the TURN server of ${node}`);
+  const progress = await context.output.progress(`resuming the TURN server of ${node}`);
   try {
     const turn = await withInterrupt(async (signal) => {
       let seen = await client.resumeTurn(node);

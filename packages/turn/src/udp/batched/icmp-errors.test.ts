@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { silentLogger, systemClock } from '@orama/core';
+import { systemClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { BugLog } from '../../bug-log.ts';
 import { DropCounters } from '../../relay/relay.ts';

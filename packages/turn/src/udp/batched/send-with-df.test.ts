@@ -1,4 +1,5 @@
-import { silentLogger, systemClock } from '@orama/core';
+import { systemClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { BugLog } from '../../bug-log.ts';
 import { DropCounters } from '../../relay/relay.ts';

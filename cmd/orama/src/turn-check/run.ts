@@ -1,0 +1,115 @@
+import { UserError } from '@orama/core';
+import { stunUriSchema } from '@orama/protocol';
+import { connect } from '../cluster.ts';
+import type { Context } from '../context.ts';
+import { withInterrupt } from '../interrupt.ts';
+import { checkTurn } from './check-turn.ts';
+import { describeCheck } from './describe.ts';
+import { CheckFailure, ChecksFailed, type Login } from './failure.ts';
+import type { CheckResult } from './result.ts';
+
+/** As the command line of "orama turn check" has them. */
+export interface CheckOptions {
+  namespace?: string;
+  username?: string;
+  password?: string;
+  insecure?: true;
+  relay: boolean;
+  packets: number;
+  timeout: number;
+}
+
+/** Checks one server, or all of a namespace, and prints what was measured. Throws ChecksFailed. */
+export async function runChecks(context: Context, uri: string | undefined, options: CheckOptions): Promise<void> {
+  const plan = await planOf(context, uri, options);
+  const progress = await context.output.progress('checking TURN');
+  const checks: (CheckResult | CheckFailure)[] = [];
+  try {
+    await withInterrupt(async (signal) => {
+      for (const each of plan.uris) {
+        progress.update(`checking ${each.uri}`);
+        checks.push(
+          await checkTurn({
+            uri: each.uri,
+            server: each.server,
+            ...plan.login,
+            insecure: options.insecure ?? false,
+            relay: options.relay,
+            packets: options.packets,
+            timeoutMs: options.timeout * 1000,
+            signal,
+          }).catch((thrown: unknown) => {
+            if (thrown instanceof CheckFailure && !signal.aborted) return thrown;
+            throw signal.aborted ? signal.reason : thrown;
+          }),
+        );
+      }
+    });
+  } finally {
+    progress.stop();
+  }
+  if (uri === undefined) {
+    const checked = checks.map((each) => (each instanceof CheckFailure ? each.result : each).resolve?.address);
+    for (const [address, why] of plan.login.down ?? [])
+      if (!checked.includes(address)) context.output.note(`not checked: ${why}`);
+  }
+  // Of a single server it is said below what failed.
+  const text = () => checks.map((each) => describeCheck(each, checks.length > 1)).join('\n\n');
+  const [first, ...others] = checks.filter((each) => each instanceof CheckFailure);
+  if (first) {
+    context.output.note(`${text()}\n`);
+    throw new ChecksFailed(checks, [first, ...others]);
+  }
+  context.output.result({ checks }, text);
+}
+
+/** What is checked, and with which credentials. Throws INVALID_REQUEST naming the option that is missing or too much. */
+async function planOf(context: Context, uri: string | undefined, options: CheckOptions) {
+  const { namespace, username, password } = options;
+  if (namespace !== undefined && (username !== undefined || password !== undefined)) {
+    throw usage('--namespace fetches its own credentials', 'leave out --username and --password, or --namespace');
+  }
+  if ((username === undefined) !== (password === undefined)) {
+    throw usage(`--${username === undefined ? 'username' : 'password'} is missing`, 'give both, or --namespace');
+  }
+  if (username === '' || password === '')
+    throw usage(`--${username === '' ? 'username' : 'password'} is empty`, 'give both, or --namespace');
+  const fetched = namespace === undefined ? undefined : await fetchLogin(context, namespace);
+  const given = uri === undefined ? (fetched?.uris ?? []) : [uri];
+  if (given.length === 0) {
+    throw usage('no server was named', 'give a URI such as turn:192.0.2.1:3478, or --namespace');
+  }
+  const uris = given.map((each) => ({ uri: each, server: parseUri(each) }));
+  const login: Login & { password?: string } = fetched
+    ? fetched.login
+    : username !== undefined && password !== undefined
+      ? { username, password }
+      : {};
+  if (uris.some(({ server }) => server.relays) && Object.keys(login).length === 0) {
+    throw usage('a TURN server wants credentials', 'give --username and --password, or --namespace');
+  }
+  return { uris, login };
+}
+
+/** Fresh credentials of a namespace, its URIs, and which of its servers the cluster knows not to serve. */
+async function fetchLogin(context: Context, namespace: string) {
+  const client = connect(context);
+  const { uris, username, password } = await client.turnCredentials(namespace);
+  const { services } = await client.webrtcStatus(namespace);
+  const down = new Map(
+    services.flatMap(({ service, healthy, node, address, reason, observed }) =>
+      service === 'turn' && !healthy ? [[address, `${node} serves no TURN now: ${reason ?? observed}`]] : [],
+    ),
+  );
+  return { uris, login: { username, password, namespace, down } };
+}
+
+function parseUri(text: string) {
+  const parsed = stunUriSchema.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw usage(`the URI ${text} cannot be used: ${parsed.error.issues[0]?.message}`, 'see "orama turn check --help"');
+}
+
+function usage(message: string, hint: string): UserError {
+  return new UserError('INVALID_REQUEST', message, { hint });
+}

@@ -1,0 +1,3 @@
+// What others ask about a node's services without its controlplane.
+export { runningUnits } from './find-units.ts';
+export { stopAllServices } from './processes.ts';
