@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'packages/gateway': ['@orama/protocol', '@orama/core', '@orama/store'],
   'packages/client': ['@orama/protocol'],
   'packages/call-page': ['@orama/client'],
-  'packages/testkit': ['@orama/protocol', '@orama/core', '@orama/sfu', '@orama/turn'],
+  'packages/testkit': ['@orama/protocol', '@orama/core', '@orama/sfu', '@orama/turn', '@orama/controlplane'],
   'cmd/orama': [
     '@orama/protocol',
     '@orama/core',

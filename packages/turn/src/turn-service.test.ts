@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger, VirtualClock } from '@orama/core';
+import { VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { turnConfigSchema } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CLIENT_IP, freePort, INTERNAL_IP, Peer, PUBLIC_IP, RELAY_IP, SFU_IP, TurnHarness } from './testing/harness.ts';
@@ -128,6 +129,18 @@ describe('TurnService', () => {
       await stopped;
       if (reads) await turn.close();
     }
+  });
+
+  test('stop waits for no reader who has been told everything already', async () => {
+    await turn.close();
+    turn = await TurnHarness.start({ drainTimeoutMs: 30_000 }, new VirtualClock());
+    const client = await turn.client();
+    await client.allocate();
+    await client.refresh(0);
+    await turn.service.usage();
+    // Nobody moves the clock: it would wait for ever.
+    await turn.service.stop();
+    expect(turn.portsBound).toBe(0);
   });
 
   test('stop during a start starts no more workers, and waits for what was begun', async () => {

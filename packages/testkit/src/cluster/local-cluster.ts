@@ -3,7 +3,9 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type WebrtcStatus, webrtcStatusSchema } from '@orama/protocol';
+import { ControlplaneClient } from '@orama/controlplane/client';
+import { readSecretFile } from '@orama/core';
+import type { WebrtcStatus } from '@orama/protocol';
 import { isAlive, killNow, processesMentioning } from '../system/processes.ts';
 import { type SocketInfo, socketsOf } from '../system/sockets.ts';
 import { waitFor, waitUntil } from '../wait.ts';
@@ -103,6 +105,14 @@ export class LocalCluster {
     return JSON.parse(readFileSync(join(this.dataDir, 'dev.json'), 'utf8')) as DevState;
   }
 
+  /** The controlplanes' API, for what is no business of the command line. */
+  get client(): ControlplaneClient {
+    return new ControlplaneClient({
+      endpoints: this.state.nodes.map(({ api }) => api),
+      clusterKey: readSecretFile(join(this.dataDir, 'cluster.key')),
+    });
+  }
+
   /** Where the cluster's DNS writer puts the records. */
   get recordsFile(): string {
     return join(this.dataDir, 'dns', 'records.json');
@@ -169,8 +179,9 @@ export class LocalCluster {
     return callGateway(access, method, path, call);
   }
 
-  async status(namespace: string): Promise<WebrtcStatus> {
-    return webrtcStatusSchema.parse(await this.json('namespace', 'webrtc-status', '--namespace', namespace));
+  /** What a namespace has, as `orama namespace webrtc-status --json` prints it. */
+  status(namespace: string): Promise<WebrtcStatus> {
+    return this.client.webrtcStatus(namespace);
   }
 
   /** Waits until the namespace is enabled and all its services are observed healthy. */
