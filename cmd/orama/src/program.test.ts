@@ -62,7 +62,8 @@ describe('orama', () => {
     expect(stderr).toContain('/node_modules/commander/');
     for (const name of ['better-sqlite3', 'execa', 'ora', 'pino', 'playwright-core', 'prom-client', 'yaml'])
       expect(stderr).not.toContain(`/node_modules/${name}/`);
-    for (const folder of ['packages/store', 'packages/sfu', 'packages/turn']) expect(stderr).not.toContain(`/${folder}/`);
+    for (const folder of ['packages/store', 'packages/sfu', 'packages/turn'])
+      expect(stderr).not.toContain(`/${folder}/`);
   });
 
   it('suggests the command that was meant', async () => {
