@@ -25,6 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'cmd/orama': [
     '@orama/protocol',
     '@orama/core',
+    '@orama/store',
     '@orama/sfu',
     '@orama/turn',
     '@orama/controlplane',

@@ -1,5 +1,5 @@
 import { describeError } from '@orama/core';
-import { connectStore, RqliteDatabase, type RqliteNode } from '@orama/store';
+import type { RqliteNode } from '@orama/store';
 import { storeConfig } from './layout.ts';
 import type { DevState } from './state.ts';
 
@@ -15,6 +15,7 @@ export async function devStore(dataDir: string, { nodes }: DevState): Promise<De
   if (!first) throw new Error('a local cluster has a node');
   const config = storeConfig(dataDir, first, nodes);
   if (config.driver === 'sqlite') return { driver: 'sqlite', file: config.file };
+  const { connectStore, RqliteDatabase } = await import('@orama/store');
   const db = connectStore(config);
   try {
     return { driver: 'rqlite', nodes: db instanceof RqliteDatabase ? await db.cluster.nodes() : [] };

@@ -1,4 +1,3 @@
-import { backupStore } from '@orama/store';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
 import { examples } from '../../options.ts';
@@ -20,9 +19,11 @@ export function storeBackupCommand(): Command {
 }
 
 async function backup({ settings, output }: Context, file: string, options: { config?: string }): Promise<void> {
-  const progress = output.progress('copying the store');
+  // The engines of the store are loaded by the commands about it only.
+  const { backupStore } = await import('@orama/store');
+  const progress = await output.progress('copying the store');
   try {
-    const report = await backupStore(chosenStore(settings, options.config), file);
+    const report = await backupStore(await chosenStore(settings, options.config), file);
     progress.stop();
     output.result(report, () => {
       const { namespaces, nodes, schemaVersion, bytes } = report;

@@ -1,5 +1,5 @@
 import { OramaError } from '@orama/core';
-import { type CheckReport, checkStore } from '@orama/store';
+import type { CheckReport } from '@orama/store';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
 import { examples } from '../../options.ts';
@@ -15,9 +15,12 @@ export function storeCheckCommand(): Command {
     .action(withContext(check));
 }
 
-async function check({ settings, output }: Context, options: { config?: string }): Promise<void> {
-  const progress = output.progress('looking at the store');
-  const report = await checkStore(chosenStore(settings, options.config)).finally(() => progress.stop());
+async function check({ settings, output }: Context, { config }: { config?: string }): Promise<void> {
+  // The engines of the store are loaded by the commands about it only.
+  const { checkStore } = await import('@orama/store');
+  const store = await chosenStore(settings, config);
+  const progress = await output.progress('looking at the store');
+  const report = await checkStore(store).finally(() => progress.stop());
   const [first] = report.problems;
   if (first) {
     output.note(`${describe(output, report)}\n`);

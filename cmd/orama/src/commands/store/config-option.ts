@@ -10,8 +10,8 @@ export function configOption(): Option {
 }
 
 /** The store that a command is about. */
-export function chosenStore(settings: Settings, config: string | undefined): StoreConfig {
-  if (config !== undefined) return loadConfigFile(controlplaneConfigSchema, config).store;
+export async function chosenStore(settings: Settings, config: string | undefined): Promise<StoreConfig> {
+  if (config !== undefined) return (await loadConfigFile(controlplaneConfigSchema, config)).store;
   const nodes = readDevState(settings.dataDir)?.nodes;
   if (!nodes?.[0]) throw new NoClusterError(settings.dataDir);
   return storeConfig(settings.dataDir, nodes[0], nodes);

@@ -1,4 +1,3 @@
-import { restoreStore } from '@orama/store';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
 import { examples } from '../../options.ts';
@@ -22,10 +21,12 @@ export function storeRestoreCommand(): Command {
 }
 
 async function restore({ settings, output }: Context, file: string, options: RestoreOptions): Promise<void> {
-  const progress = output.progress('looking at the store');
+  // The engines of the store are loaded by the commands about it only.
+  const { restoreStore } = await import('@orama/store');
+  const progress = await output.progress('looking at the store');
   try {
     const { replace = false, inUse = false } = options;
-    const content = await restoreStore(chosenStore(settings, options.config), file, {
+    const content = await restoreStore(await chosenStore(settings, options.config), file, {
       replace,
       inUse,
       onWatch: () => progress.update('watching whether the store is in use'),
