@@ -1,7 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Failpoints, type Logger, silentLogger, VirtualClock } from '@orama/core';
+import { Failpoints, type Logger, VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { testConfig } from '../../testing/node-context.ts';
 import { Engine } from '../reconcile/engine.ts';

@@ -38,7 +38,7 @@ async function addNode({ settings: { dataDir }, output }: Context): Promise<void
   }
   const [node] = planNodes(dataDir, { ...before.settings, nodes: count }).slice(-1);
   if (node) await checkAddresses(wantedAddresses(node, false));
-  const progress = output.progress(`starting ${node?.id}`);
+  const progress = await output.progress(`starting ${node?.id}`);
   try {
     await withInterrupt(async (signal) => {
       signalProcess(supervisor, ADD_NODE_SIGNAL);

@@ -1,4 +1,4 @@
-import type { ControlplaneClient } from '@orama/controlplane';
+import type { ControlplaneClient } from '@orama/controlplane/client';
 import { type NodeChanged, nodeIdSchema } from '@orama/protocol';
 import { Argument, Command } from 'commander';
 import { connect } from '../../cluster.ts';

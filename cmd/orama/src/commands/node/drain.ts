@@ -21,7 +21,7 @@ export function nodeDrainCommand(): Command {
 
 async function drain(context: Context, node: string, { deadline }: { deadline: number }): Promise<void> {
   const client = connect(context);
-  const progress = context.output.progress(`draining ${node}`);
+  const progress = await context.output.progress(`draining ${node}`);
   let started: OperationStarted | undefined;
   try {
     const operation = await withInterrupt(async (signal): Promise<Operation | null> => {
