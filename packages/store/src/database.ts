@@ -15,8 +15,10 @@ export interface StatementResult {
 }
 
 /**
- * How fresh a read must be on a replicated store: `strong` sees every acknowledged write, `weak` is answered by the
- * leader, `none` by any node. A single-machine store is always strong.
+ * How fresh a read must be on a replicated store. `strong` sees every acknowledged write, and is what is read where
+ * nothing else is said. `weak` is answered by whoever takes itself for the leader: a former one may be seconds behind,
+ * so it is for what a guard or the next look sets right. `none` is one node's own copy. A single-machine store is always
+ * strong.
  */
 export type ReadLevel = 'strong' | 'weak' | 'none';
 
@@ -26,7 +28,7 @@ export type ReadLevel = 'strong' | 'weak' | 'none';
  * (conditional insert, unique constraint, `guard`), and planned and sent again on conflict.
  */
 export interface Database {
-  /** Rows as objects with the column names of the query. Throws StoreUnavailableError. */
+  /** Rows as objects with the column names of the query; `strong` unless said. Throws StoreUnavailableError. */
   query<Row>(sql: string, params?: SqlValue[], level?: ReadLevel): Promise<Row[]>;
   /** Applies all statements or none. Throws StoreConflictError when a constraint or guard fails, StoreUnavailableError. */
   batch(statements: Statement[]): Promise<StatementResult[]>;

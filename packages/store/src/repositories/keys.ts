@@ -32,9 +32,11 @@ export class KeysRepository {
 
   /** The key's row, or null for an unknown one. */
   async findByHash(hash: string): Promise<KeyRow | null> {
-    const [raw] = await this.#db.query<Raw>('SELECT id, namespace, kind, state, created_at FROM keys WHERE hash = ?', [
-      hash,
-    ]);
+    const [raw] = await this.#db.query<Raw>(
+      'SELECT id, namespace, kind, state, created_at FROM keys WHERE hash = ?',
+      [hash],
+      'weak',
+    );
     return raw
       ? { id: raw.id, namespace: raw.namespace, kind: raw.kind, state: raw.state, createdAtMs: raw.created_at }
       : null;

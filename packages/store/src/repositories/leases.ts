@@ -35,7 +35,7 @@ export class LeasesRepository {
   }
 
   async list(): Promise<LeaseRow[]> {
-    const rows = await this.#db.query<Raw>('SELECT * FROM leases ORDER BY name');
+    const rows = await this.#db.query<Raw>('SELECT * FROM leases ORDER BY name', [], 'weak');
     return rows.map(({ since, ...raw }) => ({ ...raw, holder: raw.holder || null, sinceMs: since }));
   }
 

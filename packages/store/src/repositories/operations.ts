@@ -157,7 +157,7 @@ export class OperationsRepository {
   }
 
   async #load(where: string, params: (string | number)[], order = 'created_at'): Promise<OperationRow[]> {
-    const rows = await this.#db.query<Raw>(`SELECT * FROM operations ${where} ORDER BY ${order}`, params);
+    const rows = await this.#db.query<Raw>(`SELECT * FROM operations ${where} ORDER BY ${order}`, params, 'weak');
     return Promise.all(
       rows.map(async (raw) => ({
         id: raw.id,
@@ -181,6 +181,7 @@ export class OperationsRepository {
     const rows = await this.#db.query<RawStep>(
       'SELECT * FROM operation_steps WHERE operation_id = ? ORDER BY position, name',
       [operationId],
+      'weak',
     );
     return rows.map((raw) => ({
       name: raw.name,

@@ -88,7 +88,7 @@ export class RoomsRepository {
 
   async listOf(namespace: string): Promise<RoomRow[]> {
     return (
-      await this.#db.query<Raw>('SELECT * FROM webrtc_rooms WHERE namespace = ? ORDER BY room_id', [namespace])
+      await this.#db.query<Raw>('SELECT * FROM webrtc_rooms WHERE namespace = ? ORDER BY room_id', [namespace], 'weak')
     ).map(fromRaw);
   }
 
@@ -106,6 +106,7 @@ export class RoomsRepository {
     const rows = await this.#db.query<{ sfu_node_id: string; n: number }>(
       'SELECT sfu_node_id, COUNT(*) AS n FROM webrtc_rooms WHERE namespace = ? AND sfu_node_id IS NOT NULL GROUP BY sfu_node_id',
       [namespace],
+      'weak',
     );
     return new Map(rows.map((row) => [row.sfu_node_id, row.n]));
   }

@@ -60,6 +60,7 @@ export class UsageRepository {
     const rows = await this.#db.query<Raw>(
       'SELECT * FROM usage WHERE namespace = ? AND hour >= ? AND hour < ? ORDER BY hour',
       [namespace, fromMs, toMs],
+      'weak',
     );
     return rows.map((raw) => ({
       namespace: raw.namespace,
