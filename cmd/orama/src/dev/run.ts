@@ -1,10 +1,7 @@
 import { describeError } from '@orama/core';
 import { aborted } from '../wait.ts';
-import type { DevSettings, DevState } from './state.ts';
+import { ADD_NODE_SIGNAL, type DevSettings, type DevState } from './state.ts';
 import { Supervisor } from './supervisor.ts';
-
-/** Asks the process that runs a local cluster for one more node. */
-export const ADD_NODE_SIGNAL = 'SIGUSR2';
 
 /** Runs a local cluster in this process until `signal` is aborted; then stops it whole. Rejects when it cannot start. */
 export async function runCluster(options: {

@@ -12,6 +12,9 @@ export type ProcessIdentity = z.infer<typeof processIdentitySchema>;
 /** A local cluster has at most so many nodes. */
 export const NODES_MAX = 9;
 
+/** Asks the process that runs a local cluster for one more node. */
+export const ADD_NODE_SIGNAL = 'SIGUSR2';
+
 /** What the operator may choose about a local cluster. */
 export const devSettingsSchema = z.object({
   /** First two octets of every address of the cluster. */
