@@ -54,11 +54,15 @@ test(
     const again = await cluster.client.drainNode(node.id);
     expect(again).toMatchObject({ outcome: 'unchanged', operation: null });
 
+    // Started again meanwhile, for a new version say, it does not wait for the TURN server that is to stay down.
+    await cluster.kill(node);
+    cluster.startNode(node);
     await cluster.client.resumeNode(node.id);
     await waitUntil(
       'its TURN server to run again',
       () => view(node),
       (seen) => seen?.state === 'active' && seen.core.every(({ healthy }) => healthy),
+      { timeoutMs: 15_000 },
     );
     // Nothing moves without need.
     expect(await view(node)).toMatchObject({ services: [] });

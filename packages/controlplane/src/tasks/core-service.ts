@@ -38,7 +38,7 @@ type CoreAction = Action & { kind: 'core-start' | 'core-stop' };
 export interface CoreTask extends Task {
   /** What the last run saw. */
   readonly status: CoreServiceStatus;
-  /** Resolves when the service is ready for the first time. */
+  /** Resolves when the service is ready for the first time, or an operator keeps it down. */
   readonly ready: Promise<void>;
 }
 
@@ -107,7 +107,8 @@ export class CoreServiceTask implements Task<CoreAction>, CoreTask {
     const state = (await this.#services.list()).find(({ unit }) => unit === this.#core.unit);
     const before = this.#status;
     this.#status = state ? await this.#probe() : this.#down(this.#whyAbsent());
-    if (this.#status.healthy) this.#ready.resolve();
+    // What is kept down is not waited for.
+    if (this.#status.healthy || (!state && this.#held.has(this.#core.unit))) this.#ready.resolve();
     if (before.healthy !== this.#status.healthy || before.reason !== this.#status.reason) this.#onChange();
     return this.#status.healthy ? null : recheckMs(this.#core.unit, state, this.#backoff, this.#clock.now());
   }
