@@ -10,7 +10,7 @@ interface DevStatus {
 let cluster: LocalCluster;
 
 beforeAll(async () => {
-  cluster = await LocalCluster.start({ prefix: 200, startOptions: ['--store', 'rqlite'] });
+  cluster = await LocalCluster.start({ prefix: 49, startOptions: ['--store', 'rqlite'] });
 });
 afterAll(() => cluster.stop());
 
