@@ -36,3 +36,12 @@ test.each([
   expect(error?.issues).toMatchObject([{ path: ['ports', 'turnRelay'], message: expect.stringContaining(port) }]);
   expect(controlplaneConfigSchema.safeParse(config).success).toBe(true);
 });
+
+test('coreServices are all that the node can have, and rqlite only where it is the store', () => {
+  const store = { driver: 'rqlite', addresses: ['http://10.0.0.1:4001'] };
+  expect(controlplaneConfigSchema.parse(config).coreServices).toEqual(['gateway', 'turn']);
+  expect(controlplaneConfigSchema.parse({ ...config, store }).coreServices).toEqual(['rqlite', 'gateway', 'turn']);
+  expect(controlplaneConfigSchema.parse({ ...config, store, coreServices: [] }).coreServices).toEqual([]);
+  const { error } = controlplaneConfigSchema.safeParse({ ...config, coreServices: ['rqlite'] });
+  expect(error?.issues).toMatchObject([{ path: ['coreServices'], message: expect.stringContaining('not the store') }]);
+});

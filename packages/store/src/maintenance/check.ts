@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { describeError, UserError } from '@orama/core';
+import { ConfigError, describeError, UserError } from '@orama/core';
 import type { StoreConfig } from '@orama/protocol';
-import type { Database } from '../database.ts';
+import { type Database, StoreUnavailableError } from '../database.ts';
 import { appliedMigrations, readMigrations, refuseForeign } from '../migrate.ts';
 import { connectStore } from '../open.ts';
 import type { RqliteNode } from '../rqlite/cluster.ts';
@@ -11,7 +11,8 @@ import { checkInvariants, type Problem } from './invariants.ts';
 export interface CheckReport {
   driver: StoreConfig['driver'];
   schema: {
-    version: number;
+    /** Null where it could not be read. */
+    version: number | null;
     /** What this program brings it to. */
     newest: number;
   };
@@ -35,24 +36,34 @@ export async function checkStore(config: StoreConfig): Promise<CheckReport> {
     const problems: Problem[] = [];
     const nodes = db instanceof RqliteDatabase ? await checkNodes(db, problems) : [];
     if (!(db instanceof RqliteDatabase)) problems.push(...(await checkCopy(db)));
-    const migrations = readMigrations();
-    const applied = await appliedMigrations(db);
-    const schema = { version: applied.at(-1)?.version ?? 0, newest: migrations.length };
+    const schema = { version: null, newest: readMigrations().length };
     try {
-      refuseForeign(applied, migrations);
+      return { driver: config.driver, nodes, problems, schema: await checkRows(db, schema.newest, problems) };
     } catch (thrown) {
-      problems.push({ check: 'schema', detail: describeError(thrown) });
+      // Without a majority there is nothing to read, and that is told already.
+      if (!(thrown instanceof StoreUnavailableError) || problems.length === 0) throw thrown;
+      problems.push({ check: 'replication', detail: thrown.message });
+      return { driver: config.driver, nodes, problems, schema };
     }
-    if (schema.version < schema.newest) {
-      problems.push({
-        check: 'schema',
-        detail: `it has version ${schema.version}; the next controlplane that starts brings it to ${schema.newest}`,
-      });
-    } else if (problems.every(({ check }) => check !== 'schema')) problems.push(...(await checkInvariants(db)));
-    return { driver: config.driver, schema, nodes, problems };
   } finally {
     await db.close();
   }
+}
+
+/** Schema and rows, as the whole store has them. */
+async function checkRows(db: Database, newest: number, problems: Problem[]): Promise<CheckReport['schema']> {
+  const applied = await appliedMigrations(db);
+  const version = applied.at(-1)?.version ?? 0;
+  const wrong = (detail: string) => problems.push({ check: 'schema', detail });
+  try {
+    refuseForeign(applied, readMigrations());
+    if (version === newest) problems.push(...(await checkInvariants(db)));
+    else wrong(`it has version ${version}; the next controlplane that starts brings it to ${newest}`);
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    wrong(thrown.message);
+  }
+  return { version, newest };
 }
 
 /** One copy of the database by itself. */

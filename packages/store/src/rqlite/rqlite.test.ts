@@ -3,13 +3,16 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '@orama/core';
-import { CertificateAuthority, RqliteNodes } from '@orama/testkit';
+import { CertificateAuthority, RqliteNodes, waitUntil } from '@orama/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { LossyProxy } from '../../testing/lossy-proxy.ts';
 import {
+  checkStore,
   guard,
+  migrate,
   openStore,
   RqliteDatabase,
+  readMigrations,
   StoreConflictError,
   StoreUnavailableError,
   schemaVersion,
@@ -72,6 +75,29 @@ describe('three rqlited', () => {
     await follower.close();
   });
 
+  it('migrate() by programs of two versions, while the leader is killed, applies every migration once', async () => {
+    const all = readMigrations();
+    const programs = [all, all.slice(0, 4), all].map((migrations) => ({ migrations, db: connect(nodes.addresses) }));
+    const leader = await nodes.newLeader();
+    const running = Promise.allSettled(programs.map((program) => migrate(program.db, program.migrations)));
+    await waitUntil(
+      'a first migration',
+      () => schemaVersion(db),
+      (version) => version > 0,
+      { intervalMs: 1 },
+    );
+    await nodes.kill(leader);
+    const [one, older, other] = await running;
+    expect([one?.status, other?.status]).toEqual(['fulfilled', 'fulfilled']);
+    // It may have come too late; then it says so, and has changed nothing.
+    if (older?.status === 'rejected') expect(String(older.reason)).toContain('this program knows up to 4');
+    const rows = await db.query<{ version: number }>('SELECT version FROM schema_migrations ORDER BY version');
+    expect(rows).toEqual(all.map(({ version }) => ({ version })));
+    await Promise.all(programs.map((program) => program.db.close()));
+    nodes.start(leader);
+    await nodes.ready(leader);
+  });
+
   it('batch() whose answer is lost is applied once, and says what it changed', async () => {
     const proxy = new LossyProxy(nodes.addresses[await nodes.newLeader()] as string);
     await proxy.listen('127.90.2.21');
@@ -102,9 +128,6 @@ describe('three rqlited', () => {
     const lossy = connect(['http://127.90.2.23:4001'], 8_000);
     proxy.fates.push('hold');
     const guarded = [...guard('the counter is 1', '(SELECT n FROM counter WHERE id = 1) = 1'), increment];
-    await db.batch([
-      { sql: 'CREATE TABLE IF NOT EXISTS batch_guards (name TEXT, ok INTEGER CONSTRAINT batch_guard CHECK (ok = 1))' },
-    ]);
     await expect(lossy.batch(guarded)).rejects.toMatchObject({ code: 'CONFLICT', byGuard: true });
     await db.batch([increment]);
     expect(await proxy.release()).toContain('UNIQUE constraint failed: rqlite_batches.id');
@@ -183,10 +206,16 @@ describe('three rqlited', () => {
     await hasty.close();
     const single = connect([nodes.addresses[left] as string]);
     expect(await single.query('SELECT id FROM counter WHERE id = 1', [], 'none')).toEqual([{ id: 1 }]);
+    expect(await single.ownNode()).toContain('not ready: leader');
+    const [address] = single.cluster.addresses;
+    const report = await checkStore({ driver: 'rqlite', addresses: [address], timeoutMs: 4_000 });
+    expect(report.nodes.filter(({ reachable }) => reachable)).toMatchObject([{ id: `node-${left}` }]);
+    expect(report.problems.map(({ check }) => check)).toContain('leader');
     await single.close();
     nodes.start(leader);
     nodes.start(other);
     await nodes.ready();
+    expect(await db.ownNode()).toBeNull();
     await db.batch([increment]);
   });
 });

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
 import { examples } from '../../options.ts';
-import { chosenStore, configOption } from './config-option.ts';
+import { chosenStore, configOption, reaching } from './config-option.ts';
 
 export function storeBackupCommand(): Command {
   return new Command('backup')
@@ -23,7 +23,7 @@ async function backup({ settings, output }: Context, file: string, options: { co
   const { backupStore } = await import('@orama/store');
   const progress = await output.progress('copying the store');
   try {
-    const report = await backupStore(await chosenStore(settings, options.config), file);
+    const report = await reaching(backupStore(await chosenStore(settings, options.config), file));
     progress.stop();
     output.result(report, () => {
       const { namespaces, nodes, schemaVersion, bytes } = report;

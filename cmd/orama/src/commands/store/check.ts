@@ -5,7 +5,7 @@ import { type Context, withContext } from '../../context.ts';
 import { examples } from '../../options.ts';
 import type { Output } from '../../output/output.ts';
 import { renderTable } from '../../output/table.ts';
-import { chosenStore, configOption } from './config-option.ts';
+import { chosenStore, configOption, reaching } from './config-option.ts';
 
 export function storeCheckCommand(): Command {
   return new Command('check')
@@ -20,7 +20,7 @@ async function check({ settings, output }: Context, { config }: { config?: strin
   const { checkStore } = await import('@orama/store');
   const store = await chosenStore(settings, config);
   const progress = await output.progress('looking at the store');
-  const report = await checkStore(store).finally(() => progress.stop());
+  const report = await reaching(checkStore(store)).finally(() => progress.stop());
   const [first] = report.problems;
   if (first) {
     output.note(`${describe(output, report)}\n`);
@@ -40,7 +40,7 @@ function describe(output: Output, { driver, schema, nodes, problems }: CheckRepo
     appliedIndex === null ? '-' : String(appliedIndex),
   ]);
   return [
-    `${driver}, schema ${schema.version} of ${schema.newest}`,
+    `${driver}, schema ${schema.version ?? 'unknown'} of ${schema.newest}`,
     ...(members.length > 0 ? [renderTable(output, ['node', 'address', 'state', 'log index'], members)] : []),
     ...(problems.length > 0
       ? [

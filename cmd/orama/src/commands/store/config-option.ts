@@ -1,4 +1,4 @@
-import { loadConfigFile } from '@orama/core';
+import { loadConfigFile, OramaError, UserError } from '@orama/core';
 import { controlplaneConfigSchema, type StoreConfig } from '@orama/protocol';
 import { Option } from 'commander';
 import { storeConfig } from '../../dev/layout.ts';
@@ -15,4 +15,19 @@ export async function chosenStore(settings: Settings, config: string | undefined
   const nodes = readDevState(settings.dataDir)?.nodes;
   if (!nodes?.[0]) throw new NoClusterError(settings.dataDir);
   return storeConfig(settings.dataDir, nodes[0], nodes);
+}
+
+/** Work on a store that this command reaches itself: one that does not answer was not reached. */
+export async function reaching<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (thrown) {
+    if (!(thrown instanceof OramaError) || thrown.code !== 'STORE_UNAVAILABLE') throw thrown;
+    const { message, cause } = thrown;
+    throw new UserError('UNAVAILABLE', message, {
+      cause,
+      retryable: true,
+      hint: 'check that the store runs and can be reached from here',
+    });
+  }
 }

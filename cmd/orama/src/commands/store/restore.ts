@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
 import { examples } from '../../options.ts';
-import { chosenStore, configOption } from './config-option.ts';
+import { chosenStore, configOption, reaching } from './config-option.ts';
 
 interface RestoreOptions {
   config?: string;
@@ -26,11 +26,13 @@ async function restore({ settings, output }: Context, file: string, options: Res
   const progress = await output.progress('looking at the store');
   try {
     const { replace = false, inUse = false } = options;
-    const content = await restoreStore(await chosenStore(settings, options.config), file, {
-      replace,
-      inUse,
-      onWatch: () => progress.update('watching whether the store is in use'),
-    });
+    const content = await reaching(
+      restoreStore(await chosenStore(settings, options.config), file, {
+        replace,
+        inUse,
+        onWatch: () => progress.update('watching whether the store is in use'),
+      }),
+    );
     progress.stop();
     output.result(
       content,
