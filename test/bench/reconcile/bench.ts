@@ -1,0 +1,118 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { stopAllServices } from '@orama/controlplane';
+import { silentLogger } from '@orama/core';
+import type { ControlplaneConfigInput } from '@orama/protocol';
+import { createStore, openStore, type Store } from '@orama/store';
+import { waitUntil } from '@orama/testkit';
+import { readCommandLine } from '../../support/command-line.ts';
+import { ACTIVE, addNamespaces, addNodes, beat } from './rows.ts';
+
+const USAGE = `usage: pnpm bench reconcile [--net 127.91.60] [--seconds 30] [--namespaces 20 --namespaces 2000]
+
+The share of one core that a node's controlplane takes at rest, with ${ACTIVE} namespaces on its node and all others on nodes that only
+beat, and what a reconcile tick costs with each number of namespaces in the store. Services are stand-ins and not counted.`;
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+const NODE = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning'];
+const TESTING = join(ROOT, 'packages/controlplane/testing');
+const SETTLE_MS = 15_000;
+const TICKS_PER_SEC = 100;
+
+/** `pnpm bench reconcile`: prints a row for each number of namespaces. */
+export async function benchReconcile(args: string[]): Promise<void> {
+  const { values } = readCommandLine(
+    USAGE,
+    {
+      net: { type: 'string', default: '127.91.60' },
+      seconds: { type: 'string', default: '30' },
+      namespaces: { type: 'string', multiple: true, default: ['20', '2000'] },
+    },
+    args,
+  );
+  console.log('| namespaces in the store | on the node | share of one core at rest |\n|--:|--:|--:|');
+  for (const count of values.namespaces.map(Number)) {
+    const share = await measure(values.net, count, Number(values.seconds));
+    console.log(`| ${count} | ${ACTIVE} | ${(share * 100).toFixed(1)} % |`);
+  }
+}
+
+async function measure(net: string, count: number, seconds: number): Promise<number> {
+  const dir = mkdtempSync(join(tmpdir(), 'orama-bench-reconcile-'));
+  const clusterKey = randomBytes(32).toString('hex');
+  const file = join(dir, 'store.sqlite');
+  const store = createStore(await openStore({ driver: 'sqlite', file }));
+  await addNodes(store, net, Math.ceil(count / ACTIVE));
+  await addNamespaces(store, net, count, clusterKey);
+  const beating = setInterval(() => void beat(store), 1_000);
+  const controlplane = startControlplane(dir, net, file, clusterKey);
+  try {
+    await waitUntil(
+      'the namespaces of the node to serve',
+      () => healthyOn(store),
+      (healthy) => healthy >= 2 * ACTIVE,
+      {
+        timeoutMs: 120_000,
+      },
+    );
+    await delay(SETTLE_MS);
+    const before = cpuSeconds(controlplane);
+    await delay(seconds * 1000);
+    return (cpuSeconds(controlplane) - before) / seconds;
+  } finally {
+    clearInterval(beating);
+    controlplane.kill('SIGKILL');
+    if (controlplane.exitCode === null && controlplane.signalCode === null) await once(controlplane, 'exit');
+    await stopAllServices(join(dir, 'node-1'), 2_000, silentLogger);
+    await store.db.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function startControlplane(dir: string, net: string, file: string, clusterKey: string): ChildProcess {
+  writeFileSync(join(dir, 'cluster.key'), clusterKey, { mode: 0o600 });
+  const program = (name: string) => [...NODE, join(TESTING, `stand-in-${name}.ts`)];
+  const config: ControlplaneConfigInput = {
+    clusterId: 'bench',
+    node: 'node-1',
+    wireguardIp: `${net}.1`,
+    publicIp: `${net}.101`,
+    wireguardNetwork: '127.0.0.0/8',
+    baseDomain: 'orama.localhost',
+    dataDir: join(dir, 'node-1'),
+    clusterKeyFile: join(dir, 'cluster.key'),
+    store: { driver: 'sqlite', file },
+    api: { loopback: false },
+    services: {
+      manager: 'processes',
+      programs: { gateway: program('gateway'), turn: program('turn'), sfu: program('sfu') },
+    },
+    gateway: { listen: { address: `${net}.1`, port: 6080 } },
+    turn: { advertise: 'addresses' },
+    dns: { writer: 'file', file: join(dir, 'zone.txt') },
+  };
+  const configFile = join(dir, 'node-1.json');
+  writeFileSync(configFile, JSON.stringify(config));
+  const log = openSync(join(dir, 'controlplane.log'), 'a');
+  const [command = '', ...flags] = [...NODE, join(ROOT, 'cmd/controlplane/src/main.ts'), '--config', configFile];
+  return spawn(command, flags, { stdio: ['ignore', log, log] });
+}
+
+async function healthyOn({ reports }: Store): Promise<number> {
+  return (await reports.list()).filter(
+    ({ nodeId, service, healthy, generation }) =>
+      nodeId === 'node-1' && healthy && generation === 1 && (service === 'sfu' || service === 'turn'),
+  ).length;
+}
+
+/** Processor time that a process has used, from proc_pid_stat(5): fields 14 and 15. */
+function cpuSeconds({ pid }: ChildProcess): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SEC;
+}
