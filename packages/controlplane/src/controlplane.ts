@@ -25,6 +25,7 @@ import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine, type TaskRunner } from './reconcile/engine.ts';
 import { LeaseKeeper } from './reconcile/lease-keeper.ts';
 import { LoadMeter } from './reconcile/load-meter.ts';
+import { StoreView } from './reconcile/store-view.ts';
 import { StoreWarnings } from './reconcile/store-warnings.ts';
 import { coldBoot } from './restore/cold-boot.ts';
 import { CrashBackoff } from './services/crash-backoff.ts';
@@ -70,6 +71,7 @@ export class Controlplane implements Runnable {
   #services: ProcessServices | null = null;
   #store: Store | null = null;
   #leases: LeaseKeeper | null = null;
+  #view: StoreView | null = null;
   #watch: ChangeWatch | null = null;
   #booting: Promise<void> = Promise.resolve();
   #booted = false;
@@ -171,6 +173,7 @@ export class Controlplane implements Runnable {
       signal: this.#abort.signal,
       onStore: async (store) => {
         this.#store = store;
+        this.#view = new StoreView(store, config.node, this.#clock);
         this.#leases = new LeaseKeeper(store, config.node, this.#clock, () => this.#engine.wake());
         await this.#register(store);
         const context = this.#context();
@@ -229,7 +232,7 @@ export class Controlplane implements Runnable {
 
   #context(): NodeContext {
     const services = this.#services;
-    if (!this.#store || !this.#leases || !services) {
+    if (!this.#store || !this.#view || !this.#leases || !services) {
       throw new OramaError('STORE_UNAVAILABLE', 'the store has not been reached yet', {
         retryable: true,
         hint: 'wait a moment; if it stays so, check the store',
@@ -244,6 +247,7 @@ export class Controlplane implements Runnable {
       clock: this.#clock,
       logger: this.#options.logger,
       failpoints: this.#failpoints,
+      view: this.#view,
       leases: this.#leases,
       load: this.#load,
     };

@@ -4,12 +4,15 @@ import type { ControlplaneConfig } from '@orama/protocol';
 import type { Store } from '@orama/store';
 import type { LeaseKeeper } from './reconcile/lease-keeper.ts';
 import type { LoadMeter } from './reconcile/load-meter.ts';
+import type { StoreView } from './reconcile/store-view.ts';
 import type { ServiceManager } from './services/service-manager.ts';
 
 /** What the tasks of a node work with. */
 export interface NodeContext {
   config: ControlplaneConfig;
   store: Store;
+  /** What the store says of all namespaces. */
+  view: StoreView;
   services: ServiceManager;
   /** Opens TURN secrets; the context of each is its namespace. */
   secrets: SecretBox;

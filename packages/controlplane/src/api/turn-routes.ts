@@ -13,7 +13,7 @@ import { auditStatement } from '@orama/store';
 import { z } from 'zod';
 import { turnSocketOf } from '../node-context.ts';
 import { type OperationContext, requireNamespace } from '../operations/context.ts';
-import { loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
+import { joinDesired, openTurnSecrets } from '../reconcile/desired.ts';
 import type { HeldUnits } from '../services/held-units.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
 import { turnTenantOf } from '../tasks/turn-tenant.ts';
@@ -107,7 +107,8 @@ async function showTenant({ context, subjects }: Call): Promise<InternalReply> {
   const { config, store, secrets, clock } = context;
   const name = parseInput(namespaceNameSchema, subjects[0], 'the namespace');
   await requireNamespace(store, name);
-  const desired = (await loadDesired(store)).get(name);
+  const settings = await store.webrtc.get(name);
+  const desired = settings && joinDesired([settings], await store.ports.listTakenBy(name)).get(name);
   const opened = desired && openTurnSecrets(desired.config, secrets, clock.now());
   // Nobody may take that for "not here", and detach it.
   if (desired?.wanted && !opened) {

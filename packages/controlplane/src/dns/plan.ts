@@ -34,10 +34,14 @@ export interface DnsChange {
 export function planDns(situation: DnsSituation): DnsChange[] {
   const changes: DnsChange[] = [];
   const byNamespace = Map.groupBy(situation.current, (record) => record.namespace);
+  const reports = Map.groupBy(situation.reports, (report) => report.namespace);
+  const nodes = new Map(situation.nodes.map((node) => [node.id, node]));
   for (const namespace of new Set([...situation.desired.keys(), ...byNamespace.keys()])) {
     const entry = situation.desired.get(namespace);
     const current = byNamespace.get(namespace) ?? [];
-    const records = entry?.wanted ? recordsOf(entry, current, situation) : [];
+    const records = entry?.wanted
+      ? recordsOf(entry, current, { ...situation, reports: reports.get(namespace) ?? [], nodes })
+      : [];
     if (valuesOf(records) !== valuesOf(current)) {
       changes.push({ namespace, generation: entry?.config.generation ?? null, records });
     }
@@ -48,12 +52,18 @@ export function planDns(situation: DnsSituation): DnsChange[] {
 function recordsOf(
   { config, turn }: DesiredNamespace,
   current: readonly DnsRecordRow[],
-  { reports, standsForMs, nodes, baseDomain, nowMs }: DnsSituation,
+  {
+    reports,
+    standsForMs,
+    nodes,
+    baseDomain,
+    nowMs,
+  }: Omit<DnsSituation, 'nodes'> & { nodes: ReadonlyMap<string, NodeRow> },
 ): DnsRecordRow[] {
   const fqdn = turnDomain(config.namespace, baseDomain);
   const records = new Map<string, DnsRecordRow>();
   for (const { nodeId } of turn) {
-    const node = nodes.find(({ id }) => id === nodeId);
+    const node = nodes.get(nodeId);
     const report = reports.find(
       (one) => one.nodeId === nodeId && one.namespace === config.namespace && one.service === 'turn',
     );

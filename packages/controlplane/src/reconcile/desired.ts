@@ -3,7 +3,6 @@ import { type ControlplaneConfig, turnUrisOf } from '@orama/protocol';
 import {
   type PortAllocationRow,
   type SfuAllocationRow,
-  type Store,
   type TakenBlockRow,
   type TurnAllocationRow,
   type TurnServerRows,
@@ -39,15 +38,6 @@ export function joinDesired(configs: readonly WebrtcConfigRow[], allocations: re
     else namespace?.turn.push(row);
   }
   return desired;
-}
-
-/**
- * Reads what is desired. Settings come first: should a disable end or an enable commit between the two reads, then
- * blocks are seen without the settings that make them wanted, and nothing is started on them.
- */
-export async function loadDesired(store: Store): Promise<Desired> {
-  const configs = await store.webrtc.list();
-  return joinDesired(configs, await store.ports.listTaken());
 }
 
 /** The TURN URIs that clients of a namespace get now. Pure. */

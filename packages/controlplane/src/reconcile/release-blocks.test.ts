@@ -9,7 +9,7 @@ import { createNamespace } from '../operations/namespaces.ts';
 import { moveStatements, planMoves } from '../placement/moves.ts';
 import { OperationsTask } from '../tasks/operations.ts';
 import { observationsOf } from '../tasks/turn-tenants.ts';
-import { loadDesired } from './desired.ts';
+import { joinDesired } from './desired.ts';
 import { releaseBlocks } from './release-blocks.ts';
 import { Reporter } from './reports.ts';
 
@@ -53,7 +53,7 @@ async function setReachable(reachable: boolean): Promise<void> {
 /** What node-2 does once it is back and its TURN server has these tenants. */
 async function reportOfNode2(tenants: Parameters<typeof observationsOf>[2]): Promise<void> {
   const { store } = context;
-  const desired = await loadDesired(store);
+  const desired = joinDesired(await store.webrtc.list(), await store.ports.listTaken());
   const observations = observationsOf(desired, 'node-2', tenants, '');
   await new Reporter(store).write(observations, 0);
   await releaseBlocks(store, desired, observations);

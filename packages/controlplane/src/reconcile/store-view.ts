@@ -1,6 +1,13 @@
 import type { Clock } from '@orama/core';
-import { type DnsRecordRow, readChangeCounter, type ServiceReportRow, type Store } from '@orama/store';
-import { type Desired, type DesiredNamespace, loadDesired } from './desired.ts';
+import {
+  type DnsRecordRow,
+  readChangeCounter,
+  type ServiceReportRow,
+  type Store,
+  type TakenBlockRow,
+  type WebrtcConfigRow,
+} from '@orama/store';
+import { type Desired, joinDesired } from './desired.ts';
 
 /** A view is read anew after so long, whatever the counter says. */
 const MAX_AGE_MS = 60_000;
@@ -10,39 +17,54 @@ export type Reports = ReadonlyMap<string, readonly ServiceReportRow[]>;
 
 /** What the store said at one moment. The parts that not every task needs are read with the first question for them. */
 export class View {
+  readonly configs: readonly WebrtcConfigRow[];
+  /** Every block that is taken. */
+  readonly allocations: readonly TakenBlockRow[];
   readonly desired: Desired;
   /** The namespaces that have a block on this node, placed or left. */
-  readonly here: readonly DesiredNamespace[];
+  readonly here: Desired;
   readonly #store: Store;
   readonly #nodeId: string;
-  #reportsHere: Promise<Reports> | undefined;
-  #turnReports: Promise<Reports> | undefined;
-  #records: Promise<DnsRecordRow[]> | undefined;
+  readonly #parts = new Map<string, Promise<unknown>>();
 
-  constructor(store: Store, nodeId: string, desired: Desired) {
+  constructor(
+    store: Store,
+    nodeId: string,
+    configs: readonly WebrtcConfigRow[],
+    allocations: readonly TakenBlockRow[],
+  ) {
     this.#store = store;
     this.#nodeId = nodeId;
-    this.desired = desired;
-    this.here = [...desired.values()].filter(({ sfu, turn, leaving }) =>
-      [sfu, turn, leaving].some((rows) => rows.some((row) => row.nodeId === nodeId)),
-    );
+    this.configs = configs;
+    this.allocations = allocations;
+    this.desired = joinDesired(configs, allocations);
+    const here = new Set(allocations.flatMap((row) => (row.nodeId === nodeId ? [row.namespace] : [])));
+    this.here = new Map([...this.desired].filter(([namespace]) => here.has(namespace)));
   }
 
   /** Reports of all nodes about the namespaces that are here. */
   reportsHere(): Promise<Reports> {
-    this.#reportsHere ??= this.#store.reports.listAround(this.#nodeId).then(byNamespace);
-    return this.#reportsHere;
+    return this.#once('reportsHere', async () =>
+      Map.groupBy(await this.#store.reports.listAround(this.#nodeId), (row) => row.namespace),
+    );
   }
 
   /** What all nodes report of TURN. */
-  turnReports(): Promise<Reports> {
-    this.#turnReports ??= this.#store.reports.listOfService('turn').then(byNamespace);
-    return this.#turnReports;
+  turnReports(): Promise<ServiceReportRow[]> {
+    return this.#once('turnReports', () => this.#store.reports.listOfService('turn'));
   }
 
   records(): Promise<DnsRecordRow[]> {
-    this.#records ??= this.#store.dns.list();
-    return this.#records;
+    return this.#once('records', () => this.#store.dns.list());
+  }
+
+  #once<T>(name: string, read: () => Promise<T>): Promise<T> {
+    const known = this.#parts.get(name) as Promise<T> | undefined;
+    if (known) return known;
+    const part = read();
+    this.#parts.set(name, part);
+    part.catch(() => this.#parts.delete(name));
+    return part;
   }
 }
 
@@ -70,7 +92,7 @@ export class StoreView {
     const now = this.#clock.monotonic();
     const last = this.#last;
     if (last?.counter === counter && now - last.atMs < MAX_AGE_MS) return last.view;
-    const view = loadDesired(this.#store).then((desired) => new View(this.#store, this.#nodeId, desired));
+    const view = this.#load();
     const current = { counter, atMs: now, view };
     this.#last = current;
     view.catch(() => {
@@ -78,8 +100,13 @@ export class StoreView {
     });
     return view;
   }
-}
 
-function byNamespace(rows: readonly ServiceReportRow[]): Reports {
-  return Map.groupBy(rows, (row) => row.namespace);
+  /**
+   * Settings come first: should a disable end or an enable commit between the two reads, then blocks are seen without
+   * the settings that make them wanted, and nothing is started on them.
+   */
+  async #load(): Promise<View> {
+    const configs = await this.#store.webrtc.list();
+    return new View(this.#store, this.#nodeId, configs, await this.#store.ports.listTaken());
+  }
 }

@@ -9,9 +9,9 @@ import {
 import { type DnsChange, planDns } from '../dns/plan.ts';
 import type { DnsWriter } from '../dns/writer.ts';
 import type { NodeContext } from '../node-context.ts';
-import { loadDesired } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import { Stillness } from '../reconcile/stillness.ts';
+import type { View } from '../reconcile/store-view.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 
 /** DNS is the cluster's, not a node's: its reports carry this in place of a node id. */
@@ -25,6 +25,10 @@ export class DnsTask implements Task<DnsAction> {
   readonly #context: NodeContext;
   readonly #writer: DnsWriter;
   readonly #health = new Stillness();
+  /** A view of which nothing had to be changed, nor will have to with time. */
+  #settled: View | null = null;
+  /** What was reported last, and of which view. */
+  #reported: { view: View; current: boolean; generation: number } | null = null;
   #reporter: { generation: number; reporter: Reporter } | null = null;
 
   constructor(context: NodeContext, writer: DnsWriter) {
@@ -33,14 +37,15 @@ export class DnsTask implements Task<DnsAction> {
   }
 
   async plan(): Promise<DnsAction[]> {
-    const { store, leases } = this.#context;
+    const { view, leases } = this.#context;
     const lease = leases.held('dns');
     if (!lease) return [];
-    const actions: DnsAction[] = (await this.#changes()).map((change) => {
+    const seen = await view.read();
+    const actions: DnsAction[] = (await this.#changes(seen)).map((change) => {
       const reason = change.records.length === 0 ? 'not desired' : 'its healthy TURN nodes changed';
       return { kind: 'dns-records', subject: change.namespace, reason, change, lease };
     });
-    if (actions.length > 0 || !(await this.#writer.isCurrent(await store.dns.list())))
+    if (actions.length > 0 || !(await this.#writer.isCurrent(await seen.records())))
       actions.push({ kind: 'dns-write', subject: 'records', reason: 'what is served differs from the store' });
     return actions;
   }
@@ -72,15 +77,21 @@ export class DnsTask implements Task<DnsAction> {
   }
 
   async report(): Promise<number | null> {
-    const { store, clock, leases } = this.#context;
+    const { store, view, clock, leases } = this.#context;
     const lease = leases.held('dns');
     if (!lease) return null;
-    const desired = await loadDesired(store);
-    const records = await store.dns.list();
-    const pending = new Set((await this.#changes()).map((change) => change.namespace));
+    const seen = await view.read();
+    const records = await seen.records();
     const current = await this.#writer.isCurrent(records);
-    const observations = [...desired.values()].map(({ config, wanted }): Observation => {
-      const served = records.filter((record) => record.namespace === config.namespace);
+    const changes = await this.#changes(seen);
+    const { generation } = lease;
+    const said = this.#reported;
+    if (changes.length === 0 && said?.view === seen && said.current === current && said.generation === generation)
+      return null;
+    const pending = new Set(changes.map((change) => change.namespace));
+    const recordsOf = Map.groupBy(records, (record) => record.namespace);
+    const observations = [...seen.desired.values()].map(({ config, wanted }): Observation => {
+      const served = recordsOf.get(config.namespace) ?? [];
       const healthy = wanted && current && served.length > 0 && !pending.has(config.namespace);
       const none = served.length === 0 ? 'no TURN node is healthy yet' : 'the records are being written';
       return {
@@ -96,26 +107,29 @@ export class DnsTask implements Task<DnsAction> {
       };
     });
     // What another holder wrote meanwhile is not known here.
-    if (this.#reporter?.generation !== lease.generation)
-      this.#reporter = { generation: lease.generation, reporter: new Reporter(store) };
+    if (this.#reporter?.generation !== generation) this.#reporter = { generation, reporter: new Reporter(store) };
     await this.#reporter.reporter.write(observations, clock.now());
+    this.#reported = { view: seen, current, generation };
     return null;
   }
 
-  async #changes(): Promise<DnsChange[]> {
+  async #changes(view: View): Promise<DnsChange[]> {
+    if (view === this.#settled) return [];
     const { store, config, clock } = this.#context;
-    const reports = (await store.reports.list()).filter(({ service }) => service === 'turn');
+    const reports = await view.turnReports();
     const now = clock.monotonic();
     const stills = this.#health.look(new Map(reports.map((report) => [keyOf(report), report.healthy])), now, now);
-    return planDns({
-      desired: await loadDesired(store),
+    const changes = planDns({
+      desired: view.desired,
       reports,
       standsForMs: (report) => stills.get(keyOf(report))?.forMs ?? 0,
       nodes: await store.nodes.list(),
-      current: await store.dns.list(),
+      current: await view.records(),
       baseDomain: config.baseDomain,
       nowMs: clock.now(),
     });
+    this.#settled = changes.length === 0 && reports.every(({ healthy }) => healthy) ? view : null;
+    return changes;
   }
 }
 

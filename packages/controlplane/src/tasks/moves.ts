@@ -10,7 +10,7 @@ import {
 import type { NodeContext } from '../node-context.ts';
 import { planLeaves, serviceKey } from '../placement/leaves.ts';
 import { type Move, moveStatements, planMoves } from '../placement/moves.ts';
-import { joinDesired } from '../reconcile/desired.ts';
+import type { View } from '../reconcile/store-view.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 
 type MoveAction = Action & { kind: 'move'; statements: Statement[]; result: string; namespace: string; lease: Lease };
@@ -23,22 +23,24 @@ type MoveAction = Action & { kind: 'move'; statements: Statement[]; result: stri
 export class MovesTask implements Task<MoveAction> {
   readonly name = 'moves';
   readonly #context: NodeContext;
+  #settled: View | null = null;
 
   constructor(context: NodeContext) {
     this.#context = context;
   }
 
   async plan(): Promise<MoveAction[]> {
-    const { store, leases, config, clock } = this.#context;
+    const { store, view, leases, config, clock } = this.#context;
     const lease = leases.held('placement');
     if (!lease) return [];
-    const configs = await store.webrtc.list();
-    const allocations = await store.ports.listTaken();
-    const [nodes, reports, running] = await Promise.all([
-      store.nodes.list(),
-      store.reports.list(),
-      store.operations.listRunning(),
-    ]);
+    const seen = await view.read();
+    // Nothing was to be done, and nothing has changed.
+    if (seen === this.#settled) return [];
+    const { configs, allocations, desired } = seen;
+    const [nodes, running] = await Promise.all([store.nodes.list(), store.operations.listRunning()]);
+    // A drain goes by what the others report, and by its deadline.
+    const drains = nodes.some(({ state }) => state === 'draining');
+    const reports = drains ? await store.reports.list() : [];
     const nowMs = clock.now();
     const moves = planMoves({
       namespaces: configs.filter(({ state }) => state !== 'disabling'),
@@ -48,7 +50,7 @@ export class MovesTask implements Task<MoveAction> {
       nowMs,
     });
     const leaves = planLeaves({
-      desired: joinDesired(configs, allocations),
+      desired,
       nodes,
       reports,
       overdue: new Set(
@@ -63,7 +65,7 @@ export class MovesTask implements Task<MoveAction> {
     const reaped = allocations.filter(({ nodeId, leavingSinceMs }) => leavingSinceMs !== null && gone.has(nodeId));
     const isServing = (row: PortAllocationRow) =>
       nodes.some(({ id, state, reachable }) => id === row.nodeId && state === 'draining' && reachable);
-    return [
+    const actions = [
       ...moves.map((move) => this.#take(move, move.from !== null && isServing(move.from), lease)),
       ...leaves.map((row) =>
         this.#action(lease, row, `left ${row.nodeId}`, 'others carry it on', [store.ports.leave(row, nowMs)]),
@@ -75,6 +77,8 @@ export class MovesTask implements Task<MoveAction> {
         ]),
       ),
     ];
+    this.#settled = actions.length === 0 && !drains ? seen : null;
+    return actions;
   }
 
   async apply({ lease, statements, namespace, result }: MoveAction): Promise<void> {

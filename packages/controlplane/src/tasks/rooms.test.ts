@@ -17,12 +17,13 @@ import type { NodeContext } from '../node-context.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { enableWebrtc } from '../operations/enable-webrtc.ts';
 import { createNamespace } from '../operations/namespaces.ts';
+import { StoreView } from '../reconcile/store-view.ts';
 import { RoomsTask } from './rooms.ts';
 
 const MINUTE_MS = 60_000;
 
 let operations: TestOperations;
-let context: OperationContext & Pick<NodeContext, 'logger' | 'sfuSecretOf'>;
+let context: OperationContext & Pick<NodeContext, 'view' | 'logger' | 'sfuSecretOf'>;
 let clock: VirtualClock;
 let sfu: Server;
 let rooms: SfuRoom[];
@@ -35,7 +36,13 @@ beforeEach(async () => {
   await createNamespace(connected, { name: 'demo', owner: 'operator' });
   await enableWebrtc(connected, 'demo', enableWebrtcSchema.parse({}));
   clock = new VirtualClock(Date.now());
-  context = { ...connected, clock, logger: silentLogger, sfuSecretOf: (namespace) => `SFU secret of ${namespace}` };
+  context = {
+    ...connected,
+    view: new StoreView(connected.store, 'node-1', clock),
+    clock,
+    logger: silentLogger,
+    sfuSecretOf: (namespace) => `SFU secret of ${namespace}`,
+  };
   const verifier = new RequestVerifier(sfuControlKey(context.sfuSecretOf('demo')));
   rooms = [];
   sfuStatus = 200;

@@ -3,7 +3,6 @@ import { EMPTY_ROOM_MS, type SfuRoom, sfuRoomListSchema } from '@orama/protocol'
 import type { RoomRow, SfuAllocationRow, Statement } from '@orama/store';
 import { callHttp } from '../http-call.ts';
 import type { NodeContext } from '../node-context.ts';
-import { loadDesired } from '../reconcile/desired.ts';
 import { Stillness } from '../reconcile/stillness.ts';
 import type { Task } from '../reconcile/task.ts';
 
@@ -17,7 +16,7 @@ interface SeenRoom {
   room: SfuRoom | undefined;
 }
 
-type RoomsContext = Pick<NodeContext, 'config' | 'store' | 'sfuSecretOf' | 'clock' | 'logger'>;
+type RoomsContext = Pick<NodeContext, 'config' | 'store' | 'view' | 'sfuSecretOf' | 'clock' | 'logger'>;
 
 /** Keeps the rows of the rooms on this node's SFUs up to date, and removes those that are empty for long. */
 export class RoomsTask implements Task {
@@ -31,14 +30,14 @@ export class RoomsTask implements Task {
   }
 
   async report(): Promise<number | null> {
-    const { config, store, clock, logger } = this.#context;
+    const { config, store, view, clock, logger } = this.#context;
     const dueMs = this.#ranAtMs + INTERVAL_MS - clock.monotonic();
     if (dueMs > 0) return dueMs;
     this.#ranAtMs = clock.monotonic();
     const rows = Map.groupBy(await store.rooms.listOnNode(config.node), (row) => row.namespace);
     if (rows.size === 0) return null;
     const seen: SeenRoom[] = [];
-    for (const { config: settings, wanted, sfu, leaving } of (await loadDesired(store)).values()) {
+    for (const { config: settings, wanted, sfu, leaving } of (await view.read()).desired.values()) {
       const here = sfu.find((row) => row.nodeId === config.node);
       const leaves = leaving.some((row) => row.service === 'sfu' && row.nodeId === config.node);
       const ours = rows.get(settings.namespace);

@@ -4,7 +4,7 @@ import { sfuHealthSchema } from '@orama/protocol';
 import type { SfuAllocationRow } from '@orama/store';
 import { callHttp } from '../http-call.ts';
 import { type NodeContext, nodePaths } from '../node-context.ts';
-import { loadDesired, namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
+import { namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
 import { releaseBlocks } from '../reconcile/release-blocks.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
@@ -44,16 +44,16 @@ export class SfuServicesTask implements Task<SfuAction> {
   }
 
   async plan(): Promise<SfuAction[]> {
-    const { config, clock, secrets, store, sfuSecretOf } = this.#context;
-    const desired = await loadDesired(store);
-    const [nodes, reports] = await Promise.all([store.nodes.list(), store.reports.list()]);
+    const { config, clock, secrets, store, view, sfuSecretOf } = this.#context;
+    const seen = await view.read();
+    const [nodes, reports] = await Promise.all([store.nodes.list(), seen.reportsHere()]);
     const observed = await this.#observed();
     const wanted: SfuUnit[] = [];
     const unreadable = new Set<string>();
-    for (const each of desired.values()) {
+    for (const each of seen.here.values()) {
       const opened = openTurnSecrets(each.config, secrets, clock.now());
-      const rows = { ports: each.turn, nodes, reports };
       const { namespace } = each.config;
+      const rows = { ports: each.turn, nodes, reports: reports.get(namespace) ?? [] };
       const uris = namespaceTurnUris(config, namespace, rows);
       const sfu = opened && sfuUnitOf(config, each, { uris, secret: opened.current }, sfuSecretOf(namespace));
       if (sfu) wanted.push(sfu);
@@ -66,7 +66,7 @@ export class SfuServicesTask implements Task<SfuAction> {
       const sfu = wanted.find(({ unit }) => unit === step.unit);
       if (step.do === 'start' && sfu) return { ...base, kind: 'sfu-start', sfu };
       // Restarted, or moved away: its clients have somewhere to go.
-      const goesOn = desired.get(namespaceOfSfuUnit(step.unit) ?? '')?.wanted === true;
+      const goesOn = seen.desired.get(namespaceOfSfuUnit(step.unit) ?? '')?.wanted === true;
       return { ...base, kind: 'sfu-stop', killAfterMs: goesOn ? KILL_AFTER_MS : DISABLE_KILL_AFTER_MS };
     });
     for (const sfu of wanted) {
@@ -114,8 +114,8 @@ export class SfuServicesTask implements Task<SfuAction> {
   }
 
   async report(): Promise<number | null> {
-    const { config, store, clock } = this.#context;
-    const desired = await loadDesired(store);
+    const { config, store, view, clock } = this.#context;
+    const desired = (await view.read()).here;
     const observed = await this.#observed();
     const leftovers = new Set(await this.#leftovers(new Set()));
     let nextMs: number | null = null;

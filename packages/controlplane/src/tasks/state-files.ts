@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ClusterState } from '@orama/protocol';
 import { type NodeContext, nodePaths } from '../node-context.ts';
-import { loadDesired } from '../reconcile/desired.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import {
@@ -55,9 +54,9 @@ export class StateFilesTask implements Task<StateFileAction> {
   }
 
   async plan(): Promise<StateFileAction[]> {
-    const { config, store } = this.#context;
+    const { config, store, view } = this.#context;
     const nodes = await store.nodes.list();
-    const wanted = [...(await loadDesired(store)).values()].flatMap((each) => stateOf(each, nodes, config) ?? []);
+    const wanted = [...(await view.read()).here.values()].flatMap((each) => stateOf(each, nodes, config) ?? []);
     return planStateFiles(wanted, await readStateFiles(this.#namespacesDir));
   }
 
@@ -68,8 +67,8 @@ export class StateFilesTask implements Task<StateFileAction> {
   }
 
   async report(): Promise<number | null> {
-    const { config, store, clock } = this.#context;
-    const desired = await loadDesired(store);
+    const { config, store, view, clock } = this.#context;
+    const desired = (await view.read()).here;
     const nodes = await store.nodes.list();
     const found = await readStateFiles(this.#namespacesDir);
     const observations = [...desired.values()].flatMap((each): Observation[] => {

@@ -11,7 +11,7 @@ import {
 import type { PortAllocationRow } from '@orama/store';
 import { z } from 'zod';
 import { type NodeContext, turnSocketOf } from '../node-context.ts';
-import { type Desired, loadDesired, openTurnSecrets } from '../reconcile/desired.ts';
+import { type Desired, openTurnSecrets } from '../reconcile/desired.ts';
 import { releaseBlocks } from '../reconcile/release-blocks.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
@@ -62,11 +62,11 @@ export class TurnTenantsTask implements Task<TurnAction> {
   }
 
   async plan(): Promise<TurnAction[]> {
-    const { config, store, secrets, clock } = this.#context;
+    const { config, store, view, secrets, clock } = this.#context;
     const wanted: TurnTenant[] = [];
     const unreadable = new Set<string>();
     const nodes = await store.nodes.list();
-    for (const each of (await loadDesired(store)).values()) {
+    for (const each of (await view.read()).here.values()) {
       const opened = openTurnSecrets(each.config, secrets, clock.now());
       const tenant = opened && turnTenantOf(config, each, opened, nodes);
       if (tenant) wanted.push(tenant);
@@ -88,14 +88,14 @@ export class TurnTenantsTask implements Task<TurnAction> {
   }
 
   async report(): Promise<number | null> {
-    const { config, store, clock } = this.#context;
-    const desired = await loadDesired(store);
+    const { config, store, view, clock } = this.#context;
+    const { here } = await view.read();
     const { tenants, failure, certificates } = await this.#observe();
-    const observations = observationsOf(desired, config.node, tenants, failure, (namespace) =>
+    const observations = observationsOf(here, config.node, tenants, failure, (namespace) =>
       certificateFor(turnDomain(namespace, config.baseDomain), certificates),
     );
     await this.#reporter.write(observations, clock.now());
-    await releaseBlocks(store, desired, observations);
+    await releaseBlocks(store, here, observations);
     const settled = observations.every((one) => (one.desired === 'running' ? one.healthy : one.observed === 'absent'));
     // A server that is not there yet, or drains, wakes this task when another is ready.
     return settled || failure !== '' ? null : RECHECK_MS;

@@ -69,6 +69,24 @@ export class ServiceReportsRepository {
     ).map(fromRaw);
   }
 
+  async listOfService(service: string): Promise<ServiceReportRow[]> {
+    const rows = await this.#db.query<Raw>(
+      'SELECT * FROM service_reports WHERE service = ? ORDER BY namespace, node_id',
+      [service],
+    );
+    return rows.map(fromRaw);
+  }
+
+  /** Reports of all nodes about the namespaces that have a block on a node. */
+  async listAround(nodeId: string): Promise<ServiceReportRow[]> {
+    const rows = await this.#db.query<Raw>(
+      `SELECT * FROM service_reports
+       WHERE namespace IN (SELECT namespace FROM webrtc_port_allocations WHERE node_id = ?) ORDER BY namespace, service, node_id`,
+      [nodeId],
+    );
+    return rows.map(fromRaw);
+  }
+
   /**
    * Writes a report; `since` is kept while desired, observed and healthy stay the same. Nothing is written once the
    * namespace has no WebRTC settings: a late report must not outlive a disable.
