@@ -5,8 +5,8 @@ import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { stopAllServices } from '@orama/controlplane';
-import { silentLogger } from '@orama/core';
+import { stopAllServices } from '@orama/controlplane/services';
+import { silentLogger } from '@orama/core/logger';
 import type { ControlplaneConfigInput } from '@orama/protocol';
 import { createStore, openStore, type Store } from '@orama/store';
 import { waitUntil } from '@orama/testkit';

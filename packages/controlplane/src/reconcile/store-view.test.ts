@@ -1,4 +1,5 @@
-import { silentLogger, VirtualClock } from '@orama/core';
+import { VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { enableWebrtcSchema } from '@orama/protocol';
 import {
   createStore,
