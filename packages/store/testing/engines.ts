@@ -32,13 +32,13 @@ export function sqliteEngine(): Engine {
   };
 }
 
-/** @param prefix first three octets of the addresses of its three nodes */
-export function rqliteEngine(prefix: string): Engine {
+/** @param wanted first three octets of the addresses of its three nodes */
+export function rqliteEngine(wanted: Parameters<typeof RqliteNodes.freePrefix>[0]): Engine {
   let nodes: RqliteNodes;
   return {
     name: 'rqlite',
     async start() {
-      nodes = await RqliteNodes.start({ prefix });
+      nodes = await RqliteNodes.start({ prefix: await RqliteNodes.freePrefix(wanted) });
     },
     async stop() {
       await nodes.close();

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 
 /** What becomes of a request: forwarded, forwarded with its answer lost, or kept until it is let go. */
 export type Fate = 'forward' | 'lose-answer' | 'hold';
@@ -15,8 +17,11 @@ export class LossyProxy {
     this.#server = createServer((incoming, outgoing) => void this.#take(incoming, outgoing));
   }
 
-  listen(address: string): Promise<void> {
-    return new Promise((resolve) => this.#server.listen(4001, address, resolve));
+  /** Listens; resolves with its base URL. */
+  async listen(): Promise<string> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   /** Sends on what was held longest; resolves with what rqlited said to it. */

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '@orama/core';
@@ -32,7 +34,7 @@ describe('three rqlited', () => {
   let db: RqliteDatabase;
 
   beforeAll(async () => {
-    nodes = await RqliteNodes.start({ prefix: '127.90.2' });
+    nodes = await RqliteNodes.start({ prefix: await RqliteNodes.freePrefix('127.90.2') });
     db = connect(nodes.addresses);
     await db.batch([{ sql: 'CREATE TABLE counter (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)' }]);
   });
@@ -100,8 +102,7 @@ describe('three rqlited', () => {
 
   it('batch() whose answer is lost is applied once, and says what it changed', async () => {
     const proxy = new LossyProxy(nodes.addresses[await nodes.newLeader()] as string);
-    await proxy.listen('127.90.2.21');
-    const lossy = connect(['http://127.90.2.21:4001']);
+    const lossy = connect([await proxy.listen()]);
     proxy.fates.push('lose-answer', 'lose-answer');
     const none = { sql: 'UPDATE counter SET n = 7 WHERE id = ?', params: [99] };
     expect(await lossy.batch([increment, none, increment])).toEqual([{ changes: 1 }, { changes: 0 }, { changes: 1 }]);
@@ -112,8 +113,7 @@ describe('three rqlited', () => {
 
   it('batch() whose answer is lost does not meet itself as a conflict', async () => {
     const proxy = new LossyProxy(nodes.addresses[await nodes.newLeader()] as string);
-    await proxy.listen('127.90.2.22');
-    const lossy = connect(['http://127.90.2.22:4001']);
+    const lossy = connect([await proxy.listen()]);
     proxy.fates.push('lose-answer');
     const unique = { sql: 'INSERT INTO counter (id, n) VALUES (5, 5)' };
     expect(await lossy.batch([unique])).toEqual([{ changes: 1 }]);
@@ -124,8 +124,7 @@ describe('three rqlited', () => {
 
   it('batch() that was refused is not applied by an attempt of it that arrives later', async () => {
     const proxy = new LossyProxy(nodes.addresses[await nodes.newLeader()] as string);
-    await proxy.listen('127.90.2.23');
-    const lossy = connect(['http://127.90.2.23:4001'], 8_000);
+    const lossy = connect([await proxy.listen()], 8_000);
     proxy.fates.push('hold');
     const guarded = [...guard('the counter is 1', '(SELECT n FROM counter WHERE id = 1) = 1'), increment];
     await expect(lossy.batch(guarded)).rejects.toMatchObject({ code: 'CONFLICT', byGuard: true });
@@ -233,8 +232,9 @@ describe('rqlited with TLS and credentials', () => {
 
   beforeAll(async () => {
     writeFileSync(caFile, authority.certificate);
-    const tls = { ...authority.issue('127.90.3.1'), ca: authority.certificate };
-    nodes = await RqliteNodes.start({ prefix: '127.90.3', count: 1, credentials: 'orama:let me in', tls });
+    const prefix = await RqliteNodes.freePrefix('127.90.3');
+    const tls = { ...authority.issue(`${prefix}.1`), ca: authority.certificate };
+    nodes = await RqliteNodes.start({ prefix, count: 1, credentials: 'orama:let me in', tls });
   });
   afterAll(async () => {
     await nodes.close();
@@ -267,17 +267,25 @@ describe('rqlited with TLS and credentials', () => {
 });
 
 it('openStore() refuses an rqlited that does not enforce foreign keys', async () => {
-  const nodes = await RqliteNodes.start({ prefix: '127.90.4', count: 1, foreignKeys: [false] });
+  const prefix = await RqliteNodes.freePrefix('127.90.4');
+  const nodes = await RqliteNodes.start({ prefix, count: 1, foreignKeys: [false] });
   const opened = openStore({ driver: 'rqlite', addresses: nodes.addresses, timeoutMs: 8_000 });
   await expect(opened).rejects.toThrow('does not enforce foreign keys');
   await nodes.close();
 });
 
 describe('something else at the address', () => {
-  const answers = async (body: string | Buffer, status = 200, headers = {}, timeoutMs = 1_000) => {
-    const server = createServer((_, response) => response.writeHead(status, headers).end(body));
-    await new Promise<void>((resolve) => server.listen(4001, '127.90.5.1', resolve));
-    const db = connect(['http://127.90.5.1:4001'], timeoutMs);
+  /** How a query ends where a server answers so. @param leader where it redirects to, by its own base URL */
+  const answers = async (body: string | Buffer, timeoutMs = 1_000, leader?: (own: string) => string) => {
+    let own = '';
+    const server = createServer((_, response) => {
+      if (leader) response.writeHead(301, { location: leader(own) });
+      response.end(body);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    own = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const db = connect([own], timeoutMs);
     const failure = await db.query('SELECT 1').catch((thrown: unknown) => thrown);
     await db.close();
     server.closeAllConnections();
@@ -292,14 +300,12 @@ describe('something else at the address', () => {
   });
 
   it('query() ends an answer that is too large', async () => {
-    expect((await answers(Buffer.alloc(33 * 1024 * 1024), 200, {}, PATIENT_MS)).message).toContain('larger than');
+    expect((await answers(Buffer.alloc(33 * 1024 * 1024), PATIENT_MS)).message).toContain('larger than');
   });
 
   it('query() follows no redirect to another scheme, and goes in no circle', async () => {
-    const away = await answers('', 301, { location: 'https://127.90.5.1:4001/db/query' });
+    const away = await answers('', 1_000, (own) => own.replace('http:', 'https:'));
     expect(away.message).toContain('cannot be used');
-    expect(await answers('', 301, { location: 'http://127.90.5.1:4001/db/query' })).toBeInstanceOf(
-      StoreUnavailableError,
-    );
+    expect(await answers('', 1_000, (own) => own)).toBeInstanceOf(StoreUnavailableError);
   });
 });

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { waitFor, waitUntil } from '../wait.ts';
@@ -9,6 +11,7 @@ import { waitFor, waitUntil } from '../wait.ts';
 const PROGRAM = resolve(import.meta.dirname, '../../../../.orama/rqlited/rqlited');
 const HTTP_PORT = 4001;
 const RAFT_PORT = 4002;
+const PREFIX_STEP = 10;
 
 /** The rqlited that is built for the tests. Throws where it is not: a test that wants it fails. */
 export function rqlitedProgram(): string {
@@ -17,7 +20,7 @@ export function rqlitedProgram(): string {
 }
 
 export interface RqliteNodesOptions {
-  /** First three octets of the addresses; the nodes take .1, .2 and so on. */
+  /** First three octets of the addresses, from `freePrefix`; the nodes take .1, .2 and so on. */
   prefix: string;
   count?: number;
   /** Who may do everything, `user:password`; without it everybody may. */
@@ -37,6 +40,24 @@ export class RqliteNodes {
   private constructor(options: RqliteNodesOptions) {
     this.#options = options;
     this.#processes = Array.from({ length: options.count ?? 3 });
+  }
+
+  /** The wanted prefix, or one further on where a cluster of another run has it. */
+  static async freePrefix(wanted: `127.${number}.${number}`): Promise<string> {
+    const [, second, third] = wanted.split('.').map(Number) as [number, number, number];
+    for (let octet = third; octet < 256; octet += PREFIX_STEP) {
+      const prefix = `127.${second}.${octet}`;
+      const probe = createServer().listen(HTTP_PORT, `${prefix}.1`);
+      const free = await once(probe, 'listening').then(
+        () => true,
+        () => false,
+      );
+      if (!free) continue;
+      probe.close();
+      await once(probe, 'close');
+      return prefix;
+    }
+    throw new Error(`no loopback prefix is free from ${wanted} on in steps of ${PREFIX_STEP}`);
   }
 
   /** Starts a new, empty cluster and waits until every node knows the leader. */
