@@ -26,7 +26,12 @@ const orama = (...args: string[]) =>
   execa(process.execPath, ['--conditions=source', MAIN, ...args], {
     reject: false,
     extendEnv: false,
-    env: { PATH: process.env.PATH, HOME: dataDir, ORAMA_DATA_DIR: dataDir },
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      HOME: dataDir,
+      ORAMA_DATA_DIR: dataDir,
+    },
   });
 
 /** Paths of every command, the program itself first. */

@@ -15,11 +15,14 @@ const HERE = import.meta.dirname;
 const MAIN = resolve(HERE, '../../../cmd/controlplane/src/main.ts');
 const NODE = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning'];
 
+// Services get nothing of our environment, which says where compiled sources are kept.
+const SERVICE = ['/usr/bin/env', `NODE_COMPILE_CACHE=${process.env.NODE_COMPILE_CACHE ?? ''}`, ...NODE];
+
 /** Programs that stand in for gateway, TURN server and SFU; tests may put others in their place. */
 export const STAND_INS = {
-  gateway: [...NODE, join(HERE, 'stand-in-gateway.ts')],
-  turn: [...NODE, join(HERE, 'stand-in-turn.ts')],
-  sfu: [...NODE, join(HERE, 'stand-in-sfu.ts')],
+  gateway: [...SERVICE, join(HERE, 'stand-in-gateway.ts')],
+  turn: [...SERVICE, join(HERE, 'stand-in-turn.ts')],
+  sfu: [...SERVICE, join(HERE, 'stand-in-sfu.ts')],
 };
 
 export interface TestNode {
@@ -148,7 +151,7 @@ export class TestCluster {
 
   /** Ends everything and removes the data. */
   async stop(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => this.kill(node)));
+    await Promise.all(this.nodes.map((node) => this.kill(node, 'SIGTERM')));
     await Promise.all(this.nodes.map((node) => stopAllServices(node.dataDir, 2_000, silentLogger)));
     await this.#store?.db.close();
     rmSync(this.dir, { recursive: true, force: true });

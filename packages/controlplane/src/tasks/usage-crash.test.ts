@@ -56,7 +56,10 @@ test(
     process.kill(former, 'SIGKILL');
     await waitUntil(
       'another TURN server to run',
-      () => cluster.runFile(cluster.node(1), TURN_UNIT)?.pid,
+      () => {
+        cluster.startProcesses();
+        return cluster.runFile(cluster.node(1), TURN_UNIT)?.pid;
+      },
       (pid) => pid !== undefined && pid !== former,
     );
     await cluster.waitReady();
