@@ -30,20 +30,21 @@ async function refused(...args: string[]) {
 }
 
 test('an unknown namespace is named, with exit code 5, by every command that takes one', async () => {
-  for (const args of [
+  const commands = [
     ['namespace', 'enable', 'webrtc', '--namespace', 'nobody'],
     ['namespace', 'disable', 'webrtc', '--namespace', 'nobody'],
     ['namespace', 'webrtc-status', '--namespace', 'nobody'],
     ['namespace', 'delete', 'nobody'],
-  ]) {
-    const { code, stderr } = await refused(...args);
+  ];
+  const results = await Promise.all(commands.map(async (args) => ({ args, ...(await refused(...args)) })));
+  for (const { args, code, stderr } of results) {
     expect({ args, code }).toEqual({ args, code: EXIT.notFound });
     expect(stderr).toContain('NAMESPACE_NOT_FOUND');
     expect(stderr).toContain('nobody');
   }
 });
 
-test.each([
+test.concurrent.each([
   'Upper',
   '-start',
   'end-',
@@ -65,7 +66,7 @@ test('a name that is taken is a conflict', async () => {
 });
 
 test('missing and unknown flags are usage errors that say which', async () => {
-  for (const [args, word] of [
+  const commands = [
     [['namespace', 'enable', 'webrtc'], '--namespace'],
     [['namespace', 'disable', 'webrtc'], '--namespace'],
     [['namespace', 'webrtc-status'], '--namespace'],
@@ -74,8 +75,11 @@ test('missing and unknown flags are usage errors that say which', async () => {
     [['namespace', 'enable', 'webrtc', '--namespace', 'taken', '--bogus'], '--bogus'],
     [['namespace', 'enable', 'tape', '--namespace', 'taken'], 'tape'],
     [['nonsense'], 'nonsense'],
-  ] as const) {
-    const { code, stderr } = await refused(...args);
+  ] as const;
+  const results = await Promise.all(
+    commands.map(async ([args, word]) => ({ args, word, ...(await refused(...args)) })),
+  );
+  for (const { args, word, code, stderr } of results) {
     expect({ args, code }).toEqual({ args, code: EXIT.usage });
     expect(stderr).toContain(word);
   }

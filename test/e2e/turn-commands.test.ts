@@ -92,7 +92,7 @@ describe('orama turn check', () => {
     expect(stdout).toMatch(/10 of 10 packets.*\n +round trip min [\d.]+, median [\d.]+, max [\d.]+ ms/);
   });
 
-  test.each([
+  test.concurrent.each([
     [['nonsense'], EXIT.usage, 'such as turn:'],
     [['turns:host?transport=udp'], EXIT.usage, 'DTLS'],
     [[], EXIT.usage, 'no server was named'],
@@ -111,7 +111,7 @@ describe('orama turn check', () => {
     expect(stderr).toMatch(/^next: /m);
   });
 
-  test.each([
+  test.concurrent.each([
     [1, ['--username', '1:relayed', '--password', 'x'], 'expired at 1970-01-01T00:00:01.000Z; "--namespace relayed"'],
     [1, ['--username', '9999999999:relayed', '--password', 'x'], 'the password is wrong, or this server does not'],
     [1, ['--username', 'anna', '--password', 'x'], 'usernames <Unix seconds>:<namespace> only'],
@@ -239,7 +239,7 @@ describe('orama namespace set webrtc', () => {
     expect(run.stderr).toMatch(/peerPolicy is sfu, not public.*\nnext: .*orama namespace set webrtc/);
   });
 
-  test.each([
+  test.concurrent.each([
     [[], 'no setting was given'],
     [['--peer-policy', 'all'], '--peer-policy'],
     [['--max-allocations', '0'], '65535, or default'],
@@ -278,7 +278,7 @@ describe('orama turn explain-peer', () => {
     expect(sfu.stdout).toMatch(/^node-1 +allowed +20000-20499 +peers /m);
   });
 
-  test.each([
+  test.concurrent.each([
     [[NAME, 'nonsense'], EXIT.usage, 'use an IPv4 or IPv6 address'],
     [[NAME, '8.8.8.8:3478'], EXIT.usage, 'without brackets and port'],
     [[NAME, '8.8.8.8', '--port', '0'], EXIT.usage, '--port'],
