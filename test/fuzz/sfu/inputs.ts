@@ -253,8 +253,12 @@ export class Inputs {
     const target = path.startsWith('/') ? path : `/${path}`;
     const { status, text } = await callSigned(this.#host.address, 'POST', target, body, this.#host.nowMs());
     this.#judge.http(status, text);
-    if (status === 200 && path === '/sessions/open') {
-      const { session, etag } = JSON.parse(text) as { session: string; etag: string };
+    // Known by what it answers: a mutated path may still lead there, with a query for example.
+    const { session, etag } = (status === 200 ? JSON.parse(text || '{}') : {}) as Partial<{
+      session: string;
+      etag: string;
+    }>;
+    if (session !== undefined && etag !== undefined) {
       const { room, identity } = (JSON.parse(body) as { ticket: { room: string; identity: string } }).ticket;
       this.#opened.push({ body: { room, identity, session }, etag });
     }

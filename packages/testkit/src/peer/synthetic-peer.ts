@@ -87,6 +87,11 @@ export class SyntheticPeer {
     return peer;
   }
 
+  /** What ended its connection from within: an offer that it cannot take, a relay that is gone. */
+  get fault(): unknown {
+    return this.#fault;
+  }
+
   /** Transport address of the relay: what the SFU sees of this peer. */
   get relayed(): { address: string; port: number } | undefined {
     return this.#bridge?.relayed;
@@ -214,7 +219,11 @@ export class SyntheticPeer {
 
   #handleFrames(): void {
     for (; this.#handled < this.signalling.frames.length; this.#handled += 1) {
-      this.#handle(this.signalling.frames[this.#handled] as ServerFrame);
+      try {
+        this.#handle(this.signalling.frames[this.#handled] as ServerFrame);
+      } catch (thrown) {
+        this.#fault = thrown;
+      }
     }
   }
 
