@@ -66,8 +66,10 @@ export async function run({ network, seed, lastsMs }: RunOptions): Promise<Outco
       (broken) => broken.length === 0,
       { timeoutMs: END_TIMEOUT_MS, intervalMs: 500 },
     );
-    for (const { namespace, done, failed } of shells)
+    for (const { namespace, done, failed } of shells) {
       log(`${namespace}: ${done.length} commands done, ${failed.length} not`);
+      for (const each of new Set(failed)) log(`    ${each}`);
+    }
   } catch (thrown) {
     for (const { namespace, failed } of shells) for (const each of failed) log(`${namespace}: ${each}`);
     const folder = bed.keep();
