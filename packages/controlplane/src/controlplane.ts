@@ -152,7 +152,7 @@ export class Controlplane implements Runnable {
 
   async #boot(services: ProcessServices): Promise<void> {
     const { config, logger } = this.#options;
-    const backoff = new CrashBackoff();
+    const backoff = new CrashBackoff(this.#clock);
     const onCore = () => this.#engine.wake('heartbeat', 'turn-tenants');
     const core = config.coreServices.map((name) =>
       name === 'rqlite'
@@ -160,7 +160,7 @@ export class Controlplane implements Runnable {
         : new CoreServiceTask({ config, services, clock: this.#clock }, name, backoff, this.#held, onCore),
     );
     services.onExit((exit) => {
-      backoff.note(exit, this.#clock.now());
+      backoff.note(exit);
       this.#engine.wake(...core.map((task) => task.name), 'turn-tenants', 'sfu-services');
     });
     await coldBoot({

@@ -12,13 +12,12 @@ export type UnitStep = { do: 'start'; unit: string; reason: string } | { do: 'st
  * What to do so that exactly the desired units run. A unit whose configuration changed is stopped; it is started again
  * once it is gone. Pure.
  * @param observed the units of the same kind that have a process
- * @param startableAtMs when a unit may be started again after it crashed
+ * @param mayStart whether a unit may be started, again if it crashed
  */
 export function planUnits(
   desired: readonly DesiredUnit[],
   observed: readonly ServiceState[],
-  startableAtMs: (unit: string) => number,
-  nowMs: number,
+  mayStart: (unit: string) => boolean,
 ): UnitStep[] {
   const steps: UnitStep[] = [];
   const wanted = new Map(desired.map((unit) => [unit.unit, unit]));
@@ -31,7 +30,7 @@ export function planUnits(
       steps.push({ do: 'stop', unit: state.unit, reason: 'its configuration changed' });
   }
   for (const { unit } of desired) {
-    if (!present.has(unit) && startableAtMs(unit) <= nowMs) steps.push({ do: 'start', unit, reason: 'desired here' });
+    if (!present.has(unit) && mayStart(unit)) steps.push({ do: 'start', unit, reason: 'desired here' });
   }
   return steps;
 }

@@ -84,7 +84,7 @@ export class CoreServiceTask implements Task<CoreAction>, CoreTask {
 
   async plan(): Promise<CoreAction[]> {
     const observed = (await this.#services.list()).filter(({ unit }) => unit === this.#core.unit);
-    const steps = planUnits([this.#core], observed, (unit) => this.#backoff.startableAtMs(unit), this.#clock.now());
+    const steps = planUnits([this.#core], observed, (unit) => this.#backoff.waitMs(unit) === 0);
     const due = this.#held.has(this.#core.unit) ? steps.filter((step) => step.do !== 'start') : steps;
     return due.map((step) => ({ kind: `core-${step.do}` as const, subject: step.unit, reason: step.reason }));
   }
@@ -98,7 +98,7 @@ export class CoreServiceTask implements Task<CoreAction>, CoreTask {
     try {
       await this.#services.start({ unit, command, configDigest, health: this.#core.internal });
     } catch (thrown) {
-      this.#backoff.noteFailedStart(unit, describeError(thrown), this.#clock.now());
+      this.#backoff.noteFailedStart(unit, describeError(thrown));
       throw thrown;
     }
   }
@@ -125,7 +125,7 @@ export class CoreServiceTask implements Task<CoreAction>, CoreTask {
 
   #whyAbsent(): string {
     if (this.#held.has(this.#core.unit)) return drainedReason(this.#config.node, this.#held);
-    return this.#backoff.reason(this.#core.unit, this.#clock.now()) ?? 'not running';
+    return this.#backoff.reason(this.#core.unit) ?? 'not running';
   }
 
   #down(reason: string): CoreServiceStatus {

@@ -60,7 +60,7 @@ export class SfuServicesTask implements Task<SfuAction> {
       if (!opened && each.wanted) unreadable.add(sfuUnit(namespace));
     }
     const judged = observed.filter(({ unit }) => !unreadable.has(unit));
-    const steps = planUnits(wanted, judged, (unit) => this.#backoff.startableAtMs(unit), clock.now());
+    const steps = planUnits(wanted, judged, (unit) => this.#backoff.waitMs(unit) === 0);
     const actions = steps.map((step): SfuAction => {
       const base = { subject: step.unit, reason: step.reason };
       const sfu = wanted.find(({ unit }) => unit === step.unit);
@@ -89,7 +89,7 @@ export class SfuServicesTask implements Task<SfuAction> {
   }
 
   async apply(action: SfuAction): Promise<void> {
-    const { config, services, clock } = this.#context;
+    const { config, services } = this.#context;
     const paths = nodePaths(config.dataDir);
     if (action.kind === 'sfu-stop') return services.stop(action.subject, action.killAfterMs);
     if (action.kind === 'sfu-clean') {
@@ -108,7 +108,7 @@ export class SfuServicesTask implements Task<SfuAction> {
     try {
       await services.start({ unit, command, configDigest, health });
     } catch (thrown) {
-      this.#backoff.noteFailedStart(unit, describeError(thrown), clock.now());
+      this.#backoff.noteFailedStart(unit, describeError(thrown));
       throw thrown;
     }
   }
@@ -168,7 +168,7 @@ export class SfuServicesTask implements Task<SfuAction> {
     });
     const unit = sfuUnit(row.namespace);
     const now = this.#context.clock.now();
-    if (!state) return down('failed', this.#backoff.reason(unit, now) ?? 'not running');
+    if (!state) return down('failed', this.#backoff.reason(unit) ?? 'not running');
     if (state.phase === 'stopping') return down('starting', 'it is restarted');
     try {
       const answer = await callHttp({ address: row.hostIp, port: row.signalingPort }, 'GET', '/healthz');
