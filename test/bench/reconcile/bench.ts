@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stopAllServices } from '@orama/controlplane/services';
+import { daemonCommand } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import type { ControlplaneConfigInput } from '@orama/protocol';
 import { createStore, openStore, type Store } from '@orama/store';
@@ -99,8 +100,13 @@ function startControlplane(dir: string, net: string, file: string, clusterKey: s
   const configFile = join(dir, 'node-1.json');
   writeFileSync(configFile, JSON.stringify(config));
   const log = openSync(join(dir, 'controlplane.log'), 'a');
-  const [command = '', ...flags] = [...NODE, join(ROOT, 'cmd/controlplane/src/main.ts'), '--config', configFile];
-  return spawn(command, flags, { stdio: ['ignore', log, log] });
+  const [command, ...flags] = daemonCommand(
+    'controlplane',
+    join(ROOT, 'cmd/controlplane/src/main.ts'),
+    '--conditions=source',
+    '--disable-warning=ExperimentalWarning',
+  );
+  return spawn(command, [...flags, '--config', configFile], { stdio: ['ignore', log, log] });
 }
 
 async function healthyOn({ reports }: Store): Promise<number> {
