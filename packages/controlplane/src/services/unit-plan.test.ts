@@ -102,6 +102,6 @@ test('CrashBackoff lets a unit start when its wait is over, however the time jum
   const waitMs = backoff.waitMs('u');
   expect(waitMs).toBeGreaterThan(0);
   jumpMs = -600_000;
-  clock.advance(waitMs);
+  clock.advance(Math.ceil(waitMs));
   expect(backoff.waitMs('u')).toBe(0);
 });
