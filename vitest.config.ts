@@ -5,6 +5,12 @@ import { defineConfig } from 'vitest/config';
 // Workspace packages resolve to their sources, so that a unit test never runs against a stale build.
 const conditions = ['source', 'node', 'import', 'module', 'default'];
 
+// Files that run clusters without browsers: two of them at a time leave each its processors.
+const withoutBrowsers = [
+  'test/e2e/{commands,disable,interrupted,local-cluster,ports,rqlite,sfu-address,turn-commands}.test.ts',
+  'test/interop/{gateway-sfu,turn}.test.ts',
+];
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
@@ -37,6 +43,7 @@ export default defineConfig({
           // After the others: nothing else runs while a cluster and its browsers do.
           sequence: { groupOrder: 1 },
           include: ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'],
+          exclude: withoutBrowsers,
           globalSetup: 'test/e2e/build.ts',
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -47,9 +54,21 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'commands',
+          sequence: { groupOrder: 2 },
+          include: withoutBrowsers,
+          globalSetup: 'test/e2e/build.ts',
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'conformance',
           // Alone: a server that has to wait for its processor looks like one that does not answer.
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
           include: ['test/conformance/**/*.test.ts'],
           hookTimeout: 240_000,
         },

@@ -23,12 +23,12 @@ function startSfu(address: string) {
     node: 'node-1',
     namespace: 'demo',
     address,
-    wireguardNetwork: '127.90.0.0/24',
+    wireguardNetwork: '127.86.0.0/24',
     signalingPort: SIGNALLING_PORT,
     mediaPortStart: 20_000,
     mediaPortEnd: 20_499,
     secretFile: join(folder, 'secret'),
-    turn: { uris: ['turn:127.90.1.1:3478?transport=udp'], secret: 'x'.repeat(43) },
+    turn: { uris: ['turn:127.86.1.1:3478?transport=udp'], secret: 'x'.repeat(43) },
     logLevel: 'info',
   };
   const file = join(folder, 'sfu.json');
@@ -45,26 +45,26 @@ function startSfu(address: string) {
   return { child, ended: once(child, 'close').then(([code]) => ({ code: code as number, output })) };
 }
 
-test.each(['0.0.0.0', '::', '203.0.113.5', '127.0.0.1', '127.90.1.1', '10.0.0.1', '::ffff:127.90.0.1', '::1'])(
+test.each(['0.0.0.0', '::', '203.0.113.5', '127.0.0.1', '127.86.1.1', '10.0.0.1', '::ffff:127.86.0.1', '::1'])(
   'the SFU refuses to start on %s, which is not in its WireGuard network, and says so',
   async (address) => {
     const { code, output } = await startSfu(address).ended;
     expect(code).toBe(2);
     expect(output).toContain(address);
-    expect(output).toContain('127.90.0.0/24');
+    expect(output).toContain('127.86.0.0/24');
     expect(listSockets().filter((socket) => socket.local.port === SIGNALLING_PORT)).toEqual([]);
   },
   20_000,
 );
 
 test('on an address of its WireGuard network it starts, listens there only, and ends cleanly on SIGTERM', async () => {
-  const { child, ended } = startSfu('127.90.0.1');
+  const { child, ended } = startSfu('127.86.0.1');
   const pid = child.pid as number;
   const sockets = await waitFor('the SFU to listen', () => {
     const listening = socketsOf(pid).filter((socket) => socket.listening);
     return listening.length > 0 && listening;
   });
-  expect(new Set(sockets.map((socket) => socket.local.address))).toEqual(new Set(['127.90.0.1']));
+  expect(new Set(sockets.map((socket) => socket.local.address))).toEqual(new Set(['127.86.0.1']));
   child.kill('SIGTERM');
   expect((await ended).code).toBe(0);
 });

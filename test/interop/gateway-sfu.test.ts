@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SecretBox, turnPassword } from '@orama/core';
+import { SecretBox, sfuSecretOf, turnPassword } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import { Gateway } from '@orama/gateway';
 import { gatewayConfigSchema, participantListSchema, roomListSchema, type SfuConfigInput } from '@orama/protocol';
@@ -33,7 +33,7 @@ describe('gateway and SFU', () => {
     dir = mkdtempSync(join(tmpdir(), 'gateway-interop-'));
     sfus = new Map();
     gateways = [];
-    writeFileSync(join(dir, 'sfu.secret'), TURN_SECRET, { mode: 0o600 });
+    writeFileSync(join(dir, 'sfu.secret'), sfuSecretOf(CLUSTER_KEY, NS), { mode: 0o600 });
     store = createStore(await openStore({ driver: 'sqlite', file: join(dir, 'store.db') }));
     await fillStore();
     await Promise.all(NODES.map((node) => startSfu(node)));
