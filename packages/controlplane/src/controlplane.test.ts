@@ -149,10 +149,16 @@ test(
     writeFileSync(file(cluster.node(1)), good.slice(0, 40));
     writeFileSync(file(cluster.node(2)), readFileSync(file(cluster.node(2)), 'utf8').replace('"test"', '"another"'));
     await cluster.start();
+    const seen = () =>
+      cluster.nodes.map((node) => ({
+        cluster: (JSON.parse(readFileSync(file(node), 'utf8')) as { cluster_id: string }).cluster_id,
+        units: unitsOf(node).length,
+      }));
+    // What the store says of services is from before until the nodes have looked.
+    const mended = (all: ReturnType<typeof seen>) =>
+      all.every(({ cluster: id, units }) => id === 'test' && units === 3);
+    await waitUntil('every node to have its file and its services', seen, mended);
     await cluster.waitState(name, 'enabled');
-    const states = cluster.nodes.map((node) => JSON.parse(readFileSync(file(node), 'utf8')) as { cluster_id: string });
-    expect(states.map((state) => state.cluster_id)).toEqual(['test', 'test', 'test']);
-    expect(cluster.nodes.map((node) => unitsOf(node).length)).toEqual([3, 3, 3]);
   },
   TIMEOUT_MS,
 );

@@ -5,7 +5,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestCluster, type TestNode } from '../testing/cluster.ts';
 
 /** Nodes that are drained, die and come back, with real controlplanes and stand-ins for the services. */
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 150_000;
+/** Ten seconds of its own, on a machine with nothing else to do. */
+const FAILOVER = { timeoutMs: 45_000 };
 let cluster: TestCluster;
 
 beforeAll(async () => {
@@ -85,20 +87,20 @@ test(
     const hadSfu = (await placed('sfu')).includes(node.id);
     const units = ['orama-gateway', 'orama-turn', ...(hadSfu ? [SFU] : [])];
     const pids = units.flatMap((unit) => cluster.runFile(node, unit)?.pid ?? []);
-    const diedAt = performance.now();
     await cluster.kill(node);
     for (const pid of pids) process.kill(pid, 'SIGKILL');
     await waitUntil(
       'others to take over',
       () => placed('turn'),
       (nodes) => !nodes.includes(node.id) && nodes.length === 2,
+      FAILOVER,
     );
     await waitUntil(
       'the TURN name to lead elsewhere',
       async () => (await cluster.client.webrtcStatus('demo')).dns,
       (dns) => dns.length === 2 && dns.every(({ value, served }) => served && value !== node.config.publicIp),
+      FAILOVER,
     );
-    console.log(`taken over and in DNS ${Math.round(performance.now() - diedAt)} ms after the death`);
     const { turnUris } = await cluster.client.webrtcStatus('demo');
     expect(turnUris.join(' ')).not.toContain(node.config.publicIp);
     expect((await view(node))?.services.every(({ leaving }) => leaving)).toBe(true);
@@ -110,6 +112,7 @@ test(
       'its blocks to be free',
       () => view(node),
       (seen) => seen?.alive === true && seen.services.length === 0,
+      FAILOVER,
     );
     expect(cluster.runFile(node, SFU)).toBeNull();
     await cluster.waitState('demo', 'enabled');

@@ -20,11 +20,8 @@ export interface FoundUnits {
 }
 
 /** Whether a run file's process lives: the same pid, start time and boot. A pid alone may be somebody else's by now. */
-export async function isRunning(
-  run: Pick<RunFile, 'pid' | 'startTimeTicks' | 'bootId'>,
-  bootId: string,
-): Promise<boolean> {
-  return run.bootId === bootId && (await readProcess(run.pid))?.startTimeTicks === run.startTimeTicks;
+export function isRunning(run: Pick<RunFile, 'pid' | 'startTimeTicks' | 'bootId'>, bootId: string): boolean {
+  return run.bootId === bootId && readProcess(run.pid)?.startTimeTicks === run.startTimeTicks;
 }
 
 /** Looks for the units of a run directory. Changes nothing. */
@@ -32,13 +29,13 @@ export async function findUnits(runDir: string): Promise<FoundUnits> {
   const bootId = await readBootId();
   const found: FoundUnits = { known: [], unrecorded: [], gone: [] };
   for (const { unit, run } of await readRunFiles(runDir)) {
-    if (run && (await isRunning(run, bootId))) found.known.push(run);
+    if (run && isRunning(run, bootId)) found.known.push(run);
     else found.gone.push(unit);
   }
   const seen = new Set(found.known.map(({ unit }) => unit));
   for (const { pid, environment } of await findByEnvironment('ORAMA_RUN_DIR', runDir)) {
     const unit = environment.get('ORAMA_UNIT') ?? '';
-    const stat = await readProcess(pid);
+    const stat = readProcess(pid);
     // A child of a unit carries its mark as well; the unit itself is the one that leads its own session.
     if (stat?.session !== pid || !UNIT_NAME.test(unit) || seen.has(unit)) continue;
     seen.add(unit);

@@ -39,7 +39,7 @@ const nextExit = () => {
   return promise;
 };
 /** A zombie counts as gone. */
-const isAlive = async (pid: number) => (await readProcess(pid)) !== null;
+const isAlive = (pid: number) => readProcess(pid) !== null;
 
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'orama-services-'));
@@ -100,7 +100,7 @@ test('stop kills a unit that does not end in time, also over a restart of the ma
   services.close();
   services = await open();
   const pid = pidOf();
-  await waitFor('the unit to be killed', async () => !(await isAlive(pid)));
+  await waitFor('the unit to be killed', () => !isAlive(pid));
 });
 
 test('a new manager adopts running units and is told of their end at once', async () => {
@@ -139,7 +139,7 @@ test('a pid that another program got since is neither adopted nor killed', async
   services = await open();
   expect(await services.list()).toEqual([]);
   await services.stopAll(0);
-  expect(await isAlive(innocent.pid as number)).toBe(true);
+  expect(isAlive(innocent.pid as number)).toBe(true);
   innocent.kill('SIGKILL');
   await once(innocent, 'exit');
 });
@@ -168,7 +168,7 @@ test('stopAllServices leaves no process, stubborn ones included', async () => {
   const pids = [pidOf(), pidOf('orama-test@two')];
   services.close();
   await stopAllServices(dataDir, 300, silentLogger);
-  expect(await Promise.all(pids.map(isAlive))).toEqual([false, false]);
+  expect(pids.map(isAlive)).toEqual([false, false]);
 });
 
 test('a large log is set aside at the next start, and forget removes what is left of a unit', async () => {
@@ -194,5 +194,5 @@ test('a unit that hangs is killed, which counts as a crash; one that is told to 
   const pid = pidOf();
   process.kill(pid, 'SIGSTOP');
   expect(await ended).toMatchObject({ unit: UNIT, wanted: false, how: 'a kill, because it did not answer' });
-  expect(await isAlive(pid)).toBe(false);
+  expect(isAlive(pid)).toBe(false);
 });

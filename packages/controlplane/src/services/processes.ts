@@ -12,7 +12,7 @@ import { Watchdog } from './watchdog.ts';
 
 /** How often processes are looked at. Ends of our own children are told at once; others are seen at the next look. */
 const WATCH_MS = 200;
-const WATCHDOG_MS = 1_000;
+const WATCHDOG_MS = 2_000;
 const HUNG = 'a kill, because it did not answer';
 /** Units get this search path and nothing else of our environment, as systemd units do. */
 const UNIT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -104,7 +104,7 @@ export class ProcessServices implements ServiceManager {
       const run: RunFile = {
         unit: spec.unit,
         pid,
-        startTimeTicks: (await readProcess(pid))?.startTimeTicks ?? 0,
+        startTimeTicks: readProcess(pid)?.startTimeTicks ?? 0,
         bootId: this.#bootId,
         command: [...spec.command],
         configDigest: spec.configDigest,
@@ -182,8 +182,9 @@ export class ProcessServices implements ServiceManager {
     this.#looking = true;
     try {
       for (const run of [...this.#units.values()]) {
-        const alive = await isRunning(run, this.#bootId);
-        if (!alive && !this.#children.has(run)) await this.#ended(run, 'unknown');
+        // Of our own children we are told.
+        const isGone = !this.#children.has(run) && !isRunning(run, this.#bootId);
+        if (isGone) await this.#ended(run, 'unknown');
         else if (run.stopByMs !== undefined && this.#clock.now() >= run.stopByMs) await this.#signal(run, 'SIGKILL');
       }
     } catch (thrown) {
@@ -218,7 +219,7 @@ export class ProcessServices implements ServiceManager {
 
   /** Signals a process only after checking that it is still the one we started: its pid may be somebody else's by now. */
   async #signal(run: RunFile, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    if (!(await isRunning(run, this.#bootId))) return;
+    if (!isRunning(run, this.#bootId)) return;
     try {
       // A unit leads its own process group; killing takes along whatever it started.
       process.kill(signal === 'SIGKILL' ? -run.pid : run.pid, signal);

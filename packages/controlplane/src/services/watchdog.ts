@@ -3,9 +3,9 @@ import { callHttp } from '../http-call.ts';
 import type { HealthAddress } from './service-manager.ts';
 
 /** A unit that hangs is told after so many looks without an answer, 8 s. */
-const UNANSWERED_MAX = 8;
+const UNANSWERED_MAX = 4;
 /** How long a unit may take for its first answer, in looks. */
-const FIRST_ANSWER_LOOKS = 30;
+const FIRST_ANSWER_LOOKS = 15;
 /** A watch that comes later than that has been held up itself, as the units may have been: it begins anew. */
 const LATE_LOOKS = 2.5;
 

@@ -59,7 +59,8 @@ export class ClientProcess {
   constructor(core: number) {
     this.#child = fork(MAIN, [], {
       execPath: 'taskset',
-      execArgv: ['-c', String(core), process.execPath, '--conditions=source'],
+      // On one core a collector with threads of its own only takes turns with itself.
+      execArgv: ['-c', String(core), process.execPath, '--single-threaded-gc', '--conditions=source'],
       serialization: 'advanced',
     });
     this.#rpc = new Rpc<ClientMethods>(processPort(this.#child), {});

@@ -1,6 +1,6 @@
 import { type NativeTrack, RtcConnection } from '@orama/sfu/rtc';
 import { CLIENT_ADDRESS } from '../bed.ts';
-import { asksForKeyFrame, buildPacket, buildRemb, nowMs, sentAtMs, ssrcOf } from './packet.ts';
+import { asksForKeyFrame, buildPacket, buildRemb, nowMs, sentAtMs, ssrcOf, stampPacket } from './packet.ts';
 
 const PAYLOAD_TYPE = 96;
 /** What a subscriber tells that it can take; nobody should be held back by it. */
@@ -19,6 +19,7 @@ export class MediaClient {
   #delays: number[] = [];
   #track: NativeTrack | null = null;
   #ssrc = 0;
+  #packet: Buffer = Buffer.alloc(0);
   #sequence = 0;
   #keyFrameWanted = true;
   #feedback: NodeJS.Timeout | null = null;
@@ -72,9 +73,10 @@ export class MediaClient {
 
   /** Sends the next packet; false when the connection does not take it. */
   send(size: number): boolean {
-    const isKey = this.#keyFrameWanted;
+    if (this.#packet.length !== size) this.#packet = buildPacket(this.#ssrc, PAYLOAD_TYPE, size);
+    stampPacket(this.#packet, this.#sequence++, this.#keyFrameWanted);
     this.#keyFrameWanted = false;
-    return this.#track?.send(buildPacket(this.#ssrc, PAYLOAD_TYPE, this.#sequence++, size, isKey)) ?? false;
+    return this.#track?.send(this.#packet) ?? false;
   }
 
   takeDelays(): number[] {

@@ -7,17 +7,21 @@ const KEY_FRAME = Buffer.from([DESCRIPTOR, 0x10, 0x00, 0x00, 0x9d, 0x01, 0x2a, 0
 const DELTA_FRAME = Buffer.from([DESCRIPTOR, 0x11, 0x00, 0x00, 0, 0, 0, 0, 0, 0, 0]);
 const SENT_AT = HEADER_BYTES + KEY_FRAME.length;
 
-/** An RTP packet of VP8, one picture each, that carries the time at which it was made. @param size of the whole packet */
-export function buildPacket(ssrc: number, payloadType: number, sequence: number, size: number, isKey: boolean): Buffer {
+/** An RTP packet of VP8, one picture each; `stampPacket` makes it the next one. @param size of the whole packet */
+export function buildPacket(ssrc: number, payloadType: number, size: number): Buffer {
   const packet = Buffer.alloc(size);
   packet[0] = 0x80;
   packet[1] = 0x80 | payloadType;
+  packet.writeUInt32BE(ssrc, 8);
+  return packet;
+}
+
+/** Gives a packet its number, its kind of picture, and the time at which it is made. In place: a client that makes garbage measures itself. */
+export function stampPacket(packet: Buffer, sequence: number, isKey: boolean): void {
   packet.writeUInt16BE(sequence & 0xffff, 2);
   packet.writeUInt32BE((sequence * TICKS) >>> 0, 4);
-  packet.writeUInt32BE(ssrc, 8);
   (isKey ? KEY_FRAME : DELTA_FRAME).copy(packet, HEADER_BYTES);
   packet.writeDoubleBE(nowMs(), SENT_AT);
-  return packet;
 }
 
 /** When a packet was made, by the machine's monotonic clock; the header may have grown by extensions on its way. */
