@@ -179,9 +179,9 @@ export class LocalCluster {
     return callGateway(access, method, path, call);
   }
 
-  /** What a namespace has, as `orama namespace webrtc-status --json` prints it. */
+  /** What a namespace has, as `orama namespace webrtc-status --json` prints it. A controlplane that has just started is asked again. */
   status(namespace: string): Promise<WebrtcStatus> {
-    return this.client.webrtcStatus(namespace);
+    return waitFor(`the status of ${namespace}`, () => this.client.webrtcStatus(namespace), { timeoutMs: 5_000 });
   }
 
   /** Waits until the namespace is enabled and all its services are observed healthy. */
