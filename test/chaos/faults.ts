@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Random } from '../support/random.ts';
 import type { Bed } from './bed/bed.ts';
 import { kill } from './bed/kill.ts';
 import { type Machine, PROGRAMS, type ProgramName } from './bed/machine.ts';
-import type { Random } from './random.ts';
 
 /** Something that happens to a node. */
 export interface Fault {

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Random } from '../support/random.ts';
 import type { Bed } from './bed/bed.ts';
-import type { Random } from './random.ts';
 
-const PAUSE_MS = { least: 500, most: 4_000 };
+/** Between two commands: at least the one, and less than the other more. */
+const LEAST_PAUSE_MS = 500;
+const PAUSES_MS = 3_501;
 const TIMEOUT_SEC = 45;
 
 /** An operator who turns WebRTC of a namespace on and off, and rotates its secret, whatever happens to the nodes. */
@@ -53,9 +55,9 @@ export class Shell {
       await this.#resumed?.promise;
       if (this.#ended) return;
       if (!this.#isOn) await this.#run('enable', 'enabled');
-      else if (this.#random.next() < 0.4) await this.#run('rotate-secret', 'enabled');
+      else if (this.#random.chance(40)) await this.#run('rotate-secret', 'enabled');
       else await this.#run('disable', 'disabled');
-      if (!this.#ended) await delay(this.#random.between(PAUSE_MS.least, PAUSE_MS.most));
+      if (!this.#ended) await delay(LEAST_PAUSE_MS + this.#random.below(PAUSES_MS));
     }
   }
 
@@ -73,6 +75,6 @@ export class Shell {
     }
     this.failed.push(`${verb}: ${result.output.trim().split('\n').at(-1)}`);
     // What became of it is not known: the next one is either.
-    if (verb !== 'rotate-secret') this.#isOn = this.#random.next() < 0.5;
+    if (verb !== 'rotate-secret') this.#isOn = this.#random.chance(50);
   }
 }

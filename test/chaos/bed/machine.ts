@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { waitUntil } from '@orama/testkit';
+import { processInfo, waitUntil } from '@orama/testkit';
 import { kill } from './kill.ts';
 
 /** As `Restart=always` and `RestartSec=` of a unit. */
@@ -97,7 +97,7 @@ export class Machine {
   /** What of ours runs here; workers of a TURN server are left out. */
   processes(): NodeProcess[] {
     return this.#options.pids().flatMap((pid) => {
-      const args = commandLine(pid);
+      const args = processInfo(pid)?.args ?? [];
       const known = Object.entries(PROGRAMS).find(([, word]) => args.some((arg) => arg.includes(word)));
       return known ? [{ pid, program: known[0] as ProgramName, args }] : [];
     });
@@ -159,12 +159,4 @@ export class Machine {
 
 export function clockFileOf(folder: string): string {
   return join(folder, 'clock');
-}
-
-function commandLine(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-  } catch {
-    return [];
-  }
 }

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { waitFor } from '@orama/testkit';
 import { WebSocket } from 'ws';
+import { residentKb } from '../../bench/machine.ts';
 
 /** Where Node opens its inspector on SIGUSR1: one process at a time. */
 const INSPECTOR = 'http://127.0.0.1:9229/json/list';
 
 /**
- * What a service's process holds, in bytes: its resident memory right after a full collection. Without one it also has
+ * What a service's process holds, in kilobytes: its resident memory right after a full collection. Without one it also has
  * what was let go since the last, which in an SFU may be ten minutes ago.
  */
 export async function heldMemory(pid: number): Promise<number> {
@@ -22,10 +22,5 @@ export async function heldMemory(pid: number): Promise<number> {
   await once(inspector, 'message');
   inspector.close();
   await once(inspector, 'close');
-  return residentMemory(pid);
-}
-
-/** The resident memory of a process, in bytes. */
-export function residentMemory(pid: number): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+  return residentKb(pid);
 }

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SyntheticPeer, UNITS } from '@orama/testkit';
+import { residentKb } from '../../bench/machine.ts';
 import type { Bed } from '../bed/bed.ts';
 import { Caller, keyFramesEncodedOf } from '../bed/caller.ts';
-import { heldMemory, residentMemory } from '../bed/held-memory.ts';
+import { heldMemory } from '../bed/held-memory.ts';
 import { atMost, note, type Row, type Scenario } from './scenario.ts';
 
 const SYNTHETIC = 10;
@@ -58,7 +59,7 @@ async function measure(bed: Bed, synthetic: SyntheticPeer[], rounds: number): Pr
     }
     // The first rounds fill caches and pools.
     if (round === Math.floor(rounds / 5)) heldAtFirst = await heldMemory(sfu);
-    mostMemory = Math.max(mostMemory, residentMemory(sfu));
+    mostMemory = Math.max(mostMemory, residentKb(sfu));
     await synthetic.shift()?.close();
     synthetic.push(await joinSynthetic(bed, SYNTHETIC + round, onBusy));
   }
@@ -140,9 +141,9 @@ function sfuOf(bed: Bed): number {
       .filter(({ unit }) => unit === UNITS.sfu(bed.access.name))
       .map(({ pid }) => pid),
   );
-  return pids.reduce((largest, pid) => (residentMemory(pid) > residentMemory(largest) ? pid : largest));
+  return pids.reduce((largest, pid) => (residentKb(pid) > residentKb(largest) ? pid : largest));
 }
 
-function mebibytes(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)} MiB`;
+function mebibytes(kilobytes: number): string {
+  return `${Math.round(kilobytes / 2 ** 10)} MiB`;
 }
