@@ -77,6 +77,20 @@ export class TestOperations {
     }
   }
 
+  /** The same context, but another operator's `meanwhile` comes between what the next call reads and what it writes. */
+  overtaken(context: OperationContext, meanwhile: () => Promise<unknown>): OperationContext {
+    const { db } = context.store;
+    let before: (() => Promise<unknown>) | null = meanwhile;
+    const batch: Store['db']['batch'] = async (statements) => {
+      const act = before;
+      before = null;
+      await act?.();
+      return db.batch(statements);
+    };
+    const overtakenDb = { query: db.query.bind(db), batch, close: db.close.bind(db) } as Store['db'];
+    return { ...context, store: { ...context.store, db: overtakenDb } };
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#stores.map((store) => store.db.close()));
     rmSync(this.dir, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import type { EnableWebrtc, OperationStarted } from '@orama/protocol';
 import {
   auditStatement,
   guard,
+  guardPlaceable,
   type NodeRow,
   type PortAllocationRow,
   raiseChangeCounter,
@@ -90,6 +91,8 @@ async function attemptEnable(
       name,
       namespace.webrtcGeneration,
     ]),
+    // One of them may have been drained since.
+    ...guardPlaceable(allocations.map(({ nodeId }) => nodeId)),
     store.namespaces.setWebrtcGeneration(name, generation),
     store.webrtc.insert({
       namespace: name,

@@ -81,3 +81,17 @@ test('a node that was removed is neither drained nor resumed, but may join; one 
   await drain('node-2');
   await expect(join('node-2')).rejects.toMatchObject({ code: 'CONFLICT', hint: 'orama node resume node-2' });
 });
+
+test('drainNode of the last two nodes at once leaves one that takes part', async () => {
+  await unreachable('node-3');
+  const own = operations.overtaken(context, () => drain('node-2'));
+  await expect(drain('node-1', 60_000, own)).rejects.toMatchObject({ code: 'NOT_ENOUGH_NODES' });
+  expect([await stateOf('node-1'), await stateOf('node-2')]).toEqual(['active', 'draining']);
+});
+
+test('drainNode has a step for what an enable put on the node at the same moment', async () => {
+  await createNamespace(context, { name: 'late', owner: 'operator' });
+  const own = operations.overtaken(context, () => enableWebrtc(context, 'late', enableWebrtcSchema.parse({})));
+  const { operation } = await drain('node-1', 60_000, own);
+  expect(operation?.steps.map(({ name }) => name)).toContain('sfu:late');
+});

@@ -45,6 +45,13 @@ async function attemptDrain(
   const steps = [...blocks.map(leavingStep), TURN_SERVER_STEP];
   await store.db.batch([
     ...stillIs(node),
+    // Another operator may drain the last of the others at the same moment.
+    ...(blocks.length > 0 ? guard('another node takes part', ANOTHER_TAKES_PART, [id]) : []),
+    // And an enable may have taken a block here, which would have no step.
+    ...guard('no other block here', '(SELECT COUNT(*) FROM webrtc_port_allocations WHERE node_id = ?) <= ?', [
+      id,
+      blocks.length,
+    ]),
     store.nodes.setState(id, 'draining'),
     store.operations.insert({
       id: operationId,
@@ -134,6 +141,8 @@ async function requireNode({ store }: OperationContext, id: string): Promise<Nod
     hint: `the nodes are ${nodes.map((one) => one.id).join(', ')}`,
   });
 }
+
+const ANOTHER_TAKES_PART = `EXISTS (SELECT 1 FROM nodes WHERE id <> ? AND state = 'active' AND reachable = 1)`;
 
 /** Refuses what would leave a namespace without any node for one of its services. */
 async function requireOthers({ store }: OperationContext, id: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { enableWebrtcSchema } from '@orama/protocol';
+import { drainNodeSchema, enableWebrtcSchema } from '@orama/protocol';
 import { hashKey } from '@orama/store';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';
@@ -7,6 +7,7 @@ import type { OperationContext } from './context.ts';
 import { disableWebrtc } from './disable-webrtc.ts';
 import { enableWebrtc } from './enable-webrtc.ts';
 import { createNamespace, deleteNamespace } from './namespaces.ts';
+import { drainNode } from './nodes.ts';
 
 const DEFAULTS = enableWebrtcSchema.parse({});
 
@@ -176,6 +177,15 @@ test('enableWebrtc takes only nodes that are active and reachable, and says NOT_
   expect((await webrtcRows()).ports).toEqual([]);
   await enableWebrtc(context, 'demo', { ...DEFAULTS, sfuNodeCount: 2, turnNodeCount: 2 });
   expect(new Set((await store.ports.list()).map((row) => row.nodeId))).toEqual(new Set(['node-1', 'node-3']));
+});
+
+test('enableWebrtc puts nothing on a node that is drained at the same moment', async () => {
+  await create('demo');
+  const drain = () => drainNode(context, 'node-1', drainNodeSchema.parse({ deadlineMs: 60_000 }));
+  const own = operations.overtaken(context, drain);
+  await enableWebrtc(own, 'demo', { ...DEFAULTS, sfuNodeCount: 2 });
+  const nodes = (await context.store.ports.list()).map(({ nodeId }) => nodeId);
+  expect(new Set(nodes)).toEqual(new Set(['node-2', 'node-3']));
 });
 
 test('enableWebrtc takes fewer nodes where that is allowed, and the status says what is missing', async () => {

@@ -1,5 +1,6 @@
 import {
   guard,
+  guardPlaceable,
   type PortAllocationRow,
   raiseChangeCounter,
   type Statement,
@@ -85,8 +86,8 @@ function withoutLeaving(row: PortAllocationRow & { leavingSinceMs?: number | nul
 }
 
 /**
- * Statements that make a move, for a batch that is refused when WebRTC was disabled meanwhile, or the block was left or
- * taken by another one.
+ * Statements that make a move, for a batch that is refused when WebRTC was disabled meanwhile, the node can take
+ * nothing any more, or the block was left or taken by another one.
  */
 export function moveStatements({ ports }: Pick<Store, 'ports'>, { from, to }: Move): Statement[] {
   return [
@@ -95,6 +96,7 @@ export function moveStatements({ ports }: Pick<Store, 'ports'>, { from, to }: Mo
       `EXISTS (SELECT 1 FROM namespace_webrtc_config WHERE namespace = ? AND state <> 'disabling')`,
       [to.namespace],
     ),
+    ...guardPlaceable([to.nodeId]),
     ...(from
       ? [
           ...guard(

@@ -2,6 +2,7 @@ import { silentLogger } from '@orama/core/logger';
 import { enableWebrtcSchema } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';
+import { sfuRow } from '../../testing/rows.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { disableWebrtc } from '../operations/disable-webrtc.ts';
 import { enableWebrtc } from '../operations/enable-webrtc.ts';
@@ -104,4 +105,13 @@ test('a disable waits for the node that the service was moved away from', async 
   await task.report();
   expect(await store.webrtc.get('demo')).toBeNull();
   expect(await taken()).toEqual([]);
+});
+
+test('nothing is moved to a node that is drained, or lost, since it was planned', async () => {
+  const { store } = context;
+  const { leavingSinceMs: _, ...to } = sfuRow('demo', 3);
+  for (const fate of [`state = 'draining'`, `state = 'active', reachable = 0`]) {
+    await store.db.batch([{ sql: `UPDATE nodes SET ${fate} WHERE id = 'node-3'` }]);
+    await expect(store.db.batch(moveStatements(store, { from: null, to }))).rejects.toMatchObject({ byGuard: true });
+  }
 });

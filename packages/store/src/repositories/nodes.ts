@@ -1,4 +1,4 @@
-import type { Database, Statement } from '../database.ts';
+import { type Database, guard, type Statement } from '../database.ts';
 
 export type NodeState = 'active' | 'draining' | 'gone';
 
@@ -141,4 +141,15 @@ export class NodesRepository {
     const params = [Number(reachable), nowMs, id, Number(reachable)];
     return reachable ? { sql: base, params } : { sql: `${base} AND beats = ?`, params: [...params, beats] };
   }
+}
+
+/** Statements that make a batch fail unless every one of the nodes takes part and is reachable: something is placed there. */
+export function guardPlaceable(nodeIds: Iterable<string>): Statement[] {
+  return [...new Set(nodeIds)].flatMap((id) =>
+    guard(
+      `${id} can take something`,
+      `EXISTS (SELECT 1 FROM nodes WHERE id = ? AND state = 'active' AND reachable = 1)`,
+      [id],
+    ),
+  );
 }
