@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { parse } from 'sdp-transform';
 import { expect, test } from 'vitest';
 import { browserOffer } from '../testing/browser-offer.ts';
-import { type LocalLine, parseCandidate, readDescription, writeForNative, writeForPeer } from './sdp.ts';
+import { type LocalLine, lineCount, parseCandidate, readDescription, writeForNative, writeForPeer } from './sdp.ts';
 
 test('readDescription tells which m-lines send, receive and are off', () => {
   const { sections } = readDescription(
@@ -44,8 +44,20 @@ test.each([
     browserOffer([{ kind: 'audio', mid: '0' }]) + 'a=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\n'.repeat(65),
   ],
   ['500 SSRCs', browserOffer([{ kind: 'audio', mid: '0' }]) + 'a=ssrc:1 cname:x\r\n'.repeat(500)],
+  ['10,001 lines', browserOffer([{ kind: 'audio', mid: '0' }]) + 'a=x\r\n'.repeat(10_001)],
+  ['10,001 lines that end with CR alone', browserOffer([{ kind: 'audio', mid: '0' }]) + 'a=x\r'.repeat(10_001)],
 ])('readDescription refuses %s', (_what, sdp) => {
   expect(() => readDescription(sdp)).toThrow(PeerError);
+});
+
+test('lineCount() counts the lines that the parser reads, however they end', () => {
+  const text = fc.array(fc.constantFrom('\r', '\n', '\r\n', 'a', 'a=b'), { maxLength: 50 });
+  fc.assert(
+    fc.property(text, (parts) => {
+      const sdp = parts.join('');
+      expect(lineCount(sdp)).toBe(sdp.split(/\r\n|\r|\n/).length);
+    }),
+  );
 });
 
 test('readDescription returns or throws PeerError, whatever comes', () => {

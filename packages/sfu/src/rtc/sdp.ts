@@ -11,6 +11,8 @@ const MAX_SSRCS = 64;
 const MAX_CODECS = 128;
 const MAX_EXTENSIONS = 64;
 const UINT32_MAX = 0xffffffff;
+const LF = 10;
+const CR = 13;
 
 /** One checked m-section of a peer's description. */
 export interface RemoteSection {
@@ -72,10 +74,13 @@ export function readDescription(sdp: string): RemoteDescription {
   return { session, sections, allowsMixed };
 }
 
-/** How many lines a description has, which is what reading it costs. */
+/** How many lines a description has, which is what reading it costs. To its reader a CR or an LF alone ends one as well. */
 export function lineCount(sdp: string): number {
   let count = 1;
-  for (let at = sdp.indexOf('\n'); at >= 0; at = sdp.indexOf('\n', at + 1)) count++;
+  for (let at = 0; at < sdp.length; at++) {
+    const character = sdp.charCodeAt(at);
+    if (character === LF || (character === CR && sdp.charCodeAt(at + 1) !== LF)) count++;
+  }
   return count;
 }
 

@@ -126,9 +126,12 @@ describe('SignallingServer', () => {
     }
   });
 
-  test('an offer counts by its lines: thirty large ones at once are too many', async () => {
+  test.each([
+    ['CR and LF', '\r\n'],
+    ['CR alone', '\r'],
+  ])('an offer counts by its lines, which end with %s: thirty large ones at once are too many', async (_what, end) => {
     const peer = await TestPeer.join(sfu);
-    const offer = `v=0\r\n${'a=x\r\n'.repeat(1_900)}`;
+    const offer = `v=0${end}${`a=x${end}`.repeat(1_900)}`;
     for (let i = 0; i < 30; i++) peer.send({ type: 'offer', sdp: offer });
     expect((await until('the end', () => peer.closed)).code).toBe(SIGNALLING_CLOSE.rateLimited);
     const read = peer.frames.filter((frame) => frame.type === 'error' && frame.code === 'invalid_offer');
