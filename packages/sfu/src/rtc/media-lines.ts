@@ -86,14 +86,14 @@ export class MediaLines {
         throw new PeerError('INVALID_REQUEST', `the mid ${section.mid} is one of the server's own names`);
       if (++own > MAX_UPLINK_SECTIONS)
         throw new PeerError('INVALID_REQUEST', `the offer has more than ${MAX_UPLINK_SECTIONS} m-lines of its own`);
-      if (section.kind === 'application' || before?.way === 'data') continue;
+      if (section.kind === 'application') continue;
       const media = section.rejected ? null : readUplink(section.media);
       const sends = section.sends && media !== null && accepted < this.#maxUplinks;
       if (sends) accepted++;
       plan.set(section.mid, {
         way: 'up',
         media: sends ? this.#preferred(media) : null,
-        agreed: media ?? before?.agreed ?? null,
+        agreed: media ?? (before?.way === 'up' ? before.agreed : null),
         refused: section.rejected || media === null,
       });
     }
@@ -129,27 +129,32 @@ export class MediaLines {
   /** Takes over the plan of an offer that was accepted. */
   apply(remote: RemoteDescription, plan: UplinkPlan, takesData: boolean): UplinkOutcome {
     const outcome: UplinkOutcome = { added: [], changed: [], removed: [], refused: [] };
-    const data = dataSectionOf(remote);
+    const dataSection = dataSectionOf(remote);
     for (const section of remote.sections) {
       const { mid } = section;
       this.#payloadTypes.learn(section.media, !isOurMid(mid));
-      // One association a connection (RFC 8841 section 5).
-      if (section.kind === 'application') this.#lines.set(mid, { way: 'data', off: section !== data || !takesData });
       const before = this.#lines.get(mid);
-      if (before?.way === 'down') before.followPeer(section);
-      const line = plan.get(mid);
+      if (before?.way === 'down') {
+        before.followPeer(section);
+        continue;
+      }
+      // One association a connection (RFC 8841 section 5).
+      const data: Line = { way: 'data', off: section !== dataSection || !takesData };
+      const line = section.kind === 'application' ? data : plan.get(mid);
       if (!line) continue;
-      const sentBefore = before?.way === 'up' ? before.media : null;
       this.#lines.set(mid, line);
-      const isSame = line.media !== null && sentBefore !== null && hasLayersOf(sentBefore, line.media);
+      const sentBefore = before?.way === 'up' ? before.media : null;
+      const media = line.way === 'up' ? line.media : null;
+      const isSame = media !== null && sentBefore !== null && hasLayersOf(sentBefore, media);
       if (sentBefore && !isSame) outcome.removed.push(mid);
-      if (line.media) (isSame ? outcome.changed : outcome.added).push({ mid, media: line.media });
-      if (section.sends && !line.media) outcome.refused.push(mid);
+      if (media) (isSame ? outcome.changed : outcome.added).push({ mid, media });
+      if (line.way === 'up' && section.sends && !media) outcome.refused.push(mid);
     }
     // An m-line slot may be given to a new mid (RFC 9429 section 5.3.1): the old one is gone then.
+    const described = new Set(remote.sections.map(({ mid }) => mid));
     for (const [mid, line] of this.#lines) {
-      if (line.way !== 'up' || plan.has(mid)) continue;
-      if (line.media) outcome.removed.push(mid);
+      if (line.way === 'down' || described.has(mid)) continue;
+      if (line.way === 'up' && line.media) outcome.removed.push(mid);
       this.#lines.delete(mid);
     }
     return outcome;

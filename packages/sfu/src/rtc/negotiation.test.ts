@@ -6,7 +6,9 @@ import { browserOffer, type OfferedLine } from '../testing/browser-offer.ts';
 import { until } from '../testing/test-peer.ts';
 import type { Codec } from './codecs.ts';
 import { RtcConnection } from './connection.ts';
+import { MediaLines } from './media-lines.ts';
 import { Negotiation } from './negotiation.ts';
+import { readDescription } from './sdp.ts';
 import { StunFront } from './stun-front.ts';
 
 const VP8: Codec = {
@@ -393,6 +395,10 @@ test('answers nobody asked for, for other m-lines, and mids of ours are refused'
   expect(() => negotiation.handleAnswer(browserOffer([{ kind: 'video', mid: 'other' }], 'passive'))).toThrow(
     /leaves out the m-line s0/,
   );
+  const more = { kind: 'application' as const, mid: 'more' };
+  const lines = parse(offers[0] as string).media.map(({ type, mid }) => ({ kind: type as 'video', mid: String(mid) }));
+  expect(() => negotiation.handleAnswer(browserOffer([...lines, more], 'passive'))).toThrow(/m-lines that the offer/);
+  negotiation.handleAnswer(answerTo(offers[0] as string));
 });
 
 test('an answer that is many times as long as our offer is not read', async () => {
@@ -576,6 +582,29 @@ test("the peer's own data m-line serves our channels too, and a second one is re
   negotiation.openChannel('chat', CHAT);
   await settle();
   expect(offers).toEqual([]);
+});
+
+test('an m-line that becomes one of data ends its track, and one of data may become a track', () => {
+  const { negotiation } = create();
+  const camera = { kind: 'video' as const, mid: '0' };
+  const offer = (kind: 'audio' | 'application') => negotiation.handleOffer(browserOffer([camera, { kind, mid: '1' }]));
+  expect(offer('application').added.map(({ mid }) => mid)).toEqual(['0']);
+  expect(offer('audio')).toMatchObject({ added: [{ mid: '1', media: { kind: 'audio' } }], removed: [], refused: [] });
+  expect(offer('application')).toMatchObject({ added: [], changed: [{ mid: '0' }], removed: ['1'], refused: [] });
+});
+
+test('nothing is kept of data m-lines that a peer does not offer any more', () => {
+  const lines = new MediaLines(
+    16,
+    () => undefined,
+    () => true,
+  );
+  for (let i = 0; i < 100; i++) {
+    const remote = readDescription(browserOffer([{ kind: 'application', mid: `data${i}` }]));
+    lines.apply(remote, lines.plan(remote), true);
+  }
+  const isKnown = (mid: string) => lines.section(mid) === undefined;
+  expect(Array.from({ length: 100 }, (_, i) => `data${i}`).filter(isKnown)).toEqual(['data99']);
 });
 
 test('a peer may not name an m-line as our data m-line is named', () => {

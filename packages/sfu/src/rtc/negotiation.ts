@@ -175,6 +175,9 @@ export class Negotiation {
     const answered = new Set(remote.sections.map(({ mid }) => mid));
     const left = pending.order.find(({ mid }) => !answered.has(mid));
     if (left) throw new PeerError('CONFLICT', `the answer leaves out the m-line ${left.mid} of the offer`);
+    // RFC 3264 section 6: an answer has the offer's m-lines, and no others.
+    if (remote.sections.length > pending.order.length)
+      throw new PeerError('INVALID_REQUEST', 'the answer has m-lines that the offer has not');
     this.#requireSameCertificate(remote);
     if (!this.#remoteKnown) this.#setRemote('answer', remote, false);
     // To libdatachannel a data m-line always comes from the peer: it would name one of its own as it likes.
