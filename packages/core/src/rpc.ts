@@ -21,6 +21,8 @@ export class Rpc<Remote extends Methods<Remote>> {
   readonly #port: RpcPort;
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #lastId = 0;
+  /** Why nothing is answered any more; null while the other end is there. */
+  #gone: Error | null = null;
 
   /** @param methods what the other end may call */
   constructor(port: RpcPort, methods: object) {
@@ -35,6 +37,7 @@ export class Rpc<Remote extends Methods<Remote>> {
     method: M,
     ...args: Parameters<Remote[M]>
   ): Promise<Awaited<ReturnType<Remote[M]>>> {
+    if (this.#gone) return Promise.reject(this.#gone);
     const id = ++this.#lastId;
     const answer = Promise.withResolvers<unknown>();
     this.#waiting.set(id, answer);
@@ -45,6 +48,13 @@ export class Rpc<Remote extends Methods<Remote>> {
   /** Calls a method without an answer. */
   tell<M extends keyof Remote & string>(method: M, ...args: Parameters<Remote[M]>): void {
     this.#port.postMessage({ kind: 'tell', method, args });
+  }
+
+  /** The other end is gone: calls that wait for an answer are rejected with `reason`, and so is every later one. */
+  end(reason: Error): void {
+    this.#gone = reason;
+    for (const { reject } of this.#waiting.values()) reject(reason);
+    this.#waiting.clear();
   }
 
   #onMessage(message: Message, methods: Record<string, (...args: unknown[]) => unknown>): void {

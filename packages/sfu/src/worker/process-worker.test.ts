@@ -1,8 +1,11 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { VirtualClock } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import { sfuConfigSchema } from '@orama/protocol';
 import { expect, onTestFinished, test } from 'vitest';
 import { TEST_SECRET, TEST_TURN_SECRET } from '../testing/running-sfu.ts';
+import { until } from '../testing/test-peer.ts';
 import { workerProcesses } from '../testing/worker-processes.ts';
 import { ProcessWorker } from './process-worker.ts';
 
@@ -13,15 +16,18 @@ const config = sfuConfigSchema.parse({
   turn: { uris: [], secret: TEST_TURN_SECRET },
 });
 
-test('a worker that hangs does not keep close() from coming to an end', async () => {
-  const clock = new VirtualClock();
-  const ended: number[] = [];
-  const worker = await ProcessWorker.start(
+const start = (clock: VirtualClock, onEnd: (worker: ProcessWorker) => void) =>
+  ProcessWorker.start(
     { id: 1, config, ports: { start: 20_000, end: 20_099 }, secret: TEST_SECRET },
     silentLogger,
     clock,
-    ({ id }) => ended.push(id),
+    onEnd,
   );
+
+test('a worker that hangs does not keep close() from coming to an end', async () => {
+  const clock = new VirtualClock();
+  const ended: number[] = [];
+  const worker = await start(clock, ({ id }) => ended.push(id));
   const [pid] = workerProcesses();
   if (pid === undefined) throw new Error('no process was started');
   // One that stands still would keep the tests from coming to an end.
@@ -34,4 +40,23 @@ test('a worker that hangs does not keep close() from coming to an end', async ()
   await closed;
   expect(workerProcesses()).toEqual([]);
   expect(ended).toEqual([]);
+});
+
+test('nothing is kept of answers that a worker has given; one that has ended is told to who asks', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const worker = await start(new VirtualClock(), () => {});
+  const answers: WeakRef<object>[] = [];
+  for (let i = 0; i < 10; i++) answers.push(new WeakRef(await worker.metrics()));
+  await until('the collector', () => {
+    collect();
+    // The last one may still stand on the stack.
+    return answers.slice(0, 9).every((answer) => answer.deref() === undefined);
+  });
+  const pids = workerProcesses();
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  const asked = expect(worker.metrics()).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+  for (const pid of pids) process.kill(pid, 'SIGKILL');
+  await asked;
+  await expect(worker.metrics()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 });

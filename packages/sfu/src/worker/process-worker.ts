@@ -104,7 +104,7 @@ export class ProcessWorker implements WorkerHandle {
   }
 
   request(request: InternalRequest): Promise<InternalReply | undefined> {
-    return this.#orGone(this.#rpc.call('request', { ...request, query: request.query.toString() }));
+    return this.#rpc.call('request', { ...request, query: request.query.toString() });
   }
 
   useTurn(turn: SfuConfig['turn']): void {
@@ -112,7 +112,7 @@ export class ProcessWorker implements WorkerHandle {
   }
 
   metrics(): Promise<object[]> {
-    return this.#orGone(this.#rpc.call('metrics'));
+    return this.#rpc.call('metrics');
   }
 
   drain(timeoutMs: number): void {
@@ -122,7 +122,7 @@ export class ProcessWorker implements WorkerHandle {
   /** One that does not answer is ended as at any other time. */
   async close(): Promise<void> {
     this.#closing = true;
-    await Promise.race([this.#rpc.call('close'), this.#ended]);
+    await this.#rpc.call('close').catch(() => {});
     if (this.#child.connected) this.#child.disconnect();
     await this.#ended;
   }
@@ -131,6 +131,7 @@ export class ProcessWorker implements WorkerHandle {
     this.#watch = clock.every(REPORT_MS, () => this.#ask());
     void this.#ended.then(() => {
       this.#watch?.cancel();
+      this.#rpc.end(new OramaError('UNAVAILABLE', `worker ${this.id} has ended`, { retryable: true }));
       if (!this.#closing) onEnd(this);
     });
   }
@@ -150,13 +151,5 @@ export class ProcessWorker implements WorkerHandle {
       // As good as no answer.
       () => {},
     );
-  }
-
-  // A process that ends answers nothing any more.
-  #orGone<T>(answer: Promise<T>): Promise<T> {
-    const gone = this.#ended.then((): never => {
-      throw new OramaError('UNAVAILABLE', `worker ${this.id} has ended`, { retryable: true });
-    });
-    return Promise.race([answer, gone]);
   }
 }
