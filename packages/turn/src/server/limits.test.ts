@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { TurnClient } from '../client/turn-client.ts';
 import { ATTRIBUTE, CLASS, longTermKey, METHOD, StunWriter } from '../stun/index.ts';
+import { PeerPolicy } from '../tenant/peer-policy.ts';
 import { CLIENT_IP, REALM, RELAY_IP, SFU_IP, TurnHarness } from '../testing/harness.ts';
 
 let turn: TurnHarness;
@@ -48,6 +49,25 @@ test('requests in one go cannot install more permissions or channels than an all
   expect(bound.filter((code) => code === 508)).toHaveLength(44);
   // What is bound can be refreshed.
   expect(await codes([channel(0)])).toEqual([200]);
+});
+
+test('a request that names thousands of peers has none of them judged, and one that repeats a peer has it judged once', async () => {
+  await turn.attach({ allowPublicPeers: true, generation: 2 });
+  const client = await turn.client('tcp');
+  await client.allocate();
+  const judge = vi.spyOn(PeerPolicy.prototype, 'judge');
+  try {
+    const permit = (address: (n: number) => string) =>
+      client.request(METHOD.createPermission, (writer) => {
+        for (let n = 0; n < 5000; n++) writer.address(ATTRIBUTE.xorPeerAddress, address(n), 0);
+      });
+    await expect(permit((n) => `8.8.${n >> 8}.${n & 255}`)).rejects.toMatchObject({ code: 508 });
+    expect(judge).toHaveBeenCalledTimes(0);
+    await permit(() => SFU_IP);
+    expect(judge).toHaveBeenCalledTimes(1);
+  } finally {
+    judge.mockRestore();
+  }
 });
 
 test('relay sockets leave the rest of the server its open files: 508, until one is closed', async () => {

@@ -12,17 +12,18 @@ export async function handleCreatePermission(request: TurnRequest, context: Serv
   if (allocation === undefined) return fail(437);
 
   // 1. At least one peer, all of them well formed.
-  const peers: TransportAddress[] = [];
+  const peers = new Map<string, TransportAddress>();
   for (const peer of message.addresses(ATTRIBUTE.xorPeerAddress)) {
     if (peer === undefined) return fail(400);
-    peers.push(peer);
+    peers.set(peer.address, peer);
   }
-  if (peers.length === 0) return fail(400);
-  // 2. Of families that the allocation has.
-  if (peers.some((peer) => !allocation.has(peer.family))) return fail(443);
+  if (peers.size === 0) return fail(400);
+  // 2. Of families that the allocation has, and no more of them than it has room for: to judge an address takes long.
+  for (const { family } of peers.values()) if (!allocation.has(family)) return fail(443);
+  if (!allocation.permissions.hasRoomFor([...peers.keys()])) return fail(508);
   // 3. The tenant's policy allows them. An IPv4-mapped address is judged as what it carries, and has the wrong family.
   const hosts: PermittedHost[] = [];
-  for (const peer of peers) {
+  for (const peer of peers.values()) {
     const verdict = identity.tenant.policy.judge(peer.address, allocation.relayed);
     if (!verdict.allowed) {
       context.refusals.refused({
