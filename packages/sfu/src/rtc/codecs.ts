@@ -150,7 +150,7 @@ export class PayloadTypes {
 
   /** The peer did not take the codec when it was offered; of one that it named itself that says nothing. */
   refuse({ key }: Codec): void {
-    if (!this.#named.has(key)) this.#refused.add(key);
+    if (!this.#named.has(key) && this.#refused.size < MAX_NAMED) this.#refused.add(key);
   }
 
   /** Whether the peer decodes the codec, as far as it told: true where nothing speaks against it. */
@@ -159,17 +159,21 @@ export class PayloadTypes {
     return !this.#refused.has(key) && (this.#named.has(key) || !this.#listed.has(kind));
   }
 
-  /** The number to offer `codec` under: the peer's own, else the publisher's, else a free dynamic one. */
-  assign(codec: Codec): number {
+  /**
+   * The number to offer `codec` under: the peer's own, else the publisher's, else a free dynamic one; null when all are
+   * taken. The peer would refuse every description that gives one of them a second meaning.
+   */
+  assign(codec: Codec): number | null {
     const known = this.#numbers.get(codec.key);
     if (known !== undefined) return known;
-    const assigned = this.#free([codec.payloadType, ...DYNAMIC]) ?? codec.payloadType;
-    this.#set(assigned, codec.key);
+    const assigned = this.#free([codec.payloadType, ...DYNAMIC]);
+    if (assigned === null) this.refuse(codec);
+    else this.#set(assigned, codec.key);
     return assigned;
   }
 
-  /** The number of the Opus inside RED, which the publisher's names; undefined for other codecs. */
-  assignInside(codec: Codec): number | undefined {
+  /** The number of the Opus inside RED, which the publisher's names; undefined for other codecs, null when all are taken. */
+  assignInside(codec: Codec): number | null | undefined {
     const payloadType = payloadTypeInside(codec);
     return payloadType === undefined ? undefined : this.assign({ ...OPUS, payloadType });
   }

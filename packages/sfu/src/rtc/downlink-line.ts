@@ -82,7 +82,7 @@ export class DownlinkLine {
 
   /** Whether the next offer may put a track on it. */
   get isFree(): boolean {
-    return !this.#dead && !this.#wanted && !this.#agreed;
+    return !this.#dead && !this.#spec && !this.#wanted && !this.#agreed;
   }
 
   /** The SSRCs that it may send with. */
@@ -124,9 +124,11 @@ export class DownlinkLine {
     this.#sources.reverse();
     const place = this.#place;
     const { kind, codec, cname, streamId, trackId } = spec;
+    const numbered = this.#numbered(codec);
     this.#spec = spec;
-    this.#wanted = { kind, ...this.#numbered(codec), ssrc: place.ssrc, cname, streamId, trackId };
-    this.#last = this.#wanted;
+    if (numbered) this.#want({ kind, ...numbered, ssrc: place.ssrc, cname, streamId, trackId });
+    // The caller does not know its place yet.
+    else queueMicrotask(() => this.#spec === spec && spec.onStopped('unsupported-codec'));
     return place;
   }
 
@@ -138,8 +140,13 @@ export class DownlinkLine {
       return;
     }
     if (!this.#wanted) return;
-    this.#wanted = { ...this.#wanted, ...this.#numbered(codec) };
-    this.#last = this.#wanted;
+    const numbered = this.#numbered(codec);
+    if (numbered) {
+      this.#want({ ...this.#wanted, ...numbered });
+      return;
+    }
+    this.#wanted = null;
+    this.#spec.onStopped('unsupported-codec');
   }
 
   /** Takes the track away; see MediaLines.removeDownlink. */
@@ -248,12 +255,19 @@ export class DownlinkLine {
     spec?.onStopped(why);
   }
 
-  #numbered(codec: Codec): Pick<DownlinkMedia, 'codec' | 'payloadType' | 'insidePayloadType' | 'rtx'> {
+  #want(media: DownlinkMedia): void {
+    this.#wanted = this.#last = media;
+  }
+
+  /** Null when no payload type is left for it. */
+  #numbered(codec: Codec): Pick<DownlinkMedia, 'codec' | 'payloadType' | 'insidePayloadType' | 'rtx'> | null {
     const { payloadTypes } = this.#parts;
     const payloadType = payloadTypes.assign(codec);
+    const insidePayloadType = payloadTypes.assignInside(codec);
+    if (payloadType === null || insidePayloadType === null) return null;
     const rtxPayloadType = this.kind === 'video' ? payloadTypes.assignRtx(payloadType) : null;
     const rtx = rtxPayloadType === null ? null : { payloadType: rtxPayloadType, ssrc: this.#sources[0].rtx.ssrc };
-    return { codec, payloadType, insidePayloadType: payloadTypes.assignInside(codec), rtx };
+    return { codec, payloadType, insidePayloadType, rtx };
   }
 }
 

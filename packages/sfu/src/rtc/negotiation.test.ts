@@ -317,6 +317,33 @@ test('a subscriber that cannot decode the codec refuses the track', async () => 
   expect(refused).toEqual(['one']);
 });
 
+test('no payload type gets a second meaning, however many configurations a publisher goes through', async () => {
+  const { negotiation, offers, refused, add, settle, faults } = create();
+  const vp9 = (profile: number): Codec => ({ ...VP8, name: 'VP9', key: `vp9/90000/1;profile-id=${profile}` });
+  add('one');
+  const { mid } = add('two');
+  for (let profile = 0; profile < 80; profile++) {
+    negotiation.changeCodec(mid, vp9(profile));
+    await settle(1_000);
+    const [offer = ''] = offers.splice(0);
+    const meanings = new Map<number, string>();
+    for (const { rtp } of parse(offer).media)
+      for (const { payload, codec } of rtp) {
+        expect(`${payload} ${meanings.get(payload) ?? codec}`).toBe(`${payload} ${codec}`);
+        meanings.set(payload, codec);
+      }
+    if (refused.includes('two')) break;
+    const rtpmaps = new Map(parse(offer).media.map(({ mid, rtp }) => [String(mid), rtp]));
+    const taken = ({ mid }: OfferedLine) =>
+      (rtpmaps.get(mid) ?? []).map(({ payload, codec, rate }) => `a=rtpmap:${payload} ${codec}/${rate}`);
+    negotiation.handleAnswer(answerTo(offer, (line) => ({ ...line, attributes: taken(line) })));
+  }
+  // What has a number already goes on.
+  add('three');
+  await settle(1_000);
+  expect([refused, faults]).toEqual([['two'], []]);
+});
+
 test('retransmissions are offered under the number that the peer itself has for them', async () => {
   const { negotiation, offers, add, settle } = create();
   negotiation.handleOffer(browserOffer([{ kind: 'video', mid: '0', ssrc: 5 }]));
