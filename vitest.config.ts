@@ -1,15 +1,40 @@
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
 // Workspace packages resolve to their sources, so that a unit test never runs against a stale build.
 const conditions = ['source', 'node', 'import', 'module', 'default'];
 
-// Files that run clusters without browsers: two of them at a time leave each its processors.
+// Clusters with browsers that wait more than they work, and clusters without browsers.
+const patient = ['test/e2e/{bad-input,channels,crashes,credentials,nodes,record,rooms,sdk,turn-stream}.test.ts'];
 const withoutBrowsers = [
   'test/e2e/{commands,disable,interrupted,local-cluster,ports,rqlite,sfu-address,turn-commands}.test.ts',
   'test/interop/{gateway-sfu,turn}.test.ts',
 ];
+
+interface Group {
+  name: string;
+  groupOrder: number;
+  maxWorkers: number;
+  include: string[];
+  exclude?: string[];
+}
+
+/** Files with whole clusters, of which so many run at a time; after the others, because nothing else may run then. */
+function clusters({ name, groupOrder, maxWorkers, include, exclude = [] }: Group): TestProjectInlineConfiguration {
+  return {
+    extends: true,
+    test: {
+      ...{ name, maxWorkers, include, exclude, sequence: { groupOrder } },
+      globalSetup: 'test/e2e/build.ts',
+      testTimeout: 120_000,
+      hookTimeout: 120_000,
+    },
+  };
+}
+
+// All of a group must have the same number. Many files wait for something, and the chaos keeps one worker for itself.
+const UNIT_WORKERS = availableParallelism() + 1;
 
 export default defineConfig({
   resolve: { conditions },
@@ -29,6 +54,7 @@ export default defineConfig({
           name: 'unit',
           // Processes and threads that a test starts run from our sources: each is compiled once, not by every process.
           env: { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') },
+          maxWorkers: UNIT_WORKERS,
           include: [
             'packages/*/src/**/*.test.ts',
             'cmd/*/src/**/*.test.ts',
@@ -39,36 +65,27 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'cluster',
-          // After the others: nothing else runs while a cluster and its browsers do.
-          sequence: { groupOrder: 1 },
-          include: ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'],
-          exclude: withoutBrowsers,
-          globalSetup: 'test/e2e/build.ts',
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          // Whole clusters and real browsers: one file at a time leaves each its processors.
-          fileParallelism: false,
+          // Beside the unit tests, and begun before them.
+          name: 'chaos',
+          maxWorkers: UNIT_WORKERS,
+          include: ['test/chaos/**/*.test.ts'],
+          testTimeout: 600_000,
         },
       },
-      {
-        extends: true,
-        test: {
-          name: 'commands',
-          sequence: { groupOrder: 2 },
-          include: withoutBrowsers,
-          globalSetup: 'test/e2e/build.ts',
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          maxWorkers: 2,
-        },
-      },
+      // Calls whose figures are looked at need the processors for themselves.
+      clusters({
+        ...{ name: 'cluster', groupOrder: 1, maxWorkers: 1 },
+        include: ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'],
+        exclude: [...patient, ...withoutBrowsers],
+      }),
+      clusters({ name: 'browsers', groupOrder: 2, maxWorkers: 2, include: patient }),
+      clusters({ name: 'commands', groupOrder: 3, maxWorkers: 3, include: withoutBrowsers }),
       {
         extends: true,
         test: {
           name: 'conformance',
           // Alone: a server that has to wait for its processor looks like one that does not answer.
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
           include: ['test/conformance/**/*.test.ts'],
           hookTimeout: 240_000,
         },

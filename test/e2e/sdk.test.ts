@@ -118,11 +118,16 @@ describe('a room', () => {
   test('takes a further track while the call goes on, and lets it go; the next one uses its m-line', async () => {
     await meet();
     const mids = () => ada.tab.evaluate<number>('__connections.at(-1).getTransceivers().length');
+    const freeMids = () =>
+      ada.tab.evaluate<number>(
+        `__connections.at(-1).getTransceivers().filter((each) => each.currentDirection === 'inactive').length`,
+      );
     expect(await publish(ada, 'screen')).toBe('ok');
     await whenSeenBy(bob, ['camera', 'microphone', 'screen']);
     const before = await mids();
     await unpublish(ada, 'screen');
     await whenSeenBy(bob, ['camera', 'microphone']);
+    await waitUntil('Ada to know that her m-line is free', freeMids, Boolean);
     expect(await publish(ada, 'slides')).toBe('ok');
     await whenSeenBy(bob, ['camera', 'microphone', 'slides']);
     expect(await mids()).toBe(before);

@@ -46,6 +46,13 @@ const STREAMS = [
     intervalMs: 50,
   },
 ] as const;
+interface Arrivals {
+  /** Numbers in order of arrival. */
+  readonly numbers: number[];
+  /** RTP packets of any payload. */
+  packets: number;
+}
+
 /** Packet types of RTCP where both share a port (RFC 5761). */
 const RTCP_FIRST = 192;
 const RTCP_LAST = 223;
@@ -58,11 +65,12 @@ const FEEDBACK_PLI = 1;
  */
 export class SyntheticPeer {
   readonly signalling: SignallingClient;
-  /** Numbers in order of arrival, by the mid of the m-line they came on. */
-  readonly received = new Map<string, number[]>();
   /** From sending the offer to connected media: ICE and DTLS. */
   setupMs = Number.NaN;
-  readonly #packets = new Map<string, number>();
+  /** What comes on an m-line, by its mid: of the track that is on it now. */
+  readonly #arrivals = new Map<string, Arrivals>();
+  /** What came of each track that was announced, by its id. An m-line is used again, for another peer's track, when one has gone. */
+  readonly #heard = new Map<string, { peerId: string; kind: MediaKind; mid: string; arrivals: Arrivals }>();
   #connection: RtcConnection | undefined;
   #bridge: TurnBridge | undefined;
   #streams: Stream[] = [];
@@ -110,12 +118,12 @@ export class SyntheticPeer {
 
   /** Numbers received of another peer's track of a kind, once it is announced. */
   receivedOf(peerId: string, kind: MediaKind): number[] {
-    return this.#midsOf(peerId, kind).flatMap((mid) => this.received.get(mid) ?? []);
+    return this.#arrivalsOf(peerId, kind).flatMap(({ numbers }) => numbers);
   }
 
   /** How many RTP packets of any payload came of another peer's tracks of a kind. */
   packetsOf(peerId: string, kind: MediaKind): number {
-    return this.#midsOf(peerId, kind).reduce((sum, mid) => sum + (this.#packets.get(mid) ?? 0), 0);
+    return this.#arrivalsOf(peerId, kind).reduce((sum, { packets }) => sum + packets, 0);
   }
 
   /** Leaves; every socket and timer of the peer is closed afterwards. */
@@ -199,21 +207,28 @@ export class SyntheticPeer {
     stream.keyFrameWanted = false;
   }
 
-  #midsOf(peerId: string, kind: MediaKind): string[] {
-    return this.signalling.frames.flatMap((frame) =>
-      frame.type === 'track-added' && frame.peerId === peerId && frame.kind === kind ? [frame.mid] : [],
-    );
+  #arrivalsOf(peerId: string, kind: MediaKind): Arrivals[] {
+    return [...this.#heard.values()]
+      .filter((track) => track.peerId === peerId && track.kind === kind)
+      .map(({ arrivals }) => arrivals);
+  }
+
+  #arrivalsOn(mid: string): Arrivals {
+    const known = this.#arrivals.get(mid);
+    if (known) return known;
+    const arrivals = { numbers: [], packets: 0 };
+    this.#arrivals.set(mid, arrivals);
+    return arrivals;
   }
 
   #receive(track: NativeTrack): void {
-    const numbers: number[] = [];
-    this.received.set(track.mid, numbers);
     track.onPacket = (packet) => {
       const type = packet[1] ?? 0;
       if (type >= RTCP_FIRST && type <= RTCP_LAST) return;
-      this.#packets.set(track.mid, (this.#packets.get(track.mid) ?? 0) + 1);
+      const arrivals = this.#arrivalsOn(track.mid);
+      arrivals.packets += 1;
       const read = readNumberedPacket(packet);
-      if (read) numbers.push(read.number);
+      if (read) arrivals.numbers.push(read.number);
     };
   }
 
@@ -228,6 +243,13 @@ export class SyntheticPeer {
   }
 
   #handle(frame: ServerFrame): void {
+    if (frame.type === 'track-added') {
+      const { peerId, kind, mid, trackId } = frame;
+      this.#heard.set(trackId, { peerId, kind, mid, arrivals: this.#arrivalsOn(mid) });
+    } else if (frame.type === 'track-removed') {
+      const gone = this.#heard.get(frame.trackId);
+      if (gone) this.#arrivals.delete(gone.mid);
+    }
     const [connection, bridge] = [this.#connection, this.#bridge];
     if (!connection || !bridge) return;
     if (frame.type === 'answer') {
