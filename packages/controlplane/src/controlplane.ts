@@ -172,10 +172,10 @@ export class Controlplane implements Runnable {
       warnings: this.#warnings,
       signal: this.#abort.signal,
       onStore: async (store) => {
+        await this.#register(store);
         this.#store = store;
         this.#view = new StoreView(store, config.node, this.#clock);
         this.#leases = new LeaseKeeper(store, config.node, this.#clock, () => this.#engine.wake());
-        await this.#register(store);
         const context = this.#context();
         this.#watch = new ChangeWatch(store.db, this.#clock, this.#warnings, () => this.#engine.wake());
         this.#watch.start();

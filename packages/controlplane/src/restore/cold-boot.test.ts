@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failpoints, type Logger, VirtualClock } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
+import { StoreUnavailableError } from '@orama/store';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { testConfig } from '../../testing/node-context.ts';
 import { Engine } from '../reconcile/engine.ts';
@@ -52,11 +53,17 @@ function coreTask(service: string): CoreTask & { becomeReady: () => void } {
   return { ...task(`core:${service}`), ready, becomeReady, status: { service, healthy: false, reason: 'starting' } };
 }
 
-function boot(core: readonly CoreTask[], file = join(dir, 'store.sqlite')): Promise<void> {
+/** @param takeUp what the store does to the node that wants to be taken up */
+function boot(
+  core: readonly CoreTask[],
+  file = join(dir, 'store.sqlite'),
+  takeUp: () => void = () => {},
+): Promise<void> {
   return coldBoot({
     config: testConfig(dir, { store: { driver: 'sqlite', file } }),
     ...{ engine, core, clock, logger, signal: abort.signal, warnings: new StoreWarnings(clock, logger) },
     onStore: async (store) => {
+      takeUp();
       abort.signal.addEventListener('abort', () => void store.db.close());
       return { early: [task('heartbeat')], turn: task('turn'), sfu: task('sfu'), late: [task('late')] };
     },
@@ -110,6 +117,24 @@ test('coldBoot tries a store that cannot be reached again and again, with one wa
   await waitSeconds(66).toBe(true);
   await done;
   expect(ran.slice(1)).toEqual(['heartbeat', 'turn', 'sfu', 'late']);
+  expect(lines).toContain('the store can be reached again');
+});
+
+test('coldBoot goes on trying when the store is lost between its opening and the first write', async () => {
+  const core = coreTask('first');
+  core.becomeReady();
+  let losses = 2;
+  const done = boot([core], undefined, () => {
+    if (losses-- > 0) throw new StoreUnavailableError('no leader');
+  });
+  const retried = expect.poll(
+    () => {
+      if (clock.pending > 0) clock.advance(1_000);
+      return ran.at(-1);
+    },
+    { interval: 1 },
+  );
+  await Promise.all([retried.toBe('late'), done]);
   expect(lines).toContain('the store can be reached again');
 });
 

@@ -21,8 +21,18 @@ export interface ColdBoot {
   logger: Logger;
   warnings: StoreWarnings;
   signal: AbortSignal;
-  /** Called once the store is there; gives the tasks in the order of their first run. */
-  onStore: (store: Store) => Promise<{ early: Task[]; turn: Task; sfu: Task; late: Task[] }>;
+  /**
+   * Called once the store is there, and again with another connection when it throws StoreUnavailableError; gives the tasks
+   * in the order of their first run.
+   */
+  onStore: (store: Store) => Promise<BootTasks>;
+}
+
+interface BootTasks {
+  early: Task[];
+  turn: Task;
+  sfu: Task;
+  late: Task[];
 }
 
 /**
@@ -35,9 +45,8 @@ export async function coldBoot(boot: ColdBoot): Promise<void> {
   const startedAt = clock.monotonic();
   await reportStateFiles(boot);
   const core = startCore(boot);
-  const store = await reachStore(boot);
-  if (!store) return;
-  const tasks = await boot.onStore(store);
+  const tasks = await reachStore(boot);
+  if (!tasks) return;
   for (const task of tasks.early) await engine.add(task);
   await core;
   await engine.add(tasks.turn);
@@ -61,26 +70,31 @@ async function startCore({ core, engine, clock, logger, signal }: ColdBoot): Pro
   }
 }
 
-/** Opens the store, trying until it can be reached; null when the node is stopped meanwhile. */
-async function reachStore({ config, clock, warnings, signal }: ColdBoot): Promise<Store | null> {
+/** Opens the store, trying until it can be reached and takes the node up; null when the node is stopped meanwhile. */
+async function reachStore({ config, clock, warnings, signal, onStore }: ColdBoot): Promise<BootTasks | null> {
+  let db: Database | undefined;
   while (!signal.aborted) {
-    let db: Database;
     try {
       db = await openStore(config.store);
+      if (signal.aborted) break;
+      const tasks = await onStore(createStore(db));
+      warnings.reached();
+      return tasks;
     } catch (thrown) {
+      await db?.close();
+      db = undefined;
       if (!(thrown instanceof StoreUnavailableError)) throw thrown;
       warnings.unreachable(thrown);
       const pause = Promise.withResolvers<void>();
-      const timer = clock.after(STORE_RETRY_MS, () => pause.resolve());
-      signal.addEventListener('abort', () => pause.resolve(), { once: true });
+      const goOn = () => pause.resolve();
+      const timer = clock.after(STORE_RETRY_MS, goOn);
+      signal.addEventListener('abort', goOn, { once: true });
       await pause.promise;
       timer.cancel();
-      continue;
+      signal.removeEventListener('abort', goOn);
     }
-    warnings.reached();
-    if (!signal.aborted) return createStore(db);
-    await db.close();
   }
+  await db?.close();
   return null;
 }
 
