@@ -20,7 +20,9 @@ const config = {
 test.each([
   [{ baseDomain: 'orama.localhost.' }, ['baseDomain'], 'host name'],
   [{ baseDomain: 'not a name' }, ['baseDomain'], 'host name'],
-  [{ baseDomain: `${'a.'.repeat(100)}com` }, ['baseDomain'], '202'],
+  [{ baseDomain: `${'a.'.repeat(63)}com` }, ['baseDomain'], '127'],
+  [{ turn: { drainTimeoutMs: 2 ** 31 } }, ['turn', 'drainTimeoutMs'], '2147483647'],
+  [{ turn: { defaultLifetimeSec: 3_601 } }, ['turn', 'defaultLifetimeSec'], '3600'],
   [{ ports: { turnRelay: { start: 1023, end: 2000 } } }, ['ports', 'turnRelay', 'start'], '1024'],
 ])('what no TURN tenant can have is refused: %j', (change, path, says) => {
   const { error } = controlplaneConfigSchema.safeParse({ ...config, ...change });
@@ -35,6 +37,15 @@ test.each([
   const { error } = controlplaneConfigSchema.safeParse({ ...config, ...change });
   expect(error?.issues).toMatchObject([{ path: ['ports', 'turnRelay'], message: expect.stringContaining(port) }]);
   expect(controlplaneConfigSchema.safeParse(config).success).toBe(true);
+});
+
+test.each([
+  { sfuMedia: { start: 40_000, end: 49_152 } },
+  { sfuMedia: { start: 65_535, end: 65_535 } },
+  { turnRelay: { start: 10_000, end: 60_000 } },
+])('ports that would be given to an SFU and to TURN are refused: %j', (ports) => {
+  const { error } = controlplaneConfigSchema.safeParse({ ...config, ports });
+  expect(error?.issues).toMatchObject([{ path: ['ports', 'sfuMedia'], message: expect.stringContaining('turnRelay') }]);
 });
 
 test('coreServices are all that the node can have, and rqlite only where it is the store', () => {

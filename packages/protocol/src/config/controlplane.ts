@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostNameSchema, ipSchema, nodeIdSchema, portSchema, relayPortSchema } from '../names.ts';
-import { cidrSchema, logLevelSchema, TURN_INTERNAL_PORT } from './common.ts';
+import { cidrSchema, logLevelSchema, TURN_INTERNAL_PORT, timerMsSchema } from './common.ts';
 import { storeConfigSchema } from './store.ts';
 
 const portRange = (start: z.ZodInt) =>
@@ -24,8 +24,8 @@ export const controlplaneConfigSchema = z
     publicIp6: z.ipv6().optional(),
     wireguardNetwork: cidrSchema,
     region: z.string().default('default'),
-    /** At most 202 characters, so that `turn.ns-<namespace>.` still fits before it. */
-    baseDomain: hostNameSchema.max(202),
+    /** Also the realm of TURN credentials, which has fewer than 128 characters (RFC 8489 section 14.9). */
+    baseDomain: hostNameSchema.max(127),
     /** The node's own data: namespaces/, run/, logs/, configs/. */
     dataDir: z.string().min(1),
     clusterKeyFile: z.string().min(1),
@@ -67,9 +67,10 @@ export const controlplaneConfigSchema = z
           .strictObject({ burst: z.int().positive(), perSec: z.number().positive() })
           .default({ burst: 60, perSec: 30 }),
         /** How long a TURN server that stops waits for its allocations to end. */
-        drainTimeoutMs: z.int().positive().default(10_000),
+        drainTimeoutMs: timerMsSchema.default(10_000),
         advertise: z.enum(['names', 'addresses']).default('names'),
-        defaultLifetimeSec: z.int().positive().default(600),
+        /** Of allocations; at most the longest that a client may ask for. */
+        defaultLifetimeSec: z.int().positive().max(3_600).default(600),
         nonceLifetimeSec: z.int().positive().default(3600),
       })
       .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
@@ -109,6 +110,16 @@ export const controlplaneConfigSchema = z
         message: `holds ${port}, where the TURN server itself listens (${name}); give one of them other ports`,
       });
     }
+  })
+  .superRefine(({ ports: { sfuMedia, turnRelay } }, context) => {
+    // Both are bound on the WireGuard address, by different processes.
+    if (sfuMedia.start > turnRelay.end || turnRelay.start > sfuMedia.end) return;
+    const said = `${turnRelay.start}-${turnRelay.end}`;
+    context.addIssue({
+      code: 'custom',
+      path: ['ports', 'sfuMedia'],
+      message: `overlaps turnRelay (${said}): a port would be given to an SFU and to TURN; give one of them other ports`,
+    });
   })
   .transform((config) => ({
     ...config,
