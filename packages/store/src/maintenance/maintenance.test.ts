@@ -130,17 +130,34 @@ describe.each([sqlite, rqlite])('on $name', (engine) => {
       port('a', 'sfu', 'sfu_media_port', 20_000, 20_499),
       port('b', 'sfu', 'sfu_media_port', 20_499, 20_998),
       port('a', 'turn', 'turn_relay_port', 50_000, 50_799),
-      port('b', 'turn', 'turn_relay_port', 49_500, 50_000),
+      port('b', 'turn', 'turn_relay_port', 20_998, 50_000),
       {
         sql: `INSERT INTO webrtc_rooms (namespace, room_id, sfu_node_id, created_at, last_activity) VALUES ('a', 'r', 'node-9', 1, 1)`,
       },
+      {
+        sql: `INSERT INTO operations (id, kind, namespace, generation, requested_by, created_at) VALUES ('op', 'enable-webrtc', 'a', 1, 'o', 1)`,
+      },
+      { sql: `UPDATE nodes SET core_status = '[{' WHERE id = 'node-1'` },
       { sql: `INSERT INTO batch_guards (name, ok) VALUES ('left', 1)` },
       { sql: 'DELETE FROM change_counter' },
     ]);
     const { problems } = await checkStore(config);
     expect(new Set(problems.map(({ check }) => check))).toEqual(
-      new Set(['sfu-ports', 'turn-ports', 'allocations', 'rooms', 'room-nodes', 'guards', 'change-counter']),
+      new Set([
+        ...[
+          'sfu-ports',
+          'turn-ports',
+          'sfu-and-turn-ports',
+          'allocations',
+          'rooms',
+          'room-nodes',
+          'operations',
+          'json',
+        ],
+        ...['guards', 'change-counter'],
+      ]),
     );
+    expect(problems.find(({ check }) => check === 'json')?.detail).toBe('core_status of "node-1" in nodes is no JSON');
     expect(problems.find(({ check }) => check === 'sfu-ports')?.detail).toBe(
       'SFU media ports 20000-20499 of a on node-1 overlap 20499-20998 of b on node-1',
     );
