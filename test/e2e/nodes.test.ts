@@ -108,5 +108,12 @@ test('a fourth node joins a cluster that runs, and may be drained and removed ag
   expect(refused.stderr).toContain('orama node drain node-4');
   await cluster.orama('node', 'drain', 'node-4', '--deadline', '1');
   await cluster.orama('node', 'remove', 'node-4');
-  expect((await nodes()).map(({ id }) => id)).not.toContain('node-4');
+  const seen = (list: readonly { id?: string; node?: string }[]) => list.map(({ id, node }) => id ?? node);
+  expect(seen(await nodes())).not.toContain('node-4');
+  for (const command of [
+    ['reconcile', '--dry-run'],
+    ['turn', 'status'],
+  ])
+    expect(seen((await cluster.json<{ nodes: { node: string }[] }>(...command)).nodes)).toHaveLength(3);
+  expect(await cluster.json('dev', 'status')).toMatchObject({ healthy: true, missing: [] });
 });

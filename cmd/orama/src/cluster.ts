@@ -11,3 +11,8 @@ export function connect(context: Context): ControlplaneClient {
 export function connectTo(access: ClusterAccess): ControlplaneClient {
   return new ControlplaneClient({ endpoints: access.endpoints, clusterKey: readSecretFile(access.clusterKeyFile) });
 }
+
+/** The nodes that are part of the cluster; those that were removed are not. */
+export async function nodeIds(client: ControlplaneClient): Promise<string[]> {
+  return (await client.cluster()).nodes.flatMap(({ id, state }) => (state === 'gone' ? [] : [id]));
+}

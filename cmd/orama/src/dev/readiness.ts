@@ -37,13 +37,16 @@ export async function waitForCluster(options: {
   }
 }
 
-/** What keeps a cluster from being up, each in words. */
+/** What keeps a cluster from being up, each in words. A node that is drained has no TURN server, one that was removed nothing. */
 export function missingParts(nodes: Pick<DevNode, 'id'>[], cluster: ClusterStatus | undefined): string[] {
   if (!cluster) return ['a controlplane to answer'];
   return nodes.flatMap(({ id }) => {
     const node = cluster.nodes.find((candidate) => candidate.id === id);
+    if (node?.state === 'gone') return [];
     if (!node?.alive) return [`the controlplane of ${id}`];
-    return node.core.filter((core) => !core.healthy).map((core) => `${core.service} of ${id}`);
+    const drained = node.state === 'draining';
+    const down = node.core.filter(({ service, healthy }) => !healthy && !(drained && service === 'turn'));
+    return down.map(({ service }) => `${service} of ${id}`);
   });
 }
 

@@ -7,13 +7,17 @@ import { renderTable } from '../../output/table.ts';
 export function describeDevCluster(output: Output, state: DevState, cluster?: ClusterStatus): string {
   const rows = state.nodes.map((node) => {
     const seen = cluster?.nodes.find((candidate) => candidate.id === node.id);
-    const health = seen
-      ? [seen.alive ? 'alive' : 'not answering', seen.core.map((core) => describeCore(core)).join(', ') || '-']
-      : [];
+    const health = seen ? describeHealth(seen) : [];
     return [node.id, node.wireguardIp, node.publicIp, node.api, node.gateway, ...health];
   });
   const head = ['node', 'WireGuard', 'public', 'controlplane', 'gateway', ...(cluster ? ['state', 'services'] : [])];
   return renderTable(output, head, rows);
+}
+
+function describeHealth({ state, alive, core }: ClusterStatus['nodes'][number]): string[] {
+  if (state === 'gone') return ['removed', '-'];
+  const drained = state === 'draining' ? ', drained' : '';
+  return [`${alive ? 'alive' : 'not answering'}${drained}`, core.map(describeCore).join(', ') || '-'];
 }
 
 function describeCore(core: ClusterStatus['nodes'][number]['core'][number]): string {

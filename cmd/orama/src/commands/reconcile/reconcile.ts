@@ -1,7 +1,7 @@
 import { describeError } from '@orama/core';
 import { EXIT, type NodePlan, nodeIdSchema } from '@orama/protocol';
 import { Command } from 'commander';
-import { connect } from '../../cluster.ts';
+import { connect, nodeIds } from '../../cluster.ts';
 import { type Context, withContext } from '../../context.ts';
 import { examples, schemaOption } from '../../options.ts';
 import type { Output } from '../../output/output.ts';
@@ -21,7 +21,7 @@ export function reconcileCommand(): Command {
 
 async function showPlans(context: Context, { node }: { node?: string }): Promise<void> {
   const client = connect(context);
-  const ids = node === undefined ? (await client.cluster()).nodes.map(({ id }) => id) : [node];
+  const ids = node === undefined ? await nodeIds(client) : [node];
   const nodes = await Promise.all(
     ids.map(
       (id): Promise<Seen> =>
