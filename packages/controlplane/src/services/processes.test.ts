@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Clock, systemClock } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import { waitFor } from '@orama/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -19,7 +20,7 @@ const STUBBORN = `process.on('SIGTERM', () => {}); ${FOREVER}`;
 let dataDir: string;
 let services: ProcessServices;
 
-const open = () => ProcessServices.open({ dataDir, logger: silentLogger });
+const open = (clock: Clock = systemClock) => ProcessServices.open({ dataDir, logger: silentLogger, clock });
 const spec = (script: string, unit = UNIT) => ({
   unit,
   command: [process.execPath, '-e', script],
@@ -101,6 +102,36 @@ test('stop kills a unit that does not end in time, also over a restart of the ma
   services = await open();
   const pid = pidOf();
   await waitFor('the unit to be killed', () => !isAlive(pid));
+});
+
+test('stop kills a unit in time, and not before, however the time jumps meanwhile', async () => {
+  services.close();
+  let jumpMs = 0;
+  services = await open({ ...systemClock, now: () => Date.now() + jumpMs });
+  await services.start(spec(STUBBORN));
+  await isUp();
+  const pid = pidOf();
+  await services.stop(UNIT, 60_000);
+  jumpMs = 3_600_000;
+  await services.list();
+  expect(isAlive(pid)).toBe(true);
+  services.close();
+  jumpMs = -3_600_000;
+  const adopted = JSON.parse(readFileSync(runFile(), 'utf8')) as object;
+  writeFileSync(runFile(), JSON.stringify({ ...adopted, stopWithinMs: 0 }));
+  services = await open({ ...systemClock, now: () => Date.now() + jumpMs });
+  await waitFor('the unit to be killed', () => !isAlive(pid));
+});
+
+test('stop lets a unit drain also when nothing can be written any more', async () => {
+  await services.start(spec(`process.on('SIGTERM', () => process.exit(0)); ${FOREVER}`));
+  await isUp();
+  rmSync(join(dataDir, 'run'), { recursive: true });
+  writeFileSync(join(dataDir, 'run'), 'no folder');
+  const exit = nextExit();
+  await services.stop(UNIT, 60_000);
+  expect(await exit).toMatchObject({ wanted: true, how: 'exit code 0' });
+  rmSync(join(dataDir, 'run'));
 });
 
 test('a new manager adopts running units and is told of their end at once', async () => {

@@ -42,6 +42,8 @@ export class ProcessServices implements ServiceManager {
   /** Units whose end we are told with its exit code: started by this very process. */
   readonly #children = new WeakSet<RunFile>();
   readonly #hung = new WeakSet<RunFile>();
+  /** When units that were told to end are killed, by the monotonic clock: the time may jump meanwhile. */
+  readonly #killAtMs = new WeakMap<RunFile, number>();
   readonly #listeners = new Set<(exit: ServiceExit) => void>();
   #bootId = '';
   #watch: { cancel(): void } | undefined;
@@ -131,7 +133,14 @@ export class ProcessServices implements ServiceManager {
     const run = this.#units.get(unit);
     if (!run || run.stopByMs !== undefined) return;
     run.stopByMs = this.#clock.now() + deadlineMs;
-    await writeRunFile(this.#runDir, run);
+    run.stopWithinMs = deadlineMs;
+    this.#killAtMs.set(run, this.#clock.monotonic() + deadlineMs);
+    try {
+      await writeRunFile(this.#runDir, run);
+    } catch (thrown) {
+      // On a full disk too it has to say goodbye to its clients. The file is for the next controlplane only.
+      this.#logger.warn({ unit, err: thrown }, 'the run file of a service that is to end cannot be written');
+    }
     await this.#signal(run, 'SIGTERM');
     this.#logger.info({ unit, childPid: run.pid }, 'service told to stop');
   }
@@ -172,8 +181,12 @@ export class ProcessServices implements ServiceManager {
     for (const unit of gone) await removeRunFile(this.#runDir, unit);
     for (const run of unrecorded) await writeRunFile(this.#runDir, run);
     for (const run of [...known, ...unrecorded]) this.#units.set(run.unit, run);
-    for (const run of this.#units.values())
+    for (const run of this.#units.values()) {
+      const { stopByMs, stopWithinMs = Number.POSITIVE_INFINITY } = run;
+      const leftMs = (stopByMs ?? 0) - this.#clock.now();
+      if (stopByMs !== undefined) this.#killAtMs.set(run, this.#clock.monotonic() + Math.min(leftMs, stopWithinMs));
       this.#logger.info({ unit: run.unit, childPid: run.pid }, 'running service adopted');
+    }
   }
 
   /** Sees who is gone, and kills who was told to end and did not. */
@@ -185,7 +198,8 @@ export class ProcessServices implements ServiceManager {
         // Of our own children we are told.
         const isGone = !this.#children.has(run) && !isRunning(run, this.#bootId);
         if (isGone) await this.#ended(run, 'unknown');
-        else if (run.stopByMs !== undefined && this.#clock.now() >= run.stopByMs) await this.#signal(run, 'SIGKILL');
+        else if (this.#clock.monotonic() >= (this.#killAtMs.get(run) ?? Number.POSITIVE_INFINITY))
+          await this.#signal(run, 'SIGKILL');
       }
     } catch (thrown) {
       this.#logger.warn({ err: thrown }, 'looking at the services failed');

@@ -14,8 +14,9 @@ const runFileSchema = z.object({
   startedAtMs: z.number(),
   /** Where it answers `/healthz`. */
   health: z.object({ address: z.string(), port: z.number() }).optional(),
-  /** Unix ms after which a process that was told to end is killed. */
+  /** Of a process that was told to end: the Unix ms after which it is killed, and how long it got in all. */
   stopByMs: z.number().optional(),
+  stopWithinMs: z.number().optional(),
 });
 export type RunFile = z.infer<typeof runFileSchema>;
 
