@@ -2,6 +2,7 @@ import { roomIdSchema } from '@orama/protocol';
 import { ClientError } from '../errors.ts';
 import type { ConnectOptions } from './options.ts';
 import { Room } from './room.ts';
+import { requireDescription } from './said.ts';
 
 /**
  * Joins a room.
@@ -23,6 +24,7 @@ export async function connect(options: ConnectOptions): Promise<Room> {
   if (options.apiKey === undefined && options.token === undefined && !options.getCredentials) {
     throw new ClientError('invalid_argument', 'connect() needs apiKey, token or getCredentials');
   }
+  requireDescription(options);
   const room = new Room(options);
   const retry = () => room.reconnectNow();
   globalThis.addEventListener?.('online', retry);

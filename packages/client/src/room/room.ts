@@ -19,6 +19,7 @@ import {
 import { DEFAULT_RECONNECT_POLICY } from './reconnect-policy.ts';
 import type { QualityLimit, RoomEvents, RoomState, SubscriptionOptions } from './room-events.ts';
 import { RoomMedia } from './room-media.ts';
+import { requireData, requireDescription } from './said.ts';
 import { Wishes } from './wishes.ts';
 
 const STATS_EVERY_MS = 1_000;
@@ -175,9 +176,10 @@ export class Room extends Emitter<RoomEvents> {
     };
   }
 
-  /** Sends JSON of at most 16 KB to everybody, or to one peer. */
+  /** Sends JSON of at most 16 KB to everybody, or to one peer. @throws ClientError when it is not that */
   sendData(data: unknown, options: { to?: RemoteParticipant | string } = {}): void {
     const to = typeof options.to === 'object' ? options.to.peerId : options.to;
+    requireData(data, to);
     this.#connection.send({ type: 'data', data, ...(to === undefined ? {} : { to }) });
   }
 
@@ -191,8 +193,12 @@ export class Room extends Emitter<RoomEvents> {
     return this.#channels.open(label, options);
   }
 
-  /** Changes the name or the metadata that the others see; what is left out stays as it is. */
+  /**
+   * Changes the name or the metadata that the others see; what is left out stays as it is.
+   * @throws ClientError when the name is longer than 128 characters or the metadata larger than 4 KB as JSON
+   */
   describeSelf(change: { name?: string; metadata?: Record<string, unknown> }): void {
+    requireDescription(change);
     Object.assign(this.#self, change);
     this.#connection.send({ type: 'peer-state', ...change });
   }
