@@ -1,6 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { EXIT, type TurnCredentials } from '@orama/protocol';
-import { LocalCluster, leftoversOf, portBlocksOf, rowsOf, snapshotOf } from '@orama/testkit';
+import {
+  imageOf,
+  LocalCluster,
+  leftoversOf,
+  portBlocksOf,
+  readDatabase,
+  rowsOf,
+  snapshotOf,
+  waitUntil,
+} from '@orama/testkit';
 import { turnServerOf } from '@orama/turn/bridge';
 import { TurnClient } from '@orama/turn/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -39,6 +48,39 @@ test('disable leaves no process, tenant, socket, row, record or file of the name
   await cluster.orama('namespace', 'delete', 'goes');
   const { code } = await cluster.run('namespace', 'webrtc-status', '--namespace', 'goes');
   expect(code).toBe(EXIT.notFound);
+});
+
+/** Resolves when every node has shown twice more that it lives: what it does at rest it has done meanwhile. */
+async function nodesHaveRested(): Promise<void> {
+  const beats = () =>
+    readDatabase(cluster.databaseFile, (db) => db.prepare('SELECT beats FROM nodes ORDER BY id').all()).map((row) =>
+      Number(row.beats),
+    );
+  const before = beats();
+  await waitUntil('two heartbeats of every node', beats, (now) =>
+    now.every((count, node) => count >= (before[node] as number) + 2),
+  );
+}
+
+test('15 namespaces enabled at once, then disabled at once, leave the store and the nodes byte for byte as they were, history aside', async () => {
+  const names = [...'abcdefghijklmno'].map((letter) => `tenant-${letter}`);
+  for (const name of names) await cluster.client.createNamespace(name);
+  const before = await imageOf(cluster);
+
+  const run = (verb: string, name: string, options: readonly string[] = []) =>
+    cluster.orama('namespace', verb, 'webrtc', '--namespace', name, '--timeout', '100', ...options);
+  // Few have an SFU on every node: with all of them the starts of the processes alone would take half a minute.
+  const options = (index: number) => (index % 5 === 0 ? [] : ['--sfu-nodes', '1']);
+  await Promise.all(names.map((name, index) => run('enable', name, options(index))));
+  const enabled = await imageOf(cluster);
+  for (const name of names) {
+    for (const kind of ['process', 'file', 'row of webrtc_port_allocations', 'row of dns_records', 'TURN tenant'])
+      expect(enabled.some((line) => line.startsWith(kind) && line.includes(name))).toBe(true);
+  }
+  await Promise.all(names.map((name) => run('disable', name)));
+  expect(await imageOf(cluster)).toEqual(before);
+  await nodesHaveRested();
+  expect(await imageOf(cluster)).toEqual(before);
 });
 
 test('enabling twice and disabling twice say so plainly and change nothing', async () => {

@@ -124,7 +124,7 @@ export class Controlplane implements Runnable {
     });
     // First of all: a second controlplane of this node ends here, before it touches the first one's services.
     await this.#api.start();
-    await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+    await mkdir(nodePaths(config.dataDir).namespaces, { recursive: true, mode: 0o700 });
     await Promise.all([config.dataDir, dirname(config.dns.file)].map(removeAbandonedFiles));
     const services = await ProcessServices.open({
       dataDir: config.dataDir,

@@ -10,6 +10,7 @@ export * from './browser/whip-page.ts';
 export * from './cluster/cli.ts';
 export * from './cluster/database.ts';
 export * from './cluster/gateway-call.ts';
+export * from './cluster/image.ts';
 export * from './cluster/leftovers.ts';
 export * from './cluster/local-cluster.ts';
 export * from './cluster/run-files.ts';
