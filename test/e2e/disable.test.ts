@@ -15,6 +15,8 @@ import { TurnClient } from '@orama/turn/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 let cluster: LocalCluster;
+/** So many processes start slowly where others have work to do, too. */
+const MANY_MS = 100_000;
 const STATE = ['namespace_webrtc_config', 'webrtc_port_allocations', 'dns_records', 'operations', 'namespaces'];
 
 beforeAll(async () => {
@@ -62,26 +64,34 @@ async function nodesHaveRested(): Promise<void> {
   );
 }
 
+const waitOff = (name: string) =>
+  waitUntil(
+    `${name} to be off`,
+    () => cluster.status(name),
+    ({ state }) => state === 'off',
+    { timeoutMs: MANY_MS },
+  );
+
 test('15 namespaces enabled at once, then disabled at once, leave the store and the nodes byte for byte as they were, history aside', async () => {
   const names = [...'abcdefghijklmno'].map((letter) => `tenant-${letter}`);
   for (const name of names) await cluster.client.createNamespace(name);
   const before = await imageOf(cluster);
 
-  const run = (verb: string, name: string, options: readonly string[] = []) =>
-    cluster.orama('namespace', verb, 'webrtc', '--namespace', name, '--timeout', '100', ...options);
-  // Few have an SFU on every node: with all of them the starts of the processes alone would take half a minute.
-  const options = (index: number) => (index % 5 === 0 ? [] : ['--sfu-nodes', '1']);
-  await Promise.all(names.map((name, index) => run('enable', name, options(index))));
+  // One SFU each: with three the starts of the processes alone would take half a minute.
+  const { client } = cluster;
+  await Promise.all(names.map((name) => client.enableWebrtc(name, { sfuNodeCount: 1 })));
+  for (const name of names) await cluster.waitHealthy(name, MANY_MS);
   const enabled = await imageOf(cluster);
   for (const name of names) {
     for (const kind of ['process', 'file', 'row of webrtc_port_allocations', 'row of dns_records', 'TURN tenant'])
       expect(enabled.some((line) => line.startsWith(kind) && line.includes(name))).toBe(true);
   }
-  await Promise.all(names.map((name) => run('disable', name)));
+  await Promise.all(names.map((name) => client.disableWebrtc(name)));
+  for (const name of names) await waitOff(name);
   expect(await imageOf(cluster)).toEqual(before);
   await nodesHaveRested();
   expect(await imageOf(cluster)).toEqual(before);
-});
+}, 240_000);
 
 test('enabling twice and disabling twice say so plainly and change nothing', async () => {
   await cluster.createEnabled('twice');
