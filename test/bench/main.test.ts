@@ -11,7 +11,8 @@ function bench(...args: string[]) {
 }
 
 test.each([
-  [['nothing'], 'error: there is no benchmark "nothing"', 'usage: pnpm bench reconcile | sfu | turn [--help]'],
+  [['nothing'], 'error: there is no benchmark "nothing"', 'usage: pnpm bench enable | reconcile | sfu | turn [--help]'],
+  [['enable', '--stores', 'x'], 'error: --stores knows sqlite, rqlite, not "x"', 'pnpm bench enable'],
   [['turn', '--rounds', '0'], 'error: --rounds must be a whole number above 0', 'pnpm bench turn [--quick]'],
   [['turn', '--engines', 'x'], 'error: --engines knows coturn, orama, orama-2, node-turn, not "x"', 'pnpm bench turn'],
   [['turn', '--foo'], "error: Unknown option '--foo'", 'pnpm bench turn'],

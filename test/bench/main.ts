@@ -1,10 +1,12 @@
 // `pnpm bench <name>`: measurements that take time and a quiet machine, and so are no tests.
 import { refuse } from '../support/command-line.ts';
+import { benchEnable } from './enable/bench.ts';
 import { benchReconcile } from './reconcile/bench.ts';
 import { benchSfu } from './sfu/bench.ts';
 import { benchTurn } from './turn/bench.ts';
 
 const BENCHES: Record<string, (args: string[]) => Promise<void>> = {
+  enable: benchEnable,
   reconcile: benchReconcile,
   sfu: benchSfu,
   turn: benchTurn,
