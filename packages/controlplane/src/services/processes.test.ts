@@ -108,13 +108,14 @@ test('stop kills a unit in time, and not before, however the time jumps meanwhil
   services.close();
   let jumpMs = 0;
   services = await open({ ...systemClock, now: () => Date.now() + jumpMs });
-  await services.start(spec(STUBBORN));
+  await services.start(spec(`process.on('SIGUSR2', () => process.stdout.write('alive')); ${STUBBORN}`));
   await isUp();
   const pid = pidOf();
   await services.stop(UNIT, 60_000);
   jumpMs = 3_600_000;
   await services.list();
-  expect(isAlive(pid)).toBe(true);
+  process.kill(pid, 'SIGUSR2');
+  await waitFor('the unit to answer', () => readFileSync(logFile(), 'utf8').includes('alive'));
   services.close();
   jumpMs = -3_600_000;
   const adopted = JSON.parse(readFileSync(runFile(), 'utf8')) as object;
