@@ -1,3 +1,4 @@
+import { hostname, userInfo } from 'node:os';
 import { ControlplaneClient } from '@orama/controlplane/client';
 import { readSecretFile } from '@orama/core';
 import type { Context } from './context.ts';
@@ -9,7 +10,19 @@ export function connect(context: Context): ControlplaneClient {
 }
 
 export function connectTo(access: ClusterAccess): ControlplaneClient {
-  return new ControlplaneClient({ endpoints: access.endpoints, clusterKey: readSecretFile(access.clusterKeyFile) });
+  const clusterKey = readSecretFile(access.clusterKeyFile);
+  return new ControlplaneClient({ endpoints: access.endpoints, clusterKey, requestedBy: whoAsks() });
+}
+
+/** The user of this command as the history of operations shows it. */
+function whoAsks(): string {
+  const where = hostname().slice(0, 64);
+  try {
+    return `${userInfo().username.slice(0, 32)}@${where}`;
+  } catch {
+    // A container's user may have no name.
+    return `uid-${process.getuid?.()}@${where}`;
+  }
 }
 
 /** The nodes that are part of the cluster; those that were removed are not. */

@@ -22,7 +22,8 @@ beforeEach(() => {
 afterEach(() => rmSync(dataDir, { recursive: true }));
 
 /** Runs the program as a process of its own, with pipes instead of a terminal. */
-const orama = (...args: string[]) =>
+const orama = (...args: string[]) => oramaIn({}, ...args);
+const oramaIn = (env: Record<string, string>, ...args: string[]) =>
   execa(process.execPath, ['--conditions=source', MAIN, ...args], {
     reject: false,
     extendEnv: false,
@@ -31,6 +32,7 @@ const orama = (...args: string[]) =>
       NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       HOME: dataDir,
       ORAMA_DATA_DIR: dataDir,
+      ...env,
     },
   });
 
@@ -94,12 +96,19 @@ describe('orama', () => {
     { args: ['dev', 'start', '--loopback-prefix', '10.0'], says: '127.<0-255>' },
     { args: ['dev', 'start', '--http-port', '80a'], says: 'whole number' },
     { args: ['dev', 'status', '--colour'], says: 'unknown option' },
-    { args: ['namespace', 'list', '--api', 'ftp://somewhere'], says: 'such as http://10.0.0.1:6001' },
+    { args: ['namespace', 'list', '--api', 'https://somewhere'], says: 'such as http://10.0.0.1:6001' },
   ])('refuses "$args" with exit code 2 and says what is wrong', async ({ args, says }) => {
     const run = await orama(...args);
     expect(run.stderr).toContain(says);
     expect(run.exitCode).toBe(EXIT.usage);
     expect(run.stdout).toBe('');
+  });
+
+  it('names the variable whose value is no address of a controlplane', async () => {
+    const run = await oramaIn({ ORAMA_API: 'http://10.0.0.1:6001, 10.0.0.2' }, 'namespace', 'list');
+    expect(run.exitCode).toBe(EXIT.usage);
+    expect(run.stderr).toContain('ORAMA_API');
+    expect(run.stderr).toContain('such as http://10.0.0.1:6001');
   });
 
   it('tells a malformed command line as JSON on stdout with --json', async () => {

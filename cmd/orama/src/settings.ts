@@ -6,11 +6,13 @@ import { z } from 'zod';
 import { apiKeyFile } from './dev/layout.ts';
 import { type DevState, devStateSchema } from './dev/state.ts';
 
+const apiUrlSchema = z.url({ protocol: /^http$/, error: 'use a URL such as http://10.0.0.1:6001' });
+
 /** Options that every command takes. */
 const globalOptionsSchema = z.object({
   json: z.boolean().default(false),
   dataDir: z.string().min(1).optional(),
-  api: z.array(z.url({ protocol: /^https?$/, error: 'use a URL such as http://10.0.0.1:6001' })).optional(),
+  api: z.array(apiUrlSchema).optional(),
   clusterKeyFile: z.string().min(1).optional(),
 });
 export type GlobalOptions = z.input<typeof globalOptionsSchema>;
@@ -18,7 +20,12 @@ export type GlobalOptions = z.input<typeof globalOptionsSchema>;
 const environmentSchema = z.object({
   ORAMA_DATA_DIR: z.string().min(1).optional(),
   /** Several URLs are separated by commas. */
-  ORAMA_API: z.string().min(1).optional(),
+  ORAMA_API: z
+    .string()
+    .min(1)
+    .transform((urls) => urls.split(',').map((url) => url.trim()))
+    .pipe(z.array(apiUrlSchema))
+    .optional(),
   ORAMA_CLUSTER_KEY_FILE: z.string().min(1).optional(),
   ORAMA_GATEWAY: z.string().min(1).optional(),
   ORAMA_API_KEY_FILE: z.string().min(1).optional(),
@@ -89,7 +96,7 @@ export function resolveSettings(options: GlobalOptions, environment: Environment
     chromium: environment.ORAMA_CHROMIUM,
     path: environment.PATH.split(':').filter((folder) => folder !== ''),
     cluster() {
-      const named = given.api ?? environment.ORAMA_API?.split(',').map((url) => url.trim());
+      const named = given.api ?? environment.ORAMA_API;
       const keyFile = given.clusterKeyFile ?? environment.ORAMA_CLUSTER_KEY_FILE;
       const local = named && keyFile ? undefined : readDevState(dataDir);
       const endpoints = named ?? local?.nodes.map((node) => node.api);

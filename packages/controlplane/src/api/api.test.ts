@@ -53,7 +53,8 @@ afterEach(async () => {
   await operations.close();
 });
 
-const client = (endpoints = [BASE], clusterKey = KEY) => new ControlplaneClient({ endpoints, clusterKey });
+const client = (endpoints = [BASE], clusterKey = KEY, requestedBy = 'operator') =>
+  new ControlplaneClient({ endpoints, clusterKey, requestedBy });
 const sign = (method: string, path: string, body = '') =>
   signRequest(deriveKey(KEY, CONTROLPLANE_KEY_INFO), method, path, body, Date.now());
 
@@ -172,15 +173,15 @@ test('GET /operations lists the newest first, of all namespaces or one, with the
     await client().createNamespace(name);
     await client().enableWebrtc(name, { requestedBy: 'anna' });
   }
-  await client().disableWebrtc('one');
+  await client([BASE], KEY, 'bert').disableWebrtc('one');
   const listed = (all: Awaited<ReturnType<ControlplaneClient['operations']>>) =>
     all.map(({ kind, namespace, requestedBy }) => `${kind} ${namespace} by ${requestedBy}`);
   expect(listed(await client().operations())).toEqual([
-    'disable-webrtc one by operator',
+    'disable-webrtc one by bert',
     'enable-webrtc two by anna',
     'enable-webrtc one by anna',
   ]);
-  expect(listed(await client().operations({ namespace: 'one', limit: 1 }))).toEqual(['disable-webrtc one by operator']);
+  expect(listed(await client().operations({ namespace: 'one', limit: 1 }))).toEqual(['disable-webrtc one by bert']);
   expect((await client().operations({ limit: 1 }))[0]?.steps.map(({ name }) => name)).toContain('turn:node-1');
   expect(await send('GET', '/v1/internal/operations?limit=0')).toBe('400 INVALID_REQUEST');
   expect(await send('GET', '/v1/internal/operations?who=me')).toBe('400 INVALID_REQUEST');

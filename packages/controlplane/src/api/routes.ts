@@ -2,6 +2,7 @@ import { type InternalHandler, type InternalReply, issueTurnCredentials, OramaEr
 import {
   CONTROLPLANE_API_PREFIX,
   createNamespaceSchema,
+  disableWebrtcSchema,
   enableWebrtcSchema,
   namespaceNameSchema,
   operationQuerySchema,
@@ -83,9 +84,9 @@ export function createRoutes({ context, version, onChange, plans, turn }: RouteO
     [
       'POST',
       /^\/namespaces\/([^/]+)\/webrtc\/disable$/,
-      changing(async ({ context, subjects }) => ({
+      changing(async ({ context, subjects, body }) => ({
         status: 202,
-        body: await disableWebrtc(context, nameOf(subjects)),
+        body: await disableWebrtc(context, nameOf(subjects), parseBody(disableWebrtcSchema, body).requestedBy),
       })),
     ],
     [

@@ -71,6 +71,8 @@ export interface ControlplaneClientOptions {
   /** Base URLs such as `http://127.77.0.1:6001`, tried in order until one accepts the connection. */
   endpoints: readonly string[];
   clusterKey: string;
+  /** Who asks, for the history of operations; at most 128 characters. */
+  requestedBy?: string;
   /** Milliseconds one call may take. */
   timeoutMs?: number;
   clock?: Clock;
@@ -87,12 +89,14 @@ const PATIENCE_MS = 3_000;
 export class ControlplaneClient {
   readonly #endpoints: readonly string[];
   readonly #key: Buffer;
+  readonly #asker: { requestedBy?: string };
   readonly #timeoutMs: number;
   readonly #clock: Clock;
 
   constructor(options: ControlplaneClientOptions) {
     this.#endpoints = options.endpoints;
     this.#key = deriveKey(options.clusterKey, CONTROLPLANE_KEY_INFO);
+    this.#asker = options.requestedBy === undefined ? {} : { requestedBy: options.requestedBy };
     this.#timeoutMs = options.timeoutMs ?? 15_000;
     this.#clock = options.clock ?? systemClock;
   }
@@ -117,22 +121,25 @@ export class ControlplaneClient {
 
   /** Begins to enable WebRTC; follow the operation. Throws as operations/enable-webrtc.ts says. */
   enableWebrtc(name: string, options: Partial<EnableWebrtc> = {}): Promise<OperationStarted> {
-    return this.#call('POST', `${webrtcPath(name)}/enable`, operationStartedSchema, options);
+    return this.#call('POST', `${webrtcPath(name)}/enable`, operationStartedSchema, { ...this.#asker, ...options });
   }
 
   /** Begins to disable WebRTC; follow the operation. Throws NAMESPACE_NOT_FOUND. */
   disableWebrtc(name: string): Promise<OperationStarted> {
-    return this.#call('POST', `${webrtcPath(name)}/disable`, operationStartedSchema, {});
+    return this.#call('POST', `${webrtcPath(name)}/disable`, operationStartedSchema, this.#asker);
   }
 
   /** Begins to rotate the TURN secret; follow the operation. Throws as operations/rotate-secret.ts says. */
   rotateSecret(name: string, options: Partial<RotateSecret> = {}): Promise<OperationStarted> {
-    return this.#call('POST', `${webrtcPath(name)}/rotate-secret`, operationStartedSchema, options);
+    return this.#call('POST', `${webrtcPath(name)}/rotate-secret`, operationStartedSchema, {
+      ...this.#asker,
+      ...options,
+    });
   }
 
   /** Changes the settings that are given. Throws as operations/turn-settings.ts says. */
   changeTurnSettings(name: string, change: SomeTurnSettings): Promise<TurnSettingsChanged> {
-    return this.#call('PATCH', webrtcPath(name), turnSettingsChangedSchema, change);
+    return this.#call('PATCH', webrtcPath(name), turnSettingsChangedSchema, { ...this.#asker, ...change });
   }
 
   webrtcStatus(name: string): Promise<WebrtcStatus> {
@@ -157,22 +164,22 @@ export class ControlplaneClient {
 
   /** Begins to take everything off a node; follow the operation. Throws as operations/nodes.ts says, like the next three. */
   drainNode(node: string, options: Partial<DrainNode> = {}): Promise<OperationStarted> {
-    return this.#call('POST', `${nodePath(node)}/drain`, operationStartedSchema, options);
+    return this.#call('POST', `${nodePath(node)}/drain`, operationStartedSchema, { ...this.#asker, ...options });
   }
 
   /** Lets a drained node take part again. */
   resumeNode(node: string): Promise<NodeChanged> {
-    return this.#call('POST', `${nodePath(node)}/resume`, nodeChangedSchema, {});
+    return this.#call('POST', `${nodePath(node)}/resume`, nodeChangedSchema, this.#asker);
   }
 
   /** Lets a removed node take part again. */
   joinNode(node: string): Promise<NodeChanged> {
-    return this.#call('POST', `${nodePath(node)}/join`, nodeChangedSchema, {});
+    return this.#call('POST', `${nodePath(node)}/join`, nodeChangedSchema, this.#asker);
   }
 
   /** Takes a node out of the cluster for good. */
   removeNode(node: string, options: Partial<RemoveNode> = {}): Promise<NodeChanged> {
-    return this.#call('POST', `${nodePath(node)}/remove`, nodeChangedSchema, options);
+    return this.#call('POST', `${nodePath(node)}/remove`, nodeChangedSchema, { ...this.#asker, ...options });
   }
 
   /** The TURN server of a node. Throws NOT_FOUND, or UNAVAILABLE when the node does not answer. */

@@ -19,7 +19,7 @@ import {
  * | `POST /namespaces` `createNamespaceSchema` | 201 `createdNamespaceSchema` |
  * | `DELETE /namespaces/<ns>` | 204; 409 while WebRTC is enabled |
  * | `POST /namespaces/<ns>/webrtc/enable` `enableWebrtcSchema` | 202 `operationStartedSchema` |
- * | `POST /namespaces/<ns>/webrtc/disable` | 202 `operationStartedSchema` |
+ * | `POST /namespaces/<ns>/webrtc/disable` `disableWebrtcSchema` | 202 `operationStartedSchema` |
  * | `POST /namespaces/<ns>/webrtc/rotate-secret` `rotateSecretSchema` | 202 `operationStartedSchema` |
  * | `GET /namespaces/<ns>/webrtc` | `webrtcStatusSchema` |
  * | `PATCH /namespaces/<ns>/webrtc` `turnSettingsChangeSchema` | `turnSettingsChangedSchema` |
@@ -111,6 +111,8 @@ export const enableWebrtcSchema = z.strictObject({
   requestedBy: z.string().max(128).default('operator'),
 });
 export type EnableWebrtc = z.infer<typeof enableWebrtcSchema>;
+
+export const disableWebrtcSchema = z.strictObject({ requestedBy: z.string().max(128).default('operator') });
 
 export const rotateSecretSchema = z.strictObject({
   /** Also while credentials of the secret before the last rotation are valid; they make no allocation any more then. */
