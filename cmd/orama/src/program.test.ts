@@ -166,3 +166,34 @@ describe('orama', () => {
     expect(run.stderr).not.toContain('\u001b');
   });
 });
+
+describe('turn check', () => {
+  const login = ['--username', 'anna', '--password', 'secret'];
+
+  it('ended by Ctrl-C while a server does not answer says how far it came, at once', async () => {
+    const check = orama('turn', 'check', 'turn:127.86.0.9', ...login, '--timeout', '60');
+    let progress = '';
+    check.stderr.on('data', (text) => {
+      progress += text;
+    });
+    await expect.poll(() => progress).toContain('checking turn:127.86.0.9');
+    check.kill('SIGINT');
+    expect(await check).toMatchObject({ exitCode: EXIT.failed, stdout: 'ended early: 0 of 1 checked' });
+  });
+
+  it('a password that no server could take is refused before anybody is asked', async () => {
+    const password = 'copied\u200bfrom-somewhere';
+    const { exitCode, stderr } = await orama(
+      'turn',
+      'check',
+      'turn:127.86.0.9',
+      '--username',
+      'anna',
+      '--password',
+      password,
+    );
+    expect(exitCode).toBe(EXIT.usage);
+    expect(stderr).toMatch(/^error INVALID_REQUEST: --password cannot be used: .*U\+200B.*\nnext: /);
+    expect(stderr).not.toContain(password);
+  });
+});

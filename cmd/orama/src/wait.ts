@@ -21,3 +21,16 @@ export function aborted(signal: AbortSignal): Promise<void> {
     );
   });
 }
+
+/** What `work` comes to; rejects with the signal's reason when it is aborted before. The work is then left to itself. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

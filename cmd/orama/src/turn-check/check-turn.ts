@@ -3,6 +3,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { StunUri } from '@orama/protocol';
 import { type TlsFacts, TurnClient } from '@orama/turn/client';
+import { unlessAborted } from '../wait.ts';
 import { CheckFailure, type Login } from './failure.ts';
 import type { CheckResult, Ms } from './result.ts';
 
@@ -24,40 +25,51 @@ export interface CheckOptions extends Login {
 /** Bytes of a relayed packet: those of a full one of video. */
 const PACKET_BYTES = 1_000;
 const CHANNEL = 0x4000;
+/** How long the server may take to answer that the allocation is given back. */
+const GIVE_BACK_MS = 1_000;
+
+/** The first address of a name; rejects with the system's error. */
+const lookupAddress = async (host: string) => (await lookup(host)).address;
 
 /**
  * Goes a client's whole way with a server, measuring each step: name, connection, TLS, allocation, a channel to its own
- * relayed address, packets through it. What it made it gives back. Throws a CheckFailure with what was measured so far.
+ * relayed address, packets through it. What it made it gives back, also when `signal` ends it. Throws a CheckFailure with
+ * what was measured so far, or the signal's reason.
  */
-export async function checkTurn(options: CheckOptions): Promise<CheckResult> {
+export async function checkTurn(options: CheckOptions, resolveName = lookupAddress): Promise<CheckResult> {
   const { uri, server, timeoutMs, signal } = options;
   const result: CheckResult = { uri, server };
   const step = async <T>(name: CheckFailure['step'], work: () => Promise<T>): Promise<{ value: T; ms: Ms }> => {
     signal.throwIfAborted();
     const startedMs = performance.now();
     try {
-      return { value: await work(), ms: since(startedMs) };
+      return { value: await unlessAborted(work(), signal), ms: since(startedMs) };
     } catch (thrown) {
+      signal.throwIfAborted();
       throw new CheckFailure(name, result, options, thrown);
     }
   };
 
-  const resolved = await step('resolve', async () => (await lookup(server.host)).address);
+  const resolved = await step('resolve', () => inTime(resolveName(server.host), timeoutMs));
   result.resolve = { address: resolved.value, ms: resolved.ms };
-  const { value: client } = await step('connect', () =>
-    TurnClient.open({
-      transport: server.transport,
-      server: { address: resolved.value, port: server.port },
-      ...(options.username !== undefined && { username: options.username }),
-      ...(options.password !== undefined && { password: options.password }),
-      // The certificate is judged here, so that it can be shown when it is refused.
-      tls: { rejectUnauthorized: false, ...(isIP(server.host) === 0 && { servername: server.host }) },
-      connectTimeoutMs: timeoutMs,
-      timeoutMs,
-    }),
-  );
-  const stop = () => void client.close();
-  signal.addEventListener('abort', stop, { once: true });
+  const opening = TurnClient.open({
+    transport: server.transport,
+    server: { address: resolved.value, port: server.port },
+    ...(options.username !== undefined && { username: options.username }),
+    ...(options.password !== undefined && { password: options.password }),
+    // The certificate is judged here, so that it can be shown when it is refused.
+    tls: { rejectUnauthorized: false, ...(isIP(server.host) === 0 && { servername: server.host }) },
+    connectTimeoutMs: timeoutMs,
+    timeoutMs,
+    signal,
+  });
+  try {
+    await step('connect', () => opening);
+  } catch (thrown) {
+    await opening.then((client) => client.close()).catch(() => undefined);
+    throw thrown;
+  }
+  const client = await opening;
   try {
     if (server.transport !== 'udp') result.connect = { ms: round(client.connectMs) };
     if (client.tls) {
@@ -71,10 +83,11 @@ export async function checkTurn(options: CheckOptions): Promise<CheckResult> {
       result.binding = { mapped: endpoint(value), ms };
       return result;
     }
-    const { value, ms } = await step('allocate', () => client.allocate());
-    const { relayed, mapped, lifetimeSec, software = null } = value;
-    result.allocate = { relayed: endpoint(relayed), mapped: endpoint(mapped), lifetimeSec, software, ms };
+    const allocating = client.allocate();
     try {
+      const { value, ms } = await step('allocate', () => allocating);
+      const { relayed, mapped, lifetimeSec, software = null } = value;
+      result.allocate = { relayed: endpoint(relayed), mapped: endpoint(mapped), lifetimeSec, software, ms };
       if (!options.relay) return result;
       const bound = await step('bind', () => client.channelBind(CHANNEL, relayed.address, relayed.port));
       result.bind = { ms: bound.ms };
@@ -83,12 +96,21 @@ export async function checkTurn(options: CheckOptions): Promise<CheckResult> {
         throw new CheckFailure('relay', result, options, new Error('no packet came back'));
       return result;
     } finally {
-      await client.refresh(0).catch(() => undefined);
+      // It may be made only now, when the check has been ended.
+      const givenBack = allocating.then(() => client.refresh(0));
+      await unlessAborted(givenBack, AbortSignal.timeout(GIVE_BACK_MS)).catch(() => undefined);
     }
   } finally {
-    signal.removeEventListener('abort', stop);
     await client.close();
   }
+}
+
+/** The system's resolver has times of its own, ten seconds and more, and cannot be told to end: it is left alone then. */
+async function inTime<T>(resolving: Promise<T>, timeoutMs: number): Promise<T> {
+  const late = AbortSignal.timeout(timeoutMs);
+  return unlessAborted(resolving, late).catch((thrown: unknown) => {
+    throw late.aborted ? new Error(`no answer within ${timeoutMs} ms`) : thrown;
+  });
 }
 
 /** Sends packets one after the other through the channel to oneself; each is waited for, and lost when it is late. */

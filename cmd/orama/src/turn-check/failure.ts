@@ -42,6 +42,11 @@ export class CheckFailure extends OramaError {
   }
 }
 
+/** What was measured of a server and, where that did not pass, why. */
+export function forMachines(check: CheckResult | CheckFailure): object {
+  return check instanceof CheckFailure ? { ...check.result, failed: check.verdict } : check;
+}
+
 /** Some servers did not pass: the first one's failure, with what was measured of all. */
 export class ChecksFailed extends OramaError {
   constructor(checks: (CheckResult | CheckFailure)[], [first, ...others]: [CheckFailure, ...CheckFailure[]]) {
@@ -49,11 +54,7 @@ export class ChecksFailed extends OramaError {
     super(first.code, `${first.result.uri}: ${first.message}${rest}`, {
       cause: first.cause,
       ...(first.hint !== undefined && { hint: first.hint }),
-      details: {
-        checks: checks.map((check) =>
-          check instanceof CheckFailure ? { ...check.result, failed: check.verdict } : check,
-        ),
-      },
+      details: { checks: checks.map(forMachines) },
     });
   }
 }

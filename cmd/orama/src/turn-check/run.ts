@@ -1,11 +1,12 @@
-import { UserError } from '@orama/core';
-import { stunUriSchema } from '@orama/protocol';
+import { describeError, UserError } from '@orama/core';
+import { EXIT, stunUriSchema } from '@orama/protocol';
+import { opaqueString } from '@orama/turn/stun';
 import { connect } from '../cluster.ts';
 import type { Context } from '../context.ts';
-import { withInterrupt } from '../interrupt.ts';
+import { Interrupted, withInterrupt } from '../interrupt.ts';
 import { checkTurn } from './check-turn.ts';
 import { describeCheck } from './describe.ts';
-import { CheckFailure, ChecksFailed, type Login } from './failure.ts';
+import { CheckFailure, ChecksFailed, forMachines, type Login } from './failure.ts';
 import type { CheckResult } from './result.ts';
 
 /** As the command line of "orama turn check" has them. */
@@ -39,15 +40,18 @@ export async function runChecks(context: Context, uri: string | undefined, optio
             timeoutMs: options.timeout * 1000,
             signal,
           }).catch((thrown: unknown) => {
-            if (thrown instanceof CheckFailure && !signal.aborted) return thrown;
-            throw signal.aborted ? signal.reason : thrown;
+            if (thrown instanceof CheckFailure) return thrown;
+            throw thrown;
           }),
         );
       }
     });
-  } finally {
+  } catch (thrown) {
     progress.stop();
+    if (!(thrown instanceof Interrupted)) throw thrown;
+    return tellInterrupted(context, checks, plan.uris.length);
   }
+  progress.stop();
   if (uri === undefined) {
     const checked = checks.map((each) => (each instanceof CheckFailure ? each.result : each).resolve?.address);
     for (const [address, why] of plan.login.down ?? [])
@@ -63,6 +67,15 @@ export async function runChecks(context: Context, uri: string | undefined, optio
   context.output.result({ checks }, text);
 }
 
+/** Says what was found out before somebody ended the command, and how much of it was not. */
+function tellInterrupted(context: Context, checks: (CheckResult | CheckFailure)[], count: number): void {
+  const message = `ended early: ${checks.length} of ${count} checked`;
+  context.output.result({ outcome: 'interrupted', message, checks: checks.map(forMachines) }, () =>
+    [...checks.map((each) => describeCheck(each, true)), message].join('\n\n'),
+  );
+  process.exitCode = EXIT.failed;
+}
+
 /** What is checked, and with which credentials. Throws INVALID_REQUEST naming the option that is missing or too much. */
 async function planOf(context: Context, uri: string | undefined, options: CheckOptions) {
   const { namespace, username, password } = options;
@@ -74,6 +87,8 @@ async function planOf(context: Context, uri: string | undefined, options: CheckO
   }
   if (username === '' || password === '')
     throw usage(`--${username === '' ? 'username' : 'password'} is empty`, 'give both, or --namespace');
+  requirePreparable('username', username);
+  requirePreparable('password', password);
   const fetched = namespace === undefined ? undefined : await fetchLogin(context, namespace);
   const given = uri === undefined ? (fetched?.uris ?? []) : [uri];
   if (given.length === 0) {
@@ -108,6 +123,15 @@ function parseUri(text: string) {
   const parsed = stunUriSchema.safeParse(text);
   if (parsed.success) return parsed.data;
   throw usage(`the URI ${text} cannot be used: ${parsed.error.issues[0]?.message}`, 'see "orama turn check --help"');
+}
+
+/** Throws what speaks against a text that nobody can log in with. */
+function requirePreparable(what: 'username' | 'password', text: string | undefined): void {
+  try {
+    if (text !== undefined) opaqueString(text, what);
+  } catch (thrown) {
+    throw usage(`--${what} cannot be used: ${describeError(thrown)}`, 'copy it once more, or give --namespace');
+  }
 }
 
 function usage(message: string, hint: string): UserError {

@@ -15,6 +15,8 @@ export interface SocketOptions {
   tls?: Pick<ConnectionOptions, 'ca' | 'rejectUnauthorized' | 'servername' | 'ALPNProtocols' | 'maxVersion'>;
   /** How long a connection, with its handshake, may take to come about; as long as the system lets it by default. */
   connectTimeoutMs?: number;
+  /** Ends a connection that has not come about yet. */
+  signal?: AbortSignal;
 }
 
 /** How a TLS connection came about. */
@@ -98,7 +100,7 @@ async function openStream(options: SocketOptions, onPacket: (packet: Buffer) => 
   socket.once('connect', () => {
     connectMs = performance.now() - startedMs;
   });
-  await opened(socket, secure ? 'secureConnect' : 'connect', options.connectTimeoutMs);
+  await opened(socket, secure ? 'secureConnect' : 'connect', options);
   const handshakeMs = performance.now() - startedMs - connectMs;
   socket.on('error', () => undefined);
   const frames = new FrameReader(onPacket);
@@ -121,14 +123,19 @@ async function openStream(options: SocketOptions, onPacket: (packet: Buffer) => 
   };
 }
 
-/** Waits for a socket to be open; destroys it when that takes too long. */
-async function opened(socket: Socket, event: string, timeoutMs: number | undefined): Promise<void> {
-  if (timeoutMs === undefined) return void (await once(socket, event));
-  const late = setTimeout(() => socket.destroy(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
+/** Waits for a socket to be open; destroys it when that takes too long or is not wanted any more. */
+async function opened(socket: Socket, event: string, { connectTimeoutMs, signal }: SocketOptions): Promise<void> {
+  const late =
+    connectTimeoutMs === undefined
+      ? undefined
+      : setTimeout(() => socket.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)), connectTimeoutMs);
+  const stop = () => socket.destroy(signal?.reason);
+  signal?.addEventListener('abort', stop, { once: true });
   try {
     await once(socket, event);
   } finally {
     clearTimeout(late);
+    signal?.removeEventListener('abort', stop);
   }
 }
 
