@@ -95,3 +95,22 @@ test('drainNode has a step for what an enable put on the node at the same moment
   const { operation } = await drain('node-1', 60_000, own);
   expect(operation?.steps.map(({ name }) => name)).toContain('sfu:late');
 });
+
+test('removeNode of a drained node leaves no room there that nobody came back to', async () => {
+  const { store, clock } = context;
+  const place = { nodeId: 'node-1', internalIp: '127.83.0.1', signalingPort: 30_000 };
+  const room = { namespace: 'demo', maxParticipants: 2, maxSpeakers: null, spread: false, metadata: null, nowMs: 1 };
+  await store.rooms.create({ ...room, roomId: 'made' });
+  for (const [roomId, seenGeneration] of [
+    ['joined', null],
+    ['made', 1],
+  ] as const)
+    await store.rooms.claim({ namespace: 'demo', roomId, place, seenGeneration, nowMs: 1 });
+  await drain('node-1');
+  const left = (await store.ports.listTaken()).filter(({ nodeId }) => nodeId === 'node-1');
+  await store.db.batch(left.flatMap((row) => [store.ports.leave(row, clock.now()), ...store.ports.release(row)]));
+  await remove('node-1');
+  expect((await store.rooms.listOf('demo')).map(({ roomId, place }) => ({ roomId, place }))).toEqual([
+    { roomId: 'made', place: null },
+  ]);
+});

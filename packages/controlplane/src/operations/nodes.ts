@@ -128,6 +128,8 @@ export function removeNode(
     const nowMs = context.clock.now();
     await change(context, node, 'gone', { requestedBy, action: 'remove-node' }, [
       ...(running ? [store.operations.finish(running.id, 'done', nowMs)] : []),
+      // Those that nobody came back to: no SFU is left that would see them empty.
+      ...store.rooms.forgetNode(id),
     ]);
     return { outcome: 'changed', message: `${id} is no longer part of the cluster` };
   });

@@ -73,7 +73,7 @@ export class MovesTask implements Task<MoveAction> {
       ...reaped.map((row) =>
         this.#action(lease, row, `free on ${row.nodeId}`, 'its node was removed', [
           ...store.ports.release(row),
-          ...(row.service === 'sfu' ? store.rooms.forgetNode(row.namespace, row.nodeId) : []),
+          ...(row.service === 'sfu' ? store.rooms.forgetNode(row.nodeId, row.namespace) : []),
         ]),
       ),
     ];

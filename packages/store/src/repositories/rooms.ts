@@ -223,17 +223,18 @@ export class RoomsRepository {
     return (result?.changes ?? 0) > 0;
   }
 
-  /** Takes a node that will never come back out of the rooms of a namespace: those made by joining go, the others wait. */
-  forgetNode(namespace: string, nodeId: string): Statement[] {
+  /**
+   * Takes a node that will never come back out of the rooms of all namespaces, or of one: those made by joining go, the
+   * others wait.
+   */
+  forgetNode(nodeId: string, namespace: string | null = null): Statement[] {
+    const where = 'sfu_node_id = ? AND namespace = COALESCE(?, namespace)';
     return [
-      {
-        sql: `DELETE FROM webrtc_rooms WHERE namespace = ? AND sfu_node_id = ? AND created_by = 'join'`,
-        params: [namespace, nodeId],
-      },
+      { sql: `DELETE FROM webrtc_rooms WHERE ${where} AND created_by = 'join'`, params: [nodeId, namespace] },
       {
         sql: `UPDATE webrtc_rooms SET sfu_node_id = NULL, sfu_internal_ip = NULL, sfu_signaling_port = NULL, participant_count = 0,
-                generation = generation + 1 WHERE namespace = ? AND sfu_node_id = ?`,
-        params: [namespace, nodeId],
+                generation = generation + 1 WHERE ${where}`,
+        params: [nodeId, namespace],
       },
     ];
   }
