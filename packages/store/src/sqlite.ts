@@ -26,11 +26,13 @@ export class SqliteDatabase implements Database {
 
   /** Opens or creates the file (mode 0600). Throws StoreUnavailableError when it cannot. */
   constructor(file: string) {
+    let opened: BetterSqlite3.Database | undefined;
     try {
       if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
       const umask = process.umask(0o077);
       try {
-        this.#db = new BetterSqlite3(file, { timeout: BUSY_DEADLINE_MS });
+        opened = new BetterSqlite3(file, { timeout: BUSY_DEADLINE_MS });
+        this.#db = opened;
         this.#db.pragma('journal_mode = WAL');
       } finally {
         process.umask(umask);
@@ -39,6 +41,7 @@ export class SqliteDatabase implements Database {
       this.#db.pragma('foreign_keys = ON');
       this.#db.pragma(`busy_timeout = ${BUSY_BLOCKING_MS}`);
     } catch (thrown) {
+      opened?.close();
       throw new StoreUnavailableError(`opening the store ${file} failed: ${describeError(thrown)}`, thrown);
     }
   }
@@ -81,6 +84,12 @@ async function whileBusy<T>(doing: string, work: () => T): Promise<T> {
     }
     await setTimeout(backoffMs(attempt, BUSY_RETRY_MS.first, BUSY_RETRY_MS.most));
   }
+}
+
+/** What is wrong with the file itself, where that is why the store is unavailable; else null. */
+export function damageOf(thrown: unknown): string | null {
+  if (!(thrown instanceof StoreUnavailableError) || !(thrown.cause instanceof BetterSqlite3.SqliteError)) return null;
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(thrown.cause.code) ? describeError(thrown.cause) : null;
 }
 
 function isBusy(thrown: unknown): boolean {

@@ -6,6 +6,7 @@ import { appliedMigrations, readMigrations, refuseForeign } from '../migrate.ts'
 import { connectStore } from '../open.ts';
 import type { RqliteNode } from '../rqlite/cluster.ts';
 import { RqliteDatabase } from '../rqlite/rqlite.ts';
+import { damageOf, type SqliteDatabase } from '../sqlite.ts';
 import { checkInvariants, type Problem } from './invariants.ts';
 
 export interface CheckReport {
@@ -31,7 +32,18 @@ export async function checkStore(config: StoreConfig): Promise<CheckReport> {
       hint: 'name its configuration with --config',
     });
   }
-  const db = connectStore(config);
+  try {
+    return await checkDatabase(config, connectStore(config));
+  } catch (thrown) {
+    // What nobody can read is not out of reach.
+    const damage = damageOf(thrown);
+    if (damage === null) throw thrown;
+    const schema = { version: null, newest: readMigrations().length };
+    return { driver: config.driver, nodes: [], problems: [{ check: 'integrity', detail: damage }], schema };
+  }
+}
+
+async function checkDatabase(config: StoreConfig, db: SqliteDatabase | RqliteDatabase): Promise<CheckReport> {
   try {
     const problems: Problem[] = [];
     const nodes = db instanceof RqliteDatabase ? await checkNodes(db, problems) : [];

@@ -209,6 +209,25 @@ it('restoreStore() takes no file that is damaged, foreign or newer, and leaves t
   expect(await namesIn(config)).toEqual(['kept']);
 });
 
+it('restoreStore() puts a store that nobody can read aside, when told so, and checkStore() says that it is damaged', async () => {
+  const backup = await backupOf('saved');
+  const store = join(dir, 'broken.sqlite');
+  const config: StoreConfig = { driver: 'sqlite', file: store };
+  await (await fill(config, 'lost')).db.close();
+  const rest = readFileSync(store).subarray(100);
+  for (const bytes of [Buffer.alloc(20_000, 7), Buffer.concat([readFileSync(store).subarray(0, 100), rest.fill(7)])]) {
+    writeFileSync(store, bytes);
+    expect((await checkStore(config)).problems).toMatchObject([{ check: 'integrity' }]);
+    await expect(restoreStore(config, backup, neither)).rejects.toMatchObject({ code: 'CONFLICT', message: /damaged/ });
+    await restoreStore(config, backup, { replace: true, inUse: false });
+    expect(await namesIn(config)).toEqual(['saved']);
+    expect((await checkStore(config)).problems).toEqual([]);
+    const [aside = ''] = readdirSync(dir).filter((name) => name.includes('.damaged-'));
+    expect(readFileSync(join(dir, aside))).toEqual(bytes);
+    rmSync(join(dir, aside));
+  }
+});
+
 it('checkStore() tells the leader of an rqlite cluster, and how far each copy is', async () => {
   const config = await rqlite.fresh();
   await (await fill(config, 'a')).db.close();

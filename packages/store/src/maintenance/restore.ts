@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { type Database, StoreUnavailableError } from '../database.ts';
 import { migrate, readMigrations } from '../migrate.ts';
 import { connectStore } from '../open.ts';
 import { RqliteDatabase } from '../rqlite/rqlite.ts';
+import { damageOf } from '../sqlite.ts';
 import { type BackupContent, readBackup } from './backup-file.ts';
 
 /** Longer than the heartbeats of a node are apart. */
@@ -30,10 +31,12 @@ export interface RestoreOptions {
  * Makes the store what a backup holds, in one transaction, and brings its schema up to date.
  * Throws UserError CONFLICT when the store holds something or is in use and that was not allowed; as `readBackup` does
  * when the backup cannot be used; StoreUnavailableError. The store is as it was then.
+ * A SQLite file that cannot be read any more is kept beside the new one, as `<file>.damaged-<time>`.
  */
 export async function restoreStore(config: StoreConfig, file: string, options: RestoreOptions): Promise<BackupContent> {
   const content = readBackup(file);
-  if (config.driver === 'rqlite' || existsSync(config.file)) await refuseToLose(config, options);
+  if (config.driver === 'rqlite') await refuseToLose(config, options);
+  else if (existsSync(config.file)) await makeRoom(config, options);
   const db = connectStore(config);
   try {
     if (db instanceof RqliteDatabase) {
@@ -45,6 +48,25 @@ export async function restoreStore(config: StoreConfig, file: string, options: R
     await db.close();
   }
   return { ...content, schemaVersion: readMigrations().length };
+}
+
+/** As `refuseToLose`; a file that nobody can read any more is put aside where it may be replaced. */
+async function makeRoom(config: StoreConfig & { driver: 'sqlite' }, options: RestoreOptions): Promise<void> {
+  try {
+    await refuseToLose(config, options);
+  } catch (thrown) {
+    const damage = damageOf(thrown);
+    if (damage === null) throw thrown;
+    const aside = `${config.file}.damaged-${Date.now()}`;
+    if (!options.replace) {
+      throw new UserError('CONFLICT', `the store ${config.file} is damaged: ${damage}`, {
+        hint: 'stop the controlplanes and gateways, and give --replace to put it aside and take the backup',
+      });
+    }
+    for (const part of ['', '-wal', '-shm']) {
+      if (existsSync(`${config.file}${part}`)) await rename(`${config.file}${part}`, `${aside}${part}`);
+    }
+  }
 }
 
 async function refuseToLose(
