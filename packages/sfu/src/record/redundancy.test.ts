@@ -20,6 +20,10 @@ test('withoutRedundancy leaves the newest block under the same header, padding l
   expect(plain('a0', 'ef 000002 6f  aaaa bb 0002')).toBe(packetOf('bb'));
 });
 
+test('withoutRedundancy leaves a packet without content as it is', () => {
+  expect(plain('80', '')).toBe(packetOf(''));
+});
+
 test('withoutRedundancy gives nothing for blocks that are longer than the packet, or cut off', () => {
   for (const payload of ['ef', 'ef 0000', 'ef 0003ff 6f aa', 'ef 000001 6f', '6f'])
     expect([payload, plain('80', payload)]).toEqual([payload, null]);

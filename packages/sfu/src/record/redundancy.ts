@@ -4,11 +4,13 @@ const FOLLOWED = 0x80;
 const HAS_PADDING = 0x20;
 
 /**
- * An RTP packet of RED (RFC 2198) with its own block alone: those before it came earlier already.
+ * An RTP packet of RED (RFC 2198) with its own block alone: those before it came earlier already. One without content is
+ * left as it is.
  * @param view as read from `packet`
  * @returns null where the payload is malformed
  */
 export function withoutRedundancy(packet: Buffer, { payloadStart, payloadEnd }: RtpView): Buffer | null {
+  if (payloadStart === payloadEnd) return packet;
   let offset = payloadStart;
   let redundantBytes = 0;
   while (offset + 4 <= payloadEnd && (packet[offset] as number) & FOLLOWED) {

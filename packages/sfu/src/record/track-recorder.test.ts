@@ -63,6 +63,22 @@ describe('TrackRecorder', () => {
     },
   );
 
+  test('a packet without content, which has the number of one that was left out on purpose, is nothing that is missed', async () => {
+    const media = (await encodedMedia('VP8')).filter((packet) => !isRtcp(packet));
+    const whole = await record('VP8', media, join(folder, 'whole.webm'));
+    const filled = media.flatMap((packet, i) => {
+      const numbered = Buffer.from(packet);
+      numbered.writeUInt16BE(2 * i, 2);
+      const filler = Buffer.from(numbered.subarray(0, 12));
+      filler[0] = 0x80;
+      filler.writeUInt16BE(2 * i + 1, 2);
+      return [numbered, filler];
+    });
+    const recorder = await record('VP8', filled, join(folder, 'filled.webm'));
+    const { frames } = whole.describe(0) ?? {};
+    expect(recorder.describe(0)).toMatchObject({ frames, lostPackets: 0 });
+  });
+
   test('a file that may not grow any further is told, has its length put right, and plays up to there', async () => {
     const path = join(folder, 'track.mkv');
     const media = await encodedMedia('H264');

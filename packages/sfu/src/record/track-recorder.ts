@@ -88,7 +88,6 @@ export class TrackRecorder {
   receive(packet: Buffer, nowMs: number): void {
     if (this.failed || !readRtp(packet, this.#view)) return;
     const { sequence, timestamp } = this.#view;
-    if (this.#view.payloadEnd === this.#view.payloadStart) return;
     if (this.#firstAtMs === null) {
       this.#firstAtMs = nowMs;
       if (this.#options.track.kind === 'video') this.#keyFrames.request(nowMs);
@@ -154,7 +153,8 @@ export class TrackRecorder {
   #drain(nowMs: number): void {
     this.#packets.drain(nowMs, (packet, lost) => {
       if (lost > 0) this.#noteLoss(lost, nowMs);
-      if (readRtp(packet, this.#view)) this.#take(packet, nowMs);
+      // One without content has the number of a packet that was left out on purpose.
+      if (readRtp(packet, this.#view) && this.#view.payloadEnd > this.#view.payloadStart) this.#take(packet, nowMs);
     });
   }
 
