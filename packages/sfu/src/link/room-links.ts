@@ -185,7 +185,7 @@ export class RoomLinks {
   }
 
   #open(socket: LinkSocket, node: string): RoomLink | null {
-    const releasePort = this.#context.ports.take();
+    const releasePort = this.#context.ports.takeForLink();
     if (!releasePort) return null;
     const link = new RoomLink({
       ...{ socket, node, releasePort, context: this.#context, logger: this.#logger },

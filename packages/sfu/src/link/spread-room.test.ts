@@ -81,6 +81,25 @@ describe('a room that several SFUs serve', () => {
       await peer.next('peer-left', ({ peerId, reason }) => peerId === bob.id && reason === 'left');
   });
 
+  test('a home without a media port left says that it is busy, and others serve who comes', async () => {
+    const [first] = sfus;
+    await first?.sfu.stop();
+    const small = await startSfu({ node: 'node-1', drainTimeoutMs: 300, mediaPortEnd: 20_007 });
+    sfus[0] = small;
+    home = { ...home, address: small.address };
+    // As in a room that is not spread, whose home had room for everybody so far.
+    const stay = { home: undefined } as unknown as Partial<SfuTicket>;
+    const at = await Promise.all(['Ann', 'Bob', 'Cem', 'Dan', 'Eve'].map((name) => join(0, name, stay)));
+    await expect(join(0, 'Flo', stay)).rejects.toThrow('capacity');
+    await until(
+      'to be busy',
+      async () => ((await small.http('GET', '/healthz')).body as { status: string }).status === 'busy',
+    );
+    const flo = await join(1, 'Flo');
+    expect(flo.welcome.participants.map(({ peerId }) => peerId).sort()).toEqual(at.map(({ id }) => id).sort());
+    await at[0]?.next('peer-joined', ({ peerId }) => peerId === flo.id);
+  });
+
   test('sound and picture of any SFU reach subscribers at any other, one copy on each link', async () => {
     const [ann, bob, cem] = [await join(0, 'Ann'), await join(1, 'Bob'), await join(2, 'Cem')];
     const dan = await join(2, 'Dan');

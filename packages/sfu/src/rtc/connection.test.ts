@@ -113,7 +113,14 @@ test('PortBudget keeps the last ports back, and takes a port back a moment after
   releases[0]?.();
   expect(budget.take()).toBeNull();
   clock.advance(2_000);
-  expect(budget.used).toBe(16);
+  expect([budget.used, budget.isFull]).toEqual([16, false]);
   expect(budget.take()).not.toBeNull();
-  expect(budget.take()).toBeNull();
+  expect([budget.take(), budget.isFull]).toEqual([null, true]);
+});
+
+test('PortBudget has a port for a link to another SFU where peers find none any more, and one is still kept back', () => {
+  const budget = new PortBudget(20_000, 20_019, new VirtualClock());
+  while (!budget.isFull) budget.take();
+  expect(budget.takeForLink()).not.toBeNull();
+  expect([budget.takeForLink(), budget.take(), budget.used]).toEqual([null, null, 18]);
 });

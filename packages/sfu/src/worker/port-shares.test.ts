@@ -1,4 +1,7 @@
+import { VirtualClock } from '@orama/core';
+import { DEFAULT_MAX_PARTICIPANTS } from '@orama/protocol';
 import { expect, test } from 'vitest';
+import { PortBudget } from '../rtc/port-budget.ts';
 import { portShares } from './port-shares.ts';
 
 const config = (workers: number | 'auto', mediaPortStart: number, mediaPortEnd: number) =>
@@ -14,8 +17,14 @@ test('portShares gives every port to one worker', () => {
 
 test('portShares with auto counts cores, and ports that are worth a process', () => {
   expect(portShares(config('auto', 20_000, 20_499), 2)).toHaveLength(2);
-  expect(portShares(config('auto', 20_000, 20_499), 64)).toHaveLength(5);
+  expect(portShares(config('auto', 20_000, 20_499), 64)).toHaveLength(4);
   expect(portShares(config('auto', 20_000, 20_009), 64)).toEqual([{ start: 20_000, end: 20_009 }]);
+});
+
+test('portShares with auto leaves each worker the ports that a room of the usual size takes', () => {
+  for (let cores = 1; cores <= 64; cores++)
+    for (const { start, end } of portShares(config('auto', 20_000, 20_499), cores))
+      expect(new PortBudget(start, end, new VirtualClock()).capacity).toBeGreaterThan(DEFAULT_MAX_PARTICIPANTS);
 });
 
 test('portShares refuses more workers than the ports are enough for, and a range that is upside down', () => {

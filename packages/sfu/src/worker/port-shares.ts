@@ -1,9 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { ConfigError } from '@orama/core';
-import type { SfuConfig } from '@orama/protocol';
+import { DEFAULT_MAX_PARTICIPANTS, type SfuConfig } from '@orama/protocol';
 
 /** Fewer media ports than this are not worth a process of their own. */
 const PORTS_PER_WORKER = 100;
+/** Where nobody said how many processes: a room is on one of them, and one of the usual size has to find a port for each peer. */
+const PORTS_PER_ROOM = DEFAULT_MAX_PARTICIPANTS * 1.25;
 
 type PortConfig = Pick<SfuConfig, 'workers' | 'mediaPortStart' | 'mediaPortEnd'>;
 
@@ -27,7 +29,7 @@ export function portShares(config: PortConfig, cores = availableParallelism()): 
     throw new ConfigError(`workers: ${workers} need ${PORTS_PER_WORKER} media ports each, and there are ${ports}`, {
       hint: 'ask for fewer workers, or configure a larger range of media ports',
     });
-  const count = workers === 'auto' ? Math.min(cores, most) : workers;
+  const count = workers === 'auto' ? Math.max(1, Math.min(cores, Math.floor(ports / PORTS_PER_ROOM))) : workers;
   const size = Math.floor(ports / count);
   return Array.from({ length: count }, (_, i) => ({
     start: mediaPortStart + i * size,

@@ -44,7 +44,9 @@ describe('RoomPlaces', () => {
     expect(places.find('lost')).toBeUndefined();
   });
 
-  test('isFull only when every worker has much to do', () => {
+  test('isFull only when every worker has much to do, or turns peers away', () => {
+    expect(new RoomPlaces().isFull([worker(0, 0, 90, [], true), worker(1, 0.3)])).toBe(false);
+    expect(new RoomPlaces().isFull([worker(0, 0, 90, [], true), worker(1, 0.3, 90, [], true)])).toBe(true);
     expect(new RoomPlaces().isFull([worker(0, 0.9), worker(1, 0.3)])).toBe(false);
     expect(new RoomPlaces().isFull([worker(0, 0.9), worker(1, 0.7)])).toBe(true);
   });

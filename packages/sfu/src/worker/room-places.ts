@@ -34,9 +34,10 @@ export class RoomPlaces {
       if (!ids.has(worker) || nowMs - seenMs > UNKNOWN_MS) this.#places.delete(room);
   }
 
-  /** Whether every worker has as much to do as one should have. */
+  /** Whether every worker has as much to do as one should have, or turns peers away. */
   isFull(workers: readonly Candidate[]): boolean {
-    return leastBusy(workers).report.eventLoop.utilization > FULL_UTILIZATION;
+    const { busy, eventLoop } = leastBusy(workers).report;
+    return busy || eventLoop.utilization > FULL_UTILIZATION;
   }
 }
 

@@ -55,6 +55,7 @@ export class SfuWorker implements WorkerHandle {
   readonly id: number;
   readonly #clock: Clock;
   readonly #front: StunFront;
+  readonly #ports: PortBudget;
   readonly #rooms: Rooms;
   readonly #acceptor: Acceptor;
   readonly #sessions: HttpSessions;
@@ -78,6 +79,7 @@ export class SfuWorker implements WorkerHandle {
     const counters = new MediaCounters();
     const channels = new ChannelCounters();
     const ports = new PortBudget(portStart, portEnd, clock);
+    this.#ports = ports;
     this.#front = new StunFront({ address: config.address, portStart, portEnd, clock });
     const context: SfuContext = {
       config: { ...config, mediaPortStart: portStart, mediaPortEnd: portEnd },
@@ -113,7 +115,7 @@ export class SfuWorker implements WorkerHandle {
       rooms: this.#rooms.ids,
       liveRooms: this.#rooms.roomCount,
       peers: this.#rooms.peerCount,
-      busy: this.#overload.isBusy,
+      busy: this.#overload.isBusy || this.#ports.isFull,
       eventLoop: this.#eventLoop.load,
     };
   }

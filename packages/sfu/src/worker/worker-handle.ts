@@ -19,7 +19,7 @@ export interface WorkerReport {
   /** Rooms with somebody in them. */
   readonly liveRooms: number;
   readonly peers: number;
-  /** It turns new peers away, because its event loop is late. */
+  /** It turns new peers away, because its event loop is late or its media ports are used up. */
   readonly busy: boolean;
   readonly eventLoop: EventLoopLoad;
 }
