@@ -145,6 +145,27 @@ describe('RoomPlacer', () => {
     expect(await placer.place('demo', 'r', NONE)).toMatchObject({ sfu: home });
   });
 
+  it('place() sends who comes to a room whose home had no place for somebody elsewhere, for a while, and no other room', async () => {
+    const placed = await placer.place('demo', 'r', NONE);
+    if (!placed) throw new Error('not placed');
+    const { home } = placed;
+    placer.noteFull(placed);
+    const second = await placer.place('demo', 'r', NONE);
+    expect(second).toMatchObject({ home, row: { generation: 1 } });
+    expect(second?.sfu.nodeId).not.toBe(home.nodeId);
+    if (second) placer.noteFull(second);
+    const third = await placer.place('demo', 'r', NONE);
+    expect(new Set([home, second?.sfu, third?.sfu].map((sfu) => sfu?.nodeId)).size).toBe(3);
+    expect(await placer.place('demo', 'r', { ...NONE, known: async () => '' })).toMatchObject({ sfu: home });
+    await bed.store.rooms.claim({
+      ...{ namespace: 'demo', roomId: 'other', seenGeneration: null, nowMs: clock.now() },
+      place: { nodeId: home.nodeId, internalIp: home.address, signalingPort: home.port },
+    });
+    expect(await placer.place('demo', 'other', NONE)).toMatchObject({ sfu: { nodeId: home.nodeId } });
+    clock.advance(10_000);
+    expect(await placer.place('demo', 'r', NONE)).toMatchObject({ sfu: home });
+  });
+
   it('place() notes the visit, so that the room is not removed as idle', async () => {
     const placed = await placer.place('demo', 'r', NONE);
     if (!placed) throw new Error('not placed');

@@ -30,6 +30,8 @@ interface Condition {
 
 /** An SFU that failed somebody must answer before it is trusted again, for so long. */
 const SUSPECT_MS = 5_000;
+/** An SFU that had no room for somebody is not asked to serve the same room again, for so long. */
+const FULL_MS = 10_000;
 /** An SFU's health is asked for at most so often. */
 const HEALTH_CACHE_MS = 500;
 /** How often a placement is tried anew because the row changed under it. */
@@ -46,6 +48,8 @@ export class RoomPlacer {
   readonly #client: SfuClient;
   readonly #clock: Clock;
   readonly #suspectUntil = new Map<string, number>();
+  /** SFUs that took no more peers in a room, which may be on one of several processes there, by both. */
+  readonly #fullUntil = new Map<string, number>();
   readonly #health = new Map<string, { atMs: number; answer: Promise<Condition> }>();
 
   constructor(options: {
@@ -95,12 +99,23 @@ export class RoomPlacer {
 
   /** Notes that an SFU failed a caller, so that its silence counts against it for a while. */
   suspect(sfu: Sfu): void {
-    const nowMs = this.#clock.monotonic();
-    for (const [authority, untilMs] of this.#suspectUntil) {
-      if (untilMs <= nowMs) this.#suspectUntil.delete(authority);
-    }
-    this.#suspectUntil.set(authorityOf(sfu), nowMs + SUSPECT_MS);
+    this.#note(this.#suspectUntil, authorityOf(sfu), SUSPECT_MS);
     this.#health.delete(authorityOf(sfu));
+  }
+
+  /** Notes that the SFU has no room for another peer in the room: for a while others serve who comes. */
+  noteFull({ row, sfu }: PlacedRoom): void {
+    this.#note(this.#fullUntil, placeOf(row, sfu), FULL_MS);
+  }
+
+  #note(notes: Map<string, number>, what: string, forMs: number): void {
+    const nowMs = this.#clock.monotonic();
+    for (const [noted, untilMs] of notes) if (untilMs <= nowMs) notes.delete(noted);
+    notes.set(what, nowMs + forMs);
+  }
+
+  #isFull(row: RoomRow, sfu: Sfu): boolean {
+    return (this.#fullUntil.get(placeOf(row, sfu)) ?? 0) > this.#clock.monotonic();
   }
 
   /**
@@ -116,17 +131,18 @@ export class RoomPlacer {
   }
 
   /**
-   * The SFU for a caller: the room's home, unless the room is spread or its home is busy. Then the one that knows the
-   * caller, else the one with the fewest peers, the home among equals.
+   * The SFU for a caller: the room's home, unless the room is spread or its home is busy or full. Then the one that knows
+   * the caller, else the one with the fewest peers, the home among equals.
    */
   async #serverOf(row: RoomRow, home: Sfu, sfus: Sfu[], { failed, atHome, known }: Caller): Promise<Sfu> {
-    if (atHome || !(row.spread || (await this.#ask(home)).state === 'busy')) return home;
+    const staysHome = !row.spread && !this.#isFull(row, home) && (await this.#ask(home)).state !== 'busy';
+    if (atHome || staysHome) return home;
     const open = sfus.filter((sfu) => !failed.has(sfu.nodeId));
     const before = await known?.();
     if (before === '') return home;
     const knowing = open.find((sfu) => sfu.nodeId === before);
     if (knowing && (await this.#isUsable(knowing))) return knowing;
-    const candidates = await this.#candidates(open);
+    const candidates = await this.#candidates(open.filter((sfu) => !this.#isFull(row, sfu)));
     const fewest = Math.min(...candidates.map(({ peers }) => peers));
     if (candidates.some(({ sfu, peers }) => sfu === home && peers === fewest)) return home;
     return chooseSfu(candidates, row.namespace, row.roomId) ?? home;
@@ -154,4 +170,8 @@ export class RoomPlacer {
     this.#health.set(authorityOf(sfu), { atMs: nowMs, answer });
     return answer;
   }
+}
+
+function placeOf({ namespace, roomId }: RoomRow, sfu: Sfu): string {
+  return [authorityOf(sfu), namespace, roomId].join('\0');
 }

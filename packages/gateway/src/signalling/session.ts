@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Clock, describeError, type Logger, OramaError, signTicket, UserError } from '@orama/core';
-import { JOIN_TIMEOUT_MS, roomIdSchema, SIGNALLING_CLOSE } from '@orama/protocol';
+import { JOIN_TIMEOUT_MS, roomIdSchema, SIGNALLING_CLOSE, type SignallingErrorCode } from '@orama/protocol';
 import type { WebSocket } from 'ws';
 import type { Authenticator, Principal } from '../auth/authenticator.ts';
 import type { GatewayMetrics } from '../metrics.ts';
@@ -19,6 +19,8 @@ const MAX_DIALS = 3;
 const NO_STATUS = 1005;
 /** Close codes by which an SFU says that it is leaving: the client is told to come back, and finds another. */
 const GONE_CODES: number[] = [SIGNALLING_CLOSE.goingAway, SIGNALLING_CLOSE.moved];
+/** Reason of a close by an SFU that takes no more peers; it is as good as before for those it has. */
+const FULL: SignallingErrorCode = 'capacity';
 
 export interface SessionDeps {
   authenticator: Authenticator;
@@ -203,12 +205,16 @@ export class SignallingSession implements Seated {
       this.#client.close(code, reason);
       return;
     }
-    const { sfu, home } = seat.placed;
+    if (reason === FULL) this.#deps.placer.noteFull(seat.placed);
+    else this.#noteFailure(seat.placed);
+    this.#client.close(SIGNALLING_CLOSE.moved, reason || 'the SFU went away');
+  }
+
+  #noteFailure({ sfu, home }: PlacedRoom): void {
     this.#deps.placer.suspect(sfu);
     // One that only served the room has gone because the home did.
     if (home !== sfu) this.#deps.placer.suspect(home);
     this.#deps.metrics.sfuFailures.inc();
-    this.#client.close(SIGNALLING_CLOSE.moved, reason || 'the SFU went away');
   }
 
   #endSfu({ code, reason }: Ending): void {

@@ -388,6 +388,26 @@ describe('GET /v1/webrtc/signal', () => {
       for (const { client } of [first, second]) expect((await client.closed).code).toBe(4013);
     });
 
+    it('sends who comes to a room whose home takes no more to another SFU, and leaves those who are in it', async () => {
+      const stays = join('r');
+      const { sfu: home, arrival: first } = await seatOf(stays);
+      const refused = join('r');
+      const { sfu, arrival } = await seatOf(refused);
+      expect(sfu).toBe(home);
+      arrival.socket.close(4013, 'capacity');
+      expect(await refused.closed).toEqual({ code: 4013, reason: 'capacity' });
+      const again = join('r');
+      await once(again.socket, 'open');
+      again.send({ type: 'join' });
+      const second = await seatOf(again);
+      expect(second.sfu).not.toBe(home);
+      expect([first.ticket.home, second.arrival.ticket.home?.node]).toEqual([undefined, home.node]);
+      expect([stays.socket.readyState, (await bed.store.rooms.get('demo', 'r'))?.generation]).toEqual([
+        WebSocket.OPEN,
+        1,
+      ]);
+    });
+
     it('says sfu_unavailable and closes 4013 when no SFU takes connections', async () => {
       await join('r').frame(0);
       await Promise.all(bed.sfus('demo').map((sfu) => sfu.kill()));
