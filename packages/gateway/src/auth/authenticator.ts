@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Clock, KeyedTokenBuckets, UserError } from '@orama/core';
 import type { RoomPermissions } from '@orama/protocol';
-import { hashKey, type KeysRepository } from '@orama/store';
+import { hashKey, type KeysRepository, type ReadLevel } from '@orama/store';
 import { readApiKey, unauthorized } from './credentials.ts';
 import { namespaceOfHost } from './host.ts';
 
@@ -67,15 +67,17 @@ export class Authenticator {
 
   /** Whether the key of a caller who was let in earlier still holds. */
   async stillHolds(principal: Principal): Promise<boolean> {
-    return (await this.#lookUp(principal.keyHash)) !== null;
+    const { keyHash } = principal;
+    // A former leader of the store may not know the key yet: nobody is sent away on its word.
+    return (await this.#lookUp(keyHash)) !== null || (await this.#lookUp(keyHash, 'strong')) !== null;
   }
 
-  async #lookUp(hash: string): Promise<Principal | null> {
+  async #lookUp(hash: string, level?: ReadLevel): Promise<Principal | null> {
     const nowMs = this.#clock.monotonic();
     const cached = this.#found.get(hash);
     if (cached && cached.untilMs > nowMs) return cached.principal;
     this.#found.delete(hash);
-    const row = await this.#keys.findByHash(hash);
+    const row = await this.#keys.findByHash(hash, level);
     if (row?.state !== 'active') return null;
     const principal: Principal = {
       namespace: row.namespace,

@@ -68,7 +68,7 @@ export class SeatWatch {
 
   /** One look at every session. Throws what the store throws. */
   async check(): Promise<void> {
-    // Sessions first: what is read after them is at least as new as their seats.
+    // Sessions first: what is surely read after them is at least as new as their seats.
     const seated: { session: Seated; seat: Seat }[] = [];
     for (const session of this.#sessions()) if (session.seat) seated.push({ session, seat: session.seat });
     const rowsOf = new Map<string, Map<string, RoomRow>>();
@@ -81,9 +81,15 @@ export class SeatWatch {
       const row = rowsOf.get(principal.namespace)?.get(placed.row.roomId);
       if (!(await this.#authenticator.stillHolds(principal))) {
         session.refuse(refusalOf(new UserError('UNAUTHORIZED', 'the API key was revoked')));
-      } else if (!sfuAt([placed.home], row?.place ?? null)) {
+      } else if (!sfuAt([placed.home], row?.place ?? null) && (await this.#hasMoved(seat))) {
         session.moveAway();
       }
     }
+  }
+
+  /** The list may be of a former leader of the store: nobody is sent away on its word. */
+  async #hasMoved({ principal, placed }: Seat): Promise<boolean> {
+    const row = await this.#rooms.get(principal.namespace, placed.row.roomId);
+    return sfuAt([placed.home], row?.place ?? null) === undefined;
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Database, Statement } from '../database.ts';
+import type { Database, ReadLevel, Statement } from '../database.ts';
 
 export interface KeyRow {
   id: string;
@@ -30,12 +30,12 @@ export class KeysRepository {
     this.#db = db;
   }
 
-  /** The key's row, or null for an unknown one. */
-  async findByHash(hash: string): Promise<KeyRow | null> {
+  /** The key's row, or null for an unknown one. Asked for each request of strangers, so `weak` unless said. */
+  async findByHash(hash: string, level: ReadLevel = 'weak'): Promise<KeyRow | null> {
     const [raw] = await this.#db.query<Raw>(
       'SELECT id, namespace, kind, state, created_at FROM keys WHERE hash = ?',
       [hash],
-      'weak',
+      level,
     );
     return raw
       ? { id: raw.id, namespace: raw.namespace, kind: raw.kind, state: raw.state, createdAtMs: raw.created_at }
