@@ -201,8 +201,11 @@ export class Room implements PeerHost, LinksHost {
     this.#logger.info({ peer: peer.id, reason }, 'peer left');
     if (reason === 'media-failed')
       peer.send({ type: 'error', code: 'media_failed', message: 'the media connection is gone; join again' });
-    this.left(peer, reason);
-    peer.close(LEAVE_CLOSE[reason], reason);
+    try {
+      this.left(peer, reason);
+    } finally {
+      peer.close(LEAVE_CLOSE[reason], reason);
+    }
   }
 
   joined(member: RemotePeer): void {
@@ -216,23 +219,23 @@ export class Room implements PeerHost, LinksHost {
     this.#links.left(member, reason);
     const publications = [...member.publications];
     for (const publication of publications) this.#voices.remove(publication);
-    for (const other of this.#peers.values()) {
+    this.#forEach((other) => {
       for (const publication of publications) other.unsubscribe(publication);
       other.send({ type: 'peer-left', peerId: member.id, reason });
-    }
+    });
   }
 
   published(member: Member, publication: Publication): void {
     this.#lifetime.noteActivity();
     this.#voices.add(publication);
-    for (const other of this.#peers.values()) if (other !== member) this.#subscribe(other, publication);
+    this.#forEach((other) => other !== member && this.#subscribe(other, publication));
     this.#links.published(member, publication);
   }
 
   unpublished(member: Member, publication: Publication): void {
     this.#lifetime.noteActivity();
     this.#voices.remove(publication);
-    for (const other of this.#peers.values()) if (other !== member) other.unsubscribe(publication);
+    this.#forEach((other) => other !== member && other.unsubscribe(publication));
     this.#links.unpublished(member, publication);
   }
 
@@ -258,7 +261,7 @@ export class Room implements PeerHost, LinksHost {
   codecChanged(publication: Publication): void {
     const publisher = this.#publisherOf(publication);
     if (publisher) this.#links.updated(publisher, publication);
-    for (const peer of this.#peers.values()) if (!peer.changeCodec(publication)) this.#subscribe(peer, publication);
+    this.#forEach((peer) => peer.changeCodec(publication) || this.#subscribe(peer, publication));
   }
 
   described(member: Member): void {
@@ -357,10 +360,15 @@ export class Room implements PeerHost, LinksHost {
     for (const peer of this.#peers.values()) peer.send(frame);
   }
 
-  /** Every peer's periodic work, a peer a step; a fault ends that peer only. */
+  /** Every peer's periodic work, a peer a step. A fault ends that peer only, one of the room itself the room. */
   *tick(withTransportFeedback: boolean): Generator<void> {
-    this.#voices.tick(performance.now());
-    this.#links.tick(performance.now());
+    try {
+      this.#voices.tick(performance.now());
+      this.#links.tick(performance.now());
+    } catch (thrown) {
+      this.#logger.error({ err: thrown }, 'room ended by a fault of ours');
+      this.orphaned('draining');
+    }
     for (const peer of this.#peers.values()) {
       try {
         peer.tick(performance.now(), withTransportFeedback);
@@ -402,9 +410,7 @@ export class Room implements PeerHost, LinksHost {
   #listen(): RoomVoices {
     return new RoomVoices(this.#settings.maxSpeakers, {
       onSpeakers: (frame) => this.tellAll(frame),
-      onHeard: (publication) => {
-        for (const peer of this.#peers.values()) peer.hearingChanged(publication);
-      },
+      onHeard: (publication) => this.#forEach((peer) => peer.hearingChanged(publication)),
     });
   }
 
@@ -425,6 +431,17 @@ export class Room implements PeerHost, LinksHost {
     const remote = this.#links.remotes.get(peerId);
     if (!remote) throw new UserError('PEER_NOT_FOUND', `there is no peer ${peerId} in the room`);
     return remote;
+  }
+
+  /** Does something about every peer; a fault ends that peer only. */
+  #forEach(run: (peer: Peer) => unknown): void {
+    for (const peer of this.#peers.values()) {
+      try {
+        run(peer);
+      } catch (thrown) {
+        this.#endByFault(peer, thrown);
+      }
+    }
   }
 
   #endByFault(peer: Peer, thrown: unknown): void {

@@ -16,6 +16,7 @@ import { ChannelCounters } from '../data/channel-counters.ts';
 import { MediaCounters } from '../media/counters.ts';
 import { registerMetrics } from '../metrics.ts';
 import type { SfuContext } from '../room/context.ts';
+import { guardedClock } from '../room/guarded-clock.ts';
 import { Rooms } from '../room/rooms.ts';
 import type { Connect } from '../rtc/connection.ts';
 import { PortBudget } from '../rtc/port-budget.ts';
@@ -69,9 +70,11 @@ export class SfuWorker implements WorkerHandle {
   constructor(
     { id, config, ports: { start: portStart, end: portEnd }, secret }: WorkerSettings,
     logger: Logger,
-    clock: Clock,
+    machineClock: Clock,
     { connect, eventLoop = new EventLoopMeter() }: WorkerParts = {},
   ) {
+    // Where a fault of ours in a timer has nobody whom it ends, it ends nobody.
+    const clock = guardedClock(machineClock, (thrown) => logger.error({ err: thrown }, 'a timer failed'));
     this.id = id;
     this.#turn = config.turn;
     this.#clock = clock;
