@@ -15,7 +15,7 @@ import {
 } from '@orama/core';
 import { Counter, createMetrics, Histogram } from '@orama/core/metrics';
 import type { ControlplaneConfig, StoreConfig } from '@orama/protocol';
-import { connectStore, RqliteDatabase, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
+import { connectStore, createStore, RqliteDatabase, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import { createRoutes } from './api/routes.ts';
 import { ApiServer } from './api/server.ts';
 import { ControlplaneClient } from './client/controlplane-client.ts';
@@ -25,6 +25,7 @@ import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine, type TaskRunner } from './reconcile/engine.ts';
 import { LeaseKeeper } from './reconcile/lease-keeper.ts';
 import { LoadMeter } from './reconcile/load-meter.ts';
+import { storeMeter } from './reconcile/store-meter.ts';
 import { StoreView } from './reconcile/store-view.ts';
 import { StoreWarnings } from './reconcile/store-warnings.ts';
 import { coldBoot } from './restore/cold-boot.ts';
@@ -64,6 +65,7 @@ export class Controlplane implements Runnable {
   readonly #warnings: StoreWarnings;
   readonly #held: HeldUnits;
   readonly #metrics = createMetrics('controlplane');
+  readonly #counted = storeMeter(this.#metrics);
   readonly #abort = new AbortController();
   readonly #engine: Engine;
   readonly #load: LoadMeter;
@@ -171,7 +173,8 @@ export class Controlplane implements Runnable {
       logger,
       warnings: this.#warnings,
       signal: this.#abort.signal,
-      onStore: async (store) => {
+      onStore: async ({ db }) => {
+        const store = createStore(this.#counted(db));
         await this.#register(store);
         this.#store = store;
         this.#view = new StoreView(store, config.node, this.#clock);

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { silentLogger } from '@orama/core/logger';
 import type { ControlplaneConfigInput } from '@orama/protocol';
 import { createStore, openStore, type Store } from '@orama/store';
-import { waitUntil } from '@orama/testkit';
+import { waitFor, waitUntil } from '@orama/testkit';
 import { ControlplaneClient } from '../src/client/controlplane-client.ts';
 import { stopAllServices } from '../src/services/index.ts';
 
@@ -80,7 +80,10 @@ export class TestCluster {
     await this.waitReady();
   }
 
+  /** A node that has just died is alive for the others: each is asked itself, too. */
   async waitReady(): Promise<void> {
+    const isReady = ({ config }: TestNode) => fetch(`http://${config.wireguardIp}:6001/readyz`).then(({ ok }) => ok);
+    for (const node of this.nodes) await waitFor(`${node.id} to be restored`, () => isReady(node));
     await waitUntil(
       'all nodes with their core services to be ready',
       () => this.client.cluster(),

@@ -11,13 +11,18 @@ import { silentLogger } from '@orama/core/logger';
 import type { ControlplaneConfigInput } from '@orama/protocol';
 import { createStore, openStore, type Store } from '@orama/store';
 import { waitUntil } from '@orama/testkit';
-import { readCommandLine } from '../../support/command-line.ts';
+import { readCommandLine, refuse } from '../../support/command-line.ts';
+import { describeMachine } from '../machine.ts';
+import { type Measured, renderReport } from './report.ts';
 import { ACTIVE, addNamespaces, addNodes, beat } from './rows.ts';
 
-const USAGE = `usage: pnpm bench reconcile [--net 127.91.60] [--seconds 30] [--namespaces 20 --namespaces 2000]
+const REPORT = join(import.meta.dirname, 'report.md');
 
-The share of one core that a node's controlplane takes at rest, with ${ACTIVE} namespaces on its node and all others on nodes that only
-beat, and what a reconcile tick costs with each number of namespaces in the store. Services are stand-ins and not counted.`;
+const USAGE = `usage: pnpm bench reconcile [--quick] [--net 127.91.60] [--seconds 60] [--namespaces 20 --namespaces 2000]
+
+What a node's controlplane does at rest, with ${ACTIVE} namespaces on its node and all others on nodes that only beat, for each number of
+namespaces in the store: the share of one core, the runs of its tasks, and what it asks of the store. Services are stand-ins and not
+counted. Writes test/bench/reconcile/report.md, with --quick (for 10 seconds) nothing.`;
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const NODE = [process.execPath, '--conditions=source', '--disable-warning=ExperimentalWarning'];
@@ -25,25 +30,33 @@ const TESTING = join(ROOT, 'packages/controlplane/testing');
 const SETTLE_MS = 15_000;
 const TICKS_PER_SEC = 100;
 
-/** `pnpm bench reconcile`: prints a row for each number of namespaces. */
+/** `pnpm bench reconcile`: a row for each number of namespaces. */
 export async function benchReconcile(args: string[]): Promise<void> {
   const { values } = readCommandLine(
     USAGE,
     {
       net: { type: 'string', default: '127.91.60' },
-      seconds: { type: 'string', default: '30' },
+      quick: { type: 'boolean', default: false },
+      seconds: { type: 'string' },
       namespaces: { type: 'string', multiple: true, default: ['20', '2000'] },
     },
     args,
   );
-  console.log('| namespaces in the store | on the node | share of one core at rest |\n|--:|--:|--:|');
-  for (const count of values.namespaces.map(Number)) {
-    const share = await measure(values.net, count, Number(values.seconds));
-    console.log(`| ${count} | ${ACTIVE} | ${(share * 100).toFixed(1)} % |`);
-  }
+  const seconds = Number(values.seconds ?? (values.quick ? 10 : 60));
+  if (!(seconds > 0)) refuse(USAGE, '--seconds must be a number above 0');
+  const measured: Measured[] = [];
+  for (const count of values.namespaces.map(Number)) measured.push(await measure(values.net, count, seconds));
+  const report = renderReport({
+    measured,
+    seconds,
+    machine: describeMachine(),
+    date: new Date().toISOString().slice(0, 10),
+  });
+  console.log(report);
+  if (!values.quick) writeFileSync(REPORT, `${report}\n`);
 }
 
-async function measure(net: string, count: number, seconds: number): Promise<number> {
+async function measure(net: string, count: number, seconds: number): Promise<Measured> {
   const dir = mkdtempSync(join(tmpdir(), 'orama-bench-reconcile-'));
   const clusterKey = randomBytes(32).toString('hex');
   const file = join(dir, 'store.sqlite');
@@ -62,9 +75,18 @@ async function measure(net: string, count: number, seconds: number): Promise<num
       },
     );
     await delay(SETTLE_MS);
-    const before = cpuSeconds(controlplane);
+    const [before, cpuBefore] = [await countersOf(net), cpuSeconds(controlplane)];
     await delay(seconds * 1000);
-    return (cpuSeconds(controlplane) - before) / seconds;
+    const [after, cpuAfter] = [await countersOf(net), cpuSeconds(controlplane)];
+    const perSecond = (name: string) => ((after.get(name) ?? 0) - (before.get(name) ?? 0)) / seconds;
+    return {
+      namespaces: count,
+      nodes: (await store.nodes.list()).length,
+      coreShare: (cpuAfter - cpuBefore) / seconds,
+      runs: perSecond('orama_reconcile_runs_total'),
+      statements: perSecond('orama_store_statements_total'),
+      rows: perSecond('orama_store_rows_read_total'),
+    };
   } finally {
     clearInterval(beating);
     controlplane.kill('SIGKILL');
@@ -114,6 +136,15 @@ async function healthyOn({ reports }: Store): Promise<number> {
     ({ nodeId, service, healthy, generation }) =>
       nodeId === 'node-1' && healthy && generation === 1 && (service === 'sfu' || service === 'turn'),
   ).length;
+}
+
+/** The counters of the controlplane, each summed over its labels. */
+async function countersOf(net: string): Promise<Map<string, number>> {
+  const text = await (await fetch(`http://${net}.1:6001/metrics`)).text();
+  const counters = new Map<string, number>();
+  for (const [, name = '', value] of text.matchAll(/^(\w+_total)(?:\{[^}]*\})? (\S+)$/gm))
+    counters.set(name, (counters.get(name) ?? 0) + Number(value));
+  return counters;
 }
 
 /** Processor time that a process has used, from proc_pid_stat(5): fields 14 and 15. */

@@ -6,6 +6,7 @@ import type { DevNode } from './state.ts';
 
 const CLUSTER_TIMEOUT_MS = 60_000;
 const NAMESPACES_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 2_000;
 const POLL_MS = 150;
 
 /** Waits until every node's controlplane is alive and its services are healthy. Throws `TIMEOUT` naming what is missing. */
@@ -20,7 +21,7 @@ export async function waitForCluster(options: {
   for (;;) {
     options.throwIfHopeless();
     const cluster = await options.client.cluster().catch(() => undefined);
-    const missing = missingParts(options.nodes, cluster);
+    const missing = missingParts(options.nodes, cluster, await unreadyNodes(options.nodes));
     if (missing.length === 0) return;
     if (performance.now() >= deadline) {
       throw new OramaError(
@@ -37,13 +38,36 @@ export async function waitForCluster(options: {
   }
 }
 
-/** What keeps a cluster from being up, each in words. A node that is drained has no TURN server, one that was removed nothing. */
-export function missingParts(nodes: Pick<DevNode, 'id'>[], cluster: ClusterStatus | undefined): string[] {
+/** Nodes whose controlplanes do not answer, or are still restoring their node: what the others say is seconds old. */
+export async function unreadyNodes(nodes: Pick<DevNode, 'id' | 'api'>[]): Promise<ReadonlySet<string>> {
+  const unready = await Promise.all(nodes.map(async ({ id, api }) => ((await isReady(api)) ? [] : [id])));
+  return new Set(unready.flat());
+}
+
+async function isReady(api: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${api}/readyz`, { signal: AbortSignal.timeout(READY_TIMEOUT_MS) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What keeps a cluster from being up, each in words. A node that is drained has no TURN server, one that was removed nothing.
+ * @param unready nodes whose controlplanes say themselves, or by their silence, that they are not ready
+ */
+export function missingParts(
+  nodes: Pick<DevNode, 'id'>[],
+  cluster: ClusterStatus | undefined,
+  unready: ReadonlySet<string>,
+): string[] {
   if (!cluster) return ['a controlplane to answer'];
   return nodes.flatMap(({ id }) => {
     const node = cluster.nodes.find((candidate) => candidate.id === id);
     if (node?.state === 'gone') return [];
-    if (!node?.alive) return [`the controlplane of ${id}`];
+    if (!node?.alive || unready.has(id)) return [`the controlplane of ${id}`];
     const drained = node.state === 'draining';
     const down = node.core.filter(({ service, healthy }) => !healthy && !(drained && service === 'turn'));
     return down.map(({ service }) => `${service} of ${id}`);

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { connectTo } from '../../cluster.ts';
 import { type Context, withContext } from '../../context.ts';
 import { lockHolder } from '../../dev/lock.ts';
-import { missingParts } from '../../dev/readiness.ts';
+import { missingParts, unreadyNodes } from '../../dev/readiness.ts';
 import { describeStore, devStore } from '../../dev/store-status.ts';
 import { examples } from '../../options.ts';
 import { NoClusterError, readDevState } from '../../settings.ts';
@@ -24,7 +24,7 @@ async function showStatus({ settings, output }: Context): Promise<void> {
     endpoints: state.nodes.map((node) => node.api),
     clusterKeyFile: state.clusterKeyFile,
   }).cluster();
-  const missing = missingParts(state.nodes, cluster);
+  const missing = missingParts(state.nodes, cluster, await unreadyNodes(state.nodes));
   const store = await devStore(settings.dataDir, state);
   output.result(
     {
