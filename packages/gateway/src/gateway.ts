@@ -30,6 +30,7 @@ import { routeUsage } from './routes/usage.ts';
 import { routeWhip } from './routes/whip.ts';
 import { createPublicServer } from './server.ts';
 import { SeatWatch } from './signalling/seat-watch.ts';
+import { SfuWatch } from './signalling/sfu-watch.ts';
 import { SignallingServer } from './signalling/signalling-server.ts';
 import { TurnUris } from './turn-uris.ts';
 import { WebrtcSettingsReader } from './webrtc-settings.ts';
@@ -54,7 +55,7 @@ export class Gateway implements Runnable {
   readonly #options: GatewayOptions;
   #app: FastifyInstance | null = null;
   #signalling: SignallingServer | null = null;
-  #watch: SeatWatch | null = null;
+  #watches: (SeatWatch | SfuWatch)[] = [];
   #internal: Server | null = null;
   #storeCheck: Timer | null = null;
   #notReady: string | null = 'starting';
@@ -105,13 +106,15 @@ export class Gateway implements Runnable {
       trustedProxies,
     });
     app.server.on('upgrade', (request, socket, head) => signalling.upgrade(request, socket, head));
-    this.#watch = new SeatWatch({
+    const seats = new SeatWatch({
       sessions: () => [...signalling.sessions, ...sessions.seated],
       rooms,
       authenticator,
       clock,
       logger,
     });
+    const sfus = new SfuWatch({ sessions: () => signalling.sessions, client, clock, logger });
+    this.#watches = [seats, sfus];
 
     this.#internal = createInternalServer(
       healthHandler(registry, () => this.#notReady),
@@ -132,7 +135,7 @@ export class Gateway implements Runnable {
     const { config, database, clock = systemClock } = this.#options;
     this.#storeCheck?.cancel();
     this.#notReady = 'draining';
-    this.#watch?.stop();
+    for (const watch of this.#watches) watch.stop();
     if (this.#app && this.#signalling) {
       const { server } = this.#app;
       const deadline = clock.after(config.drainTimeoutMs, () => server.closeAllConnections());

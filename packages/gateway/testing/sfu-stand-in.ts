@@ -36,6 +36,8 @@ export class SfuStandIn {
   /** Upgrades asked for, those refused included. */
   upgrades = 0;
   status: 'ok' | 'busy' | 'draining' = 'ok';
+  /** Times its health was asked for. */
+  healthAsked = 0;
   /** Whether it leaves HTTP requests without an answer. */
   isHanging = false;
   /** HTTP status that refuses every upgrade, if set. */
@@ -63,6 +65,7 @@ export class SfuStandIn {
     const server = createServer(async (request, response) => {
       let body = '';
       for await (const chunk of request) body += String(chunk);
+      if (request.url === '/healthz') this.healthAsked += 1;
       if (this.isHanging) return;
       const target = request.url ?? '';
       const answer = (status: number, value: unknown) => response.writeHead(status).end(JSON.stringify(value));

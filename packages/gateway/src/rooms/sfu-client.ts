@@ -50,8 +50,8 @@ export class SfuClient {
   }
 
   /** What the SFU says of itself; an answer of another namespace's SFU on a reused port counts as none. */
-  async health(sfu: Sfu): Promise<SfuHealth> {
-    const health = await this.#call(sfu, null, 'GET', '/healthz', undefined, sfuHealthSchema, HEALTH_TIMEOUT_MS);
+  async health(sfu: Sfu, timeoutMs = HEALTH_TIMEOUT_MS): Promise<SfuHealth> {
+    const health = await this.#call(sfu, null, 'GET', '/healthz', undefined, sfuHealthSchema, timeoutMs);
     if (health.namespace === sfu.namespace) return health;
     throw new SfuCallError(sfu, 'asking for the health', new Error(`it serves namespace ${health.namespace}`));
   }

@@ -12,6 +12,7 @@ import { nodeOfResume, readJoinFrame } from './join-frame.ts';
 import { type Ending, isSendableCode, Leg } from './leg.ts';
 import { errorFrame, type Refusal, refusalOf } from './refusal.ts';
 import type { Seat, Seated } from './seat-watch.ts';
+import type { Served } from './sfu-watch.ts';
 
 /** SFUs that are tried for one client before it is sent away. */
 const MAX_DIALS = 3;
@@ -43,7 +44,7 @@ export interface Opening {
  * side ends. The client's end is told to the SFU as it happened: a close frame as a close frame, a lost network as a lost
  * network, so that the SFU keeps the media of a client that may come back.
  */
-export class SignallingSession implements Seated {
+export class SignallingSession implements Seated, Served {
   readonly #deps: SessionDeps;
   readonly #opening: Opening;
   readonly #client: Leg;
@@ -87,6 +88,11 @@ export class SignallingSession implements Seated {
   moveAway(): void {
     this.#sfu?.close(SIGNALLING_CLOSE.normal, 'the room has moved');
     this.#client.close(SIGNALLING_CLOSE.moved, 'the room has moved');
+  }
+
+  /** The SFU is lost: it is shown a lost network, and the client is told to come back, which finds another. */
+  dropSfu(): void {
+    this.#sfu?.terminate();
   }
 
   /** This gateway is leaving: the SFU sees a lost network, and keeps the media until the client comes back. */
