@@ -14,12 +14,12 @@ type CoreName = 'gateway' | 'turn';
 const UNITS: Record<CoreName, string> = { gateway: GATEWAY_UNIT, turn: TURN_UNIT };
 
 /** The gateway's drain deadline as it is unless configured. */
-const GATEWAY_DRAIN_MS = 10_000;
+export const GATEWAY_DRAIN_MS = 10_000;
 /**
  * What a service gets beyond its drain deadline to end by itself before it is killed. A TURN server waits up to a second
  * and a half of it for the last reading of its usage.
  */
-const STOP_MARGIN_MS = 4_000;
+export const STOP_MARGIN_MS = 4_000;
 
 interface CoreService {
   name: CoreName;

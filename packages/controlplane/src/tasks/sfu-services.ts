@@ -11,10 +11,8 @@ import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
 import { namespaceOfSfuUnit, type ServiceState, sfuUnit } from '../services/service-manager.ts';
 import { planUnits } from '../services/unit-plan.ts';
-import { SFU_DRAIN_MS, type SfuUnit, sfuUnitOf } from './sfu-unit.ts';
+import { SFU_STOP_MS, type SfuUnit, sfuUnitOf } from './sfu-unit.ts';
 
-/** Its drain deadline, and a little more. */
-const KILL_AFTER_MS = SFU_DRAIN_MS + 1_000;
 /** A disabled namespace's clients have nowhere to go. */
 const DISABLE_KILL_AFTER_MS = 2_000;
 /** An SFU that does not answer for so long after its start is told with the reason. */
@@ -67,7 +65,7 @@ export class SfuServicesTask implements Task<SfuAction> {
       if (step.do === 'start' && sfu) return { ...base, kind: 'sfu-start', sfu };
       // Restarted, or moved away: its clients have somewhere to go.
       const goesOn = seen.desired.get(namespaceOfSfuUnit(step.unit) ?? '')?.wanted === true;
-      return { ...base, kind: 'sfu-stop', killAfterMs: goesOn ? KILL_AFTER_MS : DISABLE_KILL_AFTER_MS };
+      return { ...base, kind: 'sfu-stop', killAfterMs: goesOn ? SFU_STOP_MS : DISABLE_KILL_AFTER_MS };
     });
     for (const sfu of wanted) {
       const state = judged.find(({ unit }) => unit === sfu.unit);

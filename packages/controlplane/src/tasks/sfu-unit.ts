@@ -5,7 +5,9 @@ import type { DesiredNamespace } from '../reconcile/desired.ts';
 import { type HealthAddress, sfuUnit } from '../services/service-manager.ts';
 
 /** How long an SFU that is restarted waits for its clients to go elsewhere. */
-export const SFU_DRAIN_MS = 5_000;
+const SFU_DRAIN_MS = 5_000;
+/** After which it is killed. */
+export const SFU_STOP_MS = SFU_DRAIN_MS + 1_000;
 
 /** An SFU as it must run on a node. */
 export interface SfuUnit {
