@@ -41,6 +41,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const IMPORTERS: Record<string, readonly string[]> = {
   mediabunny: ['packages/sfu/src/record/'],
   'better-sqlite3': ['packages/store/src/'],
+  koffi: ['packages/core/src/service-notifier', 'packages/turn/src/udp/batched/'],
   'node-datachannel': ['packages/sfu/src/rtc/'],
   'node-turn': ['packages/turn/src/node-turn/'],
   'sdp-transform': ['packages/sfu/src/rtc/'],

@@ -100,6 +100,10 @@ export class Controlplane implements Runnable {
     );
   }
 
+  get statusLine(): string {
+    return this.#notReady ?? 'ok';
+  }
+
   /** Listens, adopts running services and begins the cold boot, which goes on in the background. */
   async start(): Promise<void> {
     const { config, logger, clusterKey, version } = this.#options;
@@ -108,7 +112,7 @@ export class Controlplane implements Runnable {
     this.#api = new ApiServer({
       clusterKey,
       listen: [{ address: config.wireguardIp, port }, ...(config.api.loopback ? [{ address: '127.0.0.1', port }] : [])],
-      health: healthHandler(this.#metrics, () => (this.#booted ? null : 'the node is being restored')),
+      health: healthHandler(this.#metrics, () => this.#notReady),
       routes: createRoutes({
         context: () => this.#context(),
         version,
@@ -210,6 +214,10 @@ export class Controlplane implements Runnable {
       },
     });
     this.#booted = true;
+  }
+
+  get #notReady(): string | null {
+    return this.#booted ? null : 'the node is being restored';
   }
 
   /** Asks this node's rqlited, on a connection of its own, as the store may not have been reached yet. */

@@ -16,6 +16,7 @@ export type { Logger } from './logger.ts';
 export * from './process-stat.ts';
 export * from './rpc.ts';
 export * from './secret-box.ts';
+export { openServiceNotifier } from './service-notifier.ts';
 export * from './signed-request.ts';
 export * from './token-bucket.ts';
 export * from './turn-credentials.ts';

@@ -64,6 +64,10 @@ export class Gateway implements Runnable {
     this.#options = options;
   }
 
+  get statusLine(): string {
+    return this.#notReady ?? 'ok';
+  }
+
   async start(): Promise<void> {
     const { config, database, logger, clusterKey, callPageDir, clock = systemClock } = this.#options;
     const { limits } = config;

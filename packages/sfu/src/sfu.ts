@@ -194,6 +194,11 @@ export class Sfu implements Runnable {
     return this.#shares[id] as PortShare;
   }
 
+  get statusLine(): string {
+    const { status, rooms, peers } = this.#health();
+    return `${status}: ${rooms} rooms, ${peers} peers`;
+  }
+
   get #peers(): number {
     return this.#workers.reduce((sum, { report }) => sum + report.peers, 0);
   }

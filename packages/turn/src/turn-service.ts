@@ -66,6 +66,11 @@ export class TurnService implements Runnable {
   /** What metrics are written from; taken anew at each scrape. */
   #report: NodeReport = { workers: [], usage: [] };
 
+  get statusLine(): string {
+    const { size, allocationCount } = this.tenants;
+    return this.#drain.begun ? this.#drain.progress : `ok: ${size} namespaces, ${allocationCount} allocations`;
+  }
+
   /**
    * @param makeSockets the UDP sockets of a single worker; workers on threads have the fastest there are
    * @param interfaces reads the addresses of the machine's interfaces

@@ -15,11 +15,22 @@ export class Attachment {
   readonly #logger: Logger;
   #wanted: NodeTenant | null = null;
   #trouble = '';
+  #isOnServer = false;
 
   constructor(client: ControlplaneClient, namespace: string, logger: Logger) {
     this.#client = client;
     this.#namespace = namespace;
     this.#logger = logger;
+  }
+
+  /** Whether the server has the namespace as far as this knows, or it is left to the controlplane. */
+  get isKept(): boolean {
+    return this.#isOnServer;
+  }
+
+  /** What there is to say of it, in words. */
+  get status(): string {
+    return this.#trouble || (this.#isOnServer ? 'attached' : 'not attached');
   }
 
   /**
@@ -40,7 +51,9 @@ export class Attachment {
       if (this.#wanted?.kept)
         this.#note('the controlplane of this node keeps the namespace attached, also after this ends');
       else if (this.#wanted) await this.#attach(this.#wanted);
+      this.#isOnServer = this.#wanted !== null;
     } catch (thrown) {
+      this.#isOnServer = false;
       this.#note(describeError(thrown));
     }
     return true;

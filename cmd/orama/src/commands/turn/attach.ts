@@ -1,4 +1,4 @@
-import { OramaError } from '@orama/core';
+import { OramaError, openServiceNotifier } from '@orama/core';
 import { namespaceNameSchema } from '@orama/protocol';
 import { Command } from 'commander';
 import { connect } from '../../cluster.ts';
@@ -30,11 +30,18 @@ async function attach(context: Context, { namespace }: { namespace: string }): P
   const { Attachment } = await import('../../turn-attach/attachment.ts');
   const logger = createLogger({ svc: 'turn-attach', ns: namespace });
   const attachment = new Attachment(connect(context), namespace, logger);
+  const notifier = await openServiceNotifier(() => attachment.status);
+  let isReady = false;
   try {
     await withInterrupt(async (signal) => {
-      while (await attachment.keep()) await pause(LOOK_MS, signal);
+      while (await attachment.keep()) {
+        if (attachment.isKept && !isReady) notifier?.ready();
+        isReady ||= attachment.isKept;
+        await pause(LOOK_MS, signal);
+      }
     });
   } catch (thrown) {
+    notifier?.stopping();
     await attachment.end();
     if (thrown instanceof Interrupted) return;
     throw thrown;
