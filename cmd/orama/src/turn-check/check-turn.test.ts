@@ -3,12 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { issueTurnCredentials } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import { stunUriSchema, turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { TurnService } from '@orama/turn';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Output } from '../output/output.ts';
+import { resolveSettings } from '../settings.ts';
 import { checkTurn } from './check-turn.ts';
+import { runChecks } from './run.ts';
 
 const PUBLIC_IP = '127.126.1.30';
 const RELAY_IP = '127.126.0.30';
@@ -64,7 +68,7 @@ function optionsOf(uri: string, signal: AbortSignal, timeoutMs = LONG_MS) {
 const never = new AbortController().signal;
 
 test('a name that nobody answers for ends the check when its time is over', async () => {
-  const unanswered = () => new Promise<string>(() => undefined);
+  const unanswered = () => new Promise<string[]>(() => undefined);
   await expect(checkTurn(optionsOf('turn:turn.example.org', never, 50), unanswered)).rejects.toMatchObject({
     step: 'resolve',
     message: 'the name turn.example.org cannot be resolved: no answer within 50 ms',
@@ -75,7 +79,7 @@ test('whoever ends a check while a name is looked up does not wait for that', as
   const controller = new AbortController();
   const checking = checkTurn(optionsOf('turn:turn.example.org', controller.signal), () => {
     controller.abort(new Error('enough'));
-    return new Promise<string>(() => undefined);
+    return new Promise<string[]>(() => undefined);
   });
   await expect(checking).rejects.toThrow('enough');
 });
@@ -102,4 +106,25 @@ test('whoever ends a check while packets are lost has its allocation given back'
   controller.abort(new Error('enough'));
   await ended;
   expect(turn.tenants.allocationCount).toBe(0);
+});
+
+test('a name with several addresses is checked at each of them, and what failed names its own', async () => {
+  const uri = 'turn:turn.example.org?transport=tcp';
+  const { username, password } = optionsOf(uri, never);
+  const stream = new PassThrough().resume() as unknown as NodeJS.WriteStream;
+  const context = {
+    settings: resolveSettings({}, { PATH: '' }),
+    output: new Output({ json: true, stdout: stream, stderr: stream }),
+  };
+  const options = { username, password, relay: true, packets: 3, timeout: 5 };
+  const nobody = '127.126.1.31';
+  await expect(runChecks(context, uri, options, async () => [PUBLIC_IP, nobody, PUBLIC_IP])).rejects.toMatchObject({
+    message: expect.stringContaining(`${uri} at ${nobody}: no TCP connection to ${nobody} port 3478`),
+    details: {
+      checks: [
+        { uri, resolve: { address: PUBLIC_IP, addresses: [PUBLIC_IP, nobody] }, relay: { received: 3 } },
+        { uri, resolve: { address: nobody }, failed: { step: 'connect' } },
+      ],
+    },
+  });
 });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { ADDRCONFIG } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { StunUri } from '@orama/protocol';
@@ -10,6 +11,8 @@ import type { CheckResult, Ms } from './result.ts';
 export interface CheckOptions extends Login {
   uri: string;
   server: StunUri;
+  /** Which of the server's addresses; by default the first that its name has. */
+  address?: string;
   password?: string;
   /** Goes on with a certificate that is not to be trusted. */
   insecure: boolean;
@@ -28,15 +31,19 @@ const CHANNEL = 0x4000;
 /** How long the server may take to answer that the allocation is given back. */
 const GIVE_BACK_MS = 1_000;
 
-/** The first address of a name; rejects with the system's error. */
-const lookupAddress = async (host: string) => (await lookup(host)).address;
+/** Finds the addresses of a name or address; rejects with the system's error. */
+export type ResolveName = (host: string) => Promise<string[]>;
+
+/** The addresses of a name, of families that this machine has. */
+const lookupAll: ResolveName = async (host) =>
+  (await lookup(host, { all: true, hints: isIP(host) === 0 ? ADDRCONFIG : 0 })).map(({ address }) => address);
 
 /**
  * Goes a client's whole way with a server, measuring each step: name, connection, TLS, allocation, a channel to its own
  * relayed address, packets through it. What it made it gives back, also when `signal` ends it. Throws a CheckFailure with
  * what was measured so far, or the signal's reason.
  */
-export async function checkTurn(options: CheckOptions, resolveName = lookupAddress): Promise<CheckResult> {
+export async function checkTurn(options: CheckOptions, resolveName = lookupAll): Promise<CheckResult> {
   const { uri, server, timeoutMs, signal } = options;
   const result: CheckResult = { uri, server };
   const step = async <T>(name: CheckFailure['step'], work: () => Promise<T>): Promise<{ value: T; ms: Ms }> => {
@@ -51,10 +58,12 @@ export async function checkTurn(options: CheckOptions, resolveName = lookupAddre
   };
 
   const resolved = await step('resolve', () => inTime(resolveName(server.host), timeoutMs));
-  result.resolve = { address: resolved.value, ms: resolved.ms };
+  const addresses = [...new Set(resolved.value)];
+  const address = options.address ?? (addresses[0] as string);
+  result.resolve = { address, ms: resolved.ms, ...(addresses.length > 1 && { addresses }) };
   const opening = TurnClient.open({
     transport: server.transport,
-    server: { address: resolved.value, port: server.port },
+    server: { address, port: server.port },
     ...(options.username !== undefined && { username: options.username }),
     ...(options.password !== undefined && { password: options.password }),
     // The certificate is judged here, so that it can be shown when it is refused.

@@ -51,7 +51,9 @@ export function forMachines(check: CheckResult | CheckFailure): object {
 export class ChecksFailed extends OramaError {
   constructor(checks: (CheckResult | CheckFailure)[], [first, ...others]: [CheckFailure, ...CheckFailure[]]) {
     const rest = others.length === 0 ? '' : ` (and ${others.length} more of ${checks.length} failed, see above)`;
-    super(first.code, `${first.result.uri}: ${first.message}${rest}`, {
+    const { uri, resolve } = first.result;
+    const at = resolve?.addresses === undefined ? '' : ` at ${resolve.address}`;
+    super(first.code, `${uri}${at}: ${first.message}${rest}`, {
       cause: first.cause,
       ...(first.hint !== undefined && { hint: first.hint }),
       details: { checks: checks.map(forMachines) },

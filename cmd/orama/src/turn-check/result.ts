@@ -17,7 +17,8 @@ interface ShownCertificate {
 export interface CheckResult {
   uri: string;
   server: StunUri;
-  resolve?: { address: string; ms: Ms };
+  /** The address that was checked, and all that the name has where they are several. */
+  resolve?: { address: string; ms: Ms; addresses?: string[] };
   /** A TCP connection. */
   connect?: { ms: Ms };
   tls?: {

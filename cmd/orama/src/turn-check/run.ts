@@ -4,7 +4,7 @@ import { opaqueString } from '@orama/turn/stun';
 import { connect } from '../cluster.ts';
 import type { Context } from '../context.ts';
 import { Interrupted, withInterrupt } from '../interrupt.ts';
-import { checkTurn } from './check-turn.ts';
+import { checkTurn, type ResolveName } from './check-turn.ts';
 import { describeCheck } from './describe.ts';
 import { CheckFailure, ChecksFailed, forMachines, type Login } from './failure.ts';
 import type { CheckResult } from './result.ts';
@@ -20,30 +20,43 @@ export interface CheckOptions {
   timeout: number;
 }
 
-/** Checks one server, or all of a namespace, and prints what was measured. Throws ChecksFailed. */
-export async function runChecks(context: Context, uri: string | undefined, options: CheckOptions): Promise<void> {
+/**
+ * Checks one server, or all of a namespace, at each of their addresses, and prints what was measured. Throws ChecksFailed.
+ */
+export async function runChecks(
+  context: Context,
+  uri: string | undefined,
+  options: CheckOptions,
+  resolveName?: ResolveName,
+): Promise<void> {
   const plan = await planOf(context, uri, options);
   const progress = await context.output.progress('checking TURN');
   const checks: (CheckResult | CheckFailure)[] = [];
   try {
     await withInterrupt(async (signal) => {
+      const check = (each: (typeof plan.uris)[number], address?: string) => {
+        progress.update(`checking ${each.uri}${address === undefined ? '' : ` at ${address}`}`);
+        const settings = {
+          ...each,
+          ...(address !== undefined && { address }),
+          ...plan.login,
+          insecure: options.insecure ?? false,
+          relay: options.relay,
+          packets: options.packets,
+          timeoutMs: options.timeout * 1000,
+          signal,
+        };
+        return checkTurn(settings, resolveName).catch((thrown: unknown) => {
+          if (thrown instanceof CheckFailure) return thrown;
+          throw thrown;
+        });
+      };
       for (const each of plan.uris) {
-        progress.update(`checking ${each.uri}`);
-        checks.push(
-          await checkTurn({
-            uri: each.uri,
-            server: each.server,
-            ...plan.login,
-            insecure: options.insecure ?? false,
-            relay: options.relay,
-            packets: options.packets,
-            timeoutMs: options.timeout * 1000,
-            signal,
-          }).catch((thrown: unknown) => {
-            if (thrown instanceof CheckFailure) return thrown;
-            throw thrown;
-          }),
-        );
+        const first = await check(each);
+        checks.push(first);
+        // The name of a namespace's TURN servers has the addresses of all of them.
+        const { address: checked, addresses = [] } = resultOf(first).resolve ?? {};
+        for (const other of addresses) if (other !== checked) checks.push(await check(each, other));
       }
     });
   } catch (thrown) {
@@ -53,7 +66,7 @@ export async function runChecks(context: Context, uri: string | undefined, optio
   }
   progress.stop();
   if (uri === undefined) {
-    const checked = checks.map((each) => (each instanceof CheckFailure ? each.result : each).resolve?.address);
+    const checked = checks.map((each) => resultOf(each).resolve?.address);
     for (const [address, why] of plan.login.down ?? [])
       if (!checked.includes(address)) context.output.note(`not checked: ${why}`);
   }
@@ -67,9 +80,14 @@ export async function runChecks(context: Context, uri: string | undefined, optio
   context.output.result({ checks }, text);
 }
 
+function resultOf(check: CheckResult | CheckFailure): CheckResult {
+  return check instanceof CheckFailure ? check.result : check;
+}
+
 /** Says what was found out before somebody ended the command, and how much of it was not. */
 function tellInterrupted(context: Context, checks: (CheckResult | CheckFailure)[], count: number): void {
-  const message = `ended early: ${checks.length} of ${count} checked`;
+  const uris = new Set(checks.map((each) => resultOf(each).uri));
+  const message = `ended early: ${uris.size} of ${count} checked`;
   context.output.result({ outcome: 'interrupted', message, checks: checks.map(forMachines) }, () =>
     [...checks.map((each) => describeCheck(each, true)), message].join('\n\n'),
   );

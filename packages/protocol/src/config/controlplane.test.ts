@@ -22,6 +22,12 @@ test.each([
   [{ baseDomain: 'not a name' }, ['baseDomain'], 'host name'],
   [{ baseDomain: `${'a.'.repeat(63)}com` }, ['baseDomain'], '127'],
   [{ turn: { drainTimeoutMs: 2 ** 31 } }, ['turn', 'drainTimeoutMs'], '2147483647'],
+  [{ turn: { nonceLifetimeSec: 86_401 } }, ['turn', 'nonceLifetimeSec'], '86400'],
+  [
+    { turn: { unauthenticatedRate: { burst: 1000, perSec: 0.001 } } },
+    ['turn', 'unauthenticatedRate', 'perSec'],
+    '129600',
+  ],
   [{ turn: { defaultLifetimeSec: 3_601 } }, ['turn', 'defaultLifetimeSec'], '3600'],
   [{ ports: { turnRelay: { start: 1023, end: 2000 } } }, ['ports', 'turnRelay', 'start'], '1024'],
 ])('what no TURN tenant can have is refused: %j', (change, path, says) => {

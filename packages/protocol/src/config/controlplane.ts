@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { hostNameSchema, ipSchema, nodeIdSchema, portSchema, relayPortSchema } from '../names.ts';
-import { cidrSchema, logLevelSchema, TURN_INTERNAL_PORT, timerMsSchema } from './common.ts';
+import {
+  cidrSchema,
+  logLevelSchema,
+  nonceLifetimeSecSchema,
+  TURN_INTERNAL_PORT,
+  timerMsSchema,
+  unauthenticatedRateSchema,
+} from './common.ts';
 import { storeConfigSchema } from './store.ts';
 
 const portRange = (start: z.ZodInt) =>
@@ -63,15 +70,13 @@ export const controlplaneConfigSchema = z
         /** Allocations that one source address may have in each namespace. */
         maxAllocationsPerSource: z.int().positive().default(200),
         /** Unauthenticated requests one source address may send. */
-        unauthenticatedRate: z
-          .strictObject({ burst: z.int().positive(), perSec: z.number().positive() })
-          .default({ burst: 60, perSec: 30 }),
+        unauthenticatedRate: unauthenticatedRateSchema,
         /** How long a TURN server that stops waits for its allocations to end. */
         drainTimeoutMs: timerMsSchema.default(10_000),
         advertise: z.enum(['names', 'addresses']).default('names'),
         /** Of allocations; at most the longest that a client may ask for. */
         defaultLifetimeSec: z.int().positive().max(3_600).default(600),
-        nonceLifetimeSec: z.int().positive().default(3600),
+        nonceLifetimeSec: nonceLifetimeSecSchema,
       })
       .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
         error: 'certFile and keyFile go together',

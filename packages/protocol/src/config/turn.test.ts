@@ -20,6 +20,9 @@ test.each([
   [{ listen: ['127.89.1.1', '127.89.1.1'] }, ['listen'], 'twice'],
   [{ defaultLifetimeSec: 7200, maxLifetimeSec: 600 }, ['defaultLifetimeSec'], 'above maxLifetimeSec'],
   [{ drainTimeoutMs: 2 ** 31 }, ['drainTimeoutMs'], '2147483647'],
+  [{ maxLifetimeSec: 2 ** 32 }, ['maxLifetimeSec'], '4294967295'],
+  [{ nonceLifetimeSec: 3_600_000_000 }, ['nonceLifetimeSec'], '86400'],
+  [{ unauthenticatedRate: { burst: 1000, perSec: 0.001 } }, ['unauthenticatedRate', 'perSec'], '129600 seconds'],
   [{ internal: { address: '127.89.1.1', port: 3478 } }, ['internal', 'port'], 'clients are served'],
 ])('%j cannot be right and is refused', (change, path, message) => {
   const { error } = turnConfigSchema.safeParse({ ...config, ...change });

@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
-import { logLevelSchema, TURN_INTERNAL_PORT, timerMsSchema } from './common.ts';
+import {
+  logLevelSchema,
+  nonceLifetimeSecSchema,
+  TURN_INTERNAL_PORT,
+  timerMsSchema,
+  unauthenticatedRateSchema,
+} from './common.ts';
+
+/** What LIFETIME can tell a client (RFC 8656 section 18.2). */
+const LIFETIME_MAX_SEC = 2 ** 32 - 1;
 
 /** Configuration file of a node's TURN server. Tenants come over the control socket. */
 export const turnConfigSchema = z
@@ -43,8 +52,8 @@ export const turnConfigSchema = z
     ownAddresses: z.array(ipSchema).default([]),
     /** Seconds: default and largest allocation lifetime (RFC 8656 section 7.2). */
     defaultLifetimeSec: z.int().positive().default(600),
-    maxLifetimeSec: z.int().positive().default(3600),
-    nonceLifetimeSec: z.int().positive().default(3600),
+    maxLifetimeSec: z.int().positive().max(LIFETIME_MAX_SEC).default(3600),
+    nonceLifetimeSec: nonceLifetimeSecSchema,
     maxTcpConnections: z.int().positive().default(10_000),
     maxTcpConnectionsPerSource: z.int().positive().default(100),
     /**
@@ -53,9 +62,7 @@ export const turnConfigSchema = z
      */
     maxAllocationsPerSource: z.int().positive().default(200),
     /** Unauthenticated requests one source address may send. */
-    unauthenticatedRate: z
-      .strictObject({ burst: z.int().positive(), perSec: z.number().positive() })
-      .default({ burst: 60, perSec: 30 }),
+    unauthenticatedRate: unauthenticatedRateSchema,
     drainTimeoutMs: timerMsSchema.default(30_000),
     logLevel: logLevelSchema,
   })
