@@ -162,6 +162,24 @@ describe.each([
   });
 });
 
+test('two ChannelBinds that wait for one socket do not get one channel for two peers: 400', async () => {
+  await turn.attach({ relay: RELAY_WITH_INNER, generation: 2 });
+  const client = await turn.client();
+  const [first, second] = [await turn.peer(), await turn.peer()];
+  await client.allocate();
+  let later: Promise<unknown> | undefined;
+  const code = await duringOpen(
+    () => client.channelBind(0x4000, first.address, first.port),
+    async () => {
+      later = codeOf(client.channelBind(0x4000, second.address, second.port));
+      await client.binding();
+    },
+  );
+  expect([code, await later]).toEqual([undefined, 400]);
+  client.channelData(0x4000, Buffer.from('whose'));
+  expect((await first.next()).data.toString()).toBe('whose');
+});
+
 test('a Refresh to zero is answered when others can have the port', async () => {
   const client = await turn.client();
   await client.allocate();

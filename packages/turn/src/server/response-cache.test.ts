@@ -92,9 +92,9 @@ test.each([
 test('a namespace with however many sources leaves the others their answers, and itself its latest', () => {
   cache.keep('other namespace', me, other, answer, 0);
   const source = (n: number) => client(1, `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
-  for (let n = 0; n < 100_000; n++) cache.keep(`mine ${n}`, source(n), demo, answer, 0);
+  for (let n = 0; n < 20_000; n++) cache.keep(`mine ${n}`, source(n), demo, answer, 0);
   expect(cache.find('other namespace', 0)).toEqual(answer);
-  expect(cache.find('mine 93000', 0)).toEqual(answer);
+  expect(cache.find('mine 13000', 0)).toEqual(answer);
   expect(cache.size).toBeLessThanOrEqual(8001);
   sweepAll();
 });
@@ -104,14 +104,16 @@ test.each([1, 4])(
   (workers) => {
     cache = new ResponseCache(200, workers);
     cache.keep('small', me, other, answer, 0);
-    for (let n = 0; n < 100_000; n++) {
+    let largest = 0;
+    for (let n = 0; n < 50_000; n++) {
       const source = client(1, `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
       cache.keep(`of many ${n}`, source, userOf(`many ${n % 40}`), answer, 0);
-      expect(cache.size).toBeLessThanOrEqual(32_768 / workers);
+      largest = Math.max(largest, cache.size);
     }
+    expect(largest).toBeLessThanOrEqual(32_768 / workers);
     expect(cache.size).toBeGreaterThan(30_000 / workers);
     expect(cache.find('small', 0)).toEqual(answer);
-    expect(cache.find('of many 99999', 0)).toEqual(answer);
+    expect(cache.find('of many 49999', 0)).toEqual(answer);
   },
 );
 
