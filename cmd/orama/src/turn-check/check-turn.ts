@@ -28,8 +28,8 @@ export interface CheckOptions extends Login {
 /** Bytes of a relayed packet: those of a full one of video. */
 const PACKET_BYTES = 1_000;
 const CHANNEL = 0x4000;
-/** How long the server may take to answer that the allocation is given back. */
-const GIVE_BACK_MS = 1_000;
+/** How long somebody who ends a check waits for the server to take the allocation back. */
+const GIVE_BACK_MS = 2_000;
 
 /** Finds the addresses of a name or address; rejects with the system's error. */
 export type ResolveName = (host: string) => Promise<string[]>;
@@ -107,7 +107,8 @@ export async function checkTurn(options: CheckOptions, resolveName = lookupAll):
     } finally {
       // It may be made only now, when the check has been ended.
       const givenBack = allocating.then(() => client.refresh(0));
-      await unlessAborted(givenBack, AbortSignal.timeout(GIVE_BACK_MS)).catch(() => undefined);
+      const patience = AbortSignal.timeout(signal.aborted ? GIVE_BACK_MS : timeoutMs);
+      await unlessAborted(givenBack, patience).catch(() => undefined);
     }
   } finally {
     await client.close();
