@@ -1,12 +1,22 @@
 import { join } from 'node:path';
 import { findByEnvironment, readBootId, readProcess } from './proc.ts';
 import { type RunFile, readRunFiles } from './run-file.ts';
+import type { HealthAddress, ServiceSpec } from './service-manager.ts';
 
 export const UNIT_NAME = /^[a-z0-9][a-z0-9@._-]{0,120}$/;
 
 /** Marks a unit's process, so that it is found even when its controlplane died before it wrote the run file. */
-export function unitEnvironment(runDir: string, unit: string, configDigest: string): Record<string, string> {
-  return { ORAMA_UNIT: unit, ORAMA_RUN_DIR: runDir, ORAMA_DIGEST: configDigest };
+export function unitEnvironment(runDir: string, { unit, configDigest, health }: Marked): Record<string, string> {
+  const mark = { ORAMA_UNIT: unit, ORAMA_RUN_DIR: runDir, ORAMA_DIGEST: configDigest };
+  return health ? { ...mark, ORAMA_HEALTH: `${health.address} ${health.port}` } : mark;
+}
+
+/** What a unit's environment tells of it. */
+type Marked = Pick<ServiceSpec, 'unit' | 'configDigest' | 'health'>;
+
+function healthOf(environment: ReadonlyMap<string, string>): HealthAddress | undefined {
+  const [address, port] = environment.get('ORAMA_HEALTH')?.split(' ') ?? [];
+  return address === undefined || port === undefined ? undefined : { address, port: Number(port) };
 }
 
 /** The units of a node as its run files and its processes show them. */
@@ -47,6 +57,7 @@ export async function findUnits(runDir: string): Promise<FoundUnits> {
       command: [],
       configDigest: environment.get('ORAMA_DIGEST') ?? '',
       startedAtMs: Date.now(),
+      health: healthOf(environment),
     });
   }
   return found;

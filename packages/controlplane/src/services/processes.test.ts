@@ -214,16 +214,20 @@ test('a large log is set aside at the next start, and forget removes what is lef
   expect([existsSync(logFile()), existsSync(`${logFile()}.1`)]).toEqual([false, false]);
 });
 
-test('a unit that hangs is killed, which counts as a crash; one that is told to stop is left to its deadline', async () => {
-  services.close();
-  services = await ProcessServices.open({ dataDir, logger: silentLogger, watchdogMs: 100 });
+test.each([
+  ['is killed, which counts as a crash', () => {}],
+  ['and whose run file was never written is adopted and killed, too', () => rmSync(runFile())],
+])('a unit that hangs %s', async (_, lose) => {
   const health = { address: '127.92.11.1', port: 30_000 };
   const serve = `require('node:http').createServer((_, r) => r.end()).listen(30000, '127.92.11.1', () => console.log('up'));`;
   await services.start({ ...spec(serve), health });
   await isUp();
   await waitFor('an answer', async () => (await fetch('http://127.92.11.1:30000/healthz')).ok);
-  const ended = nextExit();
   const pid = pidOf();
+  services.close();
+  lose();
+  services = await ProcessServices.open({ dataDir, logger: silentLogger, watchdogMs: 100 });
+  const ended = nextExit();
   process.kill(pid, 'SIGSTOP');
   expect(await ended).toMatchObject({ unit: UNIT, wanted: false, how: 'a kill, because it did not answer' });
   expect(isAlive(pid)).toBe(false);

@@ -97,7 +97,7 @@ export class ProcessServices implements ServiceManager {
         cwd: '/',
         detached: true,
         stdio: ['ignore', log.fd, log.fd],
-        env: { PATH: UNIT_PATH, ...unitEnvironment(this.#runDir, spec.unit, spec.configDigest) },
+        env: { PATH: UNIT_PATH, ...unitEnvironment(this.#runDir, spec) },
       });
       await once(child, 'spawn');
       child.unref();
