@@ -1,15 +1,22 @@
 import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { sfuControlKey, signTicket, VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import {
+  type ServerFrameOf,
+  type SfuTicket,
   SIGNALLING_CLOSE,
   SIGNALLING_DESCRIPTION_MAX_BYTES,
   SIGNALLING_FRAME_MAX_BYTES,
   serverFrameSchema,
 } from '@orama/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { WebSocket } from 'ws';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { Rooms } from '../room/rooms.ts';
 import { type RunningSfu, startSfu, TEST_SECRET } from '../testing/running-sfu.ts';
 import { TestPeer, until } from '../testing/test-peer.ts';
+import { dialectOf } from './dialects.ts';
+import { Session } from './session.ts';
 
 /** What a refused socket was told before it was closed. */
 async function refusalOf(socket: WebSocket): Promise<{ code: number; error: string | undefined }> {
@@ -168,6 +175,35 @@ describe('SignallingServer', () => {
     });
     ann.close(1000);
     await once(ann, 'close');
+  });
+});
+
+describe('Session and the welcome', () => {
+  test('a welcome to a room of very many is no reason to cut its reader off, what comes behind it may be', async () => {
+    const server = new WebSocketServer({ host: '127.124.0.1', port: 0 });
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const client = new WebSocket(`ws://127.124.0.1:${port}`);
+    onTestFinished(() => client.terminate());
+    const [[socket]] = (await Promise.all([once(server, 'connection'), once(client, 'open')])) as [
+      [WebSocket],
+      unknown,
+    ];
+    // It reads nothing, so that all of it waits here.
+    client.pause();
+    const text = 'x'.repeat(4_096);
+    const participants = Array.from({ length: 4_000 }, (_, i) => ({ peerId: `p${i}`, metadata: { text }, tracks: [] }));
+    const welcome = { type: 'welcome', participants } as unknown as ServerFrameOf<'welcome'>;
+    const session = new Session({
+      ...{ socket, dialect: dialectOf(''), clock: new VirtualClock(), logger: silentLogger },
+      ...{ ticket: { room: 'lobby' } as SfuTicket, rooms: {} as Rooms },
+    });
+    session.send(welcome);
+    session.send({ type: 'pong' });
+    expect([socket.readyState, socket.bufferedAmount > 8 * 1024 * 1024]).toEqual([WebSocket.OPEN, true]);
+    for (let i = 0; i < 1_000; i++) session.send({ type: 'data', from: 'p1', data: text });
+    expect(socket.readyState).toBe(WebSocket.CLOSING);
   });
 });
 

@@ -57,6 +57,7 @@ export class Session implements Outlet {
   #opening = false;
   #brokeProtocol = false;
   #lastSignMs: number;
+  #maxBufferedBytes = MAX_BUFFERED_BYTES;
   #closed = false;
 
   constructor(options: SessionOptions) {
@@ -91,12 +92,15 @@ export class Session implements Outlet {
 
   send(frame: ServerFrame): void {
     if (this.#closed) return;
-    if (this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) {
+    if (this.#socket.bufferedAmount > this.#maxBufferedBytes) {
       this.#logger.warn({ reason: 'slow reader' }, 'signalling socket cut off');
       this.#socket.terminate();
       return;
     }
-    this.#socket.send(this.#dialect.encode(frame));
+    const text = this.#dialect.encode(frame);
+    // It tells of everybody in the room, and may be larger by itself than what else may wait.
+    if (frame.type === 'welcome') this.#maxBufferedBytes = MAX_BUFFERED_BYTES + Buffer.byteLength(text);
+    this.#socket.send(text);
   }
 
   close(code: number, reason: string): void {

@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { VirtualClock } from '@orama/core';
@@ -16,13 +18,9 @@ const config = sfuConfigSchema.parse({
   turn: { uris: [], secret: TEST_TURN_SECRET },
 });
 
-const start = (clock: VirtualClock, onEnd: (worker: ProcessWorker) => void) =>
-  ProcessWorker.start(
-    { id: 1, config, ports: { start: 20_000, end: 20_099 }, secret: TEST_SECRET },
-    silentLogger,
-    clock,
-    onEnd,
-  );
+const start = (clock: VirtualClock, onEnd: (worker: ProcessWorker) => void, ports = { start: 20_000, end: 20_099 }) =>
+  ProcessWorker.start({ id: 1, config, ports, secret: TEST_SECRET }, silentLogger, clock, onEnd);
+const noWorkers = () => until('no worker', () => workerProcesses().length === 0);
 
 test('a worker that hangs does not keep close() from coming to an end', async () => {
   const clock = new VirtualClock();
@@ -59,4 +57,23 @@ test('nothing is kept of answers that a worker has given; one that has ended is 
   for (const pid of pids) process.kill(pid, 'SIGKILL');
   await asked;
   await expect(worker.metrics()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('a worker that cannot start leaves no process behind', async () => {
+  const port = createSocket('udp4').bind({ address: ADDRESS, port: 20_000, exclusive: true });
+  onTestFinished(() => void port.close());
+  await once(port, 'listening');
+  const started = start(new VirtualClock(), () => {}, { start: 20_000, end: 20_000 });
+  await expect(started).rejects.toThrow('no media port from 20000 to 20000');
+  await noWorkers();
+});
+
+test('a worker that hangs while it starts is ended', async () => {
+  const clock = new VirtualClock();
+  const started = expect(start(clock, () => {})).rejects.toThrow('ended with SIGKILL');
+  const [pid = 0] = await until('its process', () => workerProcesses().length > 0 && workerProcesses());
+  process.kill(pid, 'SIGSTOP');
+  clock.advance(30_000);
+  await started;
+  await noWorkers();
 });

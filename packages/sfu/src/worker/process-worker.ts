@@ -24,6 +24,8 @@ const ENTRY = new URL(`./worker-process${SUFFIX}`, import.meta.url);
 const SOURCE_CONDITION = '--conditions=source';
 
 const REPORT_MS = 1_000;
+/** One that does not run by then hangs. */
+const START_MS = 30_000;
 /** Reports that may be waited for at once. Counted instead of timed, so that a machine that slept may go on. */
 const UNANSWERED_MAX = 5;
 
@@ -87,7 +89,13 @@ export class ProcessWorker implements WorkerHandle {
       );
     });
     failed.catch(() => {});
-    const report = await Promise.race([rpc.call('start', settings), failed]);
+    const patience = clock.after(START_MS, () => child.kill('SIGKILL'));
+    const report = await Promise.race([rpc.call('start', settings), failed])
+      .catch((thrown: unknown) => {
+        child.kill('SIGKILL');
+        throw thrown;
+      })
+      .finally(() => patience.cancel());
     const worker = new ProcessWorker(settings.id, child, rpc, report, logger);
     worker.#watchOver(clock, onEnd);
     return worker;
