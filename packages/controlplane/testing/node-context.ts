@@ -91,6 +91,15 @@ export class TestOperations {
     return { ...context, store: { ...context.store, db: overtakenDb } };
   }
 
+  /** The same context, but what is read `weak` comes from a leader of the store that has none of it yet. */
+  async behind(context: OperationContext): Promise<OperationContext> {
+    const { db } = context.store;
+    const former = await openStore({ driver: 'sqlite', file: ':memory:' });
+    this.#stores.push(createStore(former));
+    const query: Store['db']['query'] = (sql, params, level) => (level === 'weak' ? former : db).query(sql, params);
+    return { ...context, store: createStore({ query, batch: db.batch.bind(db), close: db.close.bind(db) }) };
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#stores.map((store) => store.db.close()));
     rmSync(this.dir, { recursive: true, force: true });

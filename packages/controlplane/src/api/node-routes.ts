@@ -42,7 +42,7 @@ async function listNodes({ store }: OperationContext): Promise<NodeView[]> {
     store.nodes.list(),
     store.ports.listTaken(),
     store.reports.list(),
-    store.operations.listRunning(),
+    store.operations.listRunning('weak'),
   ]);
   return nodes.map((node): NodeView => {
     const operation = running.find(({ nodeId }) => nodeId === node.id);

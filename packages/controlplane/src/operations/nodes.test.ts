@@ -1,7 +1,12 @@
+import { join as joinPath } from 'node:path';
 import { drainNodeSchema, enableWebrtcSchema, removeNodeSchema } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';
+import type { NodeContext } from '../node-context.ts';
+import { HeldUnits } from '../services/held-units.ts';
+import { NodeDrainTask } from '../tasks/node-drain.ts';
 import type { OperationContext } from './context.ts';
+import { disableWebrtc } from './disable-webrtc.ts';
 import { enableWebrtc } from './enable-webrtc.ts';
 import { createNamespace } from './namespaces.ts';
 import { drainNode, joinNode, removeNode, resumeNode } from './nodes.ts';
@@ -113,4 +118,19 @@ test('removeNode of a drained node leaves no room there that nobody came back to
   expect((await store.rooms.listOf('demo')).map(({ roomId, place }) => ({ roomId, place }))).toEqual([
     { roomId: 'made', place: null },
   ]);
+});
+
+test('what is begun is handed back, and a drained TURN server has its time, while a leader of the store is behind', async () => {
+  const late = await operations.behind(context);
+  await createNamespace(late, { name: 'late', owner: 'operator' });
+  expect(await enableWebrtc(late, 'late', enableWebrtcSchema.parse({}))).toMatchObject({
+    operation: { kind: 'enable-webrtc' },
+  });
+  expect(await disableWebrtc(late, 'late')).toMatchObject({ operation: { kind: 'disable-webrtc' } });
+  expect(await drain('node-1', 60_000, late)).toMatchObject({ outcome: 'started', operation: { kind: 'drain-node' } });
+  expect(await drain('node-1', 60_000, late)).toMatchObject({ outcome: 'resumed' });
+  await context.store.db.batch([{ sql: `DELETE FROM webrtc_port_allocations WHERE node_id = 'node-1'` }]);
+  const held = new HeldUnits(joinPath(operations.dir, 'held.json'));
+  const [action] = await new NodeDrainTask(late as unknown as NodeContext, held, () => {}).plan();
+  expect(action).toMatchObject({ kind: 'node-drain', deadlineMs: expect.closeTo(60_000, -4) });
 });

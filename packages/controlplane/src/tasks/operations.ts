@@ -38,7 +38,7 @@ export class OperationsTask implements Task {
 
   async report(): Promise<number | null> {
     const { store, clock } = this.#context;
-    const running = await store.operations.listRunning();
+    const running = await store.operations.listRunning('weak');
     if (running.length === 0) return null;
     const nodes = await store.nodes.list();
     for (const operation of running) {

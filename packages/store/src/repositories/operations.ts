@@ -1,4 +1,4 @@
-import type { Database, Statement } from '../database.ts';
+import type { Database, ReadLevel, Statement } from '../database.ts';
 
 export type OperationKind = 'enable-webrtc' | 'disable-webrtc' | 'rotate-secret' | 'drain-node';
 export type OperationState = 'running' | 'done' | 'failed';
@@ -74,7 +74,8 @@ export class OperationsRepository {
   /** The operations that began last, the newest first: in the order of the store, whatever the clocks of nodes said. */
   async listNewest(limit: number, namespace?: string): Promise<OperationRow[]> {
     const params = namespace === undefined ? [limit] : [namespace, limit];
-    return this.#load(namespace === undefined ? '' : 'WHERE namespace = ?', params, 'rowid DESC LIMIT ?');
+    const where = namespace === undefined ? '' : 'WHERE namespace = ?';
+    return this.#load(where, params, { level: 'weak', order: 'rowid DESC LIMIT ?' });
   }
 
   /** What runs about a node itself. */
@@ -82,8 +83,9 @@ export class OperationsRepository {
     return (await this.#load(`WHERE node_id = ? AND state = 'running'`, [nodeId]))[0] ?? null;
   }
 
-  async listRunning(): Promise<OperationRow[]> {
-    return this.#load(`WHERE state = 'running'`, []);
+  /** @param level `weak` for whoever only shows them, or writes what is refused should it be otherwise */
+  async listRunning(level: ReadLevel = 'strong'): Promise<OperationRow[]> {
+    return this.#load(`WHERE state = 'running'`, [], { level });
   }
 
   /** Fails the batch when another operation of the namespace, or of the node, runs. */
@@ -156,8 +158,12 @@ export class OperationsRepository {
     };
   }
 
-  async #load(where: string, params: (string | number)[], order = 'created_at'): Promise<OperationRow[]> {
-    const rows = await this.#db.query<Raw>(`SELECT * FROM operations ${where} ORDER BY ${order}`, params, 'weak');
+  async #load(
+    where: string,
+    params: (string | number)[],
+    { level = 'strong' as ReadLevel, order = 'created_at' } = {},
+  ): Promise<OperationRow[]> {
+    const rows = await this.#db.query<Raw>(`SELECT * FROM operations ${where} ORDER BY ${order}`, params, level);
     return Promise.all(
       rows.map(async (raw) => ({
         id: raw.id,
@@ -172,16 +178,16 @@ export class OperationsRepository {
         requestedBy: raw.requested_by,
         createdAtMs: raw.created_at,
         finishedAtMs: raw.finished_at,
-        steps: await this.#stepsOf(raw.id),
+        steps: await this.#stepsOf(raw.id, level),
       })),
     );
   }
 
-  async #stepsOf(operationId: string): Promise<OperationStepRow[]> {
+  async #stepsOf(operationId: string, level: ReadLevel): Promise<OperationStepRow[]> {
     const rows = await this.#db.query<RawStep>(
       'SELECT * FROM operation_steps WHERE operation_id = ? ORDER BY position, name',
       [operationId],
-      'weak',
+      level,
     );
     return rows.map((raw) => ({
       name: raw.name,
