@@ -146,9 +146,10 @@ export class RqliteCluster {
       try {
         const list = await this.askNode(origin, { method: 'GET', path: '/nodes?timeout=1s' });
         return Object.values(
-          list as Record<string, { id: string; api_addr: string; leader: boolean; reachable: boolean }>,
+          // One that cannot be reached has no address, or an empty one.
+          list as Record<string, { id: string; api_addr?: string; leader: boolean; reachable: boolean }>,
         )
-          .map(({ id, api_addr: address, leader, reachable }) => ({ id, address, leader, reachable }))
+          .map(({ id, api_addr: address = '', leader, reachable }) => ({ id, address, leader, reachable }))
           .sort((a, b) => a.id.localeCompare(b.id));
       } catch (thrown) {
         if (!(thrown instanceof StoreUnavailableError)) throw thrown;

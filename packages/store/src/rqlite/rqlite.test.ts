@@ -210,6 +210,7 @@ describe('three rqlited', () => {
     const report = await checkStore({ driver: 'rqlite', addresses: [address], timeoutMs: 4_000 });
     expect(report.nodes.filter(({ reachable }) => reachable)).toMatchObject([{ id: `node-${left}` }]);
     expect(report.problems.map(({ check }) => check)).toContain('leader');
+    expect(report.nodes.map(({ address }) => typeof address)).toEqual(['string', 'string', 'string']);
     await single.close();
     nodes.start(leader);
     nodes.start(other);
