@@ -33,6 +33,7 @@ export class LeaseKeeper {
   readonly #rows = new Stillness(MAX_GAP_MS);
   readonly #held = new Map<string, Held>();
   readonly #askedAtMs = new Map<LeaseName, number>();
+  #takesPart = true;
 
   /**
    * @param holder id of this node
@@ -51,6 +52,7 @@ export class LeaseKeeper {
    * `guardLease`. Asking is what makes the node want it.
    */
   held(name: LeaseName): Lease | null {
+    if (!this.#takesPart) return null;
     const now = this.#clock.monotonic();
     this.#askedAtMs.set(name, now);
     const held = this.#held.get(name);
@@ -70,6 +72,12 @@ export class LeaseKeeper {
     const results = await this.#renew(statements);
     await this.#take();
     return results;
+  }
+
+  /** Whether this node is part of the cluster: one that was removed gives everything up, and wants nothing until it joins. */
+  async takePart(does: boolean): Promise<void> {
+    this.#takesPart = does;
+    if (!does) await this.release();
   }
 
   /** Gives everything up, so that the others need not wait. */

@@ -50,6 +50,25 @@ test('a node that dies is unreachable within 8 s, also when it held the leases, 
   }
 });
 
+test('a node that was removed gives its leases up at once, and has none until it joins again', async () => {
+  await cluster.pass(3);
+  const removed = holderOf('liveness') as PulseNode;
+  const { store } = cluster.node(1);
+  await store.db.batch([store.nodes.setState(removed.id, 'gone')]);
+  const isDone = async () => [cluster.believers('liveness'), cluster.believers('dns')].every((lease) => lease);
+  await cluster.pass(1);
+  expect(
+    await cluster.until(async () => (await isDone()) && !holderOf('dns')?.id.includes(removed.id)),
+  ).toBeLessThanOrEqual(3);
+  expect(holderOf('liveness')).not.toBe(removed);
+  for (const node of cluster.nodes) if (node !== removed) cluster.running.delete(node);
+  await cluster.pass(20);
+  expect(cluster.believers('liveness')).toBeNull();
+  await store.db.batch([store.nodes.setState(removed.id, 'active')]);
+  await cluster.until(isDone);
+  expect(holderOf('liveness')).toBe(removed);
+});
+
 test('every node tells its load once a minute', async () => {
   const loads = async () => (await cluster.node(1).store.nodes.list()).map(({ load }) => load.loopDelayMs);
   await cluster.pass(58);

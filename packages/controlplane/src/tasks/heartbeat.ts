@@ -53,9 +53,10 @@ export class HeartbeatTask implements Task {
   }
 
   async #lookAround(): Promise<void> {
-    const { store, clock, leases, logger } = this.#context;
+    const { config, store, clock, leases, logger } = this.#context;
     const askedAtMs = clock.monotonic();
     const nodes = await store.nodes.list();
+    await leases.takePart(nodes.find(({ id }) => id === config.node)?.state !== 'gone');
     const changes = this.#liveness.look(nodes, askedAtMs, clock.monotonic());
     const lease = leases.held('liveness');
     if (!lease || changes.length === 0) return;
