@@ -82,6 +82,7 @@ class Side {
   #peer: SyntheticPeer | null = null;
   #heardAt = Number.NEGATIVE_INFINITY;
   #ended = false;
+  #closing: Promise<unknown> = Promise.resolve();
   #done: Promise<void> = Promise.resolve();
 
   constructor(options: SideOptions) {
@@ -119,15 +120,17 @@ class Side {
       this.#peer = peer;
       await this.#listen(peer, other);
       this.#peer = null;
-      await peer.close();
+      // Giving back an allocation takes its time where the TURN server is gone.
+      this.#closing = Promise.all([this.#closing, peer.close()]);
     }
+    await this.#closing;
   }
 
   async #join(node: number): Promise<SyntheticPeer | null> {
     const { bed, access, room, name, localAddress } = this.#options;
     const { apiKey } = access;
     const target = { gateway: bed.gateway(node), host: bed.hostOf(access.name), apiKey, room };
-    const joining = SyntheticPeer.join({ ...target, name, transport: 'udp', localAddress });
+    const joining = SyntheticPeer.join({ ...target, name, transport: 'udp', anyServer: true, localAddress });
     try {
       return await Promise.race([
         joining,

@@ -19,8 +19,8 @@ export interface Outcome {
   detectedMs: number | null;
   /** Until the node had left the records, or was back in them as it was. */
   movedMs: number | null;
-  /** Until every call had media again; 0 where none was without. */
-  mediaMs: number;
+  /** The longest time in which not every call had media; 0 where all had it all the time. */
+  silentMs: number;
   /** From the end of the fault until everything was as it should be. */
   restMs: number;
   /** What the calls went through. */
@@ -40,7 +40,7 @@ export class Broken extends Error {}
 export async function endure({ bed, calls, shells }: Round, fault: Fault): Promise<Outcome> {
   const startedAt = performance.now();
   const since = () => Math.round(performance.now() - startedAt);
-  const outcome: Outcome = { fault, detectedMs: null, movedMs: null, mediaMs: 0, restMs: 0, troubles: [] };
+  const outcome: Outcome = { fault, detectedMs: null, movedMs: null, silentMs: 0, restMs: 0, troubles: [] };
   let silentSince: number | null = null;
   let flowsSince: number | null = null;
   let left = false;
@@ -49,7 +49,10 @@ export async function endure({ bed, calls, shells }: Round, fault: Fault): Promi
     if (!flows) [silentSince, flowsSince] = [silentSince ?? since(), null];
     else if (silentSince !== null) {
       flowsSince ??= since();
-      if (since() - flowsSince >= STEADY_MS) [outcome.mediaMs, silentSince, flowsSince] = [flowsSince, null, null];
+      if (since() - flowsSince >= STEADY_MS) {
+        outcome.silentMs = Math.max(outcome.silentMs, flowsSince - silentSince);
+        [silentSince, flowsSince] = [null, null];
+      }
     }
     const broken = calls.flatMap((call) => call.faults);
     // While the store has no leader nobody can hold a block either.

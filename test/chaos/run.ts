@@ -56,8 +56,8 @@ export async function run({ network, seed, lastsMs }: RunOptions): Promise<Outco
       log(fault.what);
       const outcome = await endure({ bed, calls, shells }, fault);
       outcomes.push(outcome);
-      log(`    media back after ${outcome.mediaMs} ms, at rest ${outcome.restMs} ms after its end`);
-      if (outcome.mediaMs > SLOW_MS) for (const trouble of outcome.troubles) log(`      ${trouble}`);
+      log(`    without media for ${outcome.silentMs} ms, at rest ${outcome.restMs} ms after its end`);
+      if (outcome.silentMs > SLOW_MS) for (const trouble of outcome.troubles) log(`      ${trouble}`);
     }
     await Promise.all(shells.map((shell) => shell.end()));
     await waitUntil(

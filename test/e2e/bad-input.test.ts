@@ -18,7 +18,7 @@ import {
   UNITS,
   waitFor,
 } from '@orama/testkit';
-import { turnServerOf } from '@orama/turn/bridge';
+import { turnServersOf } from '@orama/turn/bridge';
 import { TurnClient } from '@orama/turn/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -185,7 +185,7 @@ describe('the gateway', () => {
 describe('TURN', () => {
   const server = async () => {
     const { body } = await callGateway(access, 'POST', '/v1/webrtc/turn/credentials');
-    return turnServerOf((body as TurnCredentials).uris, 'udp');
+    return turnServersOf((body as TurnCredentials).uris, 'udp')[0];
   };
   /** Answers to a plain Binding prove that the server still reads its socket. */
   async function stillServes(transport: 'udp' | 'tcp'): Promise<void> {

@@ -10,7 +10,7 @@ import {
   snapshotOf,
   waitUntil,
 } from '@orama/testkit';
-import { turnServerOf } from '@orama/turn/bridge';
+import { turnServersOf } from '@orama/turn/bridge';
 import { TurnClient } from '@orama/turn/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -122,7 +122,7 @@ test('enabling again after a disable gives a fresh secret: credentials of the ea
   const fetchCredentials = async () =>
     (await cluster.gateway(access, 'POST', '/v1/webrtc/turn/credentials')).body as TurnCredentials;
   const open = ({ uris, username, password }: TurnCredentials) =>
-    TurnClient.open({ transport: 'udp', server: turnServerOf(uris, 'udp'), username, password });
+    TurnClient.open({ transport: 'udp', server: turnServersOf(uris, 'udp')[0], username, password });
   const old = await fetchCredentials();
   await (await open(old).then((client) => client.allocate().then(() => client))).close();
   await cluster.orama('namespace', 'disable', 'webrtc', '--namespace', 'reborn');

@@ -11,7 +11,7 @@ import {
   SyntheticPeer,
   waitFor,
 } from '@orama/testkit';
-import { turnServerOf } from '@orama/turn/bridge';
+import { turnServersOf } from '@orama/turn/bridge';
 import { TurnClient, TurnError } from '@orama/turn/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -143,7 +143,7 @@ describe('TURN', () => {
 
   async function open(credentials: TurnCredentials): Promise<TurnClient> {
     const { username, password, uris } = credentials;
-    return await TurnClient.open({ transport: 'udp', server: turnServerOf(uris, 'udp'), username, password });
+    return await TurnClient.open({ transport: 'udp', server: turnServersOf(uris, 'udp')[0], username, password });
   }
 
   /** The STUN error code a request is refused with; 0 when it is granted. */

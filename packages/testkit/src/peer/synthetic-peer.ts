@@ -9,6 +9,8 @@ export interface SyntheticPeerOptions extends SignallingTarget {
   name: string;
   /** Transport between the peer and its TURN server. */
   transport: 'udp' | 'tcp';
+  /** Asks all TURN servers at once and takes the first that answers; else the first named. */
+  anyServer?: boolean;
   /** Loopback address the peer itself lives on; never that of an SFU. */
   localAddress: string;
 }
@@ -135,11 +137,11 @@ export class SyntheticPeer {
     await this.signalling.close();
   }
 
-  async #join({ name, transport, localAddress }: SyntheticPeerOptions): Promise<void> {
+  async #join({ name, transport, anyServer = false, localAddress }: SyntheticPeerOptions): Promise<void> {
     this.signalling.send({ type: 'join', name });
     const credentials = await this.signalling.next('turn-credentials');
     this.#bridge = await TurnBridge.open({
-      ...{ credentials, transport, localAddress },
+      ...{ credentials, transport, anyServer, localAddress },
       onBroken: (thrown) => {
         this.#fault = thrown;
       },

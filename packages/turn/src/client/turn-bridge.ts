@@ -11,6 +11,8 @@ export interface TurnBridgeOptions {
   /** Credentials as signalling pushed them. */
   credentials: TurnCredentials;
   transport: 'udp' | 'tcp';
+  /** Asks all servers of the transport at once, as browsers do, and takes the first that answers; else the first named. */
+  anyServer?: boolean;
   /** Loopback address for the peer's side. */
   localAddress: string;
   /** Called once when the way broke; not after `close()`. */
@@ -21,13 +23,19 @@ const CHANNEL = 0x4000;
 /** Well within the five minutes of a permission (RFC 8656 section 9), which a ChannelBind renews as well. */
 const KEEP_ALIVE_MAX_MS = 120_000;
 
-/** `turn:127.77.1.1:3478?transport=tcp` → address or name, and port, for the first URI of that transport. */
-export function turnServerOf(uris: readonly string[], transport: 'udp' | 'tcp'): { address: string; port: number } {
-  for (const uri of uris) {
+interface Server {
+  address: string;
+  port: number;
+}
+
+/** `turn:127.77.1.1:3478?transport=tcp` → address or name, and port, for the URIs of that transport; at least one. */
+export function turnServersOf(uris: readonly string[], transport: 'udp' | 'tcp'): [Server, ...Server[]] {
+  const [first, ...others] = uris.flatMap((uri) => {
     const match = /^turn:([^?]+):(\d+)\?transport=(udp|tcp)$/.exec(uri);
-    if (match?.[3] === transport) return { address: match[1] as string, port: Number(match[2]) };
-  }
-  throw new Error(`no turn: URI with transport ${transport} among ${uris.join(', ')}`);
+    return match?.[3] === transport ? [{ address: match[1] as string, port: Number(match[2]) }] : [];
+  });
+  if (!first) throw new Error(`no turn: URI with transport ${transport} among ${uris.join(', ')}`);
+  return [first, ...others];
 }
 
 /**
@@ -69,24 +77,21 @@ export class TurnBridge {
     });
   }
 
-  static async open({
-    credentials,
-    transport,
-    localAddress,
-    onBroken = () => {},
-  }: TurnBridgeOptions): Promise<TurnBridge> {
-    const server = turnServerOf(credentials.uris, transport);
-    const turn = await TurnClient.open({
-      transport,
-      server: { ...server, address: (await lookup(server.address)).address },
-      username: credentials.username,
-      password: credentials.password,
-    });
-    const allocated = await turn.allocate();
+  static async open(options: TurnBridgeOptions): Promise<TurnBridge> {
+    const servers = turnServersOf(options.credentials.uris, options.transport);
+    const asked = (options.anyServer ? servers : [servers[0]]).map((server) => allocateAt(server, options));
+    const { turn, allocated } = await Promise.any(asked).catch(({ errors }: AggregateError) =>
+      Promise.reject(errors[0]),
+    );
+    for (const other of asked)
+      other.then(
+        async (late) => late.turn !== turn && (await giveBack(late.turn)),
+        () => {},
+      );
     const socket = createSocket('udp4');
-    socket.bind(0, localAddress);
+    socket.bind(0, options.localAddress);
     await once(socket, 'listening');
-    return new TurnBridge(turn, allocated, socket, onBroken);
+    return new TurnBridge(turn, allocated, socket, options.onBroken ?? (() => {}));
   }
 
   /** The relay as an ICE candidate line. */
@@ -130,8 +135,7 @@ export class TurnBridge {
 
   async close(): Promise<void> {
     clearInterval(this.#keepAlive);
-    await this.turn.refresh(0).catch(() => undefined);
-    await this.turn.close();
+    await giveBack(this.turn);
     this.#socket.close();
   }
 
@@ -144,4 +148,23 @@ export class TurnBridge {
       this.#onBroken(thrown);
     }
   }
+}
+
+async function allocateAt(
+  server: Server,
+  { credentials: { username, password }, transport }: TurnBridgeOptions,
+): Promise<{ turn: TurnClient; allocated: AllocateResult }> {
+  const { address } = await lookup(server.address);
+  const turn = await TurnClient.open({ transport, server: { ...server, address }, username, password });
+  try {
+    return { turn, allocated: await turn.allocate() };
+  } catch (thrown) {
+    await turn.close();
+    throw thrown;
+  }
+}
+
+async function giveBack(turn: TurnClient): Promise<void> {
+  await turn.refresh(0).catch(() => undefined);
+  await turn.close();
 }
