@@ -19,8 +19,11 @@ import { connectStore, createStore, RqliteDatabase, type Store, TURN_SECRET_PURP
 import { createRoutes } from './api/routes.ts';
 import { ApiServer } from './api/server.ts';
 import { ControlplaneClient } from './client/controlplane-client.ts';
+import { DnsServer } from './dns/embedded/dns-server.ts';
+import { EmbeddedDns } from './dns/embedded/embedded-dns.ts';
+import type { DnsWriter } from './dns/writer.ts';
 import { ZoneFileWriter } from './dns/zone-file.ts';
-import { type NodeContext, nodePaths } from './node-context.ts';
+import { localAddressOf, type NodeContext, nodePaths } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine, type TaskRunner } from './reconcile/engine.ts';
 import { LeaseKeeper } from './reconcile/lease-keeper.ts';
@@ -28,12 +31,14 @@ import { LoadMeter } from './reconcile/load-meter.ts';
 import { storeMeter } from './reconcile/store-meter.ts';
 import { StoreView } from './reconcile/store-view.ts';
 import { StoreWarnings } from './reconcile/store-warnings.ts';
+import type { Task } from './reconcile/task.ts';
 import { coldBoot } from './restore/cold-boot.ts';
 import { CrashBackoff } from './services/crash-backoff.ts';
 import { HeldUnits } from './services/held-units.ts';
 import { ProcessServices } from './services/processes.ts';
 import { CoreServiceTask } from './tasks/core-service.ts';
 import { DnsTask } from './tasks/dns.ts';
+import { DnsServerTask } from './tasks/dns-server.ts';
 import { HeartbeatTask } from './tasks/heartbeat.ts';
 import { MovesTask } from './tasks/moves.ts';
 import { NodeDrainTask } from './tasks/node-drain.ts';
@@ -47,6 +52,7 @@ import { UsageTask } from './tasks/usage.ts';
 
 /** Less than a caller waits for us, so that a node that does not answer is told by its name. */
 const PEER_TIMEOUT_MS = 5_000;
+const DNS_PORT = 53;
 
 export interface ControlplaneOptions {
   config: ControlplaneConfig;
@@ -69,6 +75,7 @@ export class Controlplane implements Runnable {
   readonly #abort = new AbortController();
   readonly #engine: Engine;
   readonly #load: LoadMeter;
+  readonly #dnsServer: DnsServer | null;
   #api: ApiServer | null = null;
   #services: ProcessServices | null = null;
   #store: Store | null = null;
@@ -88,6 +95,7 @@ export class Controlplane implements Runnable {
     this.#secrets = new SecretBox(clusterKey, TURN_SECRET_PURPOSE);
     this.#warnings = new StoreWarnings(this.#clock, logger);
     this.#load = new LoadMeter(this.#clock, new EventLoopMeter());
+    this.#dnsServer = this.#createDnsServer();
     this.#engine = new Engine(
       {
         clock: this.#clock,
@@ -130,8 +138,10 @@ export class Controlplane implements Runnable {
     });
     // First of all: a second controlplane of this node ends here, before it touches the first one's services.
     await this.#api.start();
+    await this.#dnsServer?.start();
     await mkdir(nodePaths(config.dataDir).namespaces, { recursive: true, mode: 0o700 });
-    await Promise.all([config.dataDir, dirname(config.dns.file)].map(removeAbandonedFiles));
+    const dnsDir = config.dns.writer === 'file' ? [dirname(config.dns.file)] : [];
+    await Promise.all([config.dataDir, ...dnsDir].map(removeAbandonedFiles));
     const services = await ProcessServices.open({
       dataDir: config.dataDir,
       logger,
@@ -151,6 +161,7 @@ export class Controlplane implements Runnable {
     await this.#booting;
     await this.#watch?.stop();
     await this.#leases?.release().catch(() => {}); // They lapse by themselves when the store cannot be reached.
+    await this.#dnsServer?.stop();
     this.#services?.close();
     this.#load.close();
     await this.#store?.db.close();
@@ -204,7 +215,7 @@ export class Controlplane implements Runnable {
           late: [
             new StateFilesTask(context),
             new MovesTask(context),
-            new DnsTask(context, new ZoneFileWriter(config.dns.file)),
+            ...this.#dnsTasks(context),
             new RoomsTask(context),
             new OperationsTask(context),
             new NodeDrainTask(context, this.#held, () => this.#engine.wake('core:turn')),
@@ -218,6 +229,25 @@ export class Controlplane implements Runnable {
 
   get #notReady(): string | null {
     return this.#booted ? null : 'the node is being restored';
+  }
+
+  #createDnsServer(): DnsServer | null {
+    const { config, logger } = this.#options;
+    if (config.dns.writer !== 'embedded') return null;
+    const { publicIp, publicIp6, dns } = config;
+    const own = publicIp6 === undefined ? [publicIp] : [publicIp, publicIp6];
+    const listen = dns.listen ?? own.map((address) => ({ address: localAddressOf(config, address), port: DNS_PORT }));
+    return new DnsServer({ listen, clock: this.#clock, logger, metrics: this.#metrics });
+  }
+
+  #dnsTasks(context: NodeContext): Task[] {
+    const task = (writer: DnsWriter) => new DnsTask(context, writer) as Task;
+    if (this.#dnsServer) {
+      const dns = new EmbeddedDns(this.#dnsServer, context);
+      return [new DnsServerTask(dns), task(dns)];
+    }
+    const { dns } = context.config;
+    return dns.writer === 'file' ? [task(new ZoneFileWriter(dns.file))] : [];
   }
 
   /** Asks this node's rqlited, on a connection of its own, as the store may not have been reached yet. */
@@ -300,7 +330,7 @@ function withAbsolutePaths(config: ControlplaneConfig): ControlplaneConfig {
     dataDir: resolve(config.dataDir),
     clusterKeyFile: resolve(config.clusterKeyFile),
     store: withAbsoluteStorePaths(config.store),
-    dns: { ...config.dns, file: resolve(config.dns.file) },
+    dns: config.dns.writer === 'file' ? { ...config.dns, file: resolve(config.dns.file) } : config.dns,
   };
 }
 

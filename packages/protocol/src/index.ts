@@ -1,5 +1,6 @@
 // The map of everything that crosses a wire or lands in a file.
 export * from './config/controlplane.ts';
+export * from './config/dns.ts';
 export * from './config/gateway.ts';
 export * from './config/sfu.ts';
 export * from './config/store.ts';

@@ -82,7 +82,9 @@ describe.each([sqliteEngine(), rqliteEngine('127.90.1')])('on $name', (engine) =
       const empty = await engine.fresh();
       const [a, b] = [connectStore(empty), connectStore(empty)];
       const applied = await Promise.all([migrate(a), migrate(b)]);
-      expect(applied.flat().sort()).toEqual(readMigrations().map((migration) => migration.version));
+      expect(applied.flat().sort((one, other) => one - other)).toEqual(
+        readMigrations().map((migration) => migration.version),
+      );
       expect(await schemaVersion(b)).toBe(readMigrations().length);
       await a.close();
       await b.close();

@@ -131,3 +131,21 @@ test('ZoneFileWriter writes the whole file, and tells a file that somebody else 
   writeFileSync(file, formatZone([]).slice(0, 10));
   expect(await writer.isCurrent(records)).toBe(false);
 });
+
+test('planDns leaves the texts of a namespace alone, until it is disabled', () => {
+  const text = {
+    ...record(1),
+    fqdn: '_acme-challenge.turn.ns-demo.orama.localhost',
+    type: 'TXT' as const,
+    value: 'proof',
+  };
+  expect(values({ current: [record(1), record(2), text] })).toEqual([]);
+  expect(values({ current: [record(1), text] })).toEqual([['demo', ['203.0.113.1', '203.0.113.2', 'proof']]]);
+  expect(values({ current: [text], desired: joinDesired([], []) })).toEqual([['demo', []]]);
+});
+
+test('formatZone quotes texts, in strings of at most 255 bytes', () => {
+  const text = (value: string) => formatZone([{ fqdn: 'a.test', type: 'TXT', value, ttlSec: 1 }]).split('\n')[1];
+  expect(text('say "a\\b";\n')).toBe('a.test. 1 IN TXT "say \\"a\\\\b\\";\\010"');
+  expect(text('x'.repeat(256))).toBe(`a.test. 1 IN TXT "${'x'.repeat(255)}" "x"`);
+});

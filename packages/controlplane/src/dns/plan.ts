@@ -39,11 +39,15 @@ export function planDns(situation: DnsSituation): DnsChange[] {
   for (const namespace of new Set([...situation.desired.keys(), ...byNamespace.keys()])) {
     const entry = situation.desired.get(namespace);
     const current = byNamespace.get(namespace) ?? [];
+    const addresses = current.filter(({ type }) => type !== 'TXT');
     const records = entry?.wanted
-      ? recordsOf(entry, current, { ...situation, reports: reports.get(namespace) ?? [], nodes })
+      ? recordsOf(entry, addresses, { ...situation, reports: reports.get(namespace) ?? [], nodes })
       : [];
-    if (valuesOf(records) !== valuesOf(current)) {
-      changes.push({ namespace, generation: entry?.config.generation ?? null, records });
+    // Texts are somebody else's, who put them there and takes them away; they end with the namespace.
+    const texts = entry?.wanted ? current.filter(({ type }) => type === 'TXT') : [];
+    const all = [...records, ...texts];
+    if (valuesOf(all) !== valuesOf(current)) {
+      changes.push({ namespace, generation: entry?.config.generation ?? null, records: all });
     }
   }
   return changes;

@@ -1,9 +1,12 @@
 import type { DnsRecordRow } from '@orama/store';
 
+/** A record as it is served. */
+export type DnsRecord = Pick<DnsRecordRow, 'fqdn' | 'type' | 'value' | 'ttlSec'>;
+
 /** Brings records to where they are served from. One file per provider beside this one. */
 export interface DnsWriter {
   /** Whether exactly these records are served now. */
-  isCurrent(records: readonly DnsRecordRow[]): Promise<boolean>;
+  isCurrent(records: readonly DnsRecord[]): Promise<boolean>;
   /** Serves exactly these records, replacing all that were served before in one step. */
-  write(records: readonly DnsRecordRow[]): Promise<void>;
+  write(records: readonly DnsRecord[]): Promise<void>;
 }

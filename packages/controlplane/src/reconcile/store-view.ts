@@ -1,6 +1,7 @@
 import type { Clock } from '@orama/core';
 import {
   type DnsRecordRow,
+  type NodeRow,
   readChangeCounter,
   type ServiceReportRow,
   type Store,
@@ -23,6 +24,8 @@ export class View {
   readonly desired: Desired;
   /** The namespaces that have a block on this node, placed or left. */
   readonly here: Desired;
+  /** The change counter: of two views the later one has the higher. */
+  readonly counter: number;
   readonly #store: Store;
   readonly #nodeId: string;
   readonly #parts = new Map<string, Promise<unknown>>();
@@ -30,11 +33,13 @@ export class View {
   constructor(
     store: Store,
     nodeId: string,
+    counter: number,
     configs: readonly WebrtcConfigRow[],
     allocations: readonly TakenBlockRow[],
   ) {
     this.#store = store;
     this.#nodeId = nodeId;
+    this.counter = counter;
     this.configs = configs;
     this.allocations = allocations;
     this.desired = joinDesired(configs, allocations);
@@ -56,6 +61,11 @@ export class View {
 
   records(): Promise<DnsRecordRow[]> {
     return this.#once('records', () => this.#store.dns.list());
+  }
+
+  /** All nodes; their heartbeats and load are not of now. */
+  nodes(): Promise<NodeRow[]> {
+    return this.#once('nodes', () => this.#store.nodes.list());
   }
 
   #once<T>(name: string, read: () => Promise<T>): Promise<T> {
@@ -92,7 +102,7 @@ export class StoreView {
     const now = this.#clock.monotonic();
     const last = this.#last;
     if (last?.counter === counter && now - last.atMs < MAX_AGE_MS) return last.view;
-    const view = this.#load();
+    const view = this.#load(counter);
     const current = { counter, atMs: now, view };
     this.#last = current;
     view.catch(() => {
@@ -105,8 +115,8 @@ export class StoreView {
    * Settings come first: should a disable end or an enable commit between the two reads, then blocks are seen without
    * the settings that make them wanted, and nothing is started on them.
    */
-  async #load(): Promise<View> {
+  async #load(counter: number): Promise<View> {
     const configs = await this.#store.webrtc.list();
-    return new View(this.#store, this.#nodeId, configs, await this.#store.ports.listTaken());
+    return new View(this.#store, this.#nodeId, counter, configs, await this.#store.ports.listTaken());
   }
 }

@@ -7,6 +7,7 @@ import {
   StoreConflictError,
 } from '@orama/store';
 import { type DnsChange, planDns } from '../dns/plan.ts';
+import { servedRecords } from '../dns/served-records.ts';
 import type { DnsWriter } from '../dns/writer.ts';
 import type { NodeContext } from '../node-context.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
@@ -45,14 +46,19 @@ export class DnsTask implements Task<DnsAction> {
       const reason = change.records.length === 0 ? 'not desired' : 'its healthy TURN nodes changed';
       return { kind: 'dns-records', subject: change.namespace, reason, change, lease };
     });
-    if (actions.length > 0 || !(await this.#writer.isCurrent(await seen.records())))
+    if (
+      actions.length > 0 ||
+      !(await this.#writer.isCurrent(await servedRecords(seen, this.#context.config.baseDomain)))
+    )
       actions.push({ kind: 'dns-write', subject: 'records', reason: 'what is served differs from the store' });
     return actions;
   }
 
   async apply(action: DnsAction): Promise<void> {
-    const { store, leases } = this.#context;
-    if (action.kind === 'dns-write') return this.#writer.write(await store.dns.list());
+    const { store, leases, view, config } = this.#context;
+    if (action.kind === 'dns-write') {
+      return this.#writer.write(await servedRecords(await view.read(), config.baseDomain));
+    }
     const { namespace, generation, records } = action.change;
     // Records must not outlive the settings they were derived from: a disable may have ended since.
     const settings =
@@ -77,12 +83,12 @@ export class DnsTask implements Task<DnsAction> {
   }
 
   async report(): Promise<number | null> {
-    const { store, view, clock, leases } = this.#context;
+    const { store, view, clock, leases, config } = this.#context;
     const lease = leases.held('dns');
     if (!lease) return null;
     const seen = await view.read();
     const records = await seen.records();
-    const current = await this.#writer.isCurrent(records);
+    const current = await this.#writer.isCurrent(await servedRecords(seen, config.baseDomain));
     const changes = await this.#changes(seen);
     const { generation } = lease;
     const said = this.#reported;
@@ -115,7 +121,7 @@ export class DnsTask implements Task<DnsAction> {
 
   async #changes(view: View): Promise<DnsChange[]> {
     if (view === this.#settled) return [];
-    const { store, config, clock } = this.#context;
+    const { config, clock } = this.#context;
     const reports = await view.turnReports();
     const now = clock.monotonic();
     const stills = this.#health.look(new Map(reports.map((report) => [keyOf(report), report.healthy])), now, now);
@@ -123,7 +129,7 @@ export class DnsTask implements Task<DnsAction> {
       desired: view.desired,
       reports,
       standsForMs: (report) => stills.get(keyOf(report))?.forMs ?? 0,
-      nodes: await store.nodes.list(),
+      nodes: await view.nodes(),
       current: await view.records(),
       baseDomain: config.baseDomain,
       nowMs: clock.now(),

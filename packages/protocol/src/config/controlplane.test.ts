@@ -62,3 +62,16 @@ test('coreServices are all that the node can have, and rqlite only where it is t
   const { error } = controlplaneConfigSchema.safeParse({ ...config, coreServices: ['rqlite'] });
   expect(error?.issues).toMatchObject([{ path: ['coreServices'], message: expect.stringContaining('not the store') }]);
 });
+
+test('a nameserver of the embedded DNS server needs addresses where its name lies in the zone', () => {
+  const issuesOf = (nameservers: object[]) =>
+    controlplaneConfigSchema.safeParse({ ...config, dns: { writer: 'embedded', nameservers } }).error?.issues;
+  const { baseDomain } = controlplaneConfigSchema.parse(config);
+  expect(issuesOf([{ name: 'ns1.elsewhere.test' }, { name: `NS1.${baseDomain}`, addresses: ['203.0.113.1'] }])).toBe(
+    undefined,
+  );
+  expect(issuesOf([{ name: `ns1.x${baseDomain}` }])).toBe(undefined);
+  expect(issuesOf([{ name: `ns1.${baseDomain}` }])).toMatchObject([
+    { path: ['dns', 'nameservers', 0, 'addresses'], message: expect.stringContaining('give its addresses') },
+  ]);
+});

@@ -8,6 +8,7 @@ import {
   timerMsSchema,
   unauthenticatedRateSchema,
 } from './common.ts';
+import { dnsConfigSchema, isNameIn } from './dns.ts';
 import { storeConfigSchema } from './store.ts';
 
 const portRange = (start: z.ZodInt) =>
@@ -95,7 +96,7 @@ export const controlplaneConfigSchema = z
         turnRelayBlock: z.int().positive().default(800),
       })
       .prefault({}),
-    dns: z.discriminatedUnion('writer', [z.strictObject({ writer: z.literal('file'), file: z.string().min(1) })]),
+    dns: dnsConfigSchema,
     reconcileIntervalMs: z.int().positive().max(10_000).default(2_000),
     /** Directory of one-shot crash points for tests (see core/failpoints); none when absent. */
     failpointDir: z.string().optional(),
@@ -104,6 +105,17 @@ export const controlplaneConfigSchema = z
   .refine(({ store, coreServices }) => store.driver === 'rqlite' || !coreServices?.includes('rqlite'), {
     error: 'names rqlite, which is not the store: leave it out, or set store.driver',
     path: ['coreServices'],
+  })
+  .superRefine(({ dns, baseDomain }, context) => {
+    if (dns.writer !== 'embedded') return;
+    for (const [index, { name, addresses }] of (dns.nameservers ?? []).entries()) {
+      if (addresses.length > 0 || !isNameIn(name, baseDomain)) continue;
+      context.addIssue({
+        code: 'custom',
+        path: ['dns', 'nameservers', index, 'addresses'],
+        message: `${name} lies in ${baseDomain}, which nobody else answers for; give its addresses`,
+      });
+    }
   })
   .superRefine(({ turn, ports: { turnRelay } }, context) => {
     const own = { 'turn.port': turn.port, 'turn.tlsPort': turn.tlsPort, 'its internal port': TURN_INTERNAL_PORT };

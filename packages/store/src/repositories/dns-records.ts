@@ -1,9 +1,12 @@
 import type { Database, Statement } from '../database.ts';
 
+export type DnsRecordType = 'A' | 'AAAA' | 'TXT';
+
 export interface DnsRecordRow {
   /** Without the trailing dot. */
   fqdn: string;
-  type: 'A' | 'AAAA';
+  type: DnsRecordType;
+  /** An address, or the text of a TXT record. */
   value: string;
   ttlSec: number;
   namespace: string;
@@ -14,7 +17,7 @@ export interface DnsRecordRow {
 
 interface Raw {
   fqdn: string;
-  record_type: 'A' | 'AAAA';
+  record_type: DnsRecordType;
   value: string;
   ttl: number;
   namespace: string;
