@@ -18,7 +18,7 @@ export function formatZone(records: readonly DnsRecord[]): string {
 }
 
 /** The data of a record in the form of a master file (RFC 1035 section 5.1). */
-export function presentation({ type, value }: DnsRecord): string {
+function presentation({ type, value }: DnsRecord): string {
   return type === 'TXT' ? txtStrings(value).map(quoted).join(' ') : value;
 }
 

@@ -6,7 +6,7 @@ const MAX_NAME_BYTES = 255;
 const MAX_ADDITIONALS = 4;
 
 /** What a client says of itself by EDNS (RFC 6891). */
-export interface Edns {
+interface Edns {
   /** The largest answer it takes over UDP. */
   readonly size: number;
   readonly dnssecOk: boolean;

@@ -93,7 +93,7 @@ export function buildZone({ baseDomain, serial, nameservers, contact, records }:
 }
 
 /** A name in the form that zones are looked up by. */
-export function keyOf(name: string): string {
+function keyOf(name: string): string {
   return lowerCase(nameBytes(name).toString('latin1'));
 }
 
