@@ -1,5 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { lstatSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { turnTenantDigest } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import {
@@ -249,6 +251,31 @@ test('a second server refuses a socket that is answered, and takes over one that
   await second.start();
   expect((await turn.control('GET', '/tenants')).body).toEqual({ tenants: [] });
   await second.close();
+});
+
+test('a second server leaves the socket of one that is too busy to answer, and does not start', async () => {
+  const path = `${turn.controlSocket}.busy`;
+  const listening = `process.getBuiltinModule('node:net').createServer().listen({ path: process.argv[1], backlog: 1 }, () => console.log())`;
+  const busy = spawn(process.execPath, ['-e', listening, path]);
+  const waiting: Socket[] = [];
+  try {
+    await once(busy.stdout, 'data');
+    busy.kill('SIGSTOP');
+    for (let full = false; !full; ) {
+      const socket = connect({ path });
+      waiting.push(socket);
+      full = await once(socket, 'connect').then(
+        () => false,
+        () => true,
+      );
+    }
+    await expect(secondSocket(path).start()).rejects.toThrow('in use by another TURN server');
+    expect(lstatSync(path).isSocket()).toBe(true);
+  } finally {
+    for (const socket of waiting) socket.destroy();
+    busy.kill('SIGKILL');
+    await once(busy, 'close');
+  }
 });
 
 test('a file at the path of the socket is left as it is, and the server does not start', async () => {

@@ -222,6 +222,7 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** Whether somebody is behind the socket, too busy to take another connection perhaps. */
 function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ path });
@@ -229,6 +230,6 @@ function isAnswered(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'EAGAIN'));
   });
 }
