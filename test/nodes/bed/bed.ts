@@ -1,0 +1,112 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { waitUntil } from '@orama/testkit';
+import { cgroupsOf, pidsOf, removeCgroup } from './cgroups.ts';
+import { Network } from './network.ts';
+import { type CommandResult, runCommand, SystemdNode } from './node.ts';
+
+/** Everything of a bed is named so, with the process that made it. */
+const PREFIX = 'orama-nodes-';
+const NODES = [1, 2, 3];
+
+/** Three machines with a systemd each, joined by WireGuard, and a client beside them. Needs root. */
+export class Bed {
+  readonly nodes: readonly SystemdNode[];
+  readonly network: Network;
+  readonly #name: string;
+
+  private constructor(name: string, network: Network, nodes: readonly SystemdNode[]) {
+    this.#name = name;
+    this.network = network;
+    this.nodes = nodes;
+  }
+
+  /** Builds and boots it, after it took away what crashed runs left. */
+  static async start(): Promise<Bed> {
+    if (process.getuid?.() !== 0) throw new Error('real nodes need root: sudo pnpm test:nodes');
+    await removeAbandoned();
+    const name = `${PREFIX}${process.pid}`;
+    const folder = join(tmpdir(), name);
+    mkdirSync(folder, { mode: 0o755 });
+    const network = new Network(name, NODES);
+    try {
+      await network.create();
+      const nodes = NODES.map(
+        (number) =>
+          new SystemdNode({ number, name: `${name}-n${number}`, namespace: network.namespaceOf(number), folder }),
+      );
+      const bed = new Bed(name, network, nodes);
+      await Promise.all(nodes.map((node) => node.powerOn()));
+      return bed;
+    } catch (thrown) {
+      network.close();
+      await remove(name);
+      throw thrown;
+    }
+  }
+
+  node(number: number): SystemdNode {
+    return this.nodes[number - 1] as SystemdNode;
+  }
+
+  /** Runs a program as a client on the public network would. */
+  fromClient(...command: string[]): Promise<CommandResult> {
+    return runCommand('ip', ['netns', 'exec', this.network.client, ...command]);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.losePower()));
+    this.network.close();
+    await remove(this.#name);
+  }
+}
+
+/** Takes away what is left of beds whose process is gone. Their own processes ended with it. */
+async function removeAbandoned(): Promise<void> {
+  const names = [...readdirSync(tmpdir()), ...cgroupsOf(PREFIX), ...namespaces()].flatMap(
+    (name) => /^orama-nodes-\d+/.exec(name) ?? [],
+  );
+  for (const name of new Set(names)) if (!existsSync(`/proc/${name.slice(PREFIX.length)}`)) await remove(name);
+}
+
+async function remove(name: string): Promise<void> {
+  for (const group of cgroupsOf(`${name}-`)) {
+    await waitUntil(
+      `${group} to be empty`,
+      () => {
+        const pids = pidsOf(group);
+        for (const pid of pids) kill(pid);
+        return pids.length;
+      },
+      (left) => left === 0,
+      { intervalMs: 20 },
+    );
+    removeCgroup(group);
+  }
+  for (const namespace of namespaces()) {
+    if (!namespace.startsWith(`${name}-`)) continue;
+    for (const pid of ip('netns', 'pids', namespace).split('\n').filter(Boolean)) kill(Number(pid));
+    ip('netns', 'delete', namespace);
+  }
+  rmSync(join(tmpdir(), name), { recursive: true, force: true });
+}
+
+function namespaces(): string[] {
+  return ip('netns', 'list')
+    .split('\n')
+    .flatMap((line) => line.split(' ')[0] || []);
+}
+
+function ip(...args: string[]): string {
+  return execFileSync('ip', args, { encoding: 'utf8' });
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown;
+  }
+}

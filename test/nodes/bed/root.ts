@@ -1,0 +1,52 @@
+import { appendFileSync, chownSync, cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { REPOSITORY } from '@orama/testkit';
+
+/** What a node's own /etc begins with. */
+const ETC = [
+  ...['passwd', 'group', 'shadow', 'nsswitch.conf', 'login.defs', 'pam.d', 'security', 'dbus-1', 'ssl'],
+  ...['ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'alternatives'],
+];
+const ORAMA_ID = 990;
+/** Where a node keeps what is ours. */
+export const DATA = '/var/lib/orama';
+
+/** Folders of this checkout and what they are in an installation; the programs must be built. */
+export const PROGRAMS: readonly [from: string, to: string][] = [
+  ...['cmd', 'packages', 'node_modules'].map((name): [string, string] => [
+    join(REPOSITORY, name),
+    `/opt/orama/${name}`,
+  ]),
+  [process.execPath, '/opt/orama/bin/node'],
+];
+
+/** Makes the root of a node, which shares /usr with this machine: little more than /etc, our units, and the user orama. */
+export function makeRoot(root: string, name: string): void {
+  for (const folder of ['etc/systemd/system', 'etc/orama', 'opt/orama', 'usr', 'var/log/journal'])
+    mkdirSync(join(root, folder), { recursive: true });
+  for (const link of ['bin', 'sbin', 'lib', 'lib64']) symlinkSync(`usr/${link}`, join(root, link));
+  for (const entry of ETC) {
+    const from = join('/etc', entry);
+    if (existsSync(from)) cpSync(from, join(root, 'etc', entry), { recursive: true, verbatimSymlinks: true });
+  }
+  // A link into /usr would not do: systemd-nspawn looks for it before /usr is there.
+  cpSync('/usr/lib/os-release', join(root, 'etc/os-release'));
+  for (const empty of ['fstab', 'machine-id']) writeFileSync(join(root, 'etc', empty), '');
+  writeFileSync(join(root, 'etc/hostname'), `${name}\n`);
+  writeFileSync(join(root, 'etc/hosts'), '127.0.0.1 localhost\n');
+  cpSync(join(REPOSITORY, 'systemd'), join(root, 'etc/systemd/system'), { recursive: true });
+  appendFileSync(join(root, 'etc/passwd'), `orama:x:${ORAMA_ID}:${ORAMA_ID}::${DATA}:/usr/sbin/nologin\n`);
+  appendFileSync(join(root, 'etc/group'), `orama:x:${ORAMA_ID}:\n`);
+  for (const folder of ['', 'configs', 'run']) {
+    const path = join(root, DATA, folder);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    chownSync(path, ORAMA_ID, ORAMA_ID);
+  }
+}
+
+/** Writes a file of the user orama into a node's root, readable by nobody else. */
+export function writeOwned(root: string, path: string, content: string): void {
+  const file = join(root, path);
+  writeFileSync(file, content, { mode: 0o600 });
+  chownSync(file, ORAMA_ID, ORAMA_ID);
+}

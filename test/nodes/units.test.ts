@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Bed } from './bed/bed.ts';
+import { WIREGUARD_NETWORK } from './bed/network.ts';
+import type { SystemdNode } from './bed/node.ts';
+import { DATA } from './bed/root.ts';
+
+const TURN = 'orama-turn.service';
+const SFU = 'orama-namespace-sfu@demo.service';
+const SFU_PORT = 30_000;
+
+let bed: Bed;
+let node: SystemdNode;
+beforeAll(async () => {
+  bed = await Bed.start();
+  node = bed.node(1);
+  writeConfigs();
+  await dropIn('orama-namespace-sfu@.service', `IPAddressAllow=${WIREGUARD_NETWORK}`);
+});
+afterAll(() => bed?.close());
+
+/** What a controlplane writes for its units. */
+function writeConfigs(): void {
+  const config = (unit: string, content: object) =>
+    node.write(`${DATA}/configs/${unit}.json`, JSON.stringify({ node: 'node-1', ...content }));
+  config('orama-turn', {
+    listen: [node.publicIp],
+    realm: 'orama.test',
+    controlSocket: `${DATA}/run/turn.sock`,
+    internal: { address: node.wireguardIp },
+  });
+  node.write(`${DATA}/configs/sfu.secret`, 'the secret of the namespace\n');
+  config('orama-namespace-sfu@demo', {
+    namespace: 'demo',
+    address: node.wireguardIp,
+    wireguardNetwork: WIREGUARD_NETWORK,
+    ...{ signalingPort: SFU_PORT, mediaPortStart: 20_000, mediaPortEnd: 20_499 },
+    secretFile: `${DATA}/configs/sfu.secret`,
+    turn: { secret: 'the secret of its TURN servers', uris: [] },
+    drainTimeoutMs: 5_000,
+  });
+}
+
+async function dropIn(unit: string, setting: string): Promise<void> {
+  const folder = `/run/systemd/system/${unit}.d`;
+  await node.do('sh', '-c', `mkdir -p ${folder} && printf '[Service]\\n${setting}\\n' >${folder}/test.conf`);
+  await node.do('systemctl', 'daemon-reload');
+}
+
+test('the nodes reach each other by WireGuard, and the client reaches their public addresses only', async () => {
+  expect((await node.run('ping', '-c', '1', '-W', '5', bed.node(2).wireguardIp)).code).toBe(0);
+  expect((await bed.fromClient('ping', '-c', '1', '-W', '5', node.publicIp)).code).toBe(0);
+  expect((await bed.fromClient('ping', '-c', '1', '-W', '1', node.wireguardIp)).code).not.toBe(0);
+});
+
+test('a TURN server and an SFU are active once they serve, and systemctl status and the journal say what they do', async () => {
+  await node.do('systemctl', 'start', TURN, SFU);
+  for (const unit of [TURN, SFU]) {
+    const seen = await node.show(unit, 'ActiveState', 'NRestarts', 'User');
+    expect(seen, unit).toEqual({ ActiveState: 'active', NRestarts: '0', User: 'orama' });
+  }
+  expect(await node.do('systemctl', 'status', '--no-pager', SFU)).toContain('Status: "ok: 0 rooms, 0 peers"');
+  expect((await node.show(TURN, 'StatusText')).StatusText).toBe('ok: 0 namespaces, 0 allocations');
+  const journal = await node.do('journalctl', '--no-pager', '-u', SFU);
+  expect(journal).toMatch(/ orama-namespace-sfu@demo\[\d+\]: .*"ns":"demo".*"msg":"sfu listening"/);
+});
+
+test('the SFU answers on WireGuard, and its unit has no other network', async () => {
+  const health = await bed.node(2).do('curl', '-sS', `http://${node.wireguardIp}:${SFU_PORT}/healthz`);
+  expect(JSON.parse(health)).toMatchObject({ status: 'ok', namespace: 'demo' });
+  const reach = (address: string) =>
+    node.run(
+      ...['systemd-run', '--quiet', '--wait', '--property=IPAddressDeny=any'],
+      ...[`--property=IPAddressAllow=${WIREGUARD_NETWORK}`, 'ping', '-c', '1', '-W', '1', address],
+    );
+  expect((await reach(bed.node(2).wireguardIp)).code).toBe(0);
+  expect((await reach(bed.node(2).publicIp)).code).not.toBe(0);
+  const { IPAddressDeny, IPAddressAllow } = await node.show(SFU, 'IPAddressDeny', 'IPAddressAllow');
+  expect(IPAddressDeny?.split(' ').sort()).toEqual(['0.0.0.0/0', '::/0']);
+  expect(IPAddressAllow).toBe(WIREGUARD_NETWORK);
+});
+
+test('a program that hangs is ended by the watchdog and started again', async () => {
+  await node.do('systemctl', 'stop', TURN);
+  await dropIn(TURN, 'WatchdogSec=2');
+  await node.do('systemctl', 'start', TURN);
+  const { MainPID: hung } = await node.show(TURN, 'MainPID');
+  await node.do('systemctl', 'kill', '--signal=SIGSTOP', TURN);
+  await expect
+    .poll(() => node.show(TURN, 'NRestarts', 'ActiveState'))
+    .toEqual({ NRestarts: '1', ActiveState: 'active' });
+  expect((await node.show(TURN, 'MainPID')).MainPID).not.toBe(hung);
+  expect(await node.do('journalctl', '--no-pager', '-u', TURN)).toContain('Watchdog timeout');
+});
+
+test('a unit that is stopped drains, and ends with success', async () => {
+  for (const unit of [SFU, TURN]) {
+    await node.do('systemctl', 'stop', unit);
+    expect(await node.show(unit, 'ActiveState', 'Result', 'ExecMainStatus'), unit).toEqual({
+      ...{ ActiveState: 'inactive', Result: 'success', ExecMainStatus: '0' },
+    });
+    const journal = await node.do('journalctl', '--no-pager', '-u', unit, '-n', '20');
+    for (const said of ['stopping', 'stopped']) expect(journal, unit).toContain(`"msg":"${said}"`);
+  }
+});
+
+test('a node that lost its power boots again with its journal', async () => {
+  await node.losePower();
+  await node.powerOn();
+  expect(await node.do('journalctl', '--no-pager', '--boot=-1', '-u', SFU)).toContain('"msg":"stopped"');
+});
