@@ -1,16 +1,21 @@
 import { VirtualClock } from '@orama/core';
 import { SIGNALLING_CLOSE } from '@orama/protocol';
 import { expect, test } from 'vitest';
-import { RtcConnection } from '../rtc/connection.ts';
+import { RtcConnection, type RtcEvents } from '../rtc/connection.ts';
 import { startSfu } from '../testing/running-sfu.ts';
 import { TestPeer, until } from '../testing/test-peer.ts';
 
 test('a fault in a timer of a peer ends that peer, and neither the process nor anybody else', async () => {
   let isFaulty = false;
+  const states: string[] = [];
   const clock = new VirtualClock(Date.now());
   const sfu = await startSfu({ forceRelay: true, drainTimeoutMs: 1 }, clock, undefined, {
     connect: (options, events) => {
-      const connection = new RtcConnection(options, events);
+      const onState: RtcEvents['onState'] = (state) => {
+        events.onState?.(state);
+        states.push(state);
+      };
+      const connection = new RtcConnection(options, { ...events, onState });
       const selectedPair = connection.selectedPair.bind(connection);
       const faulty = () => {
         if (isFaulty) throw new Error('a fault of ours');
@@ -21,6 +26,7 @@ test('a fault in a timer of a peer ends that peer, and neither the process nor a
   });
   const [viewer, publisher] = [await TestPeer.join(sfu), await TestPeer.join(sfu)];
   await publisher.publish({ mid: '0', kind: 'audio', ssrc: 1_000_001 });
+  await until('the media at the SFU', () => states.includes('connected'));
   isFaulty = true;
   // It looks whether the media comes through TURN.
   clock.advance(2_000);

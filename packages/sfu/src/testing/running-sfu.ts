@@ -1,7 +1,16 @@
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { type Clock, ConfigFile, SIGNATURE_HEADER, sfuControlKey, signRequest, signTicket } from '@orama/core';
+import { createHistogram } from 'node:perf_hooks';
+import {
+  type Clock,
+  ConfigFile,
+  EventLoopMeter,
+  SIGNATURE_HEADER,
+  sfuControlKey,
+  signRequest,
+  signTicket,
+} from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import { SFU_TICKET_HEADER, type SfuConfigInput, type SfuTicket, sfuConfigSchema } from '@orama/protocol';
 import { WebSocket } from 'ws';
@@ -36,6 +45,12 @@ export interface ReachableSfu {
   http(method: string, target: string, body?: unknown, signed?: boolean): Promise<{ status: number; body: unknown }>;
 }
 
+/** Tells that there is nothing to do: a slow machine is no reason to turn peers of a test away. */
+function calmEventLoop(): EventLoopMeter {
+  const delay = Object.assign(createHistogram(), { enable: () => true, disable: () => true });
+  return new EventLoopMeter(undefined, { delay, utilization: () => ({ idle: 1, active: 0, utilization: 0 }) });
+}
+
 /** A real SFU on a loopback address of its own. */
 export interface RunningSfu extends ReachableSfu {
   sfu: Sfu;
@@ -44,7 +59,7 @@ export interface RunningSfu extends ReachableSfu {
 /**
  * Starts an SFU; every call gets another loopback address, so that ports never collide.
  * @param configFile path of a file whose `turn` it follows
- * @param parts those of its worker
+ * @param parts those of its worker; without one, its event loop always has time
  */
 export async function startSfu(
   config: Partial<SfuConfigInput> = {},
@@ -73,7 +88,7 @@ export async function startSfu(
     secret: TEST_SECRET,
     logger: silentLogger,
     ...(clock ? { clock } : {}),
-    ...(parts ? { parts } : {}),
+    parts: { ...(parts?.eventLoop ? {} : { eventLoop: calmEventLoop() }), ...parts },
   });
   await sfu.start();
   return { sfu, ...reachSfu(address) };

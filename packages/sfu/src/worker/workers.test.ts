@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { EventLoopMeter } from '@orama/core';
 import { SIGNALLING_CLOSE } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type RunningSfu, startSfu, writeTurnUris } from '../testing/running-sfu.ts';
@@ -36,7 +37,7 @@ describe('Sfu with two workers', () => {
     dir = mkdtempSync(resolve(tmpdir(), 'sfu-workers-'));
     configFile = resolve(dir, 'sfu.json');
     writeTurnUris(configFile, 'turn:127.82.1.1:3478?transport=udp');
-    sfu = await startSfu({ workers: 2, logLevel: 'fatal' }, undefined, configFile);
+    sfu = await startSfu({ workers: 2, logLevel: 'fatal' }, undefined, configFile, { eventLoop: new EventLoopMeter() });
     await workHard();
   });
   afterEach(async () => {
@@ -98,7 +99,7 @@ describe('Sfu with two workers', () => {
 });
 
 test('an SFU whose event loop is late turns new peers away and says so, and lets old ones resume', async () => {
-  const sfu = await startSfu({ workers: 1 });
+  const sfu = await startSfu({ workers: 1 }, undefined, undefined, { eventLoop: new EventLoopMeter() });
   const peer = await TestPeer.join(sfu);
   const isBusy = async () => (await sfu.http('GET', '/healthz')).body as { status: string };
   while ((await isBusy()).status !== 'busy') await spin();
