@@ -76,6 +76,10 @@ install_programs() {
     # The package starts a server on port 3478 of every address, which is the port of ours.
     *coturn*) if [ -d /run/systemd/system ]; then systemctl disable --now coturn; fi ;;
   esac
+  case $missing in
+    # The same for port 53.
+    *pdns*) if [ -d /run/systemd/system ]; then systemctl disable --now pdns; fi ;;
+  esac
   still=$(missing_packages | tr '\n' ' ')
   if [ -n "$still" ]; then
     echo "error: still missing after the installation: $still" >&2

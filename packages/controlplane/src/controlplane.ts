@@ -14,15 +14,15 @@ import {
   systemClock,
 } from '@orama/core';
 import { Counter, createMetrics, Histogram } from '@orama/core/metrics';
-import type { ControlplaneConfig, StoreConfig } from '@orama/protocol';
+import type { ControlplaneConfig, DnsConfig, StoreConfig } from '@orama/protocol';
 import { connectStore, createStore, RqliteDatabase, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import { createRoutes } from './api/routes.ts';
 import { ApiServer } from './api/server.ts';
 import { ControlplaneClient } from './client/controlplane-client.ts';
+import { createDnsWriter } from './dns/create-writer.ts';
 import { DnsServer } from './dns/embedded/dns-server.ts';
 import { EmbeddedDns } from './dns/embedded/embedded-dns.ts';
 import type { DnsWriter } from './dns/writer.ts';
-import { ZoneFileWriter } from './dns/zone-file.ts';
 import { localAddressOf, type NodeContext, nodePaths } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine, type TaskRunner } from './reconcile/engine.ts';
@@ -246,8 +246,8 @@ export class Controlplane implements Runnable {
       const dns = new EmbeddedDns(this.#dnsServer, context);
       return [new DnsServerTask(dns), task(dns)];
     }
-    const { dns } = context.config;
-    return dns.writer === 'file' ? [task(new ZoneFileWriter(dns.file))] : [];
+    const writer = createDnsWriter(context.config, this.#clock);
+    return writer ? [task(writer)] : [];
   }
 
   /** Asks this node's rqlited, on a connection of its own, as the store may not have been reached yet. */
@@ -330,8 +330,13 @@ function withAbsolutePaths(config: ControlplaneConfig): ControlplaneConfig {
     dataDir: resolve(config.dataDir),
     clusterKeyFile: resolve(config.clusterKeyFile),
     store: withAbsoluteStorePaths(config.store),
-    dns: config.dns.writer === 'file' ? { ...config.dns, file: resolve(config.dns.file) } : config.dns,
+    dns: withAbsoluteDnsPaths(config.dns),
   };
+}
+
+function withAbsoluteDnsPaths(dns: DnsConfig): DnsConfig {
+  if (dns.writer === 'file') return { ...dns, file: resolve(dns.file) };
+  return dns.writer === 'powerdns' ? { ...dns, apiKeyFile: resolve(dns.apiKeyFile) } : dns;
 }
 
 function withAbsoluteStorePaths(store: StoreConfig): StoreConfig {

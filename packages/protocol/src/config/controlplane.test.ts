@@ -63,6 +63,16 @@ test('coreServices are all that the node can have, and rqlite only where it is t
   expect(error?.issues).toMatchObject([{ path: ['coreServices'], message: expect.stringContaining('not the store') }]);
 });
 
+test('the zone of a PowerDNS server has to hold the base domain', () => {
+  const dns = { writer: 'powerdns', url: 'http://127.0.0.1:8081', apiKeyFile: '/data/key' };
+  const issuesOf = (more: object) =>
+    controlplaneConfigSchema.safeParse({ ...config, dns: { ...dns, ...more } }).error?.issues;
+  const { baseDomain } = controlplaneConfigSchema.parse(config);
+  expect([issuesOf({}), issuesOf({ zone: baseDomain.split('.').slice(1).join('.') })]).toEqual([undefined, undefined]);
+  expect(issuesOf({ zone: `sub.${baseDomain}` })).toMatchObject([{ path: ['dns', 'zone'] }]);
+  expect(issuesOf({ url: 'ftp://127.0.0.1' })).toMatchObject([{ path: ['dns', 'url'] }]);
+});
+
 test('a nameserver of the embedded DNS server needs addresses where its name lies in the zone', () => {
   const issuesOf = (nameservers: object[]) =>
     controlplaneConfigSchema.safeParse({ ...config, dns: { writer: 'embedded', nameservers } }).error?.issues;

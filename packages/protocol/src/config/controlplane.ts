@@ -107,6 +107,13 @@ export const controlplaneConfigSchema = z
     path: ['coreServices'],
   })
   .superRefine(({ dns, baseDomain }, context) => {
+    if (dns.writer === 'powerdns' && dns.zone !== undefined && !isNameIn(baseDomain, dns.zone)) {
+      context.addIssue({
+        code: 'custom',
+        path: ['dns', 'zone'],
+        message: `does not hold the base domain: ${baseDomain} is not in ${dns.zone}`,
+      });
+    }
     if (dns.writer !== 'embedded') return;
     for (const [index, { name, addresses }] of (dns.nameservers ?? []).entries()) {
       if (addresses.length > 0 || !isNameIn(name, baseDomain)) continue;

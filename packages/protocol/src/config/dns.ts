@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hostNameSchema, ipSchema, portSchema } from '../names.ts';
+import { timerMsSchema } from './common.ts';
 
 /** Where the records of TURN servers and gateways are served. */
 export const dnsConfigSchema = z.discriminatedUnion('writer', [
@@ -22,6 +23,19 @@ export const dnsConfigSchema = z.discriminatedUnion('writer', [
       .optional(),
     /** Mail address of who is responsible, with a dot in place of "@"; `hostmaster.<baseDomain>` unless given. */
     contact: hostNameSchema.optional(),
+  }),
+  /** A zone of a PowerDNS server, by its HTTP API. */
+  z.strictObject({
+    writer: z.literal('powerdns'),
+    /** Of its web server. */
+    url: z.url({ protocol: /^https?$/, error: 'use a URL such as http://127.0.0.1:8081' }),
+    /** PowerDNS's own name of the server. */
+    server: z.string().min(1).default('localhost'),
+    /** The zone that holds the base domain; the base domain itself unless given. */
+    zone: hostNameSchema.optional(),
+    /** Holds the `api-key` of pdns.conf; readable by its owner alone. */
+    apiKeyFile: z.string().min(1),
+    timeoutMs: timerMsSchema.default(5_000),
   }),
 ]);
 export type DnsConfig = z.infer<typeof dnsConfigSchema>;

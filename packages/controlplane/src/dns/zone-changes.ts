@@ -1,0 +1,67 @@
+import { expandIpv6 } from '@orama/core';
+import type { DnsRecord } from './writer.ts';
+
+/** All addresses of one name and family, as a zone has them. */
+export interface AddressSet {
+  /** In lower case, without the trailing dot. */
+  name: string;
+  type: 'A' | 'AAAA';
+  ttlSec: number;
+  values: readonly string[];
+}
+
+/** What makes a zone what it has to be. */
+export interface ZoneChanges {
+  /** Sets in place of whatever is there by their name and type. */
+  replace: AddressSet[];
+  /** Sets that go. */
+  remove: AddressSet[];
+}
+
+/**
+ * The steps from what a zone has to the records that it has to have. Only addresses of names that are ours are looked at:
+ * `ns-<namespace>` and `turn.ns-<namespace>` below the base domain. All else in the zone belongs to others. Pure.
+ */
+export function planZone(
+  current: readonly AddressSet[],
+  records: readonly DnsRecord[],
+  baseDomain: string,
+): ZoneChanges {
+  const wanted = setsOf(records);
+  const there = new Map(current.map((set) => [keyOf(set), set]));
+  const replace = [...wanted.values()].filter((set) => {
+    const known = there.get(keyOf(set));
+    return known?.ttlSec !== set.ttlSec || contentOf(known) !== contentOf(set);
+  });
+  const remove = current.filter((set) => isOurs(set.name, baseDomain) && !wanted.has(keyOf(set)));
+  return { replace, remove };
+}
+
+function setsOf(records: readonly DnsRecord[]): Map<string, AddressSet> {
+  const sets = new Map<string, AddressSet & { values: string[] }>();
+  for (const { fqdn, type, value, ttlSec } of records) {
+    if (type === 'TXT') continue;
+    const set = { name: fqdn.toLowerCase(), type, ttlSec, values: [value] };
+    const known = sets.get(keyOf(set));
+    if (known) known.values.push(value);
+    else sets.set(keyOf(set), set);
+  }
+  return sets;
+}
+
+function isOurs(name: string, baseDomain: string): boolean {
+  const suffix = `.${baseDomain.toLowerCase()}`;
+  return (
+    name.endsWith(suffix) && /^(turn\.)?ns-[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$/.test(name.slice(0, -suffix.length))
+  );
+}
+
+function keyOf({ name, type }: AddressSet): string {
+  return `${name} ${type}`;
+}
+
+/** The same for all spellings of the same addresses. */
+function contentOf({ type, values }: AddressSet): string {
+  const plain = type === 'A' ? values : values.map((value) => expandIpv6(value).join(':'));
+  return [...new Set(plain)].sort().join(' ');
+}
