@@ -14,7 +14,7 @@ const MOVING_COLUMNS: Record<string, readonly string[]> = {
   leases: ['renewals'],
   namespaces: ['webrtc_generation'],
   nodes: ['beats', 'last_seen_at', 'load'],
-  service_reports: ['reported_at', 'since'],
+  service_reports: ['details', 'reported_at', 'since'],
   turn_usage_reads: ['read_at', 'sequence'],
 };
 /** The store, whose rows are looked at instead, and logs, of which only the names and modes are. */
