@@ -80,6 +80,9 @@ install_programs() {
     # The same for port 53.
     *pdns*) if [ -d /run/systemd/system ]; then systemctl disable --now pdns; fi ;;
   esac
+  case $missing in
+    *knot*) if [ -d /run/systemd/system ]; then systemctl disable --now knot; fi ;;
+  esac
   still=$(missing_packages | tr '\n' ' ')
   if [ -n "$still" ]; then
     echo "error: still missing after the installation: $still" >&2

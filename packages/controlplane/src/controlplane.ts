@@ -336,6 +336,7 @@ function withAbsolutePaths(config: ControlplaneConfig): ControlplaneConfig {
 
 function withAbsoluteDnsPaths(dns: DnsConfig): DnsConfig {
   if (dns.writer === 'file') return { ...dns, file: resolve(dns.file) };
+  if (dns.writer === 'rfc2136') return { ...dns, tsig: { ...dns.tsig, keyFile: resolve(dns.tsig.keyFile) } };
   return dns.writer === 'powerdns' ? { ...dns, apiKeyFile: resolve(dns.apiKeyFile) } : dns;
 }
 

@@ -1,7 +1,8 @@
-import { type Clock, readSecretFile } from '@orama/core';
+import { type Clock, ConfigError, readSecretFile } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
 import { PowerDnsZone } from './powerdns.ts';
 import { RemoteZone } from './remote-zone.ts';
+import { Rfc2136Zone } from './rfc2136.ts';
 import type { DnsWriter } from './writer.ts';
 import { ZoneFileWriter } from './zone-file.ts';
 
@@ -9,7 +10,21 @@ import { ZoneFileWriter } from './zone-file.ts';
 export function createDnsWriter({ dns, baseDomain }: ControlplaneConfig, clock: Clock): DnsWriter | null {
   if (dns.writer === 'embedded') return null;
   if (dns.writer === 'file') return new ZoneFileWriter(dns.file);
+  if (dns.writer === 'rfc2136') {
+    const { server, tsig, timeoutMs, zone = baseDomain } = dns;
+    const key = { ...tsig, secret: readTsigSecret(tsig.keyFile) };
+    return new RemoteZone(new Rfc2136Zone({ server, zone, key, timeoutMs, clock }), baseDomain, clock);
+  }
   const { url, server, apiKeyFile, timeoutMs, zone = baseDomain } = dns;
   const apiKey = readSecretFile(apiKeyFile);
   return new RemoteZone(new PowerDnsZone({ url, server, zone, apiKey, timeoutMs }), baseDomain, clock);
+}
+
+function readTsigSecret(file: string): Buffer {
+  const text = readSecretFile(file);
+  const secret = Buffer.from(text, 'base64');
+  if (secret.length >= 16 && secret.toString('base64') === text) return secret;
+  throw new ConfigError(`dns.tsig.keyFile: ${file} does not hold at least 16 bytes in base64`, {
+    hint: 'write what "secret" says in the key of the DNS server',
+  });
 }

@@ -107,7 +107,11 @@ export const controlplaneConfigSchema = z
     path: ['coreServices'],
   })
   .superRefine(({ dns, baseDomain }, context) => {
-    if (dns.writer === 'powerdns' && dns.zone !== undefined && !isNameIn(baseDomain, dns.zone)) {
+    if (
+      (dns.writer === 'powerdns' || dns.writer === 'rfc2136') &&
+      dns.zone !== undefined &&
+      !isNameIn(baseDomain, dns.zone)
+    ) {
       context.addIssue({
         code: 'custom',
         path: ['dns', 'zone'],

@@ -37,6 +37,20 @@ export const dnsConfigSchema = z.discriminatedUnion('writer', [
     apiKeyFile: z.string().min(1),
     timeoutMs: timerMsSchema.default(5_000),
   }),
+  /** A zone of any server that takes dynamic updates (RFC 2136) and gives transfers, signed by TSIG (RFC 8945). */
+  z.strictObject({
+    writer: z.literal('rfc2136'),
+    server: z.strictObject({ address: ipSchema, port: portSchema.default(53) }),
+    /** The zone that holds the base domain; the base domain itself unless given. */
+    zone: hostNameSchema.optional(),
+    tsig: z.strictObject({
+      name: hostNameSchema,
+      algorithm: z.enum(['hmac-sha256', 'hmac-sha512']).default('hmac-sha256'),
+      /** Holds the secret in base64; readable by its owner alone. */
+      keyFile: z.string().min(1),
+    }),
+    timeoutMs: timerMsSchema.default(5_000),
+  }),
 ]);
 export type DnsConfig = z.infer<typeof dnsConfigSchema>;
 

@@ -1,8 +1,9 @@
-import { type Answer, encode } from 'dns-packet';
+import type { Answer } from 'dns-packet';
+import { nameBytes, recordBytes } from '../record-bytes.ts';
 import { txtStrings } from '../txt.ts';
 import type { DnsRecord } from '../writer.ts';
 import { lowerCase } from './query.ts';
-import { HEADER_BYTES, Type } from './wire.ts';
+import { Type } from './wire.ts';
 
 /** Names of servers seldom change, and they are asked for with every walk down from the parent zone. */
 const NS_TTL_SEC = 3600;
@@ -110,15 +111,6 @@ function nodeOf(names: Map<string, Map<number, Buffer[]>>, key: string, apex: st
 function isBelow(key: string, apex: string): boolean {
   for (let at = 0; key.charCodeAt(at) > 0; at += 1 + key.charCodeAt(at)) if (key.slice(at) === apex) return true;
   return false;
-}
-
-function nameBytes(name: string): Buffer {
-  const bytes = encode({ questions: [{ name, type: 'A' }] });
-  return bytes.subarray(HEADER_BYTES, bytes.length - 4);
-}
-
-function recordBytes(record: Exclude<Answer, { type: 'OPT' }>): Buffer {
-  return encode({ answers: [{ ...record, name: '.' }] }).subarray(HEADER_BYTES + 1);
 }
 
 /** The types whose records are small enough to stand for all of a name (RFC 8482 section 4.1). */
