@@ -210,6 +210,7 @@ test(
   async () => {
     const node = cluster.node(1);
     const { services } = node.config;
+    if (services.manager !== 'processes') throw new Error('the cluster of this test runs processes');
     const broken = { ...services.programs, sfu: [process.execPath, '-e', 'process.exit(3)', '--'] };
     await cluster.reconfigure(node, { services: { ...services, programs: broken } });
     await cluster.waitReady();

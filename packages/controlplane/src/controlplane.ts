@@ -35,8 +35,9 @@ import type { Task } from './reconcile/task.ts';
 import { coldBoot } from './restore/cold-boot.ts';
 import { CrashBackoff } from './services/crash-backoff.ts';
 import { HeldUnits } from './services/held-units.ts';
-import { ProcessServices } from './services/processes.ts';
-import { CoreServiceTask } from './tasks/core-service.ts';
+import { openServices } from './services/open.ts';
+import type { ServiceManager } from './services/service-manager.ts';
+import { CoreServiceTask, STOP_MARGIN_MS } from './tasks/core-service.ts';
 import { DnsTask } from './tasks/dns.ts';
 import { DnsServerTask } from './tasks/dns-server.ts';
 import { HeartbeatTask } from './tasks/heartbeat.ts';
@@ -77,7 +78,7 @@ export class Controlplane implements Runnable {
   readonly #load: LoadMeter;
   readonly #dnsServer: DnsServer | null;
   #api: ApiServer | null = null;
-  #services: ProcessServices | null = null;
+  #services: ServiceManager | null = null;
   #store: Store | null = null;
   #leases: LeaseKeeper | null = null;
   #view: StoreView | null = null;
@@ -142,8 +143,8 @@ export class Controlplane implements Runnable {
     await mkdir(nodePaths(config.dataDir).namespaces, { recursive: true, mode: 0o700 });
     const dnsDir = config.dns.writer === 'file' ? [dirname(config.dns.file)] : [];
     await Promise.all([config.dataDir, ...dnsDir].map(removeAbandonedFiles));
-    const services = await ProcessServices.open({
-      dataDir: config.dataDir,
+    const services = await openServices(config, {
+      turnStopMs: config.turn.drainTimeoutMs + STOP_MARGIN_MS,
       logger,
       failpoints: this.#failpoints,
       clock: this.#clock,
@@ -167,7 +168,7 @@ export class Controlplane implements Runnable {
     await this.#store?.db.close();
   }
 
-  async #boot(services: ProcessServices): Promise<void> {
+  async #boot(services: ServiceManager): Promise<void> {
     const { config, logger } = this.#options;
     const backoff = new CrashBackoff(this.#clock);
     const onCore = () => this.#engine.wake('heartbeat', 'turn-tenants');

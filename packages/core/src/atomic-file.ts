@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /**
  * Writes a file whole: temporary file beside it, fsync, rename, fsync of the folder. Readers see the old or the new
- * content, never a part. Missing folders are made with mode 0700.
+ * content, never a part. Missing folders are made with mode 0700. What root writes belongs to whom the folder belongs: a
+ * controlplane writes for services that run as another user.
  */
 export async function writeFileAtomic(path: string, content: string, mode = 0o600): Promise<void> {
   const folder = dirname(path);
@@ -13,6 +14,10 @@ export async function writeFileAtomic(path: string, content: string, mode = 0o60
   try {
     const file = await open(temporary, 'wx', mode);
     try {
+      if (process.getuid?.() === 0) {
+        const { uid, gid } = await stat(folder);
+        if (uid !== 0) await file.chown(uid, gid);
+      }
       await file.writeFile(content);
       await file.sync();
     } finally {

@@ -124,8 +124,7 @@ async function showTenant({ context, subjects }: Call): Promise<InternalReply> {
   const tenant = desired && opened && turnTenantOf(config, desired, opened, await store.nodes.list());
   if (!tenant) throw new OramaError('WEBRTC_NOT_ENABLED', `${config.node} serves no TURN for namespace "${name}"`);
   // Where systemd runs the services, a unit of the namespace keeps it attached.
-  const kept = config.services.manager === 'processes';
-  return { status: 200, body: { tenant, controlSocket: turnSocketOf(config), kept } satisfies NodeTenant };
+  return { status: 200, body: { tenant, controlSocket: turnSocketOf(config), kept: true } satisfies NodeTenant };
 }
 
 async function explainPeer({ context, subjects, query }: Call): Promise<InternalReply> {

@@ -8,7 +8,7 @@ export interface HealthAddress {
 export interface ServiceSpec {
   /** Unit name as systemd would have it, without `.service`: `orama-turn`, `orama-namespace-sfu@demo`. */
   unit: string;
-  /** Absolute program and its arguments. */
+  /** Absolute program and its arguments; of no meaning where the unit itself names them. */
   command: readonly string[];
   /** Hash over everything the program reads at start; a different one means it must be restarted. */
   configDigest: string;
@@ -50,11 +50,13 @@ export interface ServiceManager {
   forget(unit: string): Promise<void>;
   /** Calls `listener` after each end of a unit; the returned function unsubscribes. */
   onExit(listener: (exit: ServiceExit) => void): () => void;
+  /** Stops watching. The units keep running. */
+  close(): void;
 }
 
 export const GATEWAY_UNIT = 'orama-gateway';
 export const TURN_UNIT = 'orama-turn';
-const SFU_UNIT_PREFIX = 'orama-namespace-sfu@';
+export const SFU_UNIT_PREFIX = 'orama-namespace-sfu@';
 
 export function sfuUnit(namespace: string): string {
   return `${SFU_UNIT_PREFIX}${namespace}`;

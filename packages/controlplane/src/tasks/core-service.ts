@@ -7,6 +7,7 @@ import { localAddressOf, type NodeContext, nodePaths } from '../node-context.ts'
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
 import { drainedReason, type HeldUnits } from '../services/held-units.ts';
+import { commandOf } from '../services/open.ts';
 import { GATEWAY_UNIT, TURN_UNIT } from '../services/service-manager.ts';
 import { planUnits } from '../services/unit-plan.ts';
 
@@ -94,7 +95,7 @@ export class CoreServiceTask implements Task<CoreAction>, CoreTask {
     if (action.kind === 'core-stop') return this.#services.stop(unit, drainTimeoutMs + STOP_MARGIN_MS);
     const configFile = nodePaths(this.#config.dataDir).unitConfig(unit);
     await writeFileAtomic(configFile, configText);
-    const command = [...this.#config.services.programs[name], '--config', configFile];
+    const command = commandOf(this.#config, name, configFile);
     try {
       await this.#services.start({ unit, command, configDigest, health: this.#core.internal });
     } catch (thrown) {

@@ -9,6 +9,7 @@ import { releaseBlocks } from '../reconcile/release-blocks.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
+import { commandOf } from '../services/open.ts';
 import { namespaceOfSfuUnit, type ServiceState, sfuUnit } from '../services/service-manager.ts';
 import { planUnits } from '../services/unit-plan.ts';
 import { SFU_STOP_MS, type SfuUnit, sfuUnitOf } from './sfu-unit.ts';
@@ -102,7 +103,7 @@ export class SfuServicesTask implements Task<SfuAction> {
     if (action.kind === 'sfu-start') await writeFileAtomic(paths.unitSecret(unit), `${secret}\n`);
     await writeFileAtomic(paths.unitConfig(unit), configText);
     if (action.kind === 'sfu-turn') return;
-    const command = [...config.services.programs.sfu, '--config', paths.unitConfig(unit)];
+    const command = commandOf(config, 'sfu', paths.unitConfig(unit));
     try {
       await services.start({ unit, command, configDigest, health });
     } catch (thrown) {

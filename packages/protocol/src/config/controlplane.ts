@@ -50,6 +50,8 @@ export const controlplaneConfigSchema = z
         /** Command line of each program; `--config <file>` is appended. */
         programs: z.strictObject({ gateway: programSchema, turn: programSchema, sfu: programSchema }),
       }),
+      /** The units of `systemd/`, which name their programs themselves and expect `dataDir` in /var/lib/orama. */
+      z.strictObject({ manager: z.literal('systemd') }),
     ]),
     gateway: z.strictObject({
       listen: z.strictObject({ address: ipSchema, port: portSchema }),

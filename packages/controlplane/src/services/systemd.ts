@@ -1,0 +1,233 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Clock, describeError, type Logger, OramaError, type Timer, writeFileAtomic } from '@orama/core';
+import {
+  GATEWAY_UNIT,
+  type ServiceExit,
+  type ServiceManager,
+  type ServiceSpec,
+  type ServiceState,
+  SFU_UNIT_PREFIX,
+  TURN_UNIT,
+} from './service-manager.ts';
+
+const run = promisify(execFile);
+/** How often ends of units are looked for. systemd starts them again by itself. */
+const WATCH_MS = 1_000;
+const SYSTEMCTL_TIMEOUT_MS = 10_000;
+const DROP_INS = '/run/systemd/system';
+const ENVIRONMENTS = '/run/orama';
+const DROP_IN = '50-node.conf';
+const OURS = [GATEWAY_UNIT, TURN_UNIT, `${SFU_UNIT_PREFIX}*`].map((unit) => `${unit}.service`);
+const PROPERTIES = [
+  ...['Id', 'ActiveState', 'Result', 'InvocationID', 'NRestarts', 'ExecMainCode', 'ExecMainStatus'],
+  ...['ExecMainStartTimestampMonotonic', 'ExecMainExitTimestampMonotonic'],
+];
+/** Of ExecMainCode: CLD_EXITED of waitid(2). */
+const EXITED = '1';
+
+interface Options {
+  /** The only network an SFU may speak to. */
+  wireguardNetwork: string;
+  /** How long a TURN server may take to end. */
+  turnStopMs: number;
+  logger: Logger;
+  clock: Clock;
+}
+
+/** A unit as systemd shows it, with the times of its main process in microseconds since boot. */
+interface Shown {
+  unit: string;
+  active: string;
+  result: string;
+  invocation: string;
+  restarts: string;
+  code: string;
+  status: string;
+  startedAtUs: number;
+  exitedAtUs: number;
+}
+
+/**
+ * Units of systemd, driven by systemctl. What there is is asked of systemd each time. Commands stand in the unit files;
+ * the digest of what a unit was started with is in the environment file that systemd gives it, at each restart as well.
+ */
+export class SystemdServices implements ServiceManager {
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #listeners = new Set<(exit: ServiceExit) => void>();
+  /** What ran at the last look, to see what has ended since. */
+  #before = new Map<string, Shown>();
+  /** Runs of units that were told to end. */
+  readonly #told = new Set<string>();
+  readonly #watch: Timer;
+  #isLooking = false;
+
+  private constructor({ logger, clock }: Options) {
+    this.#logger = logger;
+    this.#clock = clock;
+    this.#watch = clock.every(WATCH_MS, () => void this.#look());
+  }
+
+  /** Gives our units what only this node knows. Throws where systemd does not answer. */
+  static async open(options: Options): Promise<SystemdServices> {
+    await writeDropIn(`${SFU_UNIT_PREFIX}.service`, `IPAddressAllow=${options.wireguardNetwork}`);
+    await writeDropIn(`${TURN_UNIT}.service`, `TimeoutStopSec=${Math.ceil(options.turnStopMs / 1000)}`);
+    await systemctl('daemon-reload');
+    return new SystemdServices(options);
+  }
+
+  /** Stops watching. The units keep running. */
+  close(): void {
+    this.#watch.cancel();
+    this.#listeners.clear();
+  }
+
+  async list(): Promise<ServiceState[]> {
+    const states = (await show()).filter(isPresent).map(async (shown): Promise<ServiceState> => {
+      const { unit, active, startedAtUs } = shown;
+      return {
+        unit,
+        phase: active === 'deactivating' ? 'stopping' : 'running',
+        configDigest: await readDigest(unit),
+        startedAtMs: this.#clock.now() - (monotonicUs() - startedAtUs) / 1000,
+      };
+    });
+    return Promise.all(states);
+  }
+
+  async start({ unit, configDigest }: ServiceSpec): Promise<void> {
+    const present = (await show()).some((shown) => shown.unit === unit && isPresent(shown));
+    if (present) return;
+    await writeFileAtomic(environmentFile(unit), `ORAMA_DIGEST=${configDigest}\n`);
+    await systemctl('start', '--no-block', `${unit}.service`);
+    this.#logger.info({ unit }, 'service started');
+  }
+
+  async stop(unit: string, deadlineMs: number): Promise<void> {
+    const running = (await show()).find((shown) => shown.unit === unit && isPresent(shown));
+    if (!running || running.active === 'deactivating') return;
+    this.#told.add(running.invocation);
+    await systemctl('stop', '--no-block', `${unit}.service`);
+    this.#logger.info({ unit }, 'service told to stop');
+    this.#clock.after(deadlineMs, () => void this.#kill(running));
+  }
+
+  async forget(unit: string): Promise<void> {
+    await rm(environmentFile(unit), { force: true });
+    // It says so where there is nothing to forget.
+    await systemctl('reset-failed', `${unit}.service`).catch(() => {});
+  }
+
+  onExit(listener: (exit: ServiceExit) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Of a run that was told to end and did not. After its own time limit systemd does so, whoever runs then. */
+  async #kill({ unit, invocation }: Shown): Promise<void> {
+    try {
+      const still = (await show()).some((shown) => shown.invocation === invocation && isPresent(shown));
+      if (still) await systemctl('kill', '--signal=SIGKILL', `${unit}.service`);
+    } catch (thrown) {
+      this.#logger.warn({ unit, err: thrown }, 'a service that does not end cannot be killed');
+    }
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      const now = new Map((await show()).map((shown) => [shown.unit, shown]));
+      for (const before of this.#before.values()) {
+        const after = now.get(before.unit);
+        const goesOn = after && isPresent(after) && after.invocation === before.invocation;
+        if (!goesOn || after.restarts !== before.restarts) this.#ended(before, after);
+      }
+      this.#before = new Map([...now].filter(([, shown]) => isPresent(shown)));
+    } catch (thrown) {
+      this.#logger.warn({ err: thrown }, 'looking at the services failed');
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  #ended(before: Shown, after: Shown | undefined): void {
+    const { unit } = before;
+    const endedAtUs = after && after.exitedAtUs > before.startedAtUs ? after.exitedAtUs : monotonicUs();
+    const wanted = this.#told.delete(before.invocation) || before.active === 'deactivating';
+    const uptimeMs = (endedAtUs - before.startedAtUs) / 1000;
+    const exit: ServiceExit = { unit, uptimeMs, wanted, how: howEnded(before, after) };
+    this.#logger[wanted ? 'info' : 'warn']({ unit, reason: exit.how, durMs: uptimeMs }, 'service ended');
+    for (const listener of this.#listeners) listener(exit);
+  }
+}
+
+/** Our units that systemd knows of, present or not. */
+async function show(): Promise<Shown[]> {
+  const text = await systemctl('show', `--property=${PROPERTIES.join()}`, ...OURS);
+  return text.split('\n\n').flatMap((block) => {
+    const value = new Map(block.split('\n').map((line) => line.split(/=(.*)/, 2) as [string, string]));
+    const get = (name: string) => value.get(name) ?? '';
+    if (get('Id') === '') return [];
+    return [
+      {
+        unit: get('Id').replace(/\.service$/, ''),
+        active: get('ActiveState'),
+        result: get('Result'),
+        invocation: get('InvocationID'),
+        restarts: get('NRestarts'),
+        code: get('ExecMainCode'),
+        status: get('ExecMainStatus'),
+        startedAtUs: Number(get('ExecMainStartTimestampMonotonic')),
+        exitedAtUs: Number(get('ExecMainExitTimestampMonotonic')),
+      },
+    ];
+  });
+}
+
+/** Whether it has a process, or systemd is about to give it one again. */
+function isPresent({ active }: Shown): boolean {
+  return active !== 'inactive' && active !== 'failed';
+}
+
+/** Known only until systemd has started it again: then it tells of the new run. */
+function howEnded(before: Shown, after: Shown | undefined): string {
+  if (!after || after.exitedAtUs <= before.startedAtUs) return 'unknown';
+  const how = after.code === EXITED ? `exit code ${after.status}` : `signal ${after.status}`;
+  return after.result === 'watchdog' ? `${how}, because it did not answer` : how;
+}
+
+async function systemctl(...args: string[]): Promise<string> {
+  try {
+    const { stdout } = await run('systemctl', args, { timeout: SYSTEMCTL_TIMEOUT_MS });
+    return stdout;
+  } catch (thrown) {
+    throw new OramaError('INTERNAL', `systemctl ${args[0]} failed: ${describeError(thrown)}`, {
+      cause: thrown,
+      hint: 'systemctl status orama.target',
+    });
+  }
+}
+
+async function writeDropIn(unit: string, setting: string): Promise<void> {
+  const file = join(DROP_INS, `${unit}.d`, DROP_IN);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFileAtomic(file, `[Service]\n${setting}\n`, 0o644);
+}
+
+function environmentFile(unit: string): string {
+  return join(ENVIRONMENTS, `${unit}.env`);
+}
+
+/** Empty for a unit that somebody else started, which so is started anew. */
+async function readDigest(unit: string): Promise<string> {
+  const text = await readFile(environmentFile(unit), 'utf8').catch(() => '');
+  return /^ORAMA_DIGEST=(.*)$/m.exec(text)?.[1] ?? '';
+}
+
+function monotonicUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}
