@@ -135,6 +135,9 @@ function variables(key: TsigKey, times: Buffer, { error, other }: Pick<Tsig, 'er
 }
 
 function readTsig(message: Buffer, { name, data: at, end }: MessageRecord): Tsig {
+  if (message.readUInt16BE(at - 8) !== CLASS_ANY || message.readUInt32BE(at - 6) !== 0) {
+    throw new TsigError('the signature is malformed');
+  }
   const algorithm = readName(message, at);
   const fixed = algorithm.end;
   if (fixed + 16 > end) throw new TsigError('the signature is cut off');
