@@ -5,8 +5,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 // Workspace packages resolve to their sources, so that a unit test never runs against a stale build.
 const conditions = ['source', 'node', 'import', 'module', 'default'];
 
-// Clusters with browsers that wait more than they work, and clusters without browsers.
-const patient = ['test/e2e/{bad-input,channels,crashes,credentials,nodes,record,rooms,sdk,turn-stream}.test.ts'];
+// Files that run clusters without browsers.
 const withoutBrowsers = [
   'test/e2e/{commands,disable,interrupted,local-cluster,ports,rqlite,sfu-address,turn-commands}.test.ts',
   'test/interop/{gateway-sfu,turn}.test.ts',
@@ -72,20 +71,19 @@ export default defineConfig({
           testTimeout: 600_000,
         },
       },
-      // Calls whose figures are looked at need the processors for themselves.
+      // Browsers take the processors of a small machine: two such files at a time take longer than one after the other.
       clusters({
         ...{ name: 'cluster', groupOrder: 1, maxWorkers: 1 },
         include: ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'],
-        exclude: [...patient, ...withoutBrowsers],
+        exclude: withoutBrowsers,
       }),
-      clusters({ name: 'browsers', groupOrder: 2, maxWorkers: 2, include: patient }),
-      clusters({ name: 'commands', groupOrder: 3, maxWorkers: 3, include: withoutBrowsers }),
+      clusters({ name: 'commands', groupOrder: 2, maxWorkers: 3, include: withoutBrowsers }),
       {
         extends: true,
         test: {
           name: 'conformance',
           // Alone: a server that has to wait for its processor looks like one that does not answer.
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 3 },
           include: ['test/conformance/**/*.test.ts'],
           hookTimeout: 240_000,
         },

@@ -96,10 +96,14 @@ async function wrongRows(bed: Bed, states: ReadonlyMap<string, string>): Promise
 }
 
 function wrongRecords(bed: Bed, blocks: readonly Block[]): string[] {
-  const wanted = blocks
+  const turn = blocks
     .filter(({ service }) => service === 'turn')
-    .map(({ namespace, node }) => `turn.${bed.hostOf(namespace)} ${publicIpOf(Number(node.split('-')[1]))}`)
-    .sort();
+    .map(({ namespace, node }) => `turn.${bed.hostOf(namespace)} ${publicIpOf(Number(node.split('-')[1]))}`);
+  // Every node has a gateway, for all namespaces.
+  const gateways = [...new Set(blocks.map(({ namespace }) => bed.hostOf(namespace)))].flatMap((host) =>
+    bed.machines.map(({ number }) => `${host} ${publicIpOf(number)}`),
+  );
+  const wanted = [...turn, ...gateways];
   const served = bed.records();
   const missing = wanted.filter((record) => !served.includes(record)).map((record) => `DNS misses ${record}`);
   return [...missing, ...served.filter((record) => !wanted.includes(record)).map((record) => `DNS has ${record}`)];

@@ -7,7 +7,7 @@ import { TestCluster, type TestNode } from '../testing/cluster.ts';
 import { GATEWAY_UNIT, sfuUnit, TURN_UNIT } from './index.ts';
 
 // Three real controlplane processes with stand-ins for gateway, TURN server and SFU.
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 
 let cluster: TestCluster;
 /** A namespace of the test's own. */

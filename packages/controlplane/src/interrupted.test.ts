@@ -6,7 +6,7 @@ import { CONTROLPLANE_FAILPOINTS, GATEWAY_UNIT } from './index.ts';
 import { readProcess } from './services/proc.ts';
 
 // One node whose controlplane dies at each step in turn, and is started again by whoever keeps it running.
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 const NAMESPACE = 'demo';
 
 let cluster: TestCluster;

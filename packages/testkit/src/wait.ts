@@ -26,7 +26,7 @@ export async function waitUntil<T>(
   what: string,
   look: () => T | Promise<T>,
   accept: (seen: T) => boolean,
-  { timeoutMs = 20_000, intervalMs = 50 }: WaitOptions = {},
+  { timeoutMs = 40_000, intervalMs = 50 }: WaitOptions = {},
 ): Promise<T> {
   const startedAt = performance.now();
   for (;;) {

@@ -5,7 +5,7 @@ import { callHttp } from '../http-call.ts';
 import { TURN_UNIT } from '../index.ts';
 import { nodePaths } from '../node-context.ts';
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 let cluster: TestCluster;
 beforeAll(async () => {
   cluster = new TestCluster('97.10', {}, 2);
