@@ -52,8 +52,7 @@ test.each(CONTROLPLANE_FAILPOINTS.filter(atRun))(
     expect(services.map((service) => service.healthy)).toEqual([true, true]);
     await persist('disable');
     expect(cluster.isArmed(name), 'the failpoint was passed').toBe(false);
-    cluster.startProcesses();
-    await cluster.waitReady();
+    await cluster.waitReady({ restarting: true });
     expect(await rows()).toBe(0);
     expect(cluster.runFile(cluster.node(1), `orama-namespace-sfu@${NAMESPACE}`)).toBeNull();
     expect(readFileSync(cluster.zoneFile, 'utf8')).not.toContain(NAMESPACE);

@@ -80,9 +80,15 @@ export class TestCluster {
     await this.waitReady();
   }
 
-  /** A node that has just died is alive for the others: each is asked itself, too. */
-  async waitReady(): Promise<void> {
-    const isReady = ({ config }: TestNode) => fetch(`http://${config.wireguardIp}:6001/readyz`).then(({ ok }) => ok);
+  /**
+   * A node that has just died is alive for the others: each is asked itself, too.
+   * @param restarting starts the controlplanes that do not run, also those whose end is noticed only now
+   */
+  async waitReady({ restarting = false } = {}): Promise<void> {
+    const isReady = async ({ config }: TestNode) => {
+      if (restarting) this.startProcesses();
+      return (await fetch(`http://${config.wireguardIp}:6001/readyz`)).ok;
+    };
     for (const node of this.nodes) await waitFor(`${node.id} to be restored`, () => isReady(node));
     await waitUntil(
       'all nodes with their core services to be ready',

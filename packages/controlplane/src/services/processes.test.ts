@@ -96,11 +96,11 @@ test('stop lets a unit drain and end by itself', async () => {
 test('stop kills a unit that does not end in time, also over a restart of the manager', async () => {
   await services.start(spec(STUBBORN));
   await isUp();
-  await services.stop(UNIT, 300);
+  const pid = pidOf();
+  await services.stop(UNIT, 1_000);
   expect(await services.list()).toMatchObject([{ unit: UNIT, phase: 'stopping' }]);
   services.close();
   services = await open();
-  const pid = pidOf();
   await waitFor('the unit to be killed', () => !isAlive(pid));
 });
 

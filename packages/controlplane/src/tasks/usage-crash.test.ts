@@ -50,7 +50,7 @@ test(
     await relay(1, 3_000);
     await waitUsed(3_500);
     expect(cluster.isArmed('usage:after-commit')).toBe(false);
-    await cluster.waitReady();
+    await cluster.waitReady({ restarting: true });
 
     const former = cluster.runFile(cluster.node(1), TURN_UNIT)?.pid ?? 0;
     process.kill(former, 'SIGKILL');
@@ -62,19 +62,23 @@ test(
       },
       (pid) => pid !== undefined && pid !== former,
     );
-    await cluster.waitReady();
+    await cluster.waitReady({ restarting: true });
     await relay(1, 10);
     await waitUsed(3_510);
   },
   TIMEOUT_MS,
 );
 
-test('usage stays when WebRTC is disabled, and goes with the namespace', async () => {
-  const before = await used();
-  await cluster.disable('demo');
-  expect(await used()).toBe(before);
-  await cluster.client.deleteNamespace('demo');
-  await expect(used()).rejects.toMatchObject({ code: 'NAMESPACE_NOT_FOUND' });
-  const store = await cluster.store();
-  expect(await store.db.query('SELECT * FROM usage')).toEqual([]);
-});
+test(
+  'usage stays when WebRTC is disabled, and goes with the namespace',
+  async () => {
+    const before = await used();
+    await cluster.disable('demo');
+    expect(await used()).toBe(before);
+    await cluster.client.deleteNamespace('demo');
+    await expect(used()).rejects.toMatchObject({ code: 'NAMESPACE_NOT_FOUND' });
+    const store = await cluster.store();
+    expect(await store.db.query('SELECT * FROM usage')).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
