@@ -32,8 +32,8 @@ function clusters({ name, groupOrder, maxWorkers, include, exclude = [] }: Group
   };
 }
 
-// All of a group must have the same number. Many files wait for something, and the chaos keeps one worker for itself.
-const UNIT_WORKERS = availableParallelism() + 1;
+// All of a group must have the same number. One of them is kept by the chaos.
+const UNIT_WORKERS = Math.max(2, availableParallelism());
 
 export default defineConfig({
   resolve: { conditions },
@@ -43,8 +43,8 @@ export default defineConfig({
     pool: 'forks',
     exclude: ['**/node_modules/**', '**/dist/**'],
     // Conditions are waited for, never slept for: these only say when a test has certainly failed on a busy machine.
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000 } },
     projects: [
       {

@@ -16,7 +16,7 @@ import type { RtcpPacket } from '../rtp/rtcp/packets.ts';
 import { parseRtcp } from '../rtp/rtcp/parse.ts';
 import type { RunningSfu } from './running-sfu.ts';
 
-const WAIT_MS = 10_000;
+const WAIT_MS = 30_000;
 
 /** Waits until `check` answers something true; a condition, not a time. */
 export async function until<T>(
