@@ -30,11 +30,15 @@ export function valuesOf(samples: readonly Sample[], engine: string, metric: str
 export function spreadOf(samples: readonly Sample[], engine: string, metric: string): Spread | undefined {
   const values = valuesOf(samples, engine, metric).filter((value) => value !== null);
   if (values.length === 0) return undefined;
-  values.sort((a, b) => a - b);
-  const middle = values.length >> 1;
-  const upper = values[middle] as number;
-  const median = values.length % 2 === 1 ? upper : (upper + (values[middle - 1] as number)) / 2;
-  return { median, min: values[0] as number, max: values[values.length - 1] as number, count: values.length };
+  return { median: medianOf(values), min: Math.min(...values), max: Math.max(...values), count: values.length };
+}
+
+/** The middle value, or the mean of the two middle ones; NaN of none. */
+export function medianOf(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
 }
 
 /** Our median of a metric by another engine's; undefined without both. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { kill } from '../support/kill.ts';
 import type { Random } from '../support/random.ts';
 import type { Bed } from './bed/bed.ts';
-import { kill } from './bed/kill.ts';
 import { type Machine, PROGRAMS, type ProgramName } from './bed/machine.ts';
 
 /** Something that happens to a node. */

@@ -1,3 +1,4 @@
+import { medianOf } from '../samples.ts';
 import { table } from '../tables.ts';
 
 export const NAMESPACES_AT_ONCE = 15;
@@ -50,13 +51,6 @@ function row(command: 'enable' | 'disable', store: string, values: readonly numb
   const median = medianOf(values);
   const verdict = median < mark ? 'held' : '**missed**';
   return [command, store, seconds(median), seconds(Math.max(...values)), `median below ${mark / 1000} s`, verdict];
-}
-
-function medianOf(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
 }
 
 function seconds(ms: number): string {

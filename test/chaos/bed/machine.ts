@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { processInfo, waitUntil } from '@orama/testkit';
-import { kill } from './kill.ts';
+import { kill } from '../../support/kill.ts';
 
 /** As `Restart=always` and `RestartSec=` of a unit. */
 const RESTART_MS = 500;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { kill } from './kill.ts';
+import { kill } from '../../support/kill.ts';
 
 const DEVICE = 'eth0';
 const BRIDGE = 'nodes';

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitUntil } from '@orama/testkit';
+import { kill } from '../../support/kill.ts';
 import { cgroupsOf, pidsOf, removeCgroup } from './cgroups.ts';
 import { Network } from './network.ts';
 import { type CommandResult, runCommand, SystemdNode } from './node.ts';
@@ -77,7 +78,7 @@ async function remove(name: string): Promise<void> {
       `${group} to be empty`,
       () => {
         const pids = pidsOf(group);
-        for (const pid of pids) kill(pid);
+        for (const pid of pids) kill(pid, 'SIGKILL');
         return pids.length;
       },
       (left) => left === 0,
@@ -87,7 +88,7 @@ async function remove(name: string): Promise<void> {
   }
   for (const namespace of namespaces()) {
     if (!namespace.startsWith(`${name}-`)) continue;
-    for (const pid of ip('netns', 'pids', namespace).split('\n').filter(Boolean)) kill(Number(pid));
+    for (const pid of ip('netns', 'pids', namespace).split('\n').filter(Boolean)) kill(Number(pid), 'SIGKILL');
     ip('netns', 'delete', namespace);
   }
   rmSync(join(tmpdir(), name), { recursive: true, force: true });
@@ -101,12 +102,4 @@ function namespaces(): string[] {
 
 function ip(...args: string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8' });
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown;
-  }
 }

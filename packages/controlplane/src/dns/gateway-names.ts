@@ -1,7 +1,7 @@
 import { namespaceHost } from '@orama/protocol';
 import type { NodeRow } from '@orama/store';
 import type { Desired } from '../reconcile/desired.ts';
-import type { DnsRecord } from './writer.ts';
+import { addressType, type DnsRecord } from './writer.ts';
 
 const TTL_SEC = 60;
 
@@ -26,7 +26,7 @@ export function gatewayRecords(desired: Desired, nodes: readonly NodeRow[], base
     [...addresses].map(
       (value): DnsRecord => ({
         fqdn: namespaceHost(config.namespace, baseDomain),
-        type: value.includes(':') ? 'AAAA' : 'A',
+        type: addressType(value),
         value,
         ttlSec: TTL_SEC,
       }),

@@ -1,6 +1,7 @@
 import { turnDomain } from '@orama/protocol';
 import type { DnsRecordRow, NodeRow, ServiceReportRow } from '@orama/store';
 import type { Desired, DesiredNamespace } from '../reconcile/desired.ts';
+import { addressType } from './writer.ts';
 
 const TTL_SEC = 60;
 /** A TURN server that is restarted is back before clients would notice; its record is left alone that long. */
@@ -80,8 +81,7 @@ function recordsOf(
     for (const value of [node.publicIp, node.publicIp6]) {
       if (value === null) continue;
       const known = current.find((record) => record.nodeId === nodeId && record.value === value);
-      const type = value.includes(':') ? ('AAAA' as const) : ('A' as const);
-      const base = { fqdn, type, value, ttlSec: TTL_SEC, namespace: config.namespace, nodeId };
+      const base = { fqdn, type: addressType(value), value, ttlSec: TTL_SEC, namespace: config.namespace, nodeId };
       records.set(value, known ?? { ...base, createdBy: 'controlplane', createdAtMs: nowMs });
     }
   }

@@ -3,6 +3,11 @@ import type { DnsRecordRow } from '@orama/store';
 /** A record as it is served. */
 export type DnsRecord = Pick<DnsRecordRow, 'fqdn' | 'type' | 'value' | 'ttlSec'>;
 
+/** The type of the record that leads to an address. */
+export function addressType(address: string): 'A' | 'AAAA' {
+  return address.includes(':') ? 'AAAA' : 'A';
+}
+
 /** Brings records to where they are served from. One file per provider beside this one. */
 export interface DnsWriter {
   /** Whether exactly these records are served now. */

@@ -1,7 +1,7 @@
 import type { Answer } from 'dns-packet';
 import { nameBytes, recordBytes } from '../record-bytes.ts';
 import { txtStrings } from '../txt.ts';
-import type { DnsRecord } from '../writer.ts';
+import { addressType, type DnsRecord } from '../writer.ts';
 import { lowerCase } from './query.ts';
 import { Type } from './wire.ts';
 
@@ -79,8 +79,7 @@ export function buildZone({ baseDomain, serial, nameservers, contact, records }:
   for (const { name, addresses } of nameservers) {
     add({ name: baseDomain, type: 'NS', ttl: NS_TTL_SEC, data: name });
     for (const address of addresses) {
-      const type = address.includes(':') ? 'AAAA' : 'A';
-      const bytes = add({ name, type, ttl: NS_TTL_SEC, data: address });
+      const bytes = add({ name, type: addressType(address), ttl: NS_TTL_SEC, data: address });
       if (bytes) glue.push(Buffer.concat([nameBytes(name), bytes]));
     }
   }
