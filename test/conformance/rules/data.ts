@@ -112,6 +112,19 @@ export const dataRules: Rule[] = [
     },
   ),
   rule(
+    'send-credentials',
+    'RFC 8489 §9.2.3',
+    'MUST',
+    'Send that carries the attributes of credentials is passed on: they are known, and mean nothing in an indication',
+    async (bench) => {
+      const { client } = await bench.allocated();
+      const peer = await bench.peer();
+      await client.permit(peer);
+      client.send(peer, PING, [ATTR.username, Buffer.from('anybody')], [ATTR.realm, Buffer.from('anywhere')]);
+      expectData((await peer.next()).data, PING);
+    },
+  ),
+  rule(
     'send-dont-fragment',
     SEND,
     'MUST',

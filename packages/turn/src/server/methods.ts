@@ -1,20 +1,9 @@
-import { ATTRIBUTE, METHOD } from '../stun/index.ts';
+import { ATTRIBUTE, CREDENTIAL_ATTRIBUTES, METHOD } from '../stun/index.ts';
 import type { RequestHandler } from './context.ts';
 import { handleAllocate } from './handlers/allocate.ts';
 import { handleChannelBind } from './handlers/channel-bind.ts';
 import { handleCreatePermission } from './handlers/create-permission.ts';
 import { handleRefresh } from './handlers/refresh.ts';
-
-/** Attributes every authenticated request may carry. */
-const CREDENTIAL_ATTRIBUTES = [
-  ATTRIBUTE.username,
-  ATTRIBUTE.messageIntegrity,
-  ATTRIBUTE.messageIntegritySha256,
-  ATTRIBUTE.realm,
-  ATTRIBUTE.nonce,
-  ATTRIBUTE.passwordAlgorithm,
-  ATTRIBUTE.userhash,
-];
 
 /** A method that needs credentials. */
 export interface Method {

@@ -33,6 +33,17 @@ export const ATTRIBUTE = {
   additionalAddressFamilyDraft: 0x8032,
 } as const;
 
+/** Attributes that every message of a client with credentials may carry (RFC 8489 section 9.2). */
+export const CREDENTIAL_ATTRIBUTES: readonly number[] = [
+  ATTRIBUTE.username,
+  ATTRIBUTE.messageIntegrity,
+  ATTRIBUTE.messageIntegritySha256,
+  ATTRIBUTE.realm,
+  ATTRIBUTE.nonce,
+  ATTRIBUTE.passwordAlgorithm,
+  ATTRIBUTE.userhash,
+];
+
 /** True for the types a receiver must understand or answer with 420 (RFC 8489 section 14). */
 export function isComprehensionRequired(type: number): boolean {
   return type < 0x8000;

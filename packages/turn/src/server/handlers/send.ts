@@ -1,6 +1,7 @@
 import type { DropCounters, RelayPort } from '../../relay/relay.ts';
 import {
   ATTRIBUTE,
+  CREDENTIAL_ATTRIBUTES,
   isComprehensionRequired,
   MAGIC_COOKIE,
   padded,
@@ -10,6 +11,9 @@ import {
 
 /** First sixteen bits of a Send indication. */
 export const SEND_INDICATION_TYPE = 0x0016;
+
+/** Comprehension-required types beside DONT-FRAGMENT; a second of a kind is ignored (RFC 8489 section 14). */
+const UNDERSTOOD: ReadonlySet<number> = new Set([...CREDENTIAL_ATTRIBUTES, ATTRIBUTE.xorPeerAddress, ATTRIBUTE.data]);
 
 /**
  * Send indication (RFC 8656 section 11.2). Many clients send media this way until their channel is bound, so it is
@@ -51,7 +55,7 @@ export function handleSend(packet: Buffer, port: RelayPort, drops: DropCounters)
       dataEnd = value + length;
     } else if (type === ATTRIBUTE.dontFragment) {
       dontFragment = true;
-    } else if (isComprehensionRequired(type) && type !== ATTRIBUTE.xorPeerAddress && type !== ATTRIBUTE.data) {
+    } else if (isComprehensionRequired(type) && !UNDERSTOOD.has(type)) {
       sound = false;
     }
   }
