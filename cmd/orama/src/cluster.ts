@@ -10,8 +10,10 @@ export function connect(context: Context): ControlplaneClient {
 }
 
 export function connectTo(access: ClusterAccess): ControlplaneClient {
+  const requestedBy = whoAsks();
+  if ('gateway' in access) return new ControlplaneClient({ ...access, requestedBy });
   const clusterKey = readSecretFile(access.clusterKeyFile);
-  return new ControlplaneClient({ endpoints: access.endpoints, clusterKey, requestedBy: whoAsks() });
+  return new ControlplaneClient({ endpoints: access.endpoints, clusterKey, requestedBy });
 }
 
 /** The user of this command as the history of operations shows it. */

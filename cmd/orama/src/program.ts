@@ -5,6 +5,10 @@ import { devLogsCommand } from './commands/dev/logs.ts';
 import { devStartCommand } from './commands/dev/start.ts';
 import { devStatusCommand } from './commands/dev/status.ts';
 import { devStopCommand } from './commands/dev/stop.ts';
+import { envAddCommand } from './commands/env/add.ts';
+import { envListCommand } from './commands/env/list.ts';
+import { envRemoveCommand } from './commands/env/remove.ts';
+import { envUseCommand } from './commands/env/use.ts';
 import { leasesCommand } from './commands/leases/leases.ts';
 import { namespaceCreateCommand } from './commands/namespace/create.ts';
 import { namespaceDeleteCommand } from './commands/namespace/delete.ts';
@@ -31,6 +35,9 @@ import { roomShowCommand } from './commands/room/show.ts';
 import { storeBackupCommand } from './commands/store/backup.ts';
 import { storeCheckCommand } from './commands/store/check.ts';
 import { storeRestoreCommand } from './commands/store/restore.ts';
+import { tokenCreateCommand } from './commands/token/create.ts';
+import { tokenListCommand } from './commands/token/list.ts';
+import { tokenRevokeCommand } from './commands/token/revoke.ts';
 import { turnAttachCommand } from './commands/turn/attach.ts';
 import { turnCheckCommand } from './commands/turn/check.ts';
 import { turnDrainCommand } from './commands/turn/drain.ts';
@@ -45,6 +52,7 @@ export function createProgram(version: string): Command {
     .description('Self-hosted, multi-tenant TURN, SFU and signalling for a few servers joined by WireGuard')
     .version(version, '-v, --version', 'show the version')
     .option('--json', 'print the result as JSON on stdout, and nothing else there')
+    .option('--env <name>', 'cluster of ~/.config/orama/environments.yaml to talk to (ORAMA_ENV); see orama env')
     .option('--data-dir <folder>', 'data of the local cluster (ORAMA_DATA_DIR; default ~/.local/state/orama/dev)')
     .addOption(
       new Option(
@@ -130,6 +138,13 @@ export function createProgram(version: string): Command {
   const operations = new Command('operations').description('what was asked of the cluster, and what became of it');
   for (const command of [operationsListCommand(), operationsShowCommand()]) operations.addCommand(command);
 
+  const env = new Command('env').description('the clusters that this machine knows how to reach');
+  for (const command of [envAddCommand(), envListCommand(), envUseCommand(), envRemoveCommand()])
+    env.addCommand(command);
+
+  const token = new Command('token').description('tokens with which operators reach the cluster from outside');
+  for (const command of [tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand()]) token.addCommand(command);
+
   const nouns = [
     demoCommand(),
     dev,
@@ -139,6 +154,8 @@ export function createProgram(version: string): Command {
     store,
     turn,
     operations,
+    env,
+    token,
     leasesCommand(),
     reconcileCommand(),
   ];

@@ -5,12 +5,13 @@ import { parseConfig, readSecretFile, UserError } from '@orama/core';
 import { z } from 'zod';
 import { apiKeyFile } from './dev/layout.ts';
 import { type DevState, devStateSchema } from './dev/state.ts';
-
-const apiUrlSchema = z.url({ protocol: /^http$/, error: 'use a URL such as http://10.0.0.1:6001' });
+import { chooseEnvironment } from './environments/choose.ts';
+import { apiUrlSchema, EnvironmentsFile } from './environments/environments-file.ts';
 
 /** Options that every command takes. */
 const globalOptionsSchema = z.object({
   json: z.boolean().default(false),
+  env: z.string().min(1).optional(),
   dataDir: z.string().min(1).optional(),
   api: z.array(apiUrlSchema).optional(),
   clusterKeyFile: z.string().min(1).optional(),
@@ -18,6 +19,7 @@ const globalOptionsSchema = z.object({
 export type GlobalOptions = z.input<typeof globalOptionsSchema>;
 
 const environmentSchema = z.object({
+  ORAMA_ENV: z.string().min(1).optional(),
   ORAMA_DATA_DIR: z.string().min(1).optional(),
   /** Several URLs are separated by commas. */
   ORAMA_API: z
@@ -30,12 +32,16 @@ const environmentSchema = z.object({
   ORAMA_GATEWAY: z.string().min(1).optional(),
   ORAMA_API_KEY_FILE: z.string().min(1).optional(),
   ORAMA_CHROMIUM: z.string().min(1).optional(),
+  XDG_CONFIG_HOME: z.string().min(1).optional(),
   XDG_STATE_HOME: z.string().min(1).optional(),
   PATH: z.string().default(''),
 });
 type Environment = z.infer<typeof environmentSchema>;
 
-/** What a command line and its environment come to. Options win over variables, variables over the local cluster. */
+/**
+ * What a command line and its environment come to. Options win over variables, variables over the environment that
+ * `orama env use` chose, and that over the local cluster.
+ */
 export interface Settings {
   json: boolean;
   /** Data directory of the local cluster; absolute. */
@@ -44,7 +50,11 @@ export interface Settings {
   chromium: string | undefined;
   /** Folders to look for programs in. */
   path: string[];
-  /** Where the controlplanes answer and which key they know. Read when first needed. */
+  /** The cluster that options of this command name. */
+  named: { api: string[] | undefined; clusterKeyFile: string | undefined };
+  /** The clusters that the operator knows. Throws ConfigError. */
+  environments(): EnvironmentsFile;
+  /** How the cluster that is meant is reached. Throws NOT_FOUND, ConfigError, NoClusterError. */
   cluster(): ClusterAccess;
   /** The gateway of a namespace. Throws INVALID_REQUEST naming the option that is missing. */
   gateway(options: GatewayOptions): GatewayAccess;
@@ -64,17 +74,14 @@ export interface GatewayAccess {
   apiKey: string;
 }
 
-export interface ClusterAccess {
-  /** Base URLs of controlplanes, tried in order. */
-  endpoints: string[];
-  clusterKeyFile: string;
-}
+/** Straight to controlplanes, whose base URLs are tried in order; or from outside, through a gateway. */
+export type ClusterAccess = { endpoints: string[]; clusterKeyFile: string } | { gateway: string; token: string };
 
 /** There is nobody to talk to; the command ends with "not reached". */
 export class NoClusterError extends UserError {
   constructor(dataDir: string) {
     super('UNAVAILABLE', `no cluster runs on ${dataDir}, and no other one was named`, {
-      hint: 'start one with "orama dev start --detach", or name one with --api <url> and --cluster-key-file <file>',
+      hint: 'start one with "orama dev start --detach", or name one with --env <name>, or --api <url> and --cluster-key-file <file>',
       retryable: true,
     });
   }
@@ -90,12 +97,27 @@ export function resolveSettings(options: GlobalOptions, environment: Environment
   const given = parseConfig(globalOptionsSchema, options, 'the command line');
   const stateHome = environment.XDG_STATE_HOME ?? join(homedir(), '.local', 'state');
   const dataDir = resolve(given.dataDir ?? environment.ORAMA_DATA_DIR ?? join(stateHome, 'orama', 'dev'));
+  const configHome = environment.XDG_CONFIG_HOME ?? join(homedir(), '.config');
+  const environments = () => EnvironmentsFile.read(join(configHome, 'orama', 'environments.yaml'));
+  const { ORAMA_ENV, ORAMA_API, ORAMA_CLUSTER_KEY_FILE, ORAMA_DATA_DIR, ORAMA_GATEWAY } = environment;
+  const byOptions = [given.api, given.clusterKeyFile, given.dataDir];
+  const byVariables = [ORAMA_API, ORAMA_CLUSTER_KEY_FILE, ORAMA_DATA_DIR];
   return {
     json: given.json,
     dataDir,
     chromium: environment.ORAMA_CHROMIUM,
     path: environment.PATH.split(':').filter((folder) => folder !== ''),
+    named: { api: given.api, clusterKeyFile: given.clusterKeyFile },
+    environments,
     cluster() {
+      const chosen = chooseEnvironment({
+        environments,
+        option: given.env,
+        byOptions,
+        variable: ORAMA_ENV,
+        byVariables,
+      });
+      if (chosen) return chosen.cluster;
       const named = given.api ?? environment.ORAMA_API;
       const keyFile = given.clusterKeyFile ?? environment.ORAMA_CLUSTER_KEY_FILE;
       const local = named && keyFile ? undefined : readDevState(dataDir);
@@ -105,8 +127,14 @@ export function resolveSettings(options: GlobalOptions, environment: Environment
       throw new NoClusterError(dataDir);
     },
     gateway({ namespace, ...options }) {
-      const url = options.gateway ?? environment.ORAMA_GATEWAY;
+      const chosen = chooseEnvironment({
+        ...{ environments, option: given.env, variable: ORAMA_ENV },
+        byOptions: [...byOptions, options.gateway],
+        byVariables: [...byVariables, ORAMA_GATEWAY],
+      });
       const keyFile = options.apiKeyFile ?? environment.ORAMA_API_KEY_FILE;
+      if (chosen) return chosen.gateway(namespace, options.apiKeyFile);
+      const url = options.gateway ?? ORAMA_GATEWAY;
       if (url !== undefined) {
         if (keyFile === undefined) throw missing('--api-key-file', 'a gateway that is named wants an API key');
         return { url: parseConfig(gatewayUrlSchema, url, 'the gateway'), apiKey: readSecretFile(keyFile) };
@@ -149,4 +177,10 @@ export function readDevState(dataDir: string): DevState | undefined {
     value = undefined;
   }
   return parseConfig(devStateSchema, value, file);
+}
+
+/** Whether the cluster that is meant is the one of the data directory. */
+export function isLocal({ dataDir, cluster }: Settings): boolean {
+  const access = cluster();
+  return 'clusterKeyFile' in access && access.clusterKeyFile === readDevState(dataDir)?.clusterKeyFile;
 }

@@ -24,6 +24,7 @@ import { RoomPlacer } from './rooms/room-placer.ts';
 import { RoomService } from './rooms/room-service.ts';
 import { SfuClient } from './rooms/sfu-client.ts';
 import { routeCallPage } from './routes/call-page.ts';
+import { routeOperator } from './routes/operator.ts';
 import { routeRooms } from './routes/rooms.ts';
 import { routeTurnCredentials } from './routes/turn-credentials.ts';
 import { routeUsage } from './routes/usage.ts';
@@ -98,6 +99,7 @@ export class Gateway implements Runnable {
     const placer = new RoomPlacer({ rooms, ports, nodes, client, clock });
     const sessions = new HttpSessionService({ placer, rooms, ports, settings, client, logger, metrics });
     await routeWhip(app, { authenticator, sessions, settings, turnUris, clock });
+    routeOperator(app, { config, clusterKey, trustedProxies, clock, logger });
     if (config.callPage && callPageDir !== undefined) await routeCallPage(app, callPageDir);
     const signalling = new SignallingServer({
       authenticator,

@@ -11,7 +11,7 @@ import { Gateway } from '../src/gateway.ts';
 import { SfuStandIn } from './sfu-stand-in.ts';
 
 export const BASE_DOMAIN = 'orama.test';
-const CLUSTER_KEY = 'the cluster key of the gateway tests';
+export const CLUSTER_KEY = 'the cluster key of the gateway tests';
 const NODES = ['node-1', 'node-2', 'node-3'];
 const GENERATION = 1;
 

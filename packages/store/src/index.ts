@@ -13,6 +13,7 @@ export * from './repositories/leases.ts';
 export * from './repositories/namespaces.ts';
 export * from './repositories/nodes.ts';
 export * from './repositories/operations.ts';
+export * from './repositories/operator-tokens.ts';
 export * from './repositories/port-allocations.ts';
 export * from './repositories/rooms.ts';
 export * from './repositories/service-reports.ts';

@@ -5,6 +5,7 @@ import { LeasesRepository } from './repositories/leases.ts';
 import { NamespacesRepository } from './repositories/namespaces.ts';
 import { NodesRepository } from './repositories/nodes.ts';
 import { OperationsRepository } from './repositories/operations.ts';
+import { OperatorTokensRepository } from './repositories/operator-tokens.ts';
 import { PortAllocationsRepository } from './repositories/port-allocations.ts';
 import { RoomsRepository } from './repositories/rooms.ts';
 import { ServiceReportsRepository } from './repositories/service-reports.ts';
@@ -25,6 +26,7 @@ export interface Store {
   keys: KeysRepository;
   usage: UsageRepository;
   leases: LeasesRepository;
+  operatorTokens: OperatorTokensRepository;
 }
 
 export function createStore(db: Database): Store {
@@ -41,5 +43,6 @@ export function createStore(db: Database): Store {
     keys: new KeysRepository(db),
     usage: new UsageRepository(db),
     leases: new LeasesRepository(db),
+    operatorTokens: new OperatorTokensRepository(db),
   };
 }

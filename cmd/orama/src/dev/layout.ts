@@ -101,7 +101,11 @@ export function controlplaneConfig(options: {
       manager: 'processes',
       programs: { gateway: programs.gateway, turn: programs.turn, sfu: programs.sfu },
     },
-    gateway: { listen: { address: LOOPBACK, port: Number(new URL(node.gateway).port) }, callPage: true },
+    gateway: {
+      listen: { address: LOOPBACK, port: Number(new URL(node.gateway).port) },
+      callPage: true,
+      operatorApi: {},
+    },
     turn: {
       advertise: 'addresses',
       // Three servers share this machine's processors.

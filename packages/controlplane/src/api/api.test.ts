@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { deriveKey, SIGNATURE_HEADER, signRequest, systemClock } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
-import { errorBodySchema } from '@orama/protocol';
+import { CONTROLPLANE_KEY_INFO, errorBodySchema } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';
 import { ControlplaneClient, DaemonUnreachableError } from '../client/controlplane-client.ts';
@@ -9,7 +9,7 @@ import { callHttp } from '../http-call.ts';
 import type { TaskPlan } from '../reconcile/engine.ts';
 import { HeldUnits } from '../services/held-units.ts';
 import { createRoutes } from './routes.ts';
-import { ApiServer, CONTROLPLANE_KEY_INFO } from './server.ts';
+import { ApiServer } from './server.ts';
 
 const KEY = 'cluster key of the test';
 const ADDRESS = '127.83.20.1';

@@ -8,7 +8,7 @@ export type PeerOf = (wireguardIp: string) => ControlplaneClient;
 
 /** Hands a call to the controlplane of the node that it is about. Throws NOT_FOUND, UNAVAILABLE. */
 export async function forward(
-  { context, subjects, query, body }: Call,
+  { context, subjects, query, body, operator }: Call,
   method: string,
   peer: PeerOf,
 ): Promise<InternalReply> {
@@ -22,6 +22,11 @@ export async function forward(
     });
   }
   const search = query.toString();
-  const answer = await peer(node.wireguardIp).forward(method, `${rest}${search && `?${search}`}`, body);
+  const answer = await peer(node.wireguardIp).forward(
+    method,
+    `${rest}${search && `?${search}`}`,
+    body,
+    operator?.authorization,
+  );
   return { status: answer.status, body: answer.body === '' ? undefined : JSON.parse(answer.body) };
 }

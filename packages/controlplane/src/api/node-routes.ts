@@ -13,26 +13,30 @@ export function nodeRoutes(onChange: () => void): Route[] {
     return { status, body };
   };
   return [
-    ['GET', /^\/nodes$/, async ({ context }) => ({ status: 200, body: { nodes: await listNodes(context) } })],
+    ['GET', /^\/nodes$/, async ({ context }) => ({ status: 200, body: { nodes: await listNodes(context) } }), 'viewer'],
     [
       'POST',
       /^\/nodes\/([^/]+)\/drain$/,
-      changing(202, (call) => drainNode(call.context, idOf(call), parseBody(drainNodeSchema, call.body))),
+      changing(202, (call) => drainNode(call.context, idOf(call), parseBody(drainNodeSchema, call))),
+      'operator',
     ],
     [
       'POST',
       /^\/nodes\/([^/]+)\/resume$/,
-      changing(200, (call) => resumeNode(call.context, idOf(call), parseBody(changeNodeSchema, call.body).requestedBy)),
+      changing(200, (call) => resumeNode(call.context, idOf(call), parseBody(changeNodeSchema, call).requestedBy)),
+      'operator',
     ],
     [
       'POST',
       /^\/nodes\/([^/]+)\/join$/,
-      changing(200, (call) => joinNode(call.context, idOf(call), parseBody(changeNodeSchema, call.body).requestedBy)),
+      changing(200, (call) => joinNode(call.context, idOf(call), parseBody(changeNodeSchema, call).requestedBy)),
+      'operator',
     ],
     [
       'POST',
       /^\/nodes\/([^/]+)\/remove$/,
-      changing(200, (call) => removeNode(call.context, idOf(call), parseBody(removeNodeSchema, call.body))),
+      changing(200, (call) => removeNode(call.context, idOf(call), parseBody(removeNodeSchema, call))),
+      'operator',
     ],
   ];
 }

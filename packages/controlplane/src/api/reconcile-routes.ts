@@ -13,9 +13,19 @@ export interface ReconcileRouteOptions {
 /** Who may do what only one node may do, and what this node's tasks, or those of any node, would do now. */
 export function reconcileRoutes({ plans, peer }: ReconcileRouteOptions): Route[] {
   return [
-    ['GET', /^\/leases$/, async ({ context }) => ({ status: 200, body: { leases: await listLeases(context) } })],
-    ['GET', /^\/plan$/, async ({ context }) => ({ status: 200, body: toNodePlan(context.config.node, await plans()) })],
-    ['GET', /^\/nodes\/([^/]+)(\/plan)$/, (call) => forward(call, 'GET', peer)],
+    [
+      'GET',
+      /^\/leases$/,
+      async ({ context }) => ({ status: 200, body: { leases: await listLeases(context) } }),
+      'viewer',
+    ],
+    [
+      'GET',
+      /^\/plan$/,
+      async ({ context }) => ({ status: 200, body: toNodePlan(context.config.node, await plans()) }),
+      'viewer',
+    ],
+    ['GET', /^\/nodes\/([^/]+)(\/plan)$/, (call) => forward(call, 'GET', peer), 'viewer'],
   ];
 }
 

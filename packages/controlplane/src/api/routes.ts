@@ -5,6 +5,7 @@ import {
   disableWebrtcSchema,
   enableWebrtcSchema,
   namespaceNameSchema,
+  OPERATOR_API_PREFIX,
   operationQuerySchema,
   rotateSecretSchema,
   turnSettingsChangeSchema,
@@ -20,8 +21,10 @@ import { changeTurnSettings } from '../operations/turn-settings.ts';
 import { namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
 import type { TaskPlan } from '../reconcile/engine.ts';
 import { nodeRoutes } from './node-routes.ts';
+import { authenticateOperator, requireScope } from './operator-access.ts';
+import { operatorTokenRoutes } from './operator-token-routes.ts';
 import { reconcileRoutes } from './reconcile-routes.ts';
-import { type Call, parseBody, parseInput, type Route } from './route.ts';
+import { actorOf, type Call, parseBody, parseInput, type Route } from './route.ts';
 import { type TurnRouteOptions, turnRoutes } from './turn-routes.ts';
 import { toClusterStatus, toNamespace, toOperation } from './views.ts';
 import { webrtcStatusOf } from './webrtc-status.ts';
@@ -38,7 +41,7 @@ export interface RouteOptions {
   turn: TurnRouteOptions;
 }
 
-/** The calls of protocol/internal/controlplane-api.ts, below their prefix. */
+/** The calls of protocol/internal/controlplane-api.ts, below their prefix, and those of them that a token may make. */
 export function createRoutes({ context, version, onChange, plans, turn }: RouteOptions): InternalHandler {
   const changing = (answer: (call: Call) => Promise<InternalReply>) => async (call: Call) => {
     const reply = await answer(call);
@@ -46,78 +49,98 @@ export function createRoutes({ context, version, onChange, plans, turn }: RouteO
     return reply;
   };
   const routes: Route[] = [
-    ['GET', /^\/cluster$/, ({ context }) => showCluster(context, version)],
-    ['GET', /^\/namespaces$/, ({ context }) => listNamespaces(context)],
+    ['GET', /^\/cluster$/, ({ context }) => showCluster(context, version), 'viewer'],
+    ['GET', /^\/namespaces$/, ({ context }) => listNamespaces(context), 'viewer'],
     [
       'POST',
       /^\/namespaces$/,
-      async ({ context, body }) => ({
+      async (call) => ({
         status: 201,
-        body: await createNamespace(context, parseBody(createNamespaceSchema, body)),
+        body: await createNamespace(call.context, parseBody(createNamespaceSchema, call), actorOf(call)),
       }),
+      'operator',
     ],
     [
       'DELETE',
       /^\/namespaces\/([^/]+)$/,
-      async ({ context, subjects }) => {
-        await deleteNamespace(context, nameOf(subjects));
+      async (call) => {
+        await deleteNamespace(call.context, nameOf(call.subjects), actorOf(call));
         return { status: 204 };
       },
+      'operator',
     ],
-    ['GET', /^\/namespaces\/([^/]+)\/webrtc$/, ({ context, subjects }) => showWebrtc(context, nameOf(subjects))],
+    [
+      'GET',
+      /^\/namespaces\/([^/]+)\/webrtc$/,
+      ({ context, subjects }) => showWebrtc(context, nameOf(subjects)),
+      'viewer',
+    ],
     [
       'PATCH',
       /^\/namespaces\/([^/]+)\/webrtc$/,
-      changing(async ({ context, subjects, body }) => ({
+      changing(async (call) => ({
         status: 200,
-        body: await changeTurnSettings(context, nameOf(subjects), parseBody(turnSettingsChangeSchema, body)),
+        body: await changeTurnSettings(call.context, nameOf(call.subjects), parseBody(turnSettingsChangeSchema, call)),
       })),
+      'operator',
     ],
     [
       'POST',
       /^\/namespaces\/([^/]+)\/webrtc\/enable$/,
-      changing(async ({ context, subjects, body }) => ({
+      changing(async (call) => ({
         status: 202,
-        body: await enableWebrtc(context, nameOf(subjects), parseBody(enableWebrtcSchema, body)),
+        body: await enableWebrtc(call.context, nameOf(call.subjects), parseBody(enableWebrtcSchema, call)),
       })),
+      'operator',
     ],
     [
       'POST',
       /^\/namespaces\/([^/]+)\/webrtc\/disable$/,
-      changing(async ({ context, subjects, body }) => ({
+      changing(async (call) => ({
         status: 202,
-        body: await disableWebrtc(context, nameOf(subjects), parseBody(disableWebrtcSchema, body).requestedBy),
+        body: await disableWebrtc(
+          call.context,
+          nameOf(call.subjects),
+          parseBody(disableWebrtcSchema, call).requestedBy,
+        ),
       })),
+      'operator',
     ],
     [
       'POST',
       /^\/namespaces\/([^/]+)\/webrtc\/rotate-secret$/,
-      changing(async ({ context, subjects, body }) => ({
+      changing(async (call) => ({
         status: 202,
-        body: await rotateSecret(context, nameOf(subjects), parseBody(rotateSecretSchema, body)),
+        body: await rotateSecret(call.context, nameOf(call.subjects), parseBody(rotateSecretSchema, call)),
       })),
+      'operator',
     ],
-    ['GET', /^\/namespaces\/([^/]+)\/usage$/, showUsage],
-    ['POST', /^\/namespaces\/([^/]+)\/webrtc\/credentials$/, issueCredentials],
-    ['GET', /^\/operations\/([^/]+)$/, ({ context, subjects }) => showOperation(context, subjects[0] ?? '')],
-    ['GET', /^\/operations$/, listOperations],
+    ['GET', /^\/namespaces\/([^/]+)\/usage$/, showUsage, 'viewer'],
+    ['POST', /^\/namespaces\/([^/]+)\/webrtc\/credentials$/, issueCredentials, 'operator'],
+    ['GET', /^\/operations\/([^/]+)$/, ({ context, subjects }) => showOperation(context, subjects[0] ?? ''), 'viewer'],
+    ['GET', /^\/operations$/, listOperations, 'viewer'],
+    ...operatorTokenRoutes(),
     ...nodeRoutes(onChange),
     ...turnRoutes(turn),
     ...reconcileRoutes({ plans, peer: turn.peer }),
   ];
 
-  return async ({ method, path, query, body }) => {
-    if (!path.startsWith(`${CONTROLPLANE_API_PREFIX}/`)) return undefined;
-    const rest = path.slice(CONTROLPLANE_API_PREFIX.length);
+  return async ({ method, path, query, body, headers }) => {
+    const isOutside = path.startsWith(`${OPERATOR_API_PREFIX}/`);
+    const prefix = isOutside ? OPERATOR_API_PREFIX : CONTROLPLANE_API_PREFIX;
+    if (!path.startsWith(`${prefix}/`)) return undefined;
+    const operator = isOutside ? await authenticateOperator(context(), headers.authorization) : null;
+    const rest = path.slice(prefix.length);
     const matching = routes.filter(([, pattern]) => pattern.test(rest));
     const route = matching.find(([wanted]) => wanted === method);
     if (!route) {
       if (matching.length === 0) return undefined;
       throw new OramaError('METHOD_NOT_ALLOWED', `${path} does not take ${method}`);
     }
-    const [, pattern, answer] = route;
+    const [, pattern, answer, scope] = route;
+    if (operator) requireScope(operator, scope);
     const subjects = (pattern.exec(rest) ?? []).slice(1).map(decodeSegment);
-    return answer({ context: context(), subjects, query, body });
+    return answer({ context: context(), subjects, query, body, operator });
   };
 }
 

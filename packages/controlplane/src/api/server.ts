@@ -12,9 +12,7 @@ import {
   SIGNATURE_HEADER,
   TokenBucket,
 } from '@orama/core';
-
-/** HKDF info of the key that signs calls to the controlplane; the input is the cluster key. */
-export const CONTROLPLANE_KEY_INFO = 'controlplane-api';
+import { CONTROLPLANE_KEY_INFO } from '@orama/protocol';
 
 /**
  * More calls than operators and nodes make; keeps a runaway caller from starving the reconciler. What is not signed has a

@@ -19,7 +19,7 @@ import { TURN_UNIT } from '../services/service-manager.ts';
 import { turnTenantOf } from '../tasks/turn-tenant.ts';
 import { callTurn, TurnDownError } from '../turn-control.ts';
 import { forward, type PeerOf } from './forward.ts';
-import { type Call, parseBody, parseInput, type Route } from './route.ts';
+import { actorOf, type Call, parseBody, parseInput, type Route } from './route.ts';
 import { toTurnServerView } from './views.ts';
 
 export interface TurnRouteOptions {
@@ -32,35 +32,43 @@ export interface TurnRouteOptions {
 /** The TURN server of this node, below `/turn`, and that of any node, below `/nodes/<id>/turn`. */
 export function turnRoutes({ held, peer, onRelease }: TurnRouteOptions): Route[] {
   return [
-    ['GET', /^\/turn$/, async ({ context }) => ({ status: 200, body: await turnOf(context, held) })],
+    ['GET', /^\/turn$/, async ({ context }) => ({ status: 200, body: await turnOf(context, held) }), 'viewer'],
     [
       'POST',
       /^\/turn\/drain$/,
-      async ({ context, body }) => {
-        await drain(context, held, body);
-        return { status: 202, body: await turnOf(context, held) };
+      async (call) => {
+        await drain(call, held);
+        return { status: 202, body: await turnOf(call.context, held) };
       },
+      'operator',
     ],
     [
       'POST',
       /^\/turn\/resume$/,
-      async ({ context }) => {
+      async (call) => {
         await held.release(TURN_UNIT);
         onRelease();
-        await audit(context, 'resume-turn');
-        return { status: 200, body: await turnOf(context, held) };
+        await audit(call, 'resume-turn');
+        return { status: 200, body: await turnOf(call.context, held) };
       },
+      'operator',
     ],
-    ['GET', /^\/turn\/tenants\/([^/]+)\/peers\/([^/]+)$/, explainPeer],
+    ['GET', /^\/turn\/tenants\/([^/]+)\/peers\/([^/]+)$/, explainPeer, 'viewer'],
     // Not below /turn: it holds secrets, which are handed to nobody but the node's own programs.
     ['GET', /^\/tenants\/([^/]+)$/, showTenant],
     ...(['GET', 'POST'] as const).map(
-      (method): Route => [method, /^\/nodes\/([^/]+)(\/turn(?:\/.*)?)$/, (call) => forward(call, method, peer)],
+      (method): Route => [
+        method,
+        /^\/nodes\/([^/]+)(\/turn(?:\/.*)?)$/,
+        (call) => forward(call, method, peer),
+        method === 'GET' ? 'viewer' : 'operator',
+      ],
     ),
   ];
 }
 
-async function turnOf({ config }: OperationContext, held: HeldUnits): Promise<NodeTurn> {
+async function turnOf(context: OperationContext, held: HeldUnits, isSecondLook = false): Promise<NodeTurn> {
+  const { config } = context;
   const base = { node: config.node, held: held.has(TURN_UNIT) };
   try {
     const server = await callTurn(turnSocketOf(config), turnServerStatusSchema, 'GET', '/status');
@@ -72,15 +80,22 @@ async function turnOf({ config }: OperationContext, held: HeldUnits): Promise<No
     };
   } catch (thrown) {
     if (thrown instanceof TurnDownError) return { ...base, server: null, tenants: [] };
+    // A server that was drained ends while it is asked; the next look finds none, or another one.
+    if (wasReset(thrown) && !isSecondLook) return turnOf(context, held, true);
     throw thrown;
   }
 }
 
+function wasReset(thrown: unknown): boolean {
+  const cause = thrown instanceof Error ? (thrown.cause as NodeJS.ErrnoException | undefined) : undefined;
+  return cause?.code === 'ECONNRESET';
+}
+
 /** Begins a drain. A server that is to stay down afterwards is held before it can end. */
-async function drain(context: OperationContext, held: HeldUnits, text: string): Promise<void> {
-  const { config } = context;
-  const { restart, ...request } = parseBody(nodeDrainSchema, text);
-  await audit(context, restart ? 'restart-turn' : 'drain-turn');
+async function drain(call: Call, held: HeldUnits): Promise<void> {
+  const { config } = call.context;
+  const { restart, ...request } = parseBody(nodeDrainSchema, call);
+  await audit(call, restart ? 'restart-turn' : 'drain-turn');
   const wasHeld = held.has(TURN_UNIT);
   if (restart) await held.release(TURN_UNIT);
   else await held.hold(TURN_UNIT);
@@ -94,8 +109,9 @@ async function drain(context: OperationContext, held: HeldUnits, text: string): 
   }
 }
 
-async function audit({ store, config, clock }: OperationContext, action: string): Promise<void> {
-  const entry = { atMs: clock.now(), actor: 'operator', action, namespace: null, result: config.node };
+async function audit(call: Call, action: string): Promise<void> {
+  const { store, config, clock } = call.context;
+  const entry = { atMs: clock.now(), actor: actorOf(call), action, namespace: null, result: config.node };
   await store.db.batch([auditStatement(entry)]);
 }
 

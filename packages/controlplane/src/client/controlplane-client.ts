@@ -1,17 +1,11 @@
-import {
-  type Clock,
-  deriveKey,
-  describeError,
-  OramaError,
-  SIGNATURE_HEADER,
-  signRequest,
-  systemClock,
-} from '@orama/core';
+import { type Clock, describeError, OramaError, systemClock } from '@orama/core';
 import {
   type ClusterStatus,
-  CONTROLPLANE_API_PREFIX,
+  type CreatedOperatorToken,
+  type CreateOperatorToken,
   clusterStatusSchema,
   createdNamespaceSchema,
+  createdOperatorTokenSchema,
   type DrainNode,
   type EnableWebrtc,
   ERROR_STATUS,
@@ -34,9 +28,11 @@ import {
   nodeTurnSchema,
   type Operation,
   type OperationStarted,
+  type OperatorTokenView,
   operationListSchema,
   operationSchema,
   operationStartedSchema,
+  operatorTokenListSchema,
   type RemoveNode,
   type RotateSecret,
   type SomeTurnSettings,
@@ -53,30 +49,21 @@ import {
   webrtcStatusSchema,
 } from '@orama/protocol';
 import { z } from 'zod';
-import { CONTROLPLANE_KEY_INFO } from '../api/server.ts';
-import { CallTimeoutError, callHttp, type HttpAnswer } from '../http-call.ts';
+import { CallTimeoutError, type HttpAnswer } from '../http-call.ts';
+import { OperatorWay, SignedWay, type Way } from './way.ts';
 
-/** No controlplane answered on any of the addresses; the CLI ends with "not reached". */
-export class DaemonUnreachableError extends OramaError {
-  constructor(endpoints: readonly string[], cause: unknown) {
-    super('UNAVAILABLE', `no controlplane answers at ${endpoints.join(', ')}`, {
-      cause,
-      retryable: true,
-      hint: 'start the cluster (orama dev start), or check the address of the controlplane',
-    });
-  }
-}
+export { DaemonUnreachableError } from './way.ts';
 
-export interface ControlplaneClientOptions {
-  /** Base URLs such as `http://127.77.0.1:6001`, tried in order until one accepts the connection. */
-  endpoints: readonly string[];
-  clusterKey: string;
+/** Straight to controlplanes, of which `endpoints` are base URLs such as `http://127.77.0.1:6001`; or through a gateway. */
+type Access = { endpoints: readonly string[]; clusterKey: string } | { gateway: string; token: string };
+
+export type ControlplaneClientOptions = Access & {
   /** Who asks, for the history of operations; at most 128 characters. */
   requestedBy?: string;
   /** Milliseconds one call may take. */
   timeoutMs?: number;
   clock?: Clock;
-}
+};
 
 export type CreatedNamespace = z.infer<typeof createdNamespaceSchema>;
 
@@ -87,18 +74,17 @@ const PATIENCE_MS = 3_000;
 
 /** Calls the controlplane API. Every method throws DaemonUnreachableError, or OramaError with the code of the answer. */
 export class ControlplaneClient {
-  readonly #endpoints: readonly string[];
-  readonly #key: Buffer;
+  readonly #way: Way;
   readonly #asker: { requestedBy?: string };
   readonly #timeoutMs: number;
-  readonly #clock: Clock;
 
   constructor(options: ControlplaneClientOptions) {
-    this.#endpoints = options.endpoints;
-    this.#key = deriveKey(options.clusterKey, CONTROLPLANE_KEY_INFO);
+    this.#way =
+      'gateway' in options
+        ? new OperatorWay(options.gateway, options.token)
+        : new SignedWay(options.endpoints, options.clusterKey, options.clock ?? systemClock);
     this.#asker = options.requestedBy === undefined ? {} : { requestedBy: options.requestedBy };
     this.#timeoutMs = options.timeoutMs ?? 15_000;
-    this.#clock = options.clock ?? systemClock;
   }
 
   cluster(): Promise<ClusterStatus> {
@@ -209,9 +195,28 @@ export class ControlplaneClient {
     return this.#call('GET', `${tenant}/peers/${encodeURIComponent(ip)}${search}`, turnPeerVerdictSchema);
   }
 
-  /** Sends a call as it is; for a controlplane that hands it on. Throws when there is no answer. */
-  forward(method: string, path: string, body: string): Promise<HttpAnswer> {
-    return this.#send(method, CONTROLPLANE_API_PREFIX + path, body);
+  /**
+   * Sends a call as it is; for a controlplane that hands it on. Throws when there is no answer.
+   * @param authorization of the operator who asks, where it is one
+   */
+  forward(method: string, path: string, body: string, authorization?: string): Promise<HttpAnswer> {
+    return this.#send(method, path, body, authorization);
+  }
+
+  async operatorTokens(): Promise<OperatorTokenView[]> {
+    return (await this.#call('GET', '/operator-tokens', operatorTokenListSchema)).tokens;
+  }
+
+  /** Throws CONFLICT. The token in the answer is shown only here. */
+  createOperatorToken(
+    request: Pick<CreateOperatorToken, 'name'> & Partial<CreateOperatorToken>,
+  ): Promise<CreatedOperatorToken> {
+    return this.#call('POST', '/operator-tokens', createdOperatorTokenSchema, { ...this.#asker, ...request });
+  }
+
+  /** Throws NOT_FOUND. */
+  async revokeOperatorToken(name: string): Promise<void> {
+    await this.#call('POST', `/operator-tokens/${encodeURIComponent(name)}/revoke`, nothingSchema, this.#asker);
   }
 
   /** The operations that began last, the newest first. */
@@ -236,14 +241,13 @@ export class ControlplaneClient {
   }
 
   async #call<S extends z.ZodType>(method: string, path: string, schema: S, body?: object): Promise<z.output<S>> {
-    const target = CONTROLPLANE_API_PREFIX + path;
     const text = body === undefined ? '' : JSON.stringify(body);
-    const { status, body: answer } = await this.#send(method, target, text);
+    const { status, body: answer } = await this.#send(method, path, text);
     if (status < 200 || status >= 300) throw errorOf(status, answer);
     try {
       return schema.parse(answer === '' ? undefined : JSON.parse(answer));
     } catch (thrown) {
-      throw new OramaError('INTERNAL', `the controlplane's answer to ${method} ${target} cannot be read`, {
+      throw new OramaError('INTERNAL', `the controlplane's answer to ${method} ${path} cannot be read`, {
         cause: thrown,
         hint: 'the CLI and the controlplane may be of different versions',
       });
@@ -254,16 +258,14 @@ export class ControlplaneClient {
    * Asks one endpoint after the other. What changes something goes on to the next only when there was no connection, so
    * that nothing is done twice; a question does so too when there is no answer.
    */
-  async #send(method: string, target: string, body: string): Promise<HttpAnswer> {
+  async #send(method: string, path: string, body: string, authorization?: string): Promise<HttpAnswer> {
+    const { endpoints } = this.#way;
     let last: unknown;
-    for (const [index, endpoint] of this.#endpoints.entries()) {
-      const mayAskAgain = method === 'GET' && index < this.#endpoints.length - 1;
+    for (const [index, endpoint] of endpoints.entries()) {
+      const mayAskAgain = method === 'GET' && index < endpoints.length - 1;
       const timeoutMs = mayAskAgain ? Math.min(this.#timeoutMs, PATIENCE_MS) : this.#timeoutMs;
-      const { hostname, port } = new URL(endpoint);
-      const where = { address: hostname.replaceAll(/[[\]]/g, ''), port: Number(port || 80) };
-      const headers = { [SIGNATURE_HEADER]: signRequest(this.#key, method, target, body, this.#clock.now()) };
       try {
-        return await callHttp(where, method, target, { body, headers, timeoutMs });
+        return await this.#way.send(endpoint, { method, path, body, timeoutMs, authorization });
       } catch (thrown) {
         last = thrown;
         if (mayAskAgain) continue;
@@ -277,7 +279,7 @@ export class ControlplaneClient {
         if (!neverConnected(thrown)) break;
       }
     }
-    throw new DaemonUnreachableError(this.#endpoints, last);
+    throw this.#way.unreachable(last);
   }
 }
 

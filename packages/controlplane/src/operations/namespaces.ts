@@ -13,6 +13,7 @@ const OWNER_KEY_PREFIX = 'orama_';
 export async function createNamespace(
   { store, clock, config }: OperationContext,
   request: z.output<typeof createNamespaceSchema>,
+  actor = 'operator',
 ): Promise<z.infer<typeof createdNamespaceSchema>> {
   const { name, owner } = request;
   const nowMs = clock.now();
@@ -27,7 +28,7 @@ export async function createNamespace(
         hash: hashKey(apiKey),
         createdAtMs: nowMs,
       }),
-      auditStatement({ atMs: nowMs, actor: owner, action: 'create-namespace', namespace: name, result: 'done' }),
+      auditStatement({ atMs: nowMs, actor, action: 'create-namespace', namespace: name, result: 'done' }),
     ]);
   } catch (thrown) {
     if (!(thrown instanceof StoreConflictError)) throw thrown;
@@ -52,13 +53,17 @@ function gatewayUrl(config: OperationContext['config'], name: string): string {
 }
 
 /** Deletes a namespace with its keys and its usage. Throws NAMESPACE_NOT_FOUND, or NAMESPACE_HAS_WEBRTC while anything of WebRTC is left. */
-export async function deleteNamespace({ store, clock }: OperationContext, name: string): Promise<void> {
+export async function deleteNamespace(
+  { store, clock }: OperationContext,
+  name: string,
+  actor = 'operator',
+): Promise<void> {
   await requireNamespace(store, name);
   const nowMs = clock.now();
   try {
     await store.db.batch([
       ...store.namespaces.remove(name),
-      auditStatement({ atMs: nowMs, actor: 'operator', action: 'delete-namespace', namespace: name, result: 'done' }),
+      auditStatement({ atMs: nowMs, actor, action: 'delete-namespace', namespace: name, result: 'done' }),
     ]);
   } catch (thrown) {
     if (!(thrown instanceof StoreConflictError)) throw thrown;

@@ -157,6 +157,12 @@ function gatewayConfig(config: NodeContext['config']) {
     clusterKeyFile: config.clusterKeyFile,
     turnAdvertise: config.turn.advertise,
     callPage: config.gateway.callPage,
+    ...(config.gateway.operatorApi && {
+      operatorApi: {
+        ...config.gateway.operatorApi,
+        controlplane: { address: config.wireguardIp, port: config.api.port },
+      },
+    }),
     drainTimeoutMs: GATEWAY_DRAIN_MS,
     logLevel: config.logLevel,
   });

@@ -20,8 +20,8 @@ export function readApiKey(headers: IncomingHttpHeaders, query: URLSearchParams 
 }
 
 /** The error of a refused credential; says nothing about which part of it was wrong. */
-export function unauthorized(message: string): UserError {
-  return new UserError('UNAUTHORIZED', message, { hint: HINT });
+export function unauthorized(message: string, hint = HINT): UserError {
+  return new UserError('UNAUTHORIZED', message, { hint });
 }
 
 function keyFromHeaders(headers: IncomingHttpHeaders): string | null {

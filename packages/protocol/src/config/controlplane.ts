@@ -9,6 +9,7 @@ import {
   unauthenticatedRateSchema,
 } from './common.ts';
 import { dnsConfigSchema, isNameIn } from './dns.ts';
+import { operatorSourcesSchema } from './gateway.ts';
 import { storeConfigSchema } from './store.ts';
 
 const portRange = (start: z.ZodInt) =>
@@ -56,6 +57,8 @@ export const controlplaneConfigSchema = z
     gateway: z.strictObject({
       listen: z.strictObject({ address: ipSchema, port: portSchema }),
       callPage: z.boolean().default(false),
+      /** Operators with a token may come through the gateway, as `orama --env` does; not unless it is given. */
+      operatorApi: z.strictObject({ allowFrom: operatorSourcesSchema.optional() }).optional(),
     }),
     turn: z
       .strictObject({

@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
-import { logLevelSchema } from './common.ts';
+import { cidrSchema, logLevelSchema } from './common.ts';
 import { storeConfigSchema } from './store.ts';
 
 /** A token bucket: `burst` at once, refilled with `perSec`. */
 const rateSchema = z.strictObject({ burst: z.int().positive(), perSec: z.number().positive() });
+
+/** Networks, or single addresses, that calls of operators may come from. */
+export const operatorSourcesSchema = z.array(z.union([cidrSchema, ipSchema])).min(1);
 
 /** Configuration file of a node's gateway. */
 export const gatewayConfigSchema = z.strictObject({
@@ -20,12 +23,21 @@ export const gatewayConfigSchema = z.strictObject({
   trustedProxies: z.array(ipSchema).default([]),
   /** Serve the call page under /call. */
   callPage: z.boolean().default(false),
+  /** Operators with a token reach the node's controlplane through this gateway; not unless it is given. */
+  operatorApi: z
+    .strictObject({
+      controlplane: z.strictObject({ address: ipSchema, port: portSchema }),
+      /** From anywhere unless given. */
+      allowFrom: operatorSourcesSchema.optional(),
+    })
+    .optional(),
   /** What one source (IPv4 address or IPv6 /64) and one API key may ask for; raise them for many users behind one address. */
   limits: z
     .strictObject({
       requestsPerSource: rateSchema.default({ burst: 100, perSec: 50 }),
       requestsPerKey: rateSchema.default({ burst: 400, perSec: 200 }),
       connectsPerSource: rateSchema.default({ burst: 60, perSec: 5 }),
+      operatorCallsPerSource: rateSchema.default({ burst: 100, perSec: 20 }),
       socketsPerSource: z.int().positive().default(500),
       /** TCP connections of the public listener. */
       connections: z.int().positive().default(10_000),

@@ -35,12 +35,18 @@ import {
  * | `GET /tenants/<ns>` of the node that is asked, with secrets | `nodeTenantSchema` |
  * | `GET /operations?namespace=&limit=` | `operationListSchema` |
  * | `GET /operations/<id>` | `operationSchema` |
+ * | `GET /operator-tokens` | `operatorTokenListSchema` |
+ * | `POST /operator-tokens` `createOperatorTokenSchema` | 201 `createdOperatorTokenSchema` |
+ * | `POST /operator-tokens/<name>/revoke` `revokeOperatorTokenSchema` | 204 |
  * | `GET /leases` | `leaseListSchema` |
  * | `GET /nodes/<id>/plan` | `nodePlanSchema` |
  *
  * What is asked about a node is handed to its own controlplane, as the same path without `/nodes/<id>`.
  */
 export const CONTROLPLANE_API_PREFIX = '/v1/internal';
+
+/** HKDF info of the key that signs calls to the controlplane; the input is the cluster key. */
+export const CONTROLPLANE_KEY_INFO = 'controlplane-api';
 
 export const createNamespaceSchema = z.strictObject({
   name: namespaceNameSchema,

@@ -28,8 +28,12 @@ export class CliProcess {
   #output = '';
   #lookers = new Set<() => void>();
 
-  constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [ORAMA, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  /** @param env variables beside those of this process */
+  constructor(args: readonly string[], env: Record<string, string> = {}) {
+    this.child = spawn(process.execPath, [ORAMA, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text;
       this.#grow(text);

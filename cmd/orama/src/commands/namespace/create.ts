@@ -6,7 +6,7 @@ import { type Context, withContext } from '../../context.ts';
 import { apiKeyFile } from '../../dev/layout.ts';
 import { examples, schemaOption } from '../../options.ts';
 import { renderFields } from '../../output/table.ts';
-import { readDevState } from '../../settings.ts';
+import { isLocal } from '../../settings.ts';
 
 export function namespaceCreateCommand(): Command {
   return new Command('create')
@@ -37,10 +37,8 @@ async function createNamespace(context: Context, name: string): Promise<void> {
 
 /** In a local cluster the key is kept beside the data, so that it can be looked up again; elsewhere never. */
 async function keepApiKey(context: Context, name: string, apiKey: string): Promise<string | undefined> {
-  const { dataDir } = context.settings;
-  const local = readDevState(dataDir);
-  if (local?.clusterKeyFile !== context.settings.cluster().clusterKeyFile) return undefined;
-  const file = apiKeyFile(dataDir, name);
+  if (!isLocal(context.settings)) return undefined;
+  const file = apiKeyFile(context.settings.dataDir, name);
   await writeFileAtomic(file, `${apiKey}\n`);
   return file;
 }

@@ -5,6 +5,7 @@ import { connect } from '../../cluster.ts';
 import { type Context, withContext } from '../../context.ts';
 import { apiKeyFile } from '../../dev/layout.ts';
 import { examples, schemaOption } from '../../options.ts';
+import { isLocal } from '../../settings.ts';
 
 export function namespaceDeleteCommand(): Command {
   return new Command('delete')
@@ -16,6 +17,6 @@ export function namespaceDeleteCommand(): Command {
 
 async function deleteNamespace(context: Context, name: string): Promise<void> {
   await connect(context).deleteNamespace(name);
-  rmSync(apiKeyFile(context.settings.dataDir, name), { force: true });
+  if (isLocal(context.settings)) rmSync(apiKeyFile(context.settings.dataDir, name), { force: true });
   context.output.result({ deleted: name }, () => `namespace ${name} is deleted`);
 }
