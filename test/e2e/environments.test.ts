@@ -43,7 +43,7 @@ afterAll(async () => {
 
 /** A command on the operator's machine, which knows nothing of the cluster but its environments. */
 const away = (...args: string[]) =>
-  new CliProcess(args, { XDG_CONFIG_HOME: home, XDG_STATE_HOME: join(home, 'state') }).finished;
+  new CliProcess(args, { ...process.env, XDG_CONFIG_HOME: home, XDG_STATE_HOME: join(home, 'state') }).finished;
 
 /** A token made on a node, in a file. */
 async function tokenFile(name: string, ...options: string[]): Promise<string> {

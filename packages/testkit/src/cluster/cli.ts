@@ -28,11 +28,11 @@ export class CliProcess {
   #output = '';
   #lookers = new Set<() => void>();
 
-  /** @param env variables beside those of this process */
-  constructor(args: readonly string[], env: Record<string, string> = {}) {
+  /** @param env its variables, in place of those of this process */
+  constructor(args: readonly string[], env?: NodeJS.ProcessEnv) {
     this.child = spawn(process.execPath, [ORAMA, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
+      ...(env && { env }),
     });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text;
