@@ -81,6 +81,10 @@ install_programs() {
     *pdns*) if [ -d /run/systemd/system ]; then systemctl disable --now pdns; fi ;;
   esac
   case $missing in
+    # The same for port 80.
+    *caddy*) if [ -d /run/systemd/system ]; then systemctl disable --now caddy; fi ;;
+  esac
+  case $missing in
     *knot*) if [ -d /run/systemd/system ]; then systemctl disable --now knot; fi ;;
   esac
   still=$(missing_packages | tr '\n' ' ')

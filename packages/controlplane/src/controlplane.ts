@@ -18,6 +18,9 @@ import type { ControlplaneConfig, DnsConfig, StoreConfig } from '@orama/protocol
 import { connectStore, createStore, RqliteDatabase, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
 import { createRoutes } from './api/routes.ts';
 import { ApiServer } from './api/server.ts';
+import { dnsProviderOf } from './certificates/dns-provider.ts';
+import { KeptCertificates } from './certificates/kept-certificates.ts';
+import { CaddyWatch } from './certificates/watch.ts';
 import { ControlplaneClient } from './client/controlplane-client.ts';
 import { createDnsWriter } from './dns/create-writer.ts';
 import { DnsServer } from './dns/embedded/dns-server.ts';
@@ -37,6 +40,7 @@ import { CrashBackoff } from './services/crash-backoff.ts';
 import { HeldUnits } from './services/held-units.ts';
 import { openServices } from './services/open.ts';
 import type { ServiceManager } from './services/service-manager.ts';
+import { CertificatesTask } from './tasks/certificates.ts';
 import { CoreServiceTask, STOP_MARGIN_MS } from './tasks/core-service.ts';
 import { DnsTask } from './tasks/dns.ts';
 import { DnsServerTask } from './tasks/dns-server.ts';
@@ -171,7 +175,7 @@ export class Controlplane implements Runnable {
   async #boot(services: ServiceManager): Promise<void> {
     const { config, logger } = this.#options;
     const backoff = new CrashBackoff(this.#clock);
-    const onCore = () => this.#engine.wake('heartbeat', 'turn-tenants');
+    const onCore = () => this.#engine.wake('heartbeat', 'turn-tenants', 'certificates');
     const core = config.coreServices.map((name) =>
       name === 'rqlite'
         ? new StoreServiceTask(this.#storeProbe(), onCore)
@@ -203,6 +207,7 @@ export class Controlplane implements Runnable {
           usage.hasten();
           this.#engine.wake(usage.name);
         };
+        const certificates = this.#certificatesTask(context);
         return {
           early: [
             new HeartbeatTask(
@@ -211,9 +216,10 @@ export class Controlplane implements Runnable {
               () => this.#register(store),
             ),
           ],
-          turn: new TurnTenantsTask(context, this.#held, onDetached),
+          turn: new TurnTenantsTask(context, this.#held, onDetached, certificates),
           sfu: new SfuServicesTask(context, backoff),
           late: [
+            ...(certificates ? [certificates as Task] : []),
             new StateFilesTask(context),
             new MovesTask(context),
             ...this.#dnsTasks(context),
@@ -249,6 +255,14 @@ export class Controlplane implements Runnable {
     }
     const writer = createDnsWriter(context.config, this.#clock);
     return writer ? [task(writer)] : [];
+  }
+
+  #certificatesTask(context: NodeContext): CertificatesTask | null {
+    const { certificates, dns, dataDir } = context.config;
+    if (certificates.source === 'none') return null;
+    const watch = new CaddyWatch(certificates, this.#clock, dnsProviderOf(dns));
+    const kept = new KeptCertificates(nodePaths(dataDir).certificates);
+    return new CertificatesTask(context, watch, kept, certificates.gateways);
   }
 
   /** Asks this node's rqlited, on a connection of its own, as the store may not have been reached yet. */

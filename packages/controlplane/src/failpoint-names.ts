@@ -13,7 +13,16 @@ const ENABLE_KINDS = [
   'state-file-remove',
 ] as const;
 /** Every kind of action that a reconcile task can apply. */
-export const ACTION_KINDS = [...ENABLE_KINDS, 'sfu-turn', 'move', 'node-drain', 'node-resume'] as const;
+export const ACTION_KINDS = [
+  ...ENABLE_KINDS,
+  'sfu-turn',
+  'move',
+  'node-drain',
+  'node-resume',
+  'caddy-names',
+  'certificate-serve',
+  'certificate-forget',
+] as const;
 export type ActionKind = (typeof ACTION_KINDS)[number];
 
 /** Every crash point of the controlplane, in the order an enable and a disable pass them; for tests that walk the steps. */

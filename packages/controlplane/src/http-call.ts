@@ -1,4 +1,4 @@
-import { type ClientRequest, request } from 'node:http';
+import { type ClientRequest, type IncomingHttpHeaders, request } from 'node:http';
 
 const DEFAULT_TIMEOUT_MS = 1_500;
 const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
@@ -6,6 +6,7 @@ const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
 export interface HttpAnswer {
   status: number;
   body: string;
+  headers: IncomingHttpHeaders;
 }
 
 /** There was no whole answer in time. */
@@ -45,7 +46,11 @@ export function callHttp(
           if (size > ANSWER_MAX_BYTES) call.destroy(new Error('the answer is too large'));
         });
         response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+          resolve({
+            status: response.statusCode ?? 0,
+            body: Buffer.concat(chunks).toString('utf8'),
+            headers: { ...response.headers, ...response.trailers },
+          }),
         );
         response.on('error', reject);
       },

@@ -30,6 +30,8 @@ export interface NodeContext {
 export function nodePaths(dataDir: string) {
   return {
     configs: join(dataDir, 'configs'),
+    /** The last good certificate of each TURN name. */
+    certificates: join(dataDir, 'certificates'),
     namespaces: join(dataDir, 'namespaces'),
     turnControlSocket: join(dataDir, 'run', 'turn.sock'),
     /** Units that an operator keeps down. */

@@ -3,6 +3,7 @@ export * from './address-policy.ts';
 export * from './atomic-file.ts';
 export * from './backoff.ts';
 export * from './bind-error.ts';
+export * from './certificate.ts';
 export * from './clock.ts';
 export * from './config/load.ts';
 export * from './daemons.ts';

@@ -23,6 +23,7 @@ import { HttpSessionService } from './rooms/http-sessions.ts';
 import { RoomPlacer } from './rooms/room-placer.ts';
 import { RoomService } from './rooms/room-service.ts';
 import { SfuClient } from './rooms/sfu-client.ts';
+import { routeAcmeChallenge } from './routes/acme-challenge.ts';
 import { routeCallPage } from './routes/call-page.ts';
 import { routeOperator } from './routes/operator.ts';
 import { routeRooms } from './routes/rooms.ts';
@@ -100,6 +101,8 @@ export class Gateway implements Runnable {
     const sessions = new HttpSessionService({ placer, rooms, ports, settings, client, logger, metrics });
     await routeWhip(app, { authenticator, sessions, settings, turnUris, clock });
     routeOperator(app, { config, clusterKey, trustedProxies, clock, logger });
+    const { acmeChallengePort: port, node, baseDomain } = config;
+    if (port !== undefined) routeAcmeChallenge(app, { node, baseDomain, port, nodes: () => nodes.list() });
     if (config.callPage && callPageDir !== undefined) await routeCallPage(app, callPageDir);
     const signalling = new SignallingServer({
       authenticator,

@@ -1,4 +1,5 @@
 // The map of everything that crosses a wire or lands in a file.
+export * from './config/certificates.ts';
 export * from './config/controlplane.ts';
 export * from './config/dns.ts';
 export * from './config/gateway.ts';

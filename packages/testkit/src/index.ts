@@ -19,6 +19,8 @@ export * from './peer/signalling.ts';
 export * from './peer/synthetic-peer.ts';
 export * from './rtp/numbered.ts';
 export * from './store/rqlite-nodes.ts';
+export * from './system/acme-authority.ts';
+export * from './system/caddy-server.ts';
 export * from './system/certificate-authority.ts';
 export * from './system/metrics.ts';
 export * from './system/processes.ts';

@@ -128,6 +128,10 @@ function problemsOf(situation: WebrtcSituation, services: readonly ServiceStatus
     if (report.service === 'state-file' && isHere && !report.healthy)
       problems.push(`cluster_state.json on ${report.nodeId} is not right${because(report.reason)}`);
   }
+  for (const { node, certificate } of wanted) {
+    if (certificate?.problem !== undefined)
+      problems.push(`the certificate on ${node} is not right: ${certificate.problem}`);
+  }
   const dnsReport = reports.find((report) => report.service === 'dns');
   if (!dnsReport?.healthy) problems.push(`DNS is not right${because(dnsReport?.reason)}`);
   const turnNodes = wanted.filter((service) => service.service === 'turn').map((service) => service.node);

@@ -81,7 +81,7 @@ export class OperatorWay implements Way {
         headers: { authorization: `Bearer ${this.#token}`, ...(body !== '' && { 'content-type': 'application/json' }) },
         ...(body !== '' && { body }),
       });
-      return { status: response.status, body: await response.text() };
+      return { status: response.status, body: await response.text(), headers: Object.fromEntries(response.headers) };
     } catch (thrown) {
       if (thrown instanceof DOMException && thrown.name === 'TimeoutError') throw new CallTimeoutError(timeoutMs);
       // fetch wraps what the socket or TLS said.

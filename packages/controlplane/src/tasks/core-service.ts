@@ -22,6 +22,9 @@ export const GATEWAY_DRAIN_MS = 10_000;
  */
 export const STOP_MARGIN_MS = 4_000;
 
+/** Where an ACME authority comes to (RFC 8555 section 8.3). */
+const HTTP_PORT = 80;
+
 interface CoreService {
   name: CoreName;
   unit: string;
@@ -148,6 +151,8 @@ function coreService(name: CoreName, config: NodeContext['config']): CoreService
 }
 
 function gatewayConfig(config: NodeContext['config']) {
+  // Its requests come from this machine, and say where they came from to it.
+  const behindCaddy = { trustedProxies: ['127.0.0.1', '::1'], acmeChallengePort: HTTP_PORT };
   return gatewayConfigSchema.parse({
     node: config.node,
     listen: config.gateway.listen,
@@ -163,6 +168,7 @@ function gatewayConfig(config: NodeContext['config']) {
         controlplane: { address: config.wireguardIp, port: config.api.port },
       },
     }),
+    ...(config.certificates.source === 'caddy' && behindCaddy),
     drainTimeoutMs: GATEWAY_DRAIN_MS,
     logLevel: config.logLevel,
   });

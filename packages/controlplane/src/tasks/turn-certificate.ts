@@ -1,11 +1,10 @@
 import { type TurnCertificateStatus, turnCertificateStatusSchema } from '@orama/protocol';
+import { z } from 'zod';
 
 /** What the status of a namespace says of a certificate; part of a node's report. */
-export const reportedCertificateSchema = turnCertificateStatusSchema.pick({
-  issuer: true,
-  selfSigned: true,
-  notAfter: true,
-});
+export const reportedCertificateSchema = turnCertificateStatusSchema
+  .pick({ issuer: true, selfSigned: true, notAfter: true })
+  .extend({ problem: z.string().optional() });
 
 /** The certificate that a TURN server shows for a host name: its own, that of a wildcard, or the one for every other. */
 export function certificateFor(name: string, certificates: readonly TurnCertificateStatus[]) {

@@ -58,10 +58,19 @@ test('a node reports only tenants that are placed on it', () => {
 test('a node reports the certificate that its server shows for a namespace', () => {
   const desired = joinDesired([settings('demo')], [turnRow('demo', 1)]);
   const shown = { issuer: 'CN=x', selfSigned: false, notAfter: 1 };
-  const [report] = observationsOf(desired, 'node-1', attached(tenant('demo')), '', (namespace) =>
-    namespace === 'demo' ? shown : undefined,
-  );
+  const [report] = observationsOf(desired, 'node-1', attached(tenant('demo')), '', {
+    shown: (namespace) => (namespace === 'demo' ? shown : undefined),
+    isKept: () => true,
+  });
   expect(report?.details).toEqual({ allocations: 3, certificate: shown });
+});
+
+test('a tenant is gone with the last of its certificates', () => {
+  const desired = joinDesired([{ ...settings('demo'), state: 'disabling' }], [turnRow('demo', 1)]);
+  const observed = (isKept: boolean) =>
+    observationsOf(desired, 'node-1', attached(), '', { shown: () => undefined, isKept: () => isKept })[0]?.observed;
+  expect(observed(true)).toBe('running');
+  expect(observed(false)).toBe('absent');
 });
 
 test('a tenant of a server that drains is there, but not healthy', () => {

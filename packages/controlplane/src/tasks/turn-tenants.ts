@@ -18,10 +18,14 @@ import type { Action, Task } from '../reconcile/task.ts';
 import { drainedReason, type HeldUnits } from '../services/held-units.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
 import { callTurn, unlessUnknown } from '../turn-control.ts';
+import type { CertificatesTask } from './certificates.ts';
 import { certificateFor } from './turn-certificate.ts';
 import { turnTenantOf } from './turn-tenant.ts';
 
 const RECHECK_MS = 150;
+
+/** What is told of the certificates of a namespace here. */
+type NamespaceCertificates = Pick<CertificatesTask, 'problemOf' | 'has'>;
 
 type TurnAction = Action & { kind: 'turn-attach' | 'turn-detach'; tenant?: TurnTenant };
 
@@ -51,13 +55,23 @@ export class TurnTenantsTask implements Task<TurnAction> {
   readonly #context: NodeContext;
   readonly #held: HeldUnits;
   readonly #onDetached: () => void;
+  readonly #certificates: NamespaceCertificates | null;
   readonly #reporter: Reporter;
 
-  /** @param onDetached told when a tenant has ended, whose last bytes are to be counted */
-  constructor(context: NodeContext, held: HeldUnits, onDetached: () => void) {
+  /**
+   * @param onDetached told when a tenant has ended, whose last bytes are to be counted
+   * @param certificates null where nobody gets any
+   */
+  constructor(
+    context: NodeContext,
+    held: HeldUnits,
+    onDetached: () => void,
+    certificates: NamespaceCertificates | null = null,
+  ) {
     this.#context = context;
     this.#held = held;
     this.#onDetached = onDetached;
+    this.#certificates = certificates;
     this.#reporter = new Reporter(context.store);
   }
 
@@ -91,9 +105,14 @@ export class TurnTenantsTask implements Task<TurnAction> {
     const { config, store, view, clock } = this.#context;
     const { here } = await view.read();
     const { tenants, failure, certificates } = await this.#observe();
-    const observations = observationsOf(here, config.node, tenants, failure, (namespace) =>
-      certificateFor(turnDomain(namespace, config.baseDomain), certificates),
-    );
+    const observations = observationsOf(here, config.node, tenants, failure, {
+      shown: (namespace) => {
+        const shown = certificateFor(turnDomain(namespace, config.baseDomain), certificates);
+        const problem = this.#certificates?.problemOf(namespace);
+        return shown && { ...shown, ...(problem !== undefined && { problem }) };
+      },
+      isKept: (namespace) => this.#certificates?.has(namespace) ?? false,
+    });
     await this.#reporter.write(observations, clock.now());
     await releaseBlocks(store, here, observations);
     const settled = observations.every((one) => (one.desired === 'running' ? one.healthy : one.observed === 'absent'));
@@ -132,14 +151,17 @@ export class TurnTenantsTask implements Task<TurnAction> {
 /**
  * Reports of this node's part in each namespace. Pure.
  * @param failure why no tenant is healthy, whatever the server has; empty when nothing speaks against it
- * @param certificateOf what the server shows for a namespace, if it is known
+ * @param certificates what the server shows for a namespace, if it is known; whether one is kept, which has to go with it
  */
 export function observationsOf(
   desired: Desired,
   nodeId: string,
   observed: ObservedTenants,
   failure: string,
-  certificateOf: (namespace: string) => object | undefined = () => undefined,
+  certificates: { shown: (namespace: string) => object | undefined; isKept: (namespace: string) => boolean } = {
+    shown: () => undefined,
+    isKept: () => false,
+  },
 ): Observation[] {
   return [...desired.values()].flatMap((each) => {
     const { config } = each;
@@ -147,7 +169,8 @@ export function observationsOf(
     const wanted = each.wanted && each.turn.some(isHere);
     if (!each.turn.some(isHere) && !each.leaving.some(isHere)) return [];
     const tenant = typeof observed === 'string' ? undefined : observed.get(config.namespace);
-    const certificate = certificateOf(config.namespace);
+    const certificate = certificates.shown(config.namespace);
+    const isThere = tenant !== undefined || (!wanted && certificates.isKept(config.namespace));
     const healthy = wanted && failure === '' && tenant !== undefined && tenant.generation === config.generation;
     return [
       {
@@ -155,7 +178,7 @@ export function observationsOf(
         namespace: config.namespace,
         service: 'turn',
         desired: wanted ? ('running' as const) : ('absent' as const),
-        observed: observed === 'unknown' ? ('failed' as const) : tenant ? ('running' as const) : ('absent' as const),
+        observed: observed === 'unknown' ? ('failed' as const) : isThere ? ('running' as const) : ('absent' as const),
         healthy,
         generation: config.generation,
         reason: healthy || !wanted ? null : failure || 'the tenant is not attached yet',

@@ -54,6 +54,22 @@ test.each([
   expect(error?.issues).toMatchObject([{ path: ['ports', 'sfuMedia'], message: expect.stringContaining('turnRelay') }]);
 });
 
+test.each([
+  [{ source: 'caddy', admin: 'http://203.0.113.1:2019' }, 'admin', 'loopback'],
+  [{ source: 'caddy', admin: 'https://127.0.0.1:2019' }, 'admin', 'http://127.0.0.1:2019'],
+  [{ source: 'caddy', admin: 'http://127.0.0.1.example.com' }, 'admin', 'loopback'],
+  [{ source: 'caddy', admin: 'unix:run/caddy.sock' }, 'admin', 'unix:/run/caddy/admin.sock'],
+  [{ source: 'caddy', storage: 'caddy' }, 'storage', 'absolute'],
+  [{ source: 'certbot' }, 'source', 'Invalid'],
+])('certificates that cannot come from there are refused: %j', (certificates, field, says) => {
+  const { error } = controlplaneConfigSchema.safeParse({ ...config, certificates });
+  expect(error?.issues).toMatchObject([{ path: ['certificates', field], message: expect.stringContaining(says) }]);
+  for (const admin of ['http://localhost:2019', 'http://[::1]:2019', 'http://127.0.0.5', 'unix:/run/caddy.sock'])
+    expect(controlplaneConfigSchema.safeParse({ ...config, certificates: { source: 'caddy', admin } }).success).toBe(
+      true,
+    );
+});
+
 test('coreServices are all that the node can have, and rqlite only where it is the store', () => {
   const store = { driver: 'rqlite', addresses: ['http://10.0.0.1:4001'] };
   expect(controlplaneConfigSchema.parse(config).coreServices).toEqual(['gateway', 'turn']);

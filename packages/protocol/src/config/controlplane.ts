@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hostNameSchema, ipSchema, nodeIdSchema, portSchema, relayPortSchema } from '../names.ts';
+import { certificatesConfigSchema } from './certificates.ts';
 import {
   cidrSchema,
   logLevelSchema,
@@ -102,6 +103,7 @@ export const controlplaneConfigSchema = z
       })
       .prefault({}),
     dns: dnsConfigSchema,
+    certificates: certificatesConfigSchema,
     reconcileIntervalMs: z.int().positive().max(10_000).default(2_000),
     /** Directory of one-shot crash points for tests (see core/failpoints); none when absent. */
     failpointDir: z.string().optional(),

@@ -21,6 +21,8 @@ export const gatewayConfigSchema = z.strictObject({
   turnAdvertise: z.enum(['names', 'addresses']).default('names'),
   /** Addresses of reverse proxies whose X-Forwarded-For is believed. */
   trustedProxies: z.array(ipSchema).default([]),
+  /** HTTP port of the Caddys of all nodes; with it, ACME challenges that another node's Caddy can answer are answered. */
+  acmeChallengePort: portSchema.optional(),
   /** Serve the call page under /call. */
   callPage: z.boolean().default(false),
   /** Operators with a token reach the node's controlplane through this gateway; not unless it is given. */

@@ -212,7 +212,15 @@ export const serviceStatusSchema = z.object({
   ports: z.string(),
   allocations: z.int().optional(),
   /** What a TURN server shows to clients that come by TLS for the namespace's TURN name. */
-  certificate: z.object({ issuer: z.string(), selfSigned: z.boolean(), notAfter: z.string() }).optional(),
+  certificate: z
+    .object({
+      issuer: z.string(),
+      selfSigned: z.boolean(),
+      notAfter: z.string(),
+      /** Why it is not, or will not stay, the one that was asked for. */
+      problem: z.string().optional(),
+    })
+    .optional(),
   peers: z.int().optional(),
 });
 export type ServiceStatus = z.infer<typeof serviceStatusSchema>;

@@ -100,6 +100,8 @@ export const turnCertificateStatusSchema = z.object({
   selfSigned: z.boolean(),
   /** Unix milliseconds. */
   notAfter: z.int(),
+  /** SHA-256 of the certificate, hexadecimal with colons; servers of before tell none. */
+  fingerprint: z.string().optional(),
 });
 export type TurnCertificateStatus = z.infer<typeof turnCertificateStatusSchema>;
 

@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { describeError, type Logger, OramaError } from '@orama/core';
-import { type Certificate, type CertificatePair, readCertificate } from './certificate.ts';
+import {
+  type Certificate,
+  type CertificatePair,
+  describeError,
+  type Logger,
+  OramaError,
+  readCertificate,
+} from '@orama/core';
 
 /** Paths of a pair, PEM. */
 export interface CertificatePaths {

@@ -1,7 +1,14 @@
 import { isIP } from 'node:net';
-import { type Clock, type Logger, type Timer, UserError } from '@orama/core';
+import {
+  type Certificate,
+  type CertificatePair,
+  type Clock,
+  type Logger,
+  readCertificate,
+  type Timer,
+  UserError,
+} from '@orama/core';
 import type { TurnCertificateStatus } from '@orama/protocol';
-import { type Certificate, type CertificatePair, readCertificate } from './certificate.ts';
 import { CertificateFiles, type CertificatePaths } from './certificate-files.ts';
 import type { ServedCertificates } from './secure-contexts.ts';
 import { SELF_SIGNED_DAYS, SelfSigner } from './self-signed.ts';

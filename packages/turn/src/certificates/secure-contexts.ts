@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import type { CertificatePair } from './certificate.ts';
+import type { CertificatePair } from '@orama/core';
 
 /**
  * Suites with forward secrecy and authenticated encryption only; Node's default still has CBC and plain RSA. AES-128
@@ -25,7 +25,7 @@ const CIPHERS = [
 const OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET | constants.SSL_OP_PRIORITIZE_CHACHA;
 
 /** TLS as our listener speaks it, with one certificate. Throws when OpenSSL refuses the pair. */
-export function createTlsContext({ cert, key }: CertificatePair): SecureContext {
+function createTlsContext({ cert, key }: CertificatePair): SecureContext {
   return createSecureContext({
     cert,
     key,

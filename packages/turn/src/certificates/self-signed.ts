@@ -1,5 +1,6 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
+import type { CertificatePair } from '@orama/core';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import {
   AlgorithmIdentifier,
@@ -26,7 +27,6 @@ import {
   Validity,
   Version,
 } from '@peculiar/asn1-x509';
-import type { CertificatePair } from './certificate.ts';
 
 const DAY_MS = 86_400_000;
 /** How long a certificate of ours is good for. */

@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { describeError, UserError } from '@orama/core';
+import { createSecureContext } from 'node:tls';
 import type { TurnCertificateStatus } from '@orama/protocol';
-import { createTlsContext } from './secure-contexts.ts';
+import { describeError, UserError } from './errors.ts';
 
 /** A certificate (its chain after it) and its key, PEM. */
 export interface CertificatePair {
@@ -13,6 +13,8 @@ export interface CertificatePair {
 export interface Certificate {
   readonly pair: CertificatePair;
   readonly status: Omit<TurnCertificateStatus, 'name'>;
+  /** Since when it is valid, Unix milliseconds. */
+  readonly notBefore: number;
 }
 
 /**
@@ -36,7 +38,7 @@ export function readCertificate(pair: CertificatePair, { name, nowMs }: { name?:
     );
   }
   try {
-    createTlsContext(pair);
+    createSecureContext({ cert: pair.cert, key: pair.key });
   } catch (thrown) {
     refuse(`TLS cannot use the pair: ${describeError(thrown)}`, 'check the chain that follows the certificate');
   }
@@ -47,7 +49,9 @@ export function readCertificate(pair: CertificatePair, { name, nowMs }: { name?:
       issuer: oneLine(certificate.issuer),
       selfSigned: certificate.issuer === certificate.subject && certificate.verify(certificate.publicKey),
       notAfter: until,
+      fingerprint: certificate.fingerprint256,
     },
+    notBefore: from,
   };
 }
 

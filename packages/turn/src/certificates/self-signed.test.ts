@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
+import { readCertificate } from '@orama/core';
 import { expect, test } from 'vitest';
-import { readCertificate } from './certificate.ts';
 import { SELF_SIGNED_DAYS, SelfSigner } from './self-signed.ts';
 
 const NOW = Date.UTC(2026, 10, 21, 12);
@@ -37,7 +37,9 @@ test('readCertificate tells what a pair is', () => {
       issuer: 'CN=Orama TURN self-signed',
       selfSigned: true,
       notAfter: NOW + SELF_SIGNED_DAYS * DAY_MS,
+      fingerprint: new X509Certificate(pair.cert).fingerprint256,
     },
+    notBefore: NOW - DAY_MS,
   });
 });
 
