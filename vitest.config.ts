@@ -7,7 +7,7 @@ const conditions = ['source', 'node', 'import', 'module', 'default'];
 
 // Files that run clusters without browsers.
 const withoutBrowsers = [
-  'test/e2e/{commands,disable,environments,interrupted,local-cluster,ports,rqlite,sfu-address,turn-commands}.test.ts',
+  'test/e2e/{commands,disable,environments,inspector,interrupted,local-cluster,ports,rqlite,sfu-address,turn-commands}.test.ts',
   'test/interop/{gateway-sfu,turn}.test.ts',
 ];
 

@@ -9,6 +9,7 @@ import { envAddCommand } from './commands/env/add.ts';
 import { envListCommand } from './commands/env/list.ts';
 import { envRemoveCommand } from './commands/env/remove.ts';
 import { envUseCommand } from './commands/env/use.ts';
+import { inspectorCommand } from './commands/inspector/inspector.ts';
 import { leasesCommand } from './commands/leases/leases.ts';
 import { namespaceCreateCommand } from './commands/namespace/create.ts';
 import { namespaceDeleteCommand } from './commands/namespace/delete.ts';
@@ -156,6 +157,7 @@ export function createProgram(version: string): Command {
     operations,
     env,
     token,
+    inspectorCommand(version),
     leasesCommand(),
     reconcileCommand(),
   ];

@@ -26,6 +26,7 @@ import { createDnsWriter } from './dns/create-writer.ts';
 import { DnsServer } from './dns/embedded/dns-server.ts';
 import { EmbeddedDns } from './dns/embedded/embedded-dns.ts';
 import type { DnsWriter } from './dns/writer.ts';
+import { gatherNodeFacts } from './inspector/node-facts.ts';
 import { localAddressOf, type NodeContext, nodePaths } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine, type TaskRunner } from './reconcile/engine.ts';
@@ -131,6 +132,7 @@ export class Controlplane implements Runnable {
         version,
         onChange: () => this.#engine.wake(),
         plans: () => this.#engine.plans(),
+        nodeFacts: () => gatherNodeFacts(this.#context(), { version, held: this.#held }),
         turn: {
           held: this.#held,
           peer: (wireguardIp) =>

@@ -19,6 +19,7 @@ export * from './rpc.ts';
 export * from './secret-box.ts';
 export { openServiceNotifier } from './service-notifier.ts';
 export * from './signed-request.ts';
+export * from './sockets.ts';
 export * from './token-bucket.ts';
 export * from './turn-credentials.ts';
 export * from './turn-tenant.ts';

@@ -65,6 +65,8 @@ export const EXIT = {
   notFound: 5,
   conflict: 6,
   timedOut: 7,
+  /** Done, and something was found that needs attention before it breaks. */
+  warnings: 8,
 } as const;
 
 /** The CLI exit code for an HTTP status. */

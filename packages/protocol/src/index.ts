@@ -10,6 +10,7 @@ export * from './error-codes.ts';
 export * from './free-json.ts';
 export * from './ice-servers.ts';
 export * from './internal/controlplane-api.ts';
+export * from './internal/inspection.ts';
 export * from './internal/operator-tokens.ts';
 export * from './internal/sfu-admin.ts';
 export * from './internal/sfu-link.ts';

@@ -1,5 +1,6 @@
 // The map of what the tests share.
 
+export { listSockets, type SocketInfo, showSocket, socketsOf } from '@orama/core';
 export * from './browser/call-page.ts';
 export * from './browser/chromium.ts';
 export * from './browser/driver.ts';
@@ -25,6 +26,5 @@ export * from './system/certificate-authority.ts';
 export * from './system/metrics.ts';
 export * from './system/processes.ts';
 export * from './system/slow-udp.ts';
-export * from './system/sockets.ts';
 export * from './turn-client.ts';
 export * from './wait.ts';

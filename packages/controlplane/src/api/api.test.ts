@@ -40,6 +40,7 @@ beforeEach(async () => {
       version: '1.2.3',
       onChange: () => void changes++,
       plans: async () => plans,
+      nodeFacts: () => Promise.reject(new Error('not looked at')),
       turn: { held, peer: (address) => client([`http://${address}:${PORT}`]), onRelease: () => void releases++ },
     }),
     clock: systemClock,

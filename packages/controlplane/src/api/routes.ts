@@ -4,6 +4,7 @@ import {
   createNamespaceSchema,
   disableWebrtcSchema,
   enableWebrtcSchema,
+  type NodeFacts,
   namespaceNameSchema,
   OPERATOR_API_PREFIX,
   operationQuerySchema,
@@ -20,6 +21,7 @@ import { rotateSecret } from '../operations/rotate-secret.ts';
 import { changeTurnSettings } from '../operations/turn-settings.ts';
 import { namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
 import type { TaskPlan } from '../reconcile/engine.ts';
+import { inspectionRoutes } from './inspection-routes.ts';
 import { nodeRoutes } from './node-routes.ts';
 import { authenticateOperator, requireScope } from './operator-access.ts';
 import { operatorTokenRoutes } from './operator-token-routes.ts';
@@ -37,12 +39,14 @@ export interface RouteOptions {
   onChange: () => void;
   /** What each task of this node would do now. */
   plans: () => Promise<TaskPlan[]>;
+  /** What is seen of this node now. */
+  nodeFacts: () => Promise<NodeFacts>;
   /** What the routes of TURN servers work with. */
   turn: TurnRouteOptions;
 }
 
 /** The calls of protocol/internal/controlplane-api.ts, below their prefix, and those of them that a token may make. */
-export function createRoutes({ context, version, onChange, plans, turn }: RouteOptions): InternalHandler {
+export function createRoutes({ context, version, onChange, plans, nodeFacts, turn }: RouteOptions): InternalHandler {
   const changing = (answer: (call: Call) => Promise<InternalReply>) => async (call: Call) => {
     const reply = await answer(call);
     onChange();
@@ -123,6 +127,7 @@ export function createRoutes({ context, version, onChange, plans, turn }: RouteO
     ...nodeRoutes(onChange),
     ...turnRoutes(turn),
     ...reconcileRoutes({ plans, peer: turn.peer }),
+    ...inspectionRoutes({ nodeFacts, peer: turn.peer }),
   ];
 
   return async ({ method, path, query, body, headers }) => {

@@ -1,8 +1,10 @@
 import { type Clock, describeError, OramaError, systemClock } from '@orama/core';
 import {
+  type ClusterFacts,
   type ClusterStatus,
   type CreatedOperatorToken,
   type CreateOperatorToken,
+  clusterFactsSchema,
   clusterStatusSchema,
   createdNamespaceSchema,
   createdOperatorTokenSchema,
@@ -16,12 +18,14 @@ import {
   type Namespace,
   type NodeChanged,
   type NodeDrain,
+  type NodeFacts,
   type NodePlan,
   type NodeTenant,
   type NodeTurn,
   type NodeView,
   namespaceListSchema,
   nodeChangedSchema,
+  nodeFactsSchema,
   nodeListSchema,
   nodePlanSchema,
   nodeTenantSchema,
@@ -71,6 +75,8 @@ const nothingSchema = z.undefined();
 
 /** A question is asked elsewhere when there is no answer by then. */
 const PATIENCE_MS = 3_000;
+/** About a node it is handed on, and a node that does not answer is told by its name: later than that. */
+const NODE_PATIENCE_MS = 6_000;
 
 /** Calls the controlplane API. Every method throws DaemonUnreachableError, or OramaError with the code of the answer. */
 export class ControlplaneClient {
@@ -235,6 +241,16 @@ export class ControlplaneClient {
     return this.#call('GET', `/nodes/${encodeURIComponent(node)}/plan`, nodePlanSchema);
   }
 
+  /** A node as its controlplane sees it now. Throws NOT_FOUND, or UNAVAILABLE when the node does not answer. */
+  nodeFacts(node: string): Promise<NodeFacts> {
+    return this.#call('GET', `${nodePath(node)}/inspection`, nodeFactsSchema);
+  }
+
+  /** What the store says must be. */
+  clusterFacts(): Promise<ClusterFacts> {
+    return this.#call('GET', '/inspection/cluster', clusterFactsSchema);
+  }
+
   /** Throws OPERATION_NOT_FOUND. */
   operation(id: string): Promise<Operation> {
     return this.#call('GET', `/operations/${encodeURIComponent(id)}`, operationSchema);
@@ -261,9 +277,10 @@ export class ControlplaneClient {
   async #send(method: string, path: string, body: string, authorization?: string): Promise<HttpAnswer> {
     const { endpoints } = this.#way;
     let last: unknown;
+    const patienceMs = path.startsWith('/nodes/') ? NODE_PATIENCE_MS : PATIENCE_MS;
     for (const [index, endpoint] of endpoints.entries()) {
       const mayAskAgain = method === 'GET' && index < endpoints.length - 1;
-      const timeoutMs = mayAskAgain ? Math.min(this.#timeoutMs, PATIENCE_MS) : this.#timeoutMs;
+      const timeoutMs = mayAskAgain ? Math.min(this.#timeoutMs, patienceMs) : this.#timeoutMs;
       try {
         return await this.#way.send(endpoint, { method, path, body, timeoutMs, authorization });
       } catch (thrown) {

@@ -150,7 +150,8 @@ function coreService(name: CoreName, config: NodeContext['config']): CoreService
   };
 }
 
-function gatewayConfig(config: NodeContext['config']) {
+/** Configuration of the node's gateway. Pure. */
+export function gatewayConfig(config: NodeContext['config']) {
   // Its requests come from this machine, and say where they came from to it.
   const behindCaddy = { trustedProxies: ['127.0.0.1', '::1'], acmeChallengePort: HTTP_PORT };
   return gatewayConfigSchema.parse({

@@ -40,6 +40,8 @@ import {
  * | `POST /operator-tokens/<name>/revoke` `revokeOperatorTokenSchema` | 204 |
  * | `GET /leases` | `leaseListSchema` |
  * | `GET /nodes/<id>/plan` | `nodePlanSchema` |
+ * | `GET /nodes/<id>/inspection` | `nodeFactsSchema` |
+ * | `GET /inspection/cluster` | `clusterFactsSchema` |
  *
  * What is asked about a node is handed to its own controlplane, as the same path without `/nodes/<id>`.
  */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { globSync, lstatSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { showSocket, socketsOf } from '../system/sockets.ts';
+import { showSocket, socketsOf } from '@orama/core';
 import { readDatabase } from './database.ts';
 import type { LocalCluster } from './local-cluster.ts';
 import { turnTenants } from './turn-control.ts';

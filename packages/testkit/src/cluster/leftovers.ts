@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { listSockets, showSocket } from '../system/sockets.ts';
+import { listSockets, showSocket } from '@orama/core';
 import { type PortBlock, rowsOf } from './database.ts';
 import type { LocalCluster } from './local-cluster.ts';
 import { turnTenants } from './turn-control.ts';

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { listSockets, showSocket, socketsOf } from '@orama/core';
 import { expect, test } from 'vitest';
 import { isAlive, killNow, processesMentioning, processInfo } from './processes.ts';
-import { listSockets, showSocket, socketsOf } from './sockets.ts';
 
 test('socketsOf finds the UDP and TCP sockets of a process, on IPv4 and IPv6, and forgets closed ones', async () => {
   const udp = createSocket('udp4');

@@ -6,6 +6,8 @@ export interface SocketInfo {
   remote: { address: string; port: number };
   /** Whether a TCP socket listens; UDP sockets always count as listening. */
   listening: boolean;
+  /** User id of its owner. */
+  uid: number;
   inode: string;
 }
 
@@ -43,14 +45,15 @@ export function listSockets(): SocketInfo[] {
           local: parseEndpoint(fields[1] as string),
           remote: parseEndpoint(fields[2] as string),
           listening: protocol === 'udp' || fields[3] === TCP_LISTEN,
+          uid: Number(fields[7]),
           inode: fields[9] as string,
         };
       }),
   );
 }
 
-/** The UDP and TCP sockets that a process holds. */
-export function socketsOf(pid: number): SocketInfo[] {
+/** Inodes of the sockets that a process holds. Throws for a process that is gone or belongs to somebody else. */
+export function socketInodesOf(pid: number): Set<string> {
   const inodes = new Set<string>();
   for (const fd of readdirSync(`/proc/${pid}/fd`)) {
     try {
@@ -60,6 +63,12 @@ export function socketsOf(pid: number): SocketInfo[] {
       // The descriptor was closed between the listing and the look.
     }
   }
+  return inodes;
+}
+
+/** The UDP and TCP sockets that a process holds. */
+export function socketsOf(pid: number): SocketInfo[] {
+  const inodes = socketInodesOf(pid);
   return listSockets().filter((socket) => inodes.has(socket.inode));
 }
 

@@ -1,0 +1,104 @@
+import type { ControlplaneClient } from '@orama/controlplane/client';
+import type { Facts, Namespace, Need, Silent } from '@orama/controlplane/inspector';
+import { describeError, OramaError } from '@orama/core';
+import type { ClusterFacts, NodeFacts } from '@orama/protocol';
+import { unlessAborted } from '../wait.ts';
+import { askNameservers } from './outside-dns.ts';
+import { tryPeers, tryTurn } from './outside-turn.ts';
+
+export interface GatherOptions {
+  client: ControlplaneClient;
+  /** What is gathered, beside the store. */
+  needs: ReadonlySet<Need>;
+  /** Only this namespace. */
+  namespace: string | undefined;
+  /** Of this program. */
+  version: string;
+  signal: AbortSignal;
+  onProgress: (text: string) => void;
+}
+
+/** What is known of a cluster, and who did not say what was asked. */
+export interface Gathered {
+  /** Null when not even the store could be asked. */
+  facts: Facts | null;
+  silent: Silent[];
+}
+
+/**
+ * Asks the store, every node, every TURN server and every nameserver, as far as `needs` says. Throws NAMESPACE_NOT_FOUND,
+ * WEBRTC_NOT_ENABLED, the refusal of a cluster that does not know our key, and the signal's reason.
+ */
+export async function gather({ client, needs, namespace, version, ...rest }: GatherOptions): Promise<Gathered> {
+  const { signal, onProgress } = rest;
+  onProgress('asking the store');
+  let cluster: ClusterFacts;
+  try {
+    cluster = await unlessAborted(client.clusterFacts(), signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    if (thrown instanceof OramaError && ['UNAUTHORIZED', 'FORBIDDEN'].includes(thrown.code)) throw thrown;
+    const mend = (thrown instanceof OramaError && thrown.hint) || 'systemctl status orama-controlplane, on every node';
+    return { facts: null, silent: [{ node: null, needs: 'store', why: describeError(thrown), mend }] };
+  }
+  const enabled = enabledOf(cluster, namespace);
+  const silent: Silent[] = [];
+  const present = cluster.nodes.filter(({ state }) => state !== 'gone');
+  onProgress(`asking ${present.length} nodes`);
+  const nodes = new Map<string, NodeFacts>();
+  const clocks = new Map<string, { aheadMs: number; uncertainMs: number }>();
+  // Where nameservers are is what the nodes know.
+  const asked = needs.has('nodes') || needs.has('dns') ? present : [];
+  const answers = await unlessAborted(Promise.all(asked.map(({ id }) => askNode(client, id))), signal);
+  for (const answer of answers) {
+    if ('why' in answer) silent.push(answer);
+    else {
+      nodes.set(answer.facts.node, answer.facts);
+      clocks.set(answer.facts.node, answer.clock);
+    }
+  }
+  const base = { client, cluster, enabled, signal };
+  onProgress('trying the TURN servers');
+  const turn = needs.has('turn') ? await tryTurn(base) : [];
+  const peers = needs.has('peers') ? await tryPeers(base) : [];
+  onProgress('asking the nameservers');
+  const dns = needs.has('dns') ? await askNameservers({ ...base, nodes }) : [];
+  return { facts: { cluster, enabled, nodes, clocks, turn, peers, dns, version, nowMs: Date.now() }, silent };
+}
+
+interface Answer {
+  facts: NodeFacts;
+  clock: { aheadMs: number; uncertainMs: number };
+}
+
+async function askNode(client: ControlplaneClient, node: string): Promise<Answer | Silent> {
+  const askedMs = Date.now();
+  try {
+    const facts = await client.nodeFacts(node);
+    return { facts, clock: clockOf(facts, askedMs, Date.now()) };
+  } catch (thrown) {
+    const why = `${node} does not answer: ${describeError(thrown)}`;
+    return { node, needs: 'nodes', why, mend: `on ${node}: systemctl status orama-controlplane` };
+  }
+}
+
+function enabledOf(cluster: ClusterFacts, wanted: string | undefined): Namespace[] {
+  const enabled = cluster.namespaces.filter(({ webrtc }) => webrtc === 'enabled');
+  if (wanted === undefined) return enabled;
+  if (!cluster.namespaces.some(({ name }) => name === wanted)) {
+    throw new OramaError('NAMESPACE_NOT_FOUND', `there is no namespace "${wanted}"`, {
+      hint: 'see "orama namespace list"',
+    });
+  }
+  const found = enabled.filter(({ name }) => name === wanted);
+  if (found.length > 0) return found;
+  throw new OramaError('WEBRTC_NOT_ENABLED', `namespace "${wanted}" has no WebRTC to inspect`, {
+    hint: `orama namespace enable webrtc --namespace ${wanted}`,
+  });
+}
+
+/** As NTP does it (RFC 5905 section 8): half of what the way took at most is uncertain. */
+function clockOf({ receivedAtMs, answeredAtMs }: NodeFacts, askedMs: number, heardMs: number) {
+  const aheadMs = (receivedAtMs - askedMs + (answeredAtMs - heardMs)) / 2;
+  return { aheadMs, uncertainMs: Math.max(0, heardMs - askedMs - (answeredAtMs - receivedAtMs)) / 2 };
+}

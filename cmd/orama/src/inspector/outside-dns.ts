@@ -1,0 +1,98 @@
+import { Resolver } from 'node:dns/promises';
+import { isIPv6 } from 'node:net';
+import type { ControlplaneClient } from '@orama/controlplane/client';
+import type { NameserverAnswers, Namespace } from '@orama/controlplane/inspector';
+import { describeError } from '@orama/core';
+import { type ClusterFacts, type NodeFacts, namespaceHost, turnDomain } from '@orama/protocol';
+
+const TIMEOUT_MS = 2_000;
+const TRIES = 2;
+
+interface Target {
+  client: ControlplaneClient;
+  cluster: ClusterFacts;
+  enabled: readonly Namespace[];
+  nodes: ReadonlyMap<string, NodeFacts>;
+}
+
+/** Asks each nameserver of the base domain for the names of the namespaces. */
+export async function askNameservers({ client, cluster, enabled, nodes }: Target): Promise<NameserverAnswers[]> {
+  const { baseDomain } = cluster;
+  const names = enabled.flatMap(({ name }) => [turnDomain(name, baseDomain), namespaceHost(name, baseDomain)]);
+  const known = [...nodes.values()].flatMap(({ dns }) =>
+    dns.servers.map(({ address, port }) => serverText(address, port)),
+  );
+  const writers = new Set([...nodes.values()].map(({ dns }) => dns.writer));
+  const answers = [...new Set(known)].map((server) => askOne(server, names));
+  // Nobody delegates names below "localhost".
+  if (!writers.has('embedded') && writers.size > 0 && !/(^|\.)localhost$/.test(baseDomain))
+    answers.push(...(await delegatedServers(baseDomain, names)));
+  if (writers.has('file')) answers.push(zoneFileOf(client, nodes));
+  return Promise.all(answers);
+}
+
+async function askOne(server: string, names: readonly string[]): Promise<NameserverAnswers> {
+  const resolver = new Resolver({ timeout: TIMEOUT_MS, tries: TRIES });
+  resolver.setServers([server]);
+  try {
+    const found = await Promise.all(names.map(async (name) => [name, await addressesOf(resolver, name)] as const));
+    return { server, names: new Map(found), failure: null };
+  } catch (thrown) {
+    return { server, names: new Map(), failure: `does not answer: ${describeError(thrown)}` };
+  }
+}
+
+/** Null where there is no such name. */
+async function addressesOf(resolver: Resolver, name: string): Promise<string[] | null> {
+  const none = (thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === 'ENOTFOUND' || thrown.code === 'ENODATA') return null;
+    throw thrown;
+  };
+  const found = await Promise.all([resolver.resolve4(name).catch(none), resolver.resolve6(name).catch(none)]);
+  return found.every((addresses) => addresses === null) ? null : found.flatMap((addresses) => addresses ?? []);
+}
+
+/** The nameservers that the world finds for the base domain. */
+async function delegatedServers(baseDomain: string, names: readonly string[]): Promise<Promise<NameserverAnswers>[]> {
+  const system = new Resolver({ timeout: TIMEOUT_MS, tries: TRIES });
+  try {
+    const servers = await system.resolveNs(baseDomain);
+    const addresses = await Promise.all(servers.map((server) => addressesOf(system, server)));
+    return addresses.flatMap((found) => found ?? []).map((address) => askOne(serverText(address, 53), names));
+  } catch (thrown) {
+    const failure = `cannot be found: ${describeError(thrown)}; delegate ${baseDomain} in its parent zone`;
+    return [Promise.resolve({ server: `the nameservers of ${baseDomain}`, names: new Map(), failure })];
+  }
+}
+
+/** The file that a server is fed with, at the node that writes it. */
+async function zoneFileOf(
+  client: ControlplaneClient,
+  nodes: ReadonlyMap<string, NodeFacts>,
+): Promise<NameserverAnswers> {
+  const missing = (failure: string) => ({ server: 'the zone file', names: new Map(), failure });
+  try {
+    const holder = (await client.leases()).find(({ name }) => name === 'dns')?.holder;
+    if (holder == null) return missing('no node holds the lease "dns", so that nobody writes it');
+    const file = nodes.get(holder)?.dns.zoneFile;
+    if (file === undefined) return missing(`${holder}, which writes it, does not answer`);
+    if (file === null) return missing(`${holder} has not written it`);
+    return { server: `${file.path} of ${holder}`, names: readZone(file.text), failure: null };
+  } catch (thrown) {
+    return missing(describeError(thrown));
+  }
+}
+
+/** Names and addresses of a zone file as the controlplane writes it: `<name>. <ttl> IN A <address>`. */
+function readZone(text: string): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const line of text.split('\n')) {
+    const [, name, address] = /^(\S+)\. \d+ IN (?:A|AAAA) (\S+)$/.exec(line) ?? [];
+    if (name !== undefined && address !== undefined) names.set(name, [...(names.get(name) ?? []), address]);
+  }
+  return names;
+}
+
+function serverText(address: string, port: number): string {
+  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+}

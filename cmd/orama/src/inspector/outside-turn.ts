@@ -1,0 +1,146 @@
+import type { ControlplaneClient } from '@orama/controlplane/client';
+import type { Namespace, PeerAttempt, TurnAttempt } from '@orama/controlplane/inspector';
+import { describeError, OramaError, toOramaError } from '@orama/core';
+import { type ClusterFacts, type TurnCredentials, turnDomain } from '@orama/protocol';
+import { TurnClient, TurnError } from '@orama/turn/client';
+import { checkTurn } from '../turn-check/check-turn.ts';
+import { CheckFailure } from '../turn-check/failure.ts';
+import type { CheckResult } from '../turn-check/result.ts';
+
+interface Target {
+  client: ControlplaneClient;
+  cluster: ClusterFacts;
+  enabled: readonly Namespace[];
+  signal: AbortSignal;
+}
+
+type TurnBlock = Extract<ClusterFacts['blocks'][number], { service: 'turn' }>;
+
+const TIMEOUT_MS = 5_000;
+const PACKETS = 3;
+const AT_ONCE = 6;
+
+/** One address of each kind that no client has any business with. */
+const PRIVATE_PEERS = [
+  ...['127.0.0.1', '10.255.255.254', '172.31.255.254', '192.168.255.254'],
+  ...['169.254.169.254', '100.64.0.1'],
+];
+
+/** Goes a client's way with each TURN server of each namespace, from this machine, over each transport. */
+export async function tryTurn({ cluster, signal, ...target }: Target): Promise<TurnAttempt[]> {
+  const tries = await targetsOf({ cluster, signal, ...target });
+  const each = tries.flatMap(({ block, publicIp, credentials }) =>
+    (['udp', 'tcp', 'tls'] as const).map((transport) => async (): Promise<TurnAttempt> => {
+      const port = transport === 'tls' ? block.tlsPort : block.port;
+      const { namespace, node } = block;
+      const attempt = { namespace, node, transport, server: `${publicIp}:${port}` };
+      if (credentials instanceof OramaError)
+        return { ...attempt, certificate: null, failure: { message: credentials.message, hint: credentials.hint } };
+      const host = cluster.turnNames ? turnDomain(namespace, cluster.baseDomain) : publicIp;
+      const settings = {
+        uri: `${transport} ${publicIp}:${port}`,
+        server: { relays: true, host, port, transport },
+        address: publicIp,
+        username: credentials.username,
+        password: credentials.password,
+        namespace,
+        ...{ insecure: true, relay: true, packets: PACKETS, timeoutMs: TIMEOUT_MS, signal },
+      };
+      try {
+        // The name is judged by another check: this one is about the server that should be behind it.
+        const result = await checkTurn(settings, async () => [publicIp]);
+        return { ...attempt, failure: null, certificate: certificateOf(result) };
+      } catch (thrown) {
+        if (!(thrown instanceof CheckFailure)) throw thrown;
+        const { message, hint, result } = thrown;
+        return { ...attempt, failure: { message, hint }, certificate: certificateOf(result) };
+      }
+    }),
+  );
+  return someAtOnce(each);
+}
+
+/** Asks each TURN server of each namespace for permission to send to private addresses. */
+export async function tryPeers(target: Target): Promise<PeerAttempt[]> {
+  const tries = await targetsOf(target);
+  const attempts = await someAtOnce(tries.map((one) => () => tryPeersOf(target, one)));
+  return attempts.flat();
+}
+
+async function tryPeersOf({ cluster }: Target, { block, publicIp, credentials }: OneServer): Promise<PeerAttempt[]> {
+  const { namespace, node } = block;
+  const own = cluster.blocks.flatMap((one) =>
+    one.service === 'sfu' && one.namespace === namespace ? [one.address] : [],
+  );
+  const peers = PRIVATE_PEERS.filter((peer) => !own.includes(peer));
+  const failed = (why: unknown) =>
+    peers.map((peer) => ({ namespace, node, peer, code: null, failure: describeError(why) }));
+  if (credentials instanceof OramaError) return failed(credentials);
+  let turn: TurnClient;
+  try {
+    const { username, password } = credentials;
+    const server = { address: publicIp, port: block.port };
+    turn = await TurnClient.open({ transport: 'udp', server, username, password, timeoutMs: TIMEOUT_MS });
+  } catch (thrown) {
+    return failed(thrown);
+  }
+  try {
+    await turn.allocate();
+    const attempts: PeerAttempt[] = [];
+    for (const peer of peers) {
+      const code = await turn.createPermission(peer).then(
+        () => null,
+        (thrown: unknown) => {
+          if (thrown instanceof TurnError) return thrown.code;
+          throw thrown;
+        },
+      );
+      attempts.push({ namespace, node, peer, code, failure: null });
+    }
+    return attempts;
+  } catch (thrown) {
+    return failed(thrown);
+  } finally {
+    await turn.refresh(0).catch(() => undefined);
+    await turn.close();
+  }
+}
+
+interface OneServer {
+  block: TurnBlock;
+  publicIp: string;
+  /** Or why there are none. */
+  credentials: TurnCredentials | OramaError;
+}
+
+async function targetsOf({ client, cluster, enabled }: Target): Promise<OneServer[]> {
+  const publicIps = new Map(cluster.nodes.map(({ id, publicIp }) => [id, publicIp]));
+  const targets = enabled.map(async ({ name }) => {
+    const blocks = cluster.blocks.filter(
+      (block): block is TurnBlock => block.service === 'turn' && block.namespace === name && !block.leaving,
+    );
+    const credentials = await client
+      .turnCredentials(name)
+      .catch((thrown: unknown) => toOramaError(thrown, 'getting TURN credentials'));
+    return blocks.map((block) => ({ block, publicIp: publicIps.get(block.node) ?? '', credentials }));
+  });
+  return (await Promise.all(targets)).flat();
+}
+
+function certificateOf({ tls }: CheckResult): TurnAttempt['certificate'] {
+  if (!tls) return null;
+  const { subject, issuer, validTo } = tls.certificate;
+  return { subject, issuer, validTo, distrust: tls.distrust };
+}
+
+/** Results in the order of the tasks, a few of which run at a time. */
+async function someAtOnce<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
+  const results: T[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let index = next++; index < tasks.length; index = next++)
+      results[index] = await (tasks[index] as () => Promise<T>)();
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return results;
+}

@@ -1,0 +1,123 @@
+import type { ClusterFacts, NodeFacts } from '@orama/protocol';
+
+/** From what need not be acted on to what is broken for somebody now. */
+export const SEVERITIES = ['ok', 'warning', 'critical'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+/** One thing that was looked at. */
+export interface Finding {
+  severity: Severity;
+  namespace?: string;
+  node?: string;
+  /** What was seen, in words. */
+  seen: string;
+  /** The command that mends it, or what to do; absent where there is nothing to mend. */
+  mend?: string;
+}
+
+/** What a check is judged by, beside the store: each is gathered only for the checks that need it. */
+export type Need = 'nodes' | 'turn' | 'peers' | 'dns';
+
+/** One check: a pure judgement of facts. A new one is a file in checks/ and a line in checks/index.ts. */
+export interface Check {
+  /** Stable; what `--only` takes. */
+  id: string;
+  /** What it asks, for people. */
+  question: string;
+  needs: readonly Need[];
+  /** At least one finding: who finds nothing to look at says so. */
+  judge(facts: Facts): Finding[];
+}
+
+export type Namespace = ClusterFacts['namespaces'][number];
+export type Block = ClusterFacts['blocks'][number];
+
+/** Everything that checks judge. */
+export interface Facts {
+  cluster: ClusterFacts;
+  /** The namespaces whose WebRTC is on, of those that are asked about. */
+  enabled: readonly Namespace[];
+  /** Nodes that answered, by id. Those that did not are told for every check that needs them. */
+  nodes: ReadonlyMap<string, NodeFacts>;
+  /** Milliseconds that each node's clock is ahead of this machine's, and how far that may be off. */
+  clocks: ReadonlyMap<string, { aheadMs: number; uncertainMs: number }>;
+  /** One allocation tried on each TURN node of each namespace over each transport, from this machine. */
+  turn: readonly TurnAttempt[];
+  /** One peer tried from an allocation on each TURN node of each namespace. */
+  peers: readonly PeerAttempt[];
+  /** What each nameserver says. */
+  dns: readonly NameserverAnswers[];
+  /** Version of the program that inspects. */
+  version: string;
+  nowMs: number;
+}
+
+export interface TurnAttempt {
+  namespace: string;
+  node: string;
+  transport: 'udp' | 'tcp' | 'tls';
+  /** `address:port`. */
+  server: string;
+  /** Null when an allocation was made and packets went through it. */
+  failure: { message: string; hint: string | undefined } | null;
+  /** What the server showed over TLS, as far as it came. */
+  certificate: { subject: string; issuer: string; validTo: string; distrust: string | null } | null;
+}
+
+export interface PeerAttempt {
+  namespace: string;
+  node: string;
+  peer: string;
+  /** STUN error code of CreatePermission; null when it was granted. */
+  code: number | null;
+  /** Why it could not be tried. */
+  failure: string | null;
+}
+
+export interface NameserverAnswers {
+  /** The server, or the file that stands for one. */
+  server: string;
+  /** Addresses by name; null where it has none. */
+  names: ReadonlyMap<string, readonly string[] | null>;
+  /** Why it could not be asked. */
+  failure: string | null;
+}
+
+/** Something that was asked for and did not come. */
+export interface Silent {
+  /** Node id, or null for the whole cluster. */
+  node: string | null;
+  needs: Need | 'store';
+  why: string;
+  mend: string;
+}
+
+export const ok = (seen: string, where: Partial<Finding> = {}): Finding => ({ severity: 'ok', seen, ...where });
+
+/** The blocks of a service of a namespace that are to be there. */
+export function placed<S extends Block['service']>(
+  { cluster }: Facts,
+  service: S,
+  namespace: string,
+): Extract<Block, { service: S }>[] {
+  return cluster.blocks.filter(
+    (block): block is Extract<Block, { service: S }> =>
+      block.service === service && block.namespace === namespace && !block.leaving,
+  );
+}
+
+/** Whether a node's TURN server serves a namespace now. */
+export function servesTurn(node: NodeFacts | undefined, namespace: string): boolean {
+  return node?.turn.running === true && !node.turn.draining && node.turn.tenants.includes(namespace);
+}
+
+/** Why it does not. */
+export function whyNoTurn(node: NodeFacts | undefined): string {
+  if (!node) return 'the node does not answer';
+  if (node.turn.held) return 'an operator keeps it down';
+  if (!node.turn.running) return node.turn.reason ?? 'no TURN server runs';
+  return node.turn.draining ? 'it drains' : 'the namespace is not attached';
+}
+
+/** A finding that there is nothing a check is about. */
+export const NOTHING_ENABLED = ok('no namespace has WebRTC');

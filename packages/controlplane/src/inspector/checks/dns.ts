@@ -1,0 +1,78 @@
+import { namespaceHost, turnDomain } from '@orama/protocol';
+import {
+  type Check,
+  type Facts,
+  type Finding,
+  type Namespace,
+  NOTHING_ENABLED,
+  ok,
+  placed,
+  servesTurn,
+} from '../check.ts';
+
+export const dns: Check = {
+  id: 'dns',
+  question: 'does every nameserver lead to the nodes that serve, and to no other?',
+  needs: ['dns', 'nodes'],
+  judge(facts) {
+    if (facts.enabled.length === 0) return [NOTHING_ENABLED];
+    return facts.dns.flatMap(({ server, failure, names }): Finding[] => {
+      if (failure !== null) return [{ severity: 'critical', seen: `${server}: ${failure}`, mend: WHO_WRITES }];
+      return facts.enabled.flatMap((namespace) =>
+        expected(facts, namespace).map(({ name, addresses }) => {
+          const seen = names.get(name) ?? null;
+          return compare(server, name, namespace.name, addresses, seen);
+        }),
+      );
+    });
+  },
+};
+
+const WHO_WRITES =
+  'orama leases names the node that writes DNS; there: journalctl -u orama-controlplane, and orama reconcile --dry-run --node <node>';
+
+/** The names of a namespace and the addresses of the nodes that serve behind each now. */
+function expected(facts: Facts, { name }: Namespace): { name: string; addresses: string[] }[] {
+  const { cluster, nodes } = facts;
+  const addressesOf = (ids: readonly string[]) =>
+    cluster.nodes.flatMap(({ id, publicIp, publicIp6 }) =>
+      ids.includes(id) ? [publicIp, publicIp6].filter((address) => address !== null) : [],
+    );
+  const turn = placed(facts, 'turn', name).map(({ node }) => node);
+  const gateways = cluster.nodes.filter(({ id, state }) => state === 'active' && nodes.get(id)?.gateway.healthy);
+  return [
+    {
+      name: turnDomain(name, cluster.baseDomain),
+      addresses: addressesOf(turn.filter((node) => servesTurn(nodes.get(node), name))),
+    },
+    { name: namespaceHost(name, cluster.baseDomain), addresses: addressesOf(gateways.map(({ id }) => id)) },
+  ];
+}
+
+function compare(
+  server: string,
+  name: string,
+  namespace: string,
+  wanted: readonly string[],
+  seen: readonly string[] | null,
+): Finding {
+  const there = [...new Set(seen ?? [])].sort();
+  if (there.length > 0 && there.join() === [...new Set(wanted)].sort().join())
+    return ok(`${server}: ${name} leads to ${there.join(', ')}`, { namespace });
+  const extra = there.filter((address) => !wanted.includes(address));
+  const missing = wanted.filter((address) => !there.includes(address));
+  const wrong = [
+    ...(seen === null ? ['there is no such name'] : []),
+    ...(extra.length > 0 ? [`leads to ${extra.join(', ')}, where nothing serves it`] : []),
+    ...(missing.length > 0 ? [`does not lead to ${missing.join(', ')}`] : []),
+    ...(wanted.length === 0 ? ['no node serves it'] : []),
+  ];
+  // As long as it leads to one that serves, clients that try all addresses get there.
+  const works = there.some((address) => wanted.includes(address));
+  return {
+    severity: works && extra.length === 0 ? 'warning' : 'critical',
+    namespace,
+    seen: `${server}: ${name}: ${wrong.join('; ')}`,
+    mend: WHO_WRITES,
+  };
+}

@@ -1,0 +1,22 @@
+import { type Check, type Finding, NOTHING_ENABLED, ok, type TurnAttempt } from '../check.ts';
+
+export const turnReachable: Check = {
+  id: 'turn-reachable',
+  question: 'does every TURN server give this machine an allocation, over UDP, TCP and TLS, and relay through it?',
+  needs: ['turn'],
+  judge({ enabled, turn }) {
+    if (enabled.length === 0) return [NOTHING_ENABLED];
+    return turn.map(judgeOne);
+  },
+};
+
+function judgeOne({ namespace, node, transport, server, failure }: TurnAttempt): Finding {
+  const where = { namespace, node };
+  if (failure === null) return ok(`${transport} ${server}: allocated, and packets went through`, where);
+  return {
+    severity: 'critical',
+    ...where,
+    seen: `${transport} ${server}: ${failure.message}`,
+    mend: failure.hint ?? `orama turn check --namespace ${namespace}`,
+  };
+}

@@ -1,0 +1,4 @@
+// What the command line judges a cluster with; the facts it gathers from the nodes and by itself.
+export * from './check.ts';
+export { CHECKS } from './checks/index.ts';
+export * from './inspect.ts';

@@ -1,0 +1,466 @@
+import type { NodeFacts } from '@orama/protocol';
+import { describe, expect, it, test } from 'vitest';
+import type { Check, Facts, PeerAttempt, TurnAttempt } from './check.ts';
+import { CHECKS } from './checks/index.ts';
+import { inspect, worstOf } from './inspect.ts';
+
+const NOW_MS = Date.parse('2026-11-22T12:00:00Z');
+const DAY_MS = 86_400_000;
+const NODES = [1, 2, 3].map((number) => `node-${number}`);
+const wireguardIp = (node: string) => `10.0.0.${node.at(-1)}`;
+const publicIp = (node: string) => `203.0.113.${node.at(-1)}`;
+
+function nodeFacts(node: string): NodeFacts {
+  const hasTurn = node !== 'node-3';
+  const socket = (protocol: 'udp' | 'tcp', address: string, port: number) => ({ protocol, address, port, unit: null });
+  return {
+    node,
+    version: '1.0.0',
+    receivedAtMs: NOW_MS,
+    answeredAtMs: NOW_MS,
+    wireguardIp: wireguardIp(node),
+    publicAddresses: [publicIp(node)],
+    dataDir: '/var/lib/orama',
+    manager: 'systemd',
+    ranges: {
+      sfuSignaling: { start: 30000, end: 30099 },
+      sfuMedia: { start: 20000, end: 29999 },
+      turnRelay: { start: 49152, end: 65535 },
+    },
+    sockets: [
+      socket('tcp', wireguardIp(node), 30000),
+      socket('udp', wireguardIp(node), 20000),
+      ...(hasTurn
+        ? [
+            socket('udp', publicIp(node), 3478),
+            socket('tcp', publicIp(node), 3478),
+            socket('tcp', publicIp(node), 5349),
+            socket('udp', wireguardIp(node), 49200),
+          ]
+        : []),
+    ],
+    units: ['orama-gateway', 'orama-turn', 'orama-namespace-sfu@myapp'],
+    unitFiles: ['orama-namespace-sfu@myapp'],
+    namespaceFolders: ['myapp'],
+    sfus: [{ namespace: 'myapp', healthy: true, reason: null }],
+    gateway: { healthy: true, reason: null },
+    turn: {
+      running: true,
+      reason: null,
+      held: false,
+      draining: false,
+      port: 3478,
+      tlsPort: 5349,
+      tenants: hasTurn ? ['myapp'] : [],
+      certificates: [],
+    },
+    secretFiles: [{ path: '/etc/orama/cluster.key', mode: 0o600 }],
+    dns: { writer: 'embedded', servers: [{ address: publicIp(node), port: 53 }], zoneFile: null },
+  };
+}
+
+/** A cluster of three nodes on which everything is well. */
+function wellFacts() {
+  const namespace = { name: 'myapp', webrtc: 'enabled' as const, sfuNodeCount: 3, turnNodeCount: 2 };
+  const turn = NODES.slice(0, 2).flatMap((node) =>
+    (['udp', 'tcp', 'tls'] as const).map(
+      (transport): TurnAttempt => ({
+        namespace: 'myapp',
+        node,
+        transport,
+        server: `${publicIp(node)}:${transport === 'tls' ? 5349 : 3478}`,
+        failure: null,
+        certificate:
+          transport === 'tls'
+            ? {
+                subject: 'CN=turn.ns-myapp.example.com',
+                issuer: 'CN=R11',
+                validTo: new Date(NOW_MS + 60 * DAY_MS).toISOString(),
+                distrust: null,
+              }
+            : null,
+      }),
+    ),
+  );
+  const peers = NODES.slice(0, 2).map(
+    (node): PeerAttempt => ({ namespace: 'myapp', node, peer: '10.255.255.254', code: 403, failure: null }),
+  );
+  const nodes = new Map(NODES.map((node) => [node, nodeFacts(node)]));
+  return {
+    cluster: {
+      baseDomain: 'example.com',
+      turnNames: true,
+      nodes: NODES.map((id) => ({
+        id,
+        state: 'active' as const,
+        wireguardIp: wireguardIp(id),
+        publicIp: publicIp(id),
+        publicIp6: null,
+      })),
+      namespaces: [namespace],
+      blocks: [
+        ...NODES.map((node) => ({
+          service: 'sfu' as const,
+          node,
+          namespace: 'myapp',
+          address: wireguardIp(node),
+          leaving: false,
+          signalingPort: 30000,
+          media: { start: 20000, end: 20499 },
+        })),
+        ...NODES.slice(0, 2).map((node) => ({
+          service: 'turn' as const,
+          node,
+          namespace: 'myapp',
+          address: wireguardIp(node),
+          leaving: false,
+          port: 3478,
+          tlsPort: 5349,
+          relay: { start: 49152, end: 49951 },
+        })),
+      ],
+      records: NODES.slice(0, 2).map((node) => ({
+        fqdn: 'turn.ns-myapp.example.com',
+        value: publicIp(node),
+        namespace: 'myapp',
+      })),
+    },
+    enabled: [namespace],
+    nodes,
+    clocks: new Map(NODES.map((node) => [node, { aheadMs: 3, uncertainMs: 1 }])),
+    turn,
+    peers,
+    dns: NODES.map((node) => ({
+      server: `${publicIp(node)}:53`,
+      names: new Map<string, string[] | null>([
+        ['turn.ns-myapp.example.com', NODES.slice(0, 2).map(publicIp)],
+        ['ns-myapp.example.com', NODES.map(publicIp)],
+      ]),
+      failure: null as string | null,
+    })),
+    version: '1.0.0',
+    nowMs: NOW_MS,
+  } satisfies Facts;
+}
+
+type Well = ReturnType<typeof wellFacts>;
+const node = (facts: Well, number: number) => facts.nodes.get(`node-${number}`) as NodeFacts;
+const tls = (facts: Well) => facts.turn[2] as TurnAttempt;
+
+it('says of a cluster on which everything is well that it is, by every check', () => {
+  const results = inspect(CHECKS, wellFacts(), []);
+  expect(results.map(({ id }) => id)).toEqual(CHECKS.map(({ id }) => id));
+  expect(results.filter(({ severity }) => severity !== 'ok')).toEqual([]);
+  expect(results.flatMap(({ findings }) => findings).filter(({ mend }) => mend !== undefined)).toEqual([]);
+});
+
+type Break = [what: string, id: string, severity: string, seen: RegExp, mend: RegExp, damage: (facts: Well) => void];
+
+const BREAKS: Break[] = [
+  [
+    'an SFU that does not answer',
+    'sfu-coverage',
+    'warning',
+    /^2 of 3 SFUs answer \(node-2: it hangs\)/,
+    /orama-namespace-sfu@myapp/,
+    (facts) => (node(facts, 2).sfus = [{ namespace: 'myapp', healthy: false, reason: 'it hangs' }]),
+  ],
+  [
+    'SFUs that are all down',
+    'sfu-coverage',
+    'critical',
+    /^0 of 3/,
+    /webrtc-status --namespace myapp/,
+    (facts) => {
+      for (const each of facts.nodes.values()) each.sfus = [{ namespace: 'myapp', healthy: false, reason: 'down' }];
+    },
+  ],
+  [
+    'an SFU without a node',
+    'sfu-coverage',
+    'warning',
+    /^2 of 3 .*1 have no node/,
+    /webrtc-status/,
+    (facts) => facts.cluster.blocks.splice(2, 1),
+  ],
+  [
+    'a TURN server that an operator keeps down',
+    'turn-redundancy',
+    'warning',
+    /^1 of 2 .*node-2: an operator keeps it down/,
+    /^orama turn resume --node node-2$/,
+    (facts) => Object.assign(node(facts, 2).turn, { running: false, held: true }),
+  ],
+  [
+    'TURN servers that have not the tenant',
+    'turn-redundancy',
+    'critical',
+    /^0 of 2 .*not attached/,
+    /journalctl -u orama-turn/,
+    (facts) => {
+      for (const each of facts.nodes.values()) each.turn.tenants = [];
+    },
+  ],
+  [
+    'a socket of an SFU on all addresses',
+    'sfu-wireguard-only',
+    'critical',
+    /udp 0\.0\.0\.0:20001/,
+    /systemctl stop orama-namespace-sfu@myapp/,
+    (facts) => node(facts, 1).sockets.push({ protocol: 'udp', address: '0.0.0.0', port: 20001, unit: null }),
+  ],
+  [
+    'a socket of an SFU outside of its ports',
+    'sfu-wireguard-only',
+    'critical',
+    /tcp 203\.0\.113\.1:8080 \(orama-namespace-sfu@myapp\)/,
+    /systemctl stop/,
+    (facts) => {
+      const unit = 'orama-namespace-sfu@myapp';
+      node(facts, 1).sockets.push({ protocol: 'tcp', address: publicIp('node-1'), port: 8080, unit });
+    },
+  ],
+  [
+    'TURN that gives no allocation',
+    'turn-reachable',
+    'critical',
+    /^tls 203\.0\.113\.1:5349: refused/,
+    /^open the port$/,
+    (facts) => (tls(facts).failure = { message: 'refused', hint: 'open the port' }),
+  ],
+  [
+    'TURN that relays to a private address',
+    'relay-policy',
+    'critical',
+    /^relays to 10\.255\.255\.254/,
+    /explain-peer myapp 10\.255\.255\.254/,
+    (facts) => ((facts.peers[0] as PeerAttempt).code = null),
+  ],
+  [
+    'a policy that could not be tried',
+    'relay-policy',
+    'critical',
+    /^could not be tried: no answer/,
+    /turn check/,
+    (facts) => Object.assign(facts.peers[0] as PeerAttempt, { code: null, failure: 'no answer' }),
+  ],
+  [
+    'a record that leads to a dead server',
+    'dns',
+    'critical',
+    /203\.0\.113\.2:53: turn\.ns-myapp\.example\.com: leads to 203\.0\.113\.2, where nothing serves it/,
+    /orama leases/,
+    (facts) => Object.assign(node(facts, 2).turn, { running: false }),
+  ],
+  [
+    'a record that is missing',
+    'dns',
+    'warning',
+    /203\.0\.113\.1:53: turn\.ns-myapp\.example\.com: does not lead to 203\.0\.113\.2/,
+    /orama leases/,
+    (facts) => facts.dns[0]?.names.set('turn.ns-myapp.example.com', [publicIp('node-1')]),
+  ],
+  [
+    'a name that a nameserver does not have',
+    'dns',
+    'critical',
+    /there is no such name/,
+    /orama leases/,
+    (facts) => facts.dns[2]?.names.set('ns-myapp.example.com', null),
+  ],
+  [
+    'a nameserver that does not answer',
+    'dns',
+    'critical',
+    /203\.0\.113\.3:53: no answer/,
+    /orama leases/,
+    (facts) => Object.assign(facts.dns[2] ?? {}, { failure: 'no answer', names: new Map() }),
+  ],
+  [
+    'a certificate that has ended',
+    'certificate',
+    'critical',
+    /ended at 2026-11-21/,
+    /orama turn status/,
+    (facts) => Object.assign(tls(facts).certificate ?? {}, { validTo: new Date(NOW_MS - DAY_MS).toISOString() }),
+  ],
+  [
+    'a certificate that ends in two days',
+    'certificate',
+    'critical',
+    /2 days left/,
+    /orama turn status/,
+    (facts) => Object.assign(tls(facts).certificate ?? {}, { validTo: new Date(NOW_MS + 2.5 * DAY_MS).toISOString() }),
+  ],
+  [
+    'a certificate that was not renewed',
+    'certificate',
+    'warning',
+    /10 days left/,
+    /orama turn status/,
+    (facts) => Object.assign(tls(facts).certificate ?? {}, { validTo: new Date(NOW_MS + 10.5 * DAY_MS).toISOString() }),
+  ],
+  [
+    'a certificate for another name',
+    'certificate',
+    'critical',
+    /browsers refuse it: it was made for other names/,
+    /orama turn status/,
+    (facts) => Object.assign(tls(facts).certificate ?? {}, { distrust: 'it was made for other names' }),
+  ],
+  [
+    'a clock that is 40 s behind',
+    'clock-skew',
+    'critical',
+    /^40\.000 s behind/,
+    /timedatectl/,
+    (facts) => facts.clocks.set('node-2', { aheadMs: -39_997, uncertainMs: 20 }),
+  ],
+  [
+    'a clock that is 5 s ahead',
+    'clock-skew',
+    'warning',
+    /^5\.000 s ahead/,
+    /on node-2: timedatectl/,
+    (facts) => facts.clocks.set('node-2', { aheadMs: 5_003, uncertainMs: 20 }),
+  ],
+  [
+    'a clock of this machine that is wrong',
+    'clock-skew',
+    'warning',
+    /^this machine's clock is 10\.000 s behind/,
+    /timedatectl/,
+    (facts) => {
+      for (const id of NODES) facts.clocks.set(id, { aheadMs: 10_000, uncertainMs: 1 });
+    },
+  ],
+  [
+    'a unit without a namespace',
+    'orphans',
+    'warning',
+    /^the unit orama-namespace-sfu@ghost/,
+    /on node-1: systemctl stop orama-namespace-sfu@ghost/,
+    (facts) => node(facts, 1).units.push('orama-namespace-sfu@ghost'),
+  ],
+  [
+    'files without a namespace',
+    'orphans',
+    'warning',
+    /configs\/orama-namespace-sfu@ghost\.\*/,
+    /rm \/var\/lib\/orama\/configs/,
+    (facts) => node(facts, 1).unitFiles.push('orama-namespace-sfu@ghost'),
+  ],
+  [
+    'a folder without a namespace',
+    'orphans',
+    'warning',
+    /namespaces\/ghost/,
+    /rm -r/,
+    (facts) => node(facts, 1).namespaceFolders.push('ghost'),
+  ],
+  [
+    'a TURN tenant that is placed elsewhere',
+    'orphans',
+    'warning',
+    /^the TURN tenant myapp/,
+    /on node-3: curl/,
+    (facts) => node(facts, 3).turn.tenants.push('myapp'),
+  ],
+  [
+    'a stored record of a namespace without WebRTC',
+    'orphans',
+    'warning',
+    /turn\.ns-ghost\.example\.com/,
+    /orama leases/,
+    (facts) =>
+      facts.cluster.records.push({ fqdn: 'turn.ns-ghost.example.com', value: '203.0.113.1', namespace: 'ghost' }),
+  ],
+  [
+    'a served record of a namespace without WebRTC',
+    'orphans',
+    'warning',
+    /ns-ghost\.example\.com at 203\.0\.113\.1:53/,
+    /orama leases/,
+    (facts) => facts.dns[0]?.names.set('ns-ghost.example.com', ['203.0.113.1']),
+  ],
+  [
+    'an SFU that does not listen where it should',
+    'port-rows',
+    'critical',
+    /^nothing of ours listens on tcp 10\.0\.0\.3:30000, which the store gives to its sfu/,
+    /ss -tulpn/,
+    (facts) => node(facts, 3).sockets.splice(0, 1),
+  ],
+  [
+    'a relay socket outside of every block',
+    'port-rows',
+    'warning',
+    /^udp 10\.0\.0\.1:60000 is in no port block/,
+    /reconcile --dry-run --node node-1/,
+    (facts) =>
+      node(facts, 1).sockets.push({ protocol: 'udp', address: wireguardIp('node-1'), port: 60000, unit: null }),
+  ],
+  [
+    'a secret that others may read',
+    'secret-files',
+    'critical',
+    /^\/etc\/orama\/cluster\.key has mode 0640/,
+    /on node-2: chmod go= \/etc\/orama\/cluster\.key/,
+    (facts) => (node(facts, 2).secretFiles = [{ path: '/etc/orama/cluster.key', mode: 0o640 }]),
+  ],
+  [
+    'a node of another version',
+    'version-skew',
+    'warning',
+    /^version 0\.9\.0, and most run 1\.0\.0/,
+    /orama node drain node-2/,
+    (facts) => (node(facts, 2).version = '0.9.0'),
+  ],
+];
+
+test.each(BREAKS)('%s is told by the check %s as %s', (_what, id, severity, seen, mend, damage) => {
+  const facts = wellFacts();
+  damage(facts);
+  const result = inspect(CHECKS, facts, []).find((one) => one.id === id);
+  expect(result?.severity).toBe(severity);
+  const [finding] = result?.findings.filter((one) => seen.test(one.seen)) ?? [];
+  expect(finding, JSON.stringify(result?.findings, null, 1)).toBeDefined();
+  expect(finding?.mend).toMatch(mend);
+});
+
+test('every check is broken by one of these', () => {
+  expect(CHECKS.map(({ id }) => id).filter((id) => !BREAKS.some((one) => one[1] === id))).toEqual([]);
+});
+
+describe('who does not answer', () => {
+  it('is a failure of every check that needed it, by name, and of no other', () => {
+    const facts = wellFacts();
+    facts.nodes.delete('node-2');
+    const silent = { node: 'node-2', needs: 'nodes' as const, why: 'node-2 does not answer', mend: 'look at it' };
+    const results = inspect(CHECKS, facts, [silent]);
+    for (const { needs, id } of CHECKS) {
+      const result = results.find((one) => one.id === id);
+      const told = result?.findings.some(({ seen, node }) => node === 'node-2' && seen === silent.why);
+      expect([id, told]).toEqual([id, needs.includes('nodes')]);
+      if (told) expect(result?.severity).toBe('critical');
+    }
+  });
+
+  it('fails every check when not even the store can be asked', () => {
+    const silent = { node: null, needs: 'store' as const, why: 'no controlplane answers', mend: 'start it' };
+    const results = inspect(CHECKS, null, [silent]);
+    expect(results.map(({ severity }) => severity)).toEqual(CHECKS.map(() => 'critical'));
+  });
+});
+
+test('a check that says nothing is a failure', () => {
+  const silent: Check = { id: 'silent', question: '?', needs: [], judge: () => [] };
+  expect(inspect([silent], wellFacts(), [])[0]).toMatchObject({ severity: 'critical' });
+  expect(worstOf([])).toBe('ok');
+});
+
+test('a namespace that is being enabled or disabled is left alone', () => {
+  const facts = wellFacts();
+  const results = inspect(CHECKS, { ...facts, enabled: [], turn: [], peers: [] }, []);
+  expect(results.filter(({ severity }) => severity !== 'ok')).toEqual([]);
+});
