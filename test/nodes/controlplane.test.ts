@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import { WIREGUARD_NETWORK } from './bed/network.ts';
@@ -8,17 +10,17 @@ const CONTROLPLANE = 'orama-controlplane.service';
 const TURN = 'orama-turn.service';
 const GATEWAY = 'orama-gateway.service';
 const SFU = 'orama-namespace-sfu@demo.service';
+const TENANT = 'orama-namespace-turn@demo.service';
+const TENANTS = '/run/orama/tenants';
 
 let bed: Bed;
 let node: SystemdNode;
 beforeAll(async () => {
   bed = await Bed.start();
   node = bed.node(1);
-  node.write('/etc/orama/cluster.key', '0'.repeat(64));
-  // A store in a file belongs to those who share it.
-  node.write(`${DATA}/store.sqlite`, '');
-  node.write(
-    '/etc/orama/controlplane.yaml',
+  writeConfig('cluster.key', '0'.repeat(64));
+  writeConfig(
+    'controlplane.yaml',
     JSON.stringify({
       clusterId: 'nodes',
       node: 'node-1',
@@ -28,7 +30,7 @@ beforeAll(async () => {
       baseDomain: 'orama.test',
       dataDir: DATA,
       clusterKeyFile: '/etc/orama/cluster.key',
-      store: { driver: 'sqlite', file: `${DATA}/store.sqlite` },
+      store: { driver: 'sqlite', file: `${DATA}/store/store.sqlite` },
       api: {},
       services: { manager: 'systemd' },
       gateway: { listen: { address: '127.0.0.1', port: 6080 } },
@@ -38,6 +40,11 @@ beforeAll(async () => {
   );
 });
 afterAll(() => bed?.close());
+
+/** A file of the node's configuration, which only root reads. */
+function writeConfig(name: string, content: string): void {
+  writeFileSync(join(node.root, 'etc/orama', name), content, { mode: 0o600 });
+}
 
 const orama = (...args: string[]) =>
   node.do(
@@ -53,7 +60,19 @@ test('a controlplane starts the units of its node, with what only the node knows
   await expect.poll(async () => (await node.show(CONTROLPLANE, 'StatusText')).StatusText).toBe('ok');
 });
 
-test('a namespace that is enabled has its SFU as a unit, which systemd starts again, and none once it is disabled', async () => {
+test('each service sees of the node only what it needs', async () => {
+  expect(await node.filesSeenBy(TURN, DATA)).toEqual([
+    `${DATA}/configs/orama-turn/config.json`,
+    `${DATA}/run/turn.sock`,
+  ]);
+  const store = ['store.sqlite', 'store.sqlite-shm', 'store.sqlite-wal'].map((name) => `${DATA}/store/${name}`);
+  expect(await node.filesSeenBy(GATEWAY, DATA)).toEqual([`${DATA}/configs/orama-gateway/config.json`, ...store]);
+  const owners = await node.do('stat', '--format=%U %a', ...store);
+  expect(new Set(owners.trim().split('\n'))).toEqual(new Set(['orama 600']));
+  expect((await node.run('runuser', '-u', 'orama', '--', 'cat', '/etc/orama/cluster.key')).code).not.toBe(0);
+});
+
+test('a namespace that is enabled has its SFU as a unit, which systemd starts again', async () => {
   await orama('namespace', 'create', 'demo');
   await orama('namespace', 'enable', 'webrtc', '--namespace', 'demo', '--sfu-nodes', '1', '--turn-nodes', '1');
   expect(await node.show(SFU, 'ActiveState', 'IPAddressAllow')).toEqual({
@@ -63,22 +82,94 @@ test('a namespace that is enabled has its SFU as a unit, which systemd starts ag
   await expect
     .poll(() => node.show(SFU, 'ActiveState', 'NRestarts'))
     .toEqual({ ActiveState: 'active', NRestarts: '1' });
-  const said = () => node.do('journalctl', '--no-pager', '-u', CONTROLPLANE, '--grep=service ended');
-  await expect.poll(said).toContain('"unit":"orama-namespace-sfu@demo"');
-  await orama('namespace', 'disable', 'webrtc', '--namespace', 'demo');
-  await expect.poll(() => active(SFU)).toBe('inactive');
-  expect(await node.do('ls', `${DATA}/configs`)).not.toContain('demo');
+  await expect
+    .poll(() => node.do('journalctl', '--no-pager', '-u', CONTROLPLANE, '--grep=service ended'))
+    .toContain('"unit":"orama-namespace-sfu@demo","reason":"signal SIGKILL"');
+});
+
+test('webrtc-status tells how an SFU ended that does not run', async () => {
+  const dropIn = `/run/systemd/system/${SFU}.d`;
+  const reload = () => node.do('systemctl', 'daemon-reload');
+  await node.do(
+    'sh',
+    '-c',
+    `mkdir ${dropIn} && printf '[Service]\nEnvironment=NODE_OPTIONS=--no\n' >${dropIn}/no.conf`,
+  );
+  await reload();
+  await node.do('systemctl', 'kill', SFU);
+  const status = () => orama('--json', 'namespace', 'webrtc-status', '--namespace', 'demo');
+  await expect.poll(status).toMatch(/ended (once|\d+ times in a row), last with exit code 9/);
+  await node.do('rm', '-r', dropIn);
+  await reload();
+  await expect.poll(status).toMatch(/^ {2}"healthy": true,$/m);
+});
+
+const journal = () => node.do('journalctl', '--no-pager', '-u', TENANT);
+/** Generation of the namespace on the server; undefined while it does not have it. */
+const attached = async (): Promise<number | undefined> => {
+  const { nodes } = JSON.parse(await orama('--json', 'turn', 'status', '--node', 'node-1'));
+  return nodes[0].tenants.find(({ namespace }: { namespace: string }) => namespace === 'demo')?.generation;
+};
+
+test('a unit keeps the namespace attached, sees nothing but its tenant, and says what it does', async () => {
+  expect(await active(TENANT)).toBe('active');
+  expect((await node.show(TENANT, 'StatusText')).StatusText).toBe('attached: 0 allocations, 0 B relayed');
+  expect(await journal()).toMatch(
+    /"ns":"demo",.*"generation":\d+,"reason":"the server did not have it","msg":"attached"/,
+  );
+  expect(await node.filesSeenBy(TENANT, '/run/orama')).toEqual([`${TENANTS}/demo/tenant.json`]);
+  expect(await node.filesSeenBy(TENANT, '/etc/orama')).toEqual([]);
+  await orama('namespace', 'set', 'webrtc', '--namespace', 'demo', '--max-allocations', '50');
+  await expect.poll(journal).toContain('"reason":"its settings changed","msg":"attached"');
+});
+
+test('a namespace stays attached over a crash of its unit, of the TURN server and of the controlplane', async () => {
+  const generation = await attached();
+  expect(generation).toBeGreaterThan(0);
+  for (const unit of [TENANT, TURN, CONTROLPLANE]) {
+    await node.do('systemctl', 'kill', '--signal=SIGKILL', unit);
+    await expect.poll(async () => (await node.show(unit, 'NRestarts')).NRestarts, { message: unit }).toBe('1');
+    await expect.poll(() => attached().catch(() => undefined), { message: unit }).toBe(generation);
+  }
+  expect(await journal()).not.toContain('"msg":"detached"');
+  expect(await node.show(TENANT, 'NRestarts', 'ActiveState')).toEqual({ NRestarts: '1', ActiveState: 'active' });
 });
 
 test('the units go on without their controlplane, and the next one leaves them as they are', async () => {
-  const { InvocationID } = await node.show(TURN, 'InvocationID');
+  const runs = () => Promise.all([TURN, SFU, TENANT].map((unit) => node.show(unit, 'InvocationID', 'ActiveState')));
+  const before = await runs();
   await node.do('systemctl', 'restart', CONTROLPLANE);
   await expect.poll(async () => (await node.show(CONTROLPLANE, 'StatusText')).StatusText).toBe('ok');
-  expect(await node.show(TURN, 'InvocationID', 'ActiveState')).toEqual({ InvocationID, ActiveState: 'active' });
+  expect(await runs()).toEqual(before);
 });
 
-test('stopping orama.target stops everything of the node', async () => {
-  await node.do('systemctl', 'start', 'orama.target');
+test('a node that lost its power serves again, and takes away what nobody wants any more', async () => {
+  await node.do('systemctl', 'enable', 'orama.target', CONTROLPLANE);
+  const left = 'orama-namespace-sfu@gone';
+  node.write(`${DATA}/configs/${left}/config.json`, '{}');
+  await node.losePower();
+  await node.powerOn();
+  for (const unit of [SFU, TENANT, GATEWAY]) await expect.poll(() => active(unit), { message: unit }).toBe('active');
+  await expect.poll(() => attached().catch(() => undefined)).toBeGreaterThan(0);
+  await expect.poll(() => node.do('ls', `${DATA}/configs`)).not.toContain(left);
+});
+
+test('stopping orama.target stops everything of the node, the TURN server before its namespaces are detached', async () => {
   await node.do('systemctl', 'stop', 'orama.target');
-  for (const unit of [CONTROLPLANE, TURN, GATEWAY]) await expect.poll(() => active(unit)).toBe('inactive');
+  for (const unit of [CONTROLPLANE, TURN, GATEWAY, SFU, TENANT])
+    await expect.poll(() => active(unit), { message: unit }).toBe('inactive');
+  const said = (await journal()).trim().split('\n');
+  expect(said.filter((line) => line.includes('"msg":"detached"')).at(-1)).toContain('the server no longer had it');
+  await node.do('systemctl', 'start', 'orama.target');
+  for (const unit of [SFU, TENANT]) await expect.poll(() => active(unit), { message: unit }).toBe('active');
+});
+
+test('a namespace that is disabled leaves nothing', async () => {
+  await orama('namespace', 'disable', 'webrtc', '--namespace', 'demo');
+  for (const unit of [SFU, TENANT]) expect(await active(unit)).toBe('inactive');
+  expect(await journal()).toMatch(
+    /"reason":"this node serves the namespace no more","allocations":0.*"msg":"detached"/,
+  );
+  expect(await node.do('ls', `${DATA}/configs`)).toBe('orama-gateway\norama-turn\n');
+  expect(await node.do('ls', TENANTS)).toBe('');
 });

@@ -6,6 +6,7 @@ import { DATA } from './bed/root.ts';
 
 const TURN = 'orama-turn.service';
 const SFU = 'orama-namespace-sfu@demo.service';
+const OTHER_SFU = 'orama-namespace-sfu@other.service';
 const SFU_PORT = 30_000;
 
 let bed: Bed;
@@ -21,23 +22,27 @@ afterAll(() => bed?.close());
 /** What a controlplane writes for its units. */
 function writeConfigs(): void {
   const config = (unit: string, content: object) =>
-    node.write(`${DATA}/configs/${unit}.json`, JSON.stringify({ node: 'node-1', ...content }));
+    node.write(`${DATA}/configs/${unit}/config.json`, JSON.stringify({ node: 'node-1', ...content }));
   config('orama-turn', {
     listen: [node.publicIp],
     realm: 'orama.test',
     controlSocket: `${DATA}/run/turn.sock`,
     internal: { address: node.wireguardIp },
   });
-  node.write(`${DATA}/configs/sfu.secret`, 'the secret of the namespace\n');
-  config('orama-namespace-sfu@demo', {
-    namespace: 'demo',
-    address: node.wireguardIp,
-    wireguardNetwork: WIREGUARD_NETWORK,
-    ...{ signalingPort: SFU_PORT, mediaPortStart: 20_000, mediaPortEnd: 20_499 },
-    secretFile: `${DATA}/configs/sfu.secret`,
-    turn: { secret: 'the secret of its TURN servers', uris: [] },
-    drainTimeoutMs: 5_000,
-  });
+  for (const [number, namespace] of ['demo', 'other'].entries()) {
+    const unit = `orama-namespace-sfu@${namespace}`;
+    node.write(`${DATA}/configs/${unit}/secret`, 'the secret of the namespace\n');
+    const mediaPortStart = 20_000 + 500 * number;
+    config(unit, {
+      namespace,
+      address: node.wireguardIp,
+      wireguardNetwork: WIREGUARD_NETWORK,
+      ...{ signalingPort: SFU_PORT + number, mediaPortStart, mediaPortEnd: mediaPortStart + 499 },
+      secretFile: `${DATA}/configs/${unit}/secret`,
+      turn: { secret: 'the secret of its TURN servers', uris: [] },
+      drainTimeoutMs: 5_000,
+    });
+  }
 }
 
 async function dropIn(unit: string, setting: string): Promise<void> {
@@ -77,6 +82,17 @@ test('the SFU answers on WireGuard, and its unit has no other network', async ()
   const { IPAddressDeny, IPAddressAllow } = await node.show(SFU, 'IPAddressDeny', 'IPAddressAllow');
   expect(IPAddressDeny?.split(' ').sort()).toEqual(['0.0.0.0/0', '::/0']);
   expect(IPAddressAllow).toBe(WIREGUARD_NETWORK);
+});
+
+test('an SFU sees its own configuration and secret, and none of another namespace or of the node', async () => {
+  await node.do('systemctl', 'start', OTHER_SFU);
+  node.write('/etc/orama/some.key', 'a secret of the node');
+  for (const unit of [SFU, OTHER_SFU]) {
+    const folder = `${DATA}/configs/${unit.replace('.service', '')}`;
+    expect(await node.filesSeenBy(unit, DATA)).toEqual([`${folder}/config.json`, `${folder}/secret`]);
+    expect(await node.filesSeenBy(unit, '/etc/orama')).toEqual([]);
+  }
+  await node.do('systemctl', 'stop', OTHER_SFU);
 });
 
 test('a program that hangs is ended by the watchdog and started again', async () => {

@@ -69,7 +69,7 @@ test(
       expect(unitsOf(node)).toEqual([GATEWAY_UNIT, sfuUnit(name), TURN_UNIT]);
       expect(existsSync(join(node.dataDir, 'namespaces', name, 'cluster_state.json'))).toBe(true);
     }
-    const secret = readFileSync(join(cluster.node(1).dataDir, 'configs', `${sfuUnit(name)}.secret`), 'utf8').trim();
+    const secret = readFileSync(join(cluster.node(1).dataDir, 'configs', sfuUnit(name), 'secret'), 'utf8').trim();
     const logs = cluster.nodes.map((node) => readFileSync(join(cluster.dir, `${node.id}.log`), 'utf8')).join('');
     expect(logs).not.toContain(secret);
 

@@ -53,6 +53,8 @@ import { RoomsTask } from './tasks/rooms.ts';
 import { SfuServicesTask } from './tasks/sfu-services.ts';
 import { StateFilesTask } from './tasks/state-files.ts';
 import { StoreServiceTask } from './tasks/store-service.ts';
+import { type TenantKeeper, TenantsBySocket } from './tasks/tenant-keeper.ts';
+import { TenantUnits } from './tasks/tenant-units.ts';
 import { TurnTenantsTask } from './tasks/turn-tenants.ts';
 import { UsageTask } from './tasks/usage.ts';
 
@@ -218,7 +220,7 @@ export class Controlplane implements Runnable {
               () => this.#register(store),
             ),
           ],
-          turn: new TurnTenantsTask(context, this.#held, onDetached, certificates),
+          turn: new TurnTenantsTask(context, tenantKeeper(context, backoff), this.#held, onDetached, certificates),
           sfu: new SfuServicesTask(context, backoff),
           late: [
             ...(certificates ? [certificates as Task] : []),
@@ -338,6 +340,13 @@ export class Controlplane implements Runnable {
       duration.observe({ task: task.name }, last.durMs / 1000);
     };
   }
+}
+
+/** Where units run the services, units keep the tenants attached as well. */
+function tenantKeeper(context: NodeContext, backoff: CrashBackoff): TenantKeeper {
+  return context.config.services.manager === 'systemd'
+    ? new TenantUnits(context, backoff)
+    : new TenantsBySocket(context.config);
 }
 
 /** Services are started in another working directory, so that paths in their configuration must not depend on ours. */

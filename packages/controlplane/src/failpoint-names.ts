@@ -15,6 +15,7 @@ const ENABLE_KINDS = [
 /** Every kind of action that a reconcile task can apply. */
 export const ACTION_KINDS = [
   ...ENABLE_KINDS,
+  'turn-clean',
   'sfu-turn',
   'move',
   'node-drain',

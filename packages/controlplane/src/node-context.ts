@@ -36,10 +36,11 @@ export function nodePaths(dataDir: string) {
     turnControlSocket: join(dataDir, 'run', 'turn.sock'),
     /** Units that an operator keeps down. */
     heldUnits: join(dataDir, 'run', 'held-units.json'),
-    /** Configuration of a unit. */
-    unitConfig: (unit: string) => join(dataDir, 'configs', `${unit}.json`),
+    /** What a unit may read, and no other. */
+    unitFolder: (unit: string) => join(dataDir, 'configs', unit),
+    unitConfig: (unit: string) => join(dataDir, 'configs', unit, 'config.json'),
     /** Secret of a namespace's SFU. */
-    unitSecret: (unit: string) => join(dataDir, 'configs', `${unit}.secret`),
+    unitSecret: (unit: string) => join(dataDir, 'configs', unit, 'secret'),
     namespace: (namespace: string) => join(dataDir, 'namespaces', namespace),
   };
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -19,6 +19,13 @@ test('writeFileAtomic replaces a file whole, with mode 0600, and leaves nothing 
   expect(statSync(file).mode & 0o777).toBe(0o600);
   await removeAbandonedFiles(folder);
   expect(readFileSync(file, 'utf8')).toBe('two');
+});
+
+test('writeFileAtomic of root gives what it makes to whom the folder belongs, new folders as well', async () => {
+  const own = process.getuid?.() === 0 ? 12_345 : (process.getuid?.() ?? 0);
+  chownSync(folder, own, own);
+  await writeFileAtomic(join(folder, 'a', 'b', 'state.json'), 'one');
+  for (const path of ['a', 'a/b', 'a/b/state.json']) expect(statSync(join(folder, path)).uid, path).toBe(own);
 });
 
 test('removeAbandonedFiles takes away temporary files of writers that are gone, and no other file', async () => {

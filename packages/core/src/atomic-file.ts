@@ -1,23 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /**
  * Writes a file whole: temporary file beside it, fsync, rename, fsync of the folder. Readers see the old or the new
- * content, never a part. Missing folders are made with mode 0700. What root writes belongs to whom the folder belongs: a
- * controlplane writes for services that run as another user.
+ * content, never a part. Missing folders are made with mode 0700. What root writes and makes belongs to whom the folder
+ * belongs: a controlplane writes for services that run as another user.
  */
 export async function writeFileAtomic(path: string, content: string, mode = 0o600): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     const file = await open(temporary, 'wx', mode);
     try {
-      if (process.getuid?.() === 0) {
-        const { uid, gid } = await stat(folder);
-        if (uid !== 0) await file.chown(uid, gid);
-      }
+      const owner = await ownerToGive(folder);
+      if (owner) await file.chown(owner.uid, owner.gid);
       await file.writeFile(content);
       await file.sync();
     } finally {
@@ -34,6 +32,27 @@ export async function writeFileAtomic(path: string, content: string, mode = 0o60
   } finally {
     await handle.close();
   }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT') throw thrown;
+    await makeFolder(dirname(folder));
+    return makeFolder(folder);
+  }
+  const owner = await ownerToGive(dirname(folder));
+  if (owner) await chown(folder, owner.uid, owner.gid);
+}
+
+/** Whom root gives what it makes in a folder; undefined where that is who we are already. */
+async function ownerToGive(folder: string): Promise<{ uid: number; gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const { uid, gid } = await stat(folder);
+  return uid === 0 ? undefined : { uid, gid };
 }
 
 /**

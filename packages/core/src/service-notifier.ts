@@ -8,24 +8,30 @@ const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 /** MSG_DONTWAIT | MSG_NOSIGNAL: what waits for the service manager holds up media. */
 const SEND_FLAGS = 0x40 | 0x4000;
 
+/** How soon a new status is told. */
+const STATUS_MS = 1_000;
+
 /** Sends a datagram, or throws the system's error. */
 export type SendDatagram = (text: string) => void;
 
 /**
- * Tells the service manager how this process is (sd_notify(3)). Each message says all of it, and comes again at half of
- * the watchdog's time, from the event loop: one that is lost does not matter, and none comes from a loop that hangs.
+ * Tells the service manager how this process is (sd_notify(3)). Each message says all of it, and comes again when there is
+ * something new and at half of the watchdog's time, from the event loop: one that is lost does not matter, and none comes
+ * from a loop that hangs.
  */
 export class ServiceNotifier {
   readonly #send: SendDatagram;
   readonly #status: () => string | undefined;
-  readonly #beat: Timer | undefined;
+  readonly #timers: Timer[];
   #state = '';
+  #told: string | undefined;
 
   /** @param status one line about what the process does, for whoever looks at it */
   constructor(send: SendDatagram, watchdogMs: number | undefined, status: () => string | undefined, clock: Clock) {
     this.#send = send;
     this.#status = status;
-    if (watchdogMs !== undefined) this.#beat = clock.every(watchdogMs / 2, () => this.#tell());
+    this.#timers = [clock.every(STATUS_MS, () => this.#status() !== this.#told && this.#tell())];
+    if (watchdogMs !== undefined) this.#timers.push(clock.every(watchdogMs / 2, () => this.#tell()));
   }
 
   /** It serves. */
@@ -41,11 +47,12 @@ export class ServiceNotifier {
   }
 
   close(): void {
-    this.#beat?.cancel();
+    for (const timer of this.#timers) timer.cancel();
   }
 
   #tell(): void {
-    const status = this.#status()?.replaceAll('\n', ' ');
+    this.#told = this.#status();
+    const status = this.#told?.replaceAll('\n', ' ');
     try {
       this.#send(`${this.#state}WATCHDOG=1\n${status === undefined ? '' : `STATUS=${status}\n`}`);
     } catch {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, fchownSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { backoffMs, describeError } from '@orama/core';
@@ -28,7 +28,7 @@ export class SqliteDatabase implements Database {
   constructor(file: string) {
     let opened: BetterSqlite3.Database | undefined;
     try {
-      if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      if (file !== ':memory:') createFile(file);
       const umask = process.umask(0o077);
       try {
         opened = new BetterSqlite3(file, { timeout: BUSY_DEADLINE_MS });
@@ -70,6 +70,24 @@ export class SqliteDatabase implements Database {
       this.#prepared.set(sql, statement);
     }
     return statement;
+  }
+}
+
+/** Makes the file if it is missing. Root's belongs to whom its folder belongs, and SQLite gives its own files that owner. */
+function createFile(file: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, 'wx', 0o600);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'EEXIST') return;
+    throw thrown;
+  }
+  try {
+    const { uid, gid } = statSync(dirname(file));
+    if (process.getuid?.() === 0) fchownSync(descriptor, uid, gid);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

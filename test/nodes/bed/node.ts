@@ -109,6 +109,18 @@ export class SystemdNode {
     return Object.fromEntries(text.split('\n').flatMap((line) => [line.split(/=(.*)/, 2)].filter(([name]) => name)));
   }
 
+  /** Files below a folder, as the process of a unit sees them, whoever may read them. */
+  async filesSeenBy(unit: string, folder: string): Promise<string[]> {
+    const { MainPID } = await this.show(unit, 'MainPID');
+    const root = `/proc/${MainPID}/root`;
+    const found = await this.do('find', `${root}${folder}`, '-not', '-type', 'd');
+    return found
+      .split('\n')
+      .filter(Boolean)
+      .map((path) => path.slice(root.length))
+      .sort();
+  }
+
   /** Writes a file of ours on the node. */
   write(path: string, content: string): void {
     writeOwned(this.root, path, content);

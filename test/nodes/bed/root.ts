@@ -1,5 +1,5 @@
 import { appendFileSync, chownSync, cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { REPOSITORY } from '@orama/testkit';
 
 /** What a node's own /etc begins with. */
@@ -37,7 +37,7 @@ export function makeRoot(root: string, name: string): void {
   cpSync(join(REPOSITORY, 'systemd'), join(root, 'etc/systemd/system'), { recursive: true });
   appendFileSync(join(root, 'etc/passwd'), `orama:x:${ORAMA_ID}:${ORAMA_ID}::${DATA}:/usr/sbin/nologin\n`);
   appendFileSync(join(root, 'etc/group'), `orama:x:${ORAMA_ID}:\n`);
-  for (const folder of ['', 'configs', 'run']) {
+  for (const folder of ['', 'configs', 'run', 'store', 'rqlite']) {
     const path = join(root, DATA, folder);
     mkdirSync(path, { recursive: true, mode: 0o700 });
     chownSync(path, ORAMA_ID, ORAMA_ID);
@@ -47,6 +47,8 @@ export function makeRoot(root: string, name: string): void {
 /** Writes a file of the user orama into a node's root, readable by nobody else. */
 export function writeOwned(root: string, path: string, content: string): void {
   const file = join(root, path);
+  const folder = dirname(file);
+  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) chownSync(folder, ORAMA_ID, ORAMA_ID);
   writeFileSync(file, content, { mode: 0o600 });
   chownSync(file, ORAMA_ID, ORAMA_ID);
 }

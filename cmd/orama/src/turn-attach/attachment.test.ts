@@ -1,41 +1,27 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { Server } from 'node:http';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { callTurn } from '@orama/controlplane/turn-control';
-import { closeServer, createInternalServer, listen, OramaError } from '@orama/core';
-import { silentLogger } from '@orama/core/logger';
-import {
-  EXIT,
-  type TurnTenantInput,
-  turnTenantListSchema,
-  turnTenantSchema,
-  turnTenantStatusSchema,
-} from '@orama/protocol';
+import { EXIT, type TurnTenantInput, turnTenantListSchema } from '@orama/protocol';
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 const ORAMA = fileURLToPath(new URL('../main.ts', import.meta.url));
 const TURN = fileURLToPath(new URL('../../../turn/src/main.ts', import.meta.url));
-const API = { address: '127.97.30.1', port: 6001 };
 const SECRET = 'a secret that nobody sees';
 
 let dir: string;
 let socketPath: string;
-let settings: TurnTenantInput | null;
-let kept: boolean;
-let refusal: OramaError;
-let api: Server;
+let tenantFile: string;
 const children: ReturnType<typeof spawn>[] = [];
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'orama-attach-'));
   socketPath = join(dir, 'turn.sock');
-  writeFileSync(join(dir, 'cluster.key'), '0'.repeat(64), { mode: 0o600 });
+  tenantFile = join(dir, 'tenant.json');
   writeFileSync(
     join(dir, 'turn.json'),
     JSON.stringify({
@@ -48,28 +34,25 @@ beforeEach(async () => {
       internal: { address: '127.97.30.1' },
     }),
   );
-  kept = false;
-  refusal = new OramaError('WEBRTC_NOT_ENABLED', 'not here');
-  settings = {
+  want({});
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) await kill(child, 'SIGKILL');
+  rmSync(dir, { recursive: true });
+});
+
+/** Writes what is to be attached, as a controlplane does. */
+function want(changes: Partial<TurnTenantInput>): void {
+  const tenant: TurnTenantInput = {
     namespace: 'demo',
     secrets: [SECRET],
     relay: { address: '127.97.30.1', portStart: 50_000, portEnd: 50_099 },
     peers: [],
     generation: 1,
+    ...changes,
   };
-  // Stands in for the controlplane: all that matters here is which tenant it wants.
-  api = createInternalServer(({ path }) => {
-    if (path !== '/v1/internal/tenants/demo') return undefined;
-    if (!settings) throw refusal;
-    return { status: 200, body: { tenant: turnTenantSchema.parse(settings), controlSocket: socketPath, kept } };
-  }, silentLogger);
-  await listen(api, API);
-});
-afterEach(async () => {
-  for (const child of children.splice(0)) await kill(child, 'SIGKILL');
-  await closeServer(api);
-  rmSync(dir, { recursive: true });
-});
+  writeFileSync(tenantFile, JSON.stringify(tenant));
+}
 
 const NODE = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
 function startTurn() {
@@ -80,8 +63,8 @@ function startTurn() {
 const attach = () =>
   execa(
     process.execPath,
-    [...NODE, ORAMA, 'turn', 'attach', '--namespace', 'demo', '--api', `http://${API.address}:${API.port}`].concat(
-      ...['--cluster-key-file', join(dir, 'cluster.key')],
+    [...NODE, ORAMA, 'turn', 'attach', '--namespace', 'demo', '--tenant-file', tenantFile].concat(
+      ...['--control-socket', socketPath],
     ),
     { reject: false },
   );
@@ -116,49 +99,41 @@ test('orama turn attach attaches, again to another server and with other setting
   await kill(first, 'SIGKILL');
   startTurn();
   await waitFor([1]);
-  settings = { ...(settings as TurnTenantInput), maxAllocations: 5, generation: 2 };
+  want({ maxAllocations: 5, generation: 2 });
   await waitFor([2]);
-  await closeServer(api);
   running.kill('SIGTERM');
   const { exitCode, stdout } = await running;
   expect(exitCode).toBe(EXIT.done);
   expect(await generations()).toEqual([]);
-  expect(stdout).toContain('"msg":"detached"');
+  expect(stdout).toMatch(/"reason":"the server did not have it","msg":"attached"/);
+  expect(stdout).toMatch(/"reason":"its settings changed","msg":"attached"/);
+  expect(stdout).toMatch(/"reason":"its unit was stopped","allocations":0,.*"msg":"detached"/);
   expect(stdout).not.toContain(SECRET);
 });
 
-test('orama turn attach ends with 5, detached, once the node is to serve the namespace no more', async () => {
+test('orama turn attach keeps what was wanted last while its file is gone or broken, and says why it is detached', async () => {
   const running = attach();
+  const first = startTurn();
+  await waitFor([1]);
+  writeFileSync(tenantFile, '{');
+  await kill(first, 'SIGKILL');
   startTurn();
   await waitFor([1]);
-  settings = null;
-  const { exitCode, stderr } = await running;
-  expect(exitCode).toBe(EXIT.notFound);
-  expect(stderr).toContain('serves no TURN for namespace demo');
+  rmSync(tenantFile);
+  running.kill('SIGTERM');
+  const { stdout } = await running;
   expect(await generations()).toEqual([]);
+  expect(stdout).toMatch(/"reason":"this node serves the namespace no more".*"msg":"detached"/);
 });
 
-test('orama turn attach says so and does nothing where the controlplane keeps the namespace attached itself', async () => {
-  startTurn();
-  await waitFor([]);
-  const tenant = turnTenantSchema.parse(settings);
-  await callTurn(socketPath, turnTenantStatusSchema, 'PUT', '/tenants/demo', tenant);
-  kept = true;
-  settings = { ...tenant, generation: 2 };
+test('orama turn attach says what is missing while it waits for it', async () => {
+  rmSync(tenantFile);
   const running = attach();
   const [said] = (await once(running.stdout, 'data')) as [Buffer];
-  expect(String(said)).toContain('the controlplane of this node keeps the namespace attached');
-  running.kill('SIGINT');
-  const { exitCode, stdout } = await running;
-  expect(exitCode).toBe(EXIT.done);
-  expect(stdout).not.toContain('detached');
-  expect(await generations()).toEqual([1]);
-});
-
-test('orama turn attach ends with 5 and the next step when there is no such namespace', async () => {
-  settings = null;
-  refusal = new OramaError('NAMESPACE_NOT_FOUND', 'there is no namespace "demo"', { hint: 'orama namespace list' });
-  const { exitCode, stderr } = await attach();
-  expect(exitCode).toBe(EXIT.notFound);
-  expect(stderr).toBe('error NAMESPACE_NOT_FOUND: there is no namespace "demo"\nnext: orama namespace list');
+  expect(String(said)).toContain(`configuration file ${tenantFile} cannot be read`);
+  want({});
+  const [then] = (await once(running.stdout, 'data')) as [Buffer];
+  expect(String(then)).toContain('no TURN server runs on this node');
+  running.kill('SIGTERM');
+  expect((await running).exitCode).toBe(EXIT.done);
 });

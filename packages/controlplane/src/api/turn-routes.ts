@@ -1,6 +1,5 @@
-import { type InternalReply, OramaError } from '@orama/core';
+import type { InternalReply } from '@orama/core';
 import {
-  type NodeTenant,
   type NodeTurn,
   namespaceNameSchema,
   nodeDrainSchema,
@@ -12,11 +11,9 @@ import {
 import { auditStatement } from '@orama/store';
 import { z } from 'zod';
 import { turnSocketOf } from '../node-context.ts';
-import { type OperationContext, requireNamespace } from '../operations/context.ts';
-import { joinDesired, openTurnSecrets } from '../reconcile/desired.ts';
+import type { OperationContext } from '../operations/context.ts';
 import type { HeldUnits } from '../services/held-units.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
-import { turnTenantOf } from '../tasks/turn-tenant.ts';
 import { callTurn, TurnDownError } from '../turn-control.ts';
 import { forward, type PeerOf } from './forward.ts';
 import { actorOf, type Call, parseBody, parseInput, type Route } from './route.ts';
@@ -54,8 +51,6 @@ export function turnRoutes({ held, peer, onRelease }: TurnRouteOptions): Route[]
       'operator',
     ],
     ['GET', /^\/turn\/tenants\/([^/]+)\/peers\/([^/]+)$/, explainPeer, 'viewer'],
-    // Not below /turn: it holds secrets, which are handed to nobody but the node's own programs.
-    ['GET', /^\/tenants\/([^/]+)$/, showTenant],
     ...(['GET', 'POST'] as const).map(
       (method): Route => [
         method,
@@ -113,34 +108,6 @@ async function audit(call: Call, action: string): Promise<void> {
   const { store, config, clock } = call.context;
   const entry = { atMs: clock.now(), actor: actorOf(call), action, namespace: null, result: config.node };
   await store.db.batch([auditStatement(entry)]);
-}
-
-/**
- * A namespace as this node's TURN server must have it, with its secrets. Throws WEBRTC_NOT_ENABLED when it must not,
- * NAMESPACE_NOT_FOUND, UNAVAILABLE when its secrets cannot be opened.
- */
-async function showTenant({ context, subjects }: Call): Promise<InternalReply> {
-  const { config, store, secrets, clock } = context;
-  const name = parseInput(namespaceNameSchema, subjects[0], 'the namespace');
-  await requireNamespace(store, name);
-  const settings = await store.webrtc.get(name);
-  const desired = settings && joinDesired([settings], await store.ports.listTakenBy(name)).get(name);
-  const opened = desired && openTurnSecrets(desired.config, secrets, clock.now());
-  // Nobody may take that for "not here", and detach it.
-  if (desired?.wanted && !opened) {
-    throw new OramaError(
-      'UNAVAILABLE',
-      `the TURN secret of "${name}" cannot be opened with the cluster key of ${config.node}`,
-      {
-        retryable: true,
-        hint: 'give the node the cluster key that the others have',
-      },
-    );
-  }
-  const tenant = desired && opened && turnTenantOf(config, desired, opened, await store.nodes.list());
-  if (!tenant) throw new OramaError('WEBRTC_NOT_ENABLED', `${config.node} serves no TURN for namespace "${name}"`);
-  // Where systemd runs the services, a unit of the namespace keeps it attached.
-  return { status: 200, body: { tenant, controlSocket: turnSocketOf(config), kept: true } satisfies NodeTenant };
 }
 
 async function explainPeer({ context, subjects, query }: Call): Promise<InternalReply> {

@@ -20,7 +20,6 @@ import {
   type NodeDrain,
   type NodeFacts,
   type NodePlan,
-  type NodeTenant,
   type NodeTurn,
   type NodeView,
   namespaceListSchema,
@@ -28,7 +27,6 @@ import {
   nodeFactsSchema,
   nodeListSchema,
   nodePlanSchema,
-  nodeTenantSchema,
   nodeTurnSchema,
   type Operation,
   type OperationStarted,
@@ -177,11 +175,6 @@ export class ControlplaneClient {
   /** The TURN server of a node. Throws NOT_FOUND, or UNAVAILABLE when the node does not answer. */
   nodeTurn(node: string): Promise<NodeTurn> {
     return this.#call('GET', nodeTurnPath(node), nodeTurnSchema);
-  }
-
-  /** A namespace as the TURN server of the node that is asked must have it. Throws WEBRTC_NOT_ENABLED when it must not. */
-  turnTenant(name: string): Promise<NodeTenant> {
-    return this.#call('GET', `/tenants/${encodeURIComponent(name)}`, nodeTenantSchema);
   }
 
   /** Begins to drain the TURN server of a node; throws as `nodeTurn`, and UNAVAILABLE when there is none to drain. */

@@ -22,6 +22,11 @@ export function openServices(
   return SystemdServices.open({ wireguardNetwork: config.wireguardNetwork, turnStopMs, ...common });
 }
 
+/** Where a unit finds the cluster key: its unit file has systemd hand it over. */
+export function clusterKeyFileOf({ services, clusterKeyFile }: ControlplaneConfig, unit: string): string {
+  return services.manager === 'systemd' ? `/run/credentials/${unit}.service/cluster.key` : clusterKeyFile;
+}
+
 /** Command line of a unit's program; empty where its unit file has it. */
 export function commandOf(
   { services }: ControlplaneConfig,

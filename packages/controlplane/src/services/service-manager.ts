@@ -16,11 +16,11 @@ export interface ServiceSpec {
   health?: HealthAddress;
 }
 
-/** A unit that has a process right now. */
+/** A unit that has a process right now, or is about to have one again. */
 export interface ServiceState {
   unit: string;
-  /** `stopping`: told to end, not yet gone. */
-  phase: 'running' | 'stopping';
+  /** `stopping`: told to end, not yet gone. `ended`: by itself, and the manager starts it again in a moment. */
+  phase: 'running' | 'stopping' | 'ended';
   configDigest: string;
   startedAtMs: number;
 }
@@ -31,7 +31,7 @@ export interface ServiceExit {
   uptimeMs: number;
   /** Whether we had told it to end. */
   wanted: boolean;
-  /** `exit code 1`, `signal SIGKILL`, or `unknown` for a process started before our own restart. */
+  /** `exit code 1`, `signal SIGKILL`; `unknown` of processes that only an earlier controlplane could have been told of. */
   how: string;
 }
 
@@ -56,6 +56,8 @@ export interface ServiceManager {
 
 export const GATEWAY_UNIT = 'orama-gateway';
 export const TURN_UNIT = 'orama-turn';
+/** A namespace on the node's TURN server, where systemd runs the services. */
+export const TENANT_UNIT_PREFIX = 'orama-namespace-turn@';
 export const SFU_UNIT_PREFIX = 'orama-namespace-sfu@';
 
 export function sfuUnit(namespace: string): string {

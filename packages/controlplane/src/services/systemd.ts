@@ -10,6 +10,7 @@ import {
   type ServiceSpec,
   type ServiceState,
   SFU_UNIT_PREFIX,
+  TENANT_UNIT_PREFIX,
   TURN_UNIT,
 } from './service-manager.ts';
 
@@ -18,15 +19,23 @@ const run = promisify(execFile);
 const WATCH_MS = 1_000;
 const SYSTEMCTL_TIMEOUT_MS = 10_000;
 const DROP_INS = '/run/systemd/system';
-const ENVIRONMENTS = '/run/orama';
+/** Of the controlplane alone: environments of units, and how they ended. */
+const RUN = '/run/orama';
 const DROP_IN = '50-node.conf';
-const OURS = [GATEWAY_UNIT, TURN_UNIT, `${SFU_UNIT_PREFIX}*`].map((unit) => `${unit}.service`);
+const OURS = [GATEWAY_UNIT, TURN_UNIT, `${TENANT_UNIT_PREFIX}*`, `${SFU_UNIT_PREFIX}*`].map(
+  (unit) => `${unit}.service`,
+);
 const PROPERTIES = [
-  ...['Id', 'ActiveState', 'Result', 'InvocationID', 'NRestarts', 'ExecMainCode', 'ExecMainStatus'],
+  ...['Id', 'ActiveState', 'SubState', 'InvocationID', 'NRestarts'],
   ...['ExecMainStartTimestampMonotonic', 'ExecMainExitTimestampMonotonic'],
 ];
-/** Of ExecMainCode: CLD_EXITED of waitid(2). */
-const EXITED = '1';
+
+/** What results of a unit mean, beyond what its exit code says. */
+const WHY_ENDED: Readonly<Record<string, string>> = {
+  watchdog: 'it did not answer',
+  timeout: 'it did not start or end in time',
+  'oom-kill': 'memory ran out',
+};
 
 interface Options {
   /** The only network an SFU may speak to. */
@@ -41,11 +50,9 @@ interface Options {
 interface Shown {
   unit: string;
   active: string;
-  result: string;
+  sub: string;
   invocation: string;
   restarts: string;
-  code: string;
-  status: string;
   startedAtUs: number;
   exitedAtUs: number;
 }
@@ -87,10 +94,10 @@ export class SystemdServices implements ServiceManager {
 
   async list(): Promise<ServiceState[]> {
     const states = (await show()).filter(isPresent).map(async (shown): Promise<ServiceState> => {
-      const { unit, active, startedAtUs } = shown;
+      const { unit, startedAtUs } = shown;
       return {
         unit,
-        phase: active === 'deactivating' ? 'stopping' : 'running',
+        phase: phaseOf(shown),
         configDigest: await readDigest(unit),
         startedAtMs: this.#clock.now() - (monotonicUs() - startedAtUs) / 1000,
       };
@@ -116,7 +123,7 @@ export class SystemdServices implements ServiceManager {
   }
 
   async forget(unit: string): Promise<void> {
-    await rm(environmentFile(unit), { force: true });
+    await Promise.all([environmentFile(unit), endFile(unit)].map((file) => rm(file, { force: true })));
     // It says so where there is nothing to forget.
     await systemctl('reset-failed', `${unit}.service`).catch(() => {});
   }
@@ -144,7 +151,7 @@ export class SystemdServices implements ServiceManager {
       for (const before of this.#before.values()) {
         const after = now.get(before.unit);
         const goesOn = after && isPresent(after) && after.invocation === before.invocation;
-        if (!goesOn || after.restarts !== before.restarts) this.#ended(before, after);
+        if (!goesOn || after.restarts !== before.restarts) await this.#ended(before, after);
       }
       this.#before = new Map([...now].filter(([, shown]) => isPresent(shown)));
     } catch (thrown) {
@@ -154,12 +161,15 @@ export class SystemdServices implements ServiceManager {
     }
   }
 
-  #ended(before: Shown, after: Shown | undefined): void {
+  async #ended(before: Shown, after: Shown | undefined): Promise<void> {
     const { unit } = before;
+    const end = await readEnd(before);
     const endedAtUs = after && after.exitedAtUs > before.startedAtUs ? after.exitedAtUs : monotonicUs();
-    const wanted = this.#told.delete(before.invocation) || before.active === 'deactivating';
+    // Somebody else may have told it to end, or it failed and was on its way out at the last look.
+    const wanted =
+      this.#told.delete(before.invocation) || (phaseOf(before) === 'stopping' && end?.result === 'success');
     const uptimeMs = (endedAtUs - before.startedAtUs) / 1000;
-    const exit: ServiceExit = { unit, uptimeMs, wanted, how: howEnded(before, after) };
+    const exit: ServiceExit = { unit, uptimeMs, wanted, how: end ? howEnded(end) : 'unknown' };
     this.#logger[wanted ? 'info' : 'warn']({ unit, reason: exit.how, durMs: uptimeMs }, 'service ended');
     for (const listener of this.#listeners) listener(exit);
   }
@@ -176,11 +186,9 @@ async function show(): Promise<Shown[]> {
       {
         unit: get('Id').replace(/\.service$/, ''),
         active: get('ActiveState'),
-        result: get('Result'),
+        sub: get('SubState'),
         invocation: get('InvocationID'),
         restarts: get('NRestarts'),
-        code: get('ExecMainCode'),
-        status: get('ExecMainStatus'),
         startedAtUs: Number(get('ExecMainStartTimestampMonotonic')),
         exitedAtUs: Number(get('ExecMainExitTimestampMonotonic')),
       },
@@ -193,11 +201,29 @@ function isPresent({ active }: Shown): boolean {
   return active !== 'inactive' && active !== 'failed';
 }
 
-/** Known only until systemd has started it again: then it tells of the new run. */
-function howEnded(before: Shown, after: Shown | undefined): string {
-  if (!after || after.exitedAtUs <= before.startedAtUs) return 'unknown';
-  const how = after.code === EXITED ? `exit code ${after.status}` : `signal ${after.status}`;
-  return after.result === 'watchdog' ? `${how}, because it did not answer` : how;
+function phaseOf({ active, sub }: Shown): ServiceState['phase'] {
+  if (active === 'deactivating') return 'stopping';
+  return sub === 'auto-restart' ? 'ended' : 'running';
+}
+
+/** As systemd tells a unit's ExecStopPost=. */
+interface End {
+  result: string;
+  code: string;
+  status: string;
+}
+
+/** How a run ended, as its unit wrote it down: systemd itself forgets it when it starts the unit again. */
+async function readEnd({ unit, invocation }: Shown): Promise<End | null> {
+  const text = await readFile(endFile(unit), 'utf8').catch(() => '');
+  const [run, result = '', code = '', status = ''] = text.trim().split(' ');
+  return run === invocation ? { result, code, status } : null;
+}
+
+function howEnded({ result, code, status }: End): string {
+  const how = code === 'exited' ? `exit code ${status}` : `signal SIG${status}`;
+  const why = WHY_ENDED[result];
+  return why === undefined ? how : `${how}, because ${why}`;
 }
 
 async function systemctl(...args: string[]): Promise<string> {
@@ -219,7 +245,12 @@ async function writeDropIn(unit: string, setting: string): Promise<void> {
 }
 
 function environmentFile(unit: string): string {
-  return join(ENVIRONMENTS, `${unit}.env`);
+  return join(RUN, `${unit}.env`);
+}
+
+/** Written by what orama-.service.d has each unit do at its end. */
+function endFile(unit: string): string {
+  return join(RUN, `${unit}.end`);
 }
 
 /** Empty for a unit that somebody else started, which so is started anew. */

@@ -7,7 +7,7 @@ import { localAddressOf, type NodeContext, nodePaths } from '../node-context.ts'
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
 import { drainedReason, type HeldUnits } from '../services/held-units.ts';
-import { commandOf } from '../services/open.ts';
+import { clusterKeyFileOf, commandOf } from '../services/open.ts';
 import { GATEWAY_UNIT, TURN_UNIT } from '../services/service-manager.ts';
 import { planUnits } from '../services/unit-plan.ts';
 
@@ -110,7 +110,7 @@ export class CoreServiceTask implements Task<CoreAction>, CoreTask {
   async report(): Promise<number | null> {
     const state = (await this.#services.list()).find(({ unit }) => unit === this.#core.unit);
     const before = this.#status;
-    this.#status = state ? await this.#probe() : this.#down(this.#whyAbsent());
+    this.#status = state && state.phase !== 'ended' ? await this.#probe() : this.#down(this.#whyAbsent());
     // What is kept down is not waited for.
     if (this.#status.healthy || (!state && this.#held.has(this.#core.unit))) this.#ready.resolve();
     if (before.healthy !== this.#status.healthy || before.reason !== this.#status.reason) this.#onChange();
@@ -160,7 +160,7 @@ export function gatewayConfig(config: NodeContext['config']) {
     internal: { address: config.wireguardIp },
     baseDomain: config.baseDomain,
     store: config.store,
-    clusterKeyFile: config.clusterKeyFile,
+    clusterKeyFile: clusterKeyFileOf(config, GATEWAY_UNIT),
     turnAdvertise: config.turn.advertise,
     callPage: config.gateway.callPage,
     ...(config.gateway.operatorApi && {

@@ -94,9 +94,7 @@ export class SfuServicesTask implements Task<SfuAction> {
     if (action.kind === 'sfu-clean') {
       const unit = action.subject;
       await services.forget(unit);
-      await rm(paths.unitSecret(unit), { force: true });
-      // Last, because it is what tells that something is left.
-      await rm(paths.unitConfig(unit), { force: true });
+      await rm(paths.unitFolder(unit), { recursive: true, force: true });
       return;
     }
     const { unit, secret, configText, configDigest, health } = action.sfu;
@@ -169,6 +167,7 @@ export class SfuServicesTask implements Task<SfuAction> {
     const now = this.#context.clock.now();
     if (!state) return down('failed', this.#backoff.reason(unit) ?? 'not running');
     if (state.phase === 'stopping') return down('starting', 'it is restarted');
+    if (state.phase === 'ended') return down('failed', this.#backoff.reason(unit) ?? 'it ended');
     try {
       const answer = await callHttp({ address: row.hostIp, port: row.signalingPort }, 'GET', '/healthz');
       const health = sfuHealthSchema.parse(JSON.parse(answer.body));
@@ -209,8 +208,6 @@ export class SfuServicesTask implements Task<SfuAction> {
       if (thrown.code === 'ENOENT') return [];
       throw thrown;
     });
-    return names
-      .flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -'.json'.length)] : []))
-      .filter((unit) => namespaceOfSfuUnit(unit) !== null && !needed.has(unit));
+    return names.filter((unit) => namespaceOfSfuUnit(unit) !== null && !needed.has(unit));
   }
 }

@@ -3,7 +3,8 @@ import { type TurnTenant, turnTenantSchema } from '@orama/protocol';
 import { expect, test } from 'vitest';
 import { settings, turnRow } from '../../testing/rows.ts';
 import { joinDesired } from '../reconcile/desired.ts';
-import { observationsOf, planTurnTenants } from './turn-tenants.ts';
+import { planTurnTenants } from './tenant-keeper.ts';
+import { observationsOf } from './turn-tenants.ts';
 
 const tenant = (namespace: string, secret = '0123456789abcdef'): TurnTenant =>
   turnTenantSchema.parse({
@@ -47,6 +48,20 @@ test('a tenant counts as gone when the server runs without it or does not run, n
   expect(observed(attached(tenant('demo')))).toEqual(['running']);
 });
 
+test('a tenant that is not wanted is there for as long as its unit is', () => {
+  const desired = joinDesired([{ ...settings('demo'), state: 'disabling' }], [turnRow('demo', 1)]);
+  const observed = (isLeft: boolean) =>
+    observationsOf(desired, 'node-1', attached(), '', { remains: () => isLeft }).map((one) => one.observed);
+  expect(observed(true)).toEqual(['running']);
+  expect(observed(false)).toEqual(['absent']);
+});
+
+test('a node reports why the unit of a tenant ended', () => {
+  const desired = joinDesired([settings('demo')], [turnRow('demo', 1)]);
+  const reason = 'ended once, last with exit code 1';
+  expect(observationsOf(desired, 'node-1', attached(), '', { reason: () => reason })).toMatchObject([{ reason }]);
+});
+
 test('a node reports only tenants that are placed on it', () => {
   const desired = joinDesired([settings('demo')], [turnRow('demo', 1)]);
   expect(observationsOf(desired, 'node-2', attached(), '')).toEqual([]);
@@ -60,7 +75,6 @@ test('a node reports the certificate that its server shows for a namespace', () 
   const shown = { issuer: 'CN=x', selfSigned: false, notAfter: 1 };
   const [report] = observationsOf(desired, 'node-1', attached(tenant('demo')), '', {
     shown: (namespace) => (namespace === 'demo' ? shown : undefined),
-    isKept: () => true,
   });
   expect(report?.details).toEqual({ allocations: 3, certificate: shown });
 });
@@ -68,7 +82,7 @@ test('a node reports the certificate that its server shows for a namespace', () 
 test('a tenant is gone with the last of its certificates', () => {
   const desired = joinDesired([{ ...settings('demo'), state: 'disabling' }], [turnRow('demo', 1)]);
   const observed = (isKept: boolean) =>
-    observationsOf(desired, 'node-1', attached(), '', { shown: () => undefined, isKept: () => isKept })[0]?.observed;
+    observationsOf(desired, 'node-1', attached(), '', { remains: () => isKept })[0]?.observed;
   expect(observed(true)).toBe('running');
   expect(observed(false)).toBe('absent');
 });

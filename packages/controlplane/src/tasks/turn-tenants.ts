@@ -1,24 +1,22 @@
-import { describeError, toOramaError, turnTenantDigest } from '@orama/core';
+import { describeError } from '@orama/core';
 import {
   type TurnCertificateStatus,
   type TurnTenant,
-  type TurnTenantStatus,
   turnDomain,
   turnServerStatusSchema,
   turnTenantListSchema,
-  turnTenantStatusSchema,
 } from '@orama/protocol';
 import type { PortAllocationRow } from '@orama/store';
-import { z } from 'zod';
 import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import { type Desired, openTurnSecrets } from '../reconcile/desired.ts';
 import { releaseBlocks } from '../reconcile/release-blocks.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
-import type { Action, Task } from '../reconcile/task.ts';
+import type { Task } from '../reconcile/task.ts';
 import { drainedReason, type HeldUnits } from '../services/held-units.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
 import { callTurn, unlessUnknown } from '../turn-control.ts';
 import type { CertificatesTask } from './certificates.ts';
+import type { ObservedTenants, TenantKeeper, TurnAction } from './tenant-keeper.ts';
 import { certificateFor } from './turn-certificate.ts';
 import { turnTenantOf } from './turn-tenant.ts';
 
@@ -27,33 +25,12 @@ const RECHECK_MS = 150;
 /** What is told of the certificates of a namespace here. */
 type NamespaceCertificates = Pick<CertificatesTask, 'problemOf' | 'has'>;
 
-type TurnAction = Action & { kind: 'turn-attach' | 'turn-detach'; tenant?: TurnTenant };
-
-/** What the TURN server has; `down` when there certainly is no server, `unknown` when it could not be asked. */
-export type ObservedTenants = ReadonlyMap<string, TurnTenantStatus> | 'down' | 'unknown';
-
-/** What to attach and detach so that the server has exactly the wanted tenants. Pure; nothing without a server that answers. */
-export function planTurnTenants(wanted: readonly TurnTenant[], observed: ObservedTenants): TurnAction[] {
-  if (observed === 'unknown' || observed === 'down') return [];
-  const actions: TurnAction[] = [];
-  const names = new Set(wanted.map((tenant) => tenant.namespace));
-  for (const namespace of observed.keys()) {
-    if (!names.has(namespace)) actions.push({ kind: 'turn-detach', subject: namespace, reason: 'not desired here' });
-  }
-  for (const tenant of wanted) {
-    const has = observed.get(tenant.namespace);
-    if (has?.digest === turnTenantDigest(tenant)) continue;
-    const reason = has ? 'its settings changed' : 'desired here';
-    actions.push({ kind: 'turn-attach', subject: tenant.namespace, reason, tenant });
-  }
-  return actions;
-}
-
 /** Keeps the namespaces of this node attached to its TURN server, which remembers none of them over a restart. */
 export class TurnTenantsTask implements Task<TurnAction> {
   readonly name = 'turn-tenants';
   readonly #context: NodeContext;
   readonly #held: HeldUnits;
+  readonly #keeper: TenantKeeper;
   readonly #onDetached: () => void;
   readonly #certificates: NamespaceCertificates | null;
   readonly #reporter: Reporter;
@@ -64,11 +41,13 @@ export class TurnTenantsTask implements Task<TurnAction> {
    */
   constructor(
     context: NodeContext,
+    keeper: TenantKeeper,
     held: HeldUnits,
     onDetached: () => void,
     certificates: NamespaceCertificates | null = null,
   ) {
     this.#context = context;
+    this.#keeper = keeper;
     this.#held = held;
     this.#onDetached = onDetached;
     this.#certificates = certificates;
@@ -86,32 +65,28 @@ export class TurnTenantsTask implements Task<TurnAction> {
       if (tenant) wanted.push(tenant);
       if (!opened && each.wanted) unreadable.add(each.config.namespace);
     }
-    return planTurnTenants(wanted, (await this.#observe()).tenants).filter(({ subject }) => !unreadable.has(subject));
+    const actions = await this.#keeper.plan(wanted, (await this.#observe()).tenants);
+    return actions.filter(({ subject }) => !unreadable.has(subject));
   }
 
-  async apply({ kind, subject, tenant }: TurnAction): Promise<void> {
-    const { config } = this.#context;
-    if (kind === 'turn-attach') {
-      await callTurn(turnSocketOf(config), turnTenantStatusSchema, 'PUT', `/tenants/${subject}`, tenant);
-      return;
-    }
-    await callTurn(turnSocketOf(config), z.undefined(), 'DELETE', `/tenants/${subject}`).catch((thrown: unknown) => {
-      if (toOramaError(thrown).code !== 'NAMESPACE_NOT_FOUND') throw thrown;
-    });
-    this.#onDetached();
+  async apply(action: TurnAction): Promise<void> {
+    await this.#keeper.apply(action);
+    if (action.kind === 'turn-detach') this.#onDetached();
   }
 
   async report(): Promise<number | null> {
     const { config, store, view, clock } = this.#context;
     const { here } = await view.read();
     const { tenants, failure, certificates } = await this.#observe();
+    const remains = await this.#keeper.remains();
     const observations = observationsOf(here, config.node, tenants, failure, {
       shown: (namespace) => {
         const shown = certificateFor(turnDomain(namespace, config.baseDomain), certificates);
         const problem = this.#certificates?.problemOf(namespace);
         return shown && { ...shown, ...(problem !== undefined && { problem }) };
       },
-      isKept: (namespace) => this.#certificates?.has(namespace) ?? false,
+      remains: (namespace) => remains.has(namespace) || (this.#certificates?.has(namespace) ?? false),
+      reason: (namespace) => this.#keeper.reason(namespace),
     });
     await this.#reporter.write(observations, clock.now());
     await releaseBlocks(store, here, observations);
@@ -151,17 +126,19 @@ export class TurnTenantsTask implements Task<TurnAction> {
 /**
  * Reports of this node's part in each namespace. Pure.
  * @param failure why no tenant is healthy, whatever the server has; empty when nothing speaks against it
- * @param certificates what the server shows for a namespace, if it is known; whether one is kept, which has to go with it
+ * @param more the certificate that the server shows for a namespace, if it is known; whether the node has something of it
+ *   beside the server, which has to go with it; why it is not attached
  */
 export function observationsOf(
   desired: Desired,
   nodeId: string,
   observed: ObservedTenants,
   failure: string,
-  certificates: { shown: (namespace: string) => object | undefined; isKept: (namespace: string) => boolean } = {
-    shown: () => undefined,
-    isKept: () => false,
-  },
+  more: {
+    shown?: (namespace: string) => object | undefined;
+    remains?: (namespace: string) => boolean;
+    reason?: (namespace: string) => string | null;
+  } = {},
 ): Observation[] {
   return [...desired.values()].flatMap((each) => {
     const { config } = each;
@@ -169,8 +146,8 @@ export function observationsOf(
     const wanted = each.wanted && each.turn.some(isHere);
     if (!each.turn.some(isHere) && !each.leaving.some(isHere)) return [];
     const tenant = typeof observed === 'string' ? undefined : observed.get(config.namespace);
-    const certificate = certificates.shown(config.namespace);
-    const isThere = tenant !== undefined || (!wanted && certificates.isKept(config.namespace));
+    const certificate = more.shown?.(config.namespace);
+    const isThere = tenant !== undefined || (!wanted && more.remains?.(config.namespace) === true);
     const healthy = wanted && failure === '' && tenant !== undefined && tenant.generation === config.generation;
     return [
       {
@@ -181,7 +158,8 @@ export function observationsOf(
         observed: observed === 'unknown' ? ('failed' as const) : isThere ? ('running' as const) : ('absent' as const),
         healthy,
         generation: config.generation,
-        reason: healthy || !wanted ? null : failure || 'the tenant is not attached yet',
+        reason:
+          healthy || !wanted ? null : failure || more.reason?.(config.namespace) || 'the tenant is not attached yet',
         details: { allocations: tenant?.allocations ?? 0, ...(certificate && { certificate }) },
       },
     ];

@@ -35,6 +35,17 @@ test.each([
   expect(error?.issues).toMatchObject([{ path, message: expect.stringContaining(says) }]);
 });
 
+test('where systemd runs the services, data and cluster key are where the units look', () => {
+  const systemd = { ...config, services: { manager: 'systemd' } };
+  const { error } = controlplaneConfigSchema.safeParse(systemd);
+  expect(error?.issues).toMatchObject([
+    { path: ['dataDir'], message: 'must be /var/lib/orama, where the units of systemd look' },
+    { path: ['clusterKeyFile'], message: 'must be /etc/orama/cluster.key, where the units of systemd look' },
+  ]);
+  const right = { dataDir: '/var/lib/orama', clusterKeyFile: '/etc/orama/cluster.key' };
+  expect(controlplaneConfigSchema.safeParse({ ...systemd, ...right }).error).toBeUndefined();
+});
+
 test.each([
   [{ turn: { port: 50_000 } }, '50000'],
   [{ turn: { tlsPort: 65_535 } }, '65535'],

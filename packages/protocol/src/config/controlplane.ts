@@ -21,6 +21,8 @@ const portRangeSchema = portRange(portSchema);
 
 /** Core services that a controlplane runs itself. */
 const OWN_SERVICES = ['gateway', 'turn'] as const;
+/** What the unit files of `systemd/` have in them. */
+const PATHS_OF_UNITS = { dataDir: '/var/lib/orama', clusterKeyFile: '/etc/orama/cluster.key' };
 const programSchema = z.array(z.string().min(1)).min(1);
 
 /** Configuration file of a node's controlplane. */
@@ -52,7 +54,7 @@ export const controlplaneConfigSchema = z
         /** Command line of each program; `--config <file>` is appended. */
         programs: z.strictObject({ gateway: programSchema, turn: programSchema, sfu: programSchema }),
       }),
-      /** The units of `systemd/`, which name their programs themselves and expect `dataDir` in /var/lib/orama. */
+      /** The units of `systemd/`, which name their programs and files themselves. */
       z.strictObject({ manager: z.literal('systemd') }),
     ]),
     gateway: z.strictObject({
@@ -112,6 +114,13 @@ export const controlplaneConfigSchema = z
   .refine(({ store, coreServices }) => store.driver === 'rqlite' || !coreServices?.includes('rqlite'), {
     error: 'names rqlite, which is not the store: leave it out, or set store.driver',
     path: ['coreServices'],
+  })
+  .superRefine((config, context) => {
+    if (config.services.manager !== 'systemd') return;
+    for (const [field, value] of Object.entries(PATHS_OF_UNITS)) {
+      if (config[field as keyof typeof PATHS_OF_UNITS] === value) continue;
+      context.addIssue({ code: 'custom', path: [field], message: `must be ${value}, where the units of systemd look` });
+    }
   })
   .superRefine(({ dns, baseDomain }, context) => {
     if (

@@ -5,7 +5,6 @@ import {
   turnCertificateStatusSchema,
   turnDrainSchema,
   turnServerStatusSchema,
-  turnTenantSchema,
   turnTenantStatusSchema,
 } from './turn-control.ts';
 
@@ -340,15 +339,6 @@ export const nodeDrainSchema = turnDrainSchema.extend({
   restart: z.boolean().default(false),
 });
 export type NodeDrain = z.input<typeof nodeDrainSchema>;
-
-/** A tenant for the program that attaches it: what the node's TURN server must have, and where that is told. */
-export const nodeTenantSchema = z.object({
-  tenant: turnTenantSchema,
-  controlSocket: z.string(),
-  /** The controlplane keeps it attached itself; nobody else is to attach or detach it. */
-  kept: z.boolean(),
-});
-export type NodeTenant = z.infer<typeof nodeTenantSchema>;
 
 /** A peer that a verdict is asked about. */
 export const turnPeerQuerySchema = z.strictObject({ ip: ipSchema, port: portSchema.optional() });

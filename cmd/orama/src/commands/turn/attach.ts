@@ -1,53 +1,60 @@
-import { OramaError, openServiceNotifier } from '@orama/core';
+import { openServiceNotifier } from '@orama/core';
 import { namespaceNameSchema } from '@orama/protocol';
 import { Command } from 'commander';
-import { connect } from '../../cluster.ts';
 import { type Context, withContext } from '../../context.ts';
 import { Interrupted, withInterrupt } from '../../interrupt.ts';
 import { examples, schemaOption } from '../../options.ts';
 import { pause } from '../../wait.ts';
 
 const LOOK_MS = 1_000;
+/** In looks. */
+const SUMMARY_EVERY = 30;
+
+interface Options {
+  namespace: string;
+  tenantFile: string;
+  controlSocket: string;
+}
 
 export function turnAttachCommand(): Command {
   return new Command('attach')
     .description(
-      'keep a namespace on the TURN server of this node until told to end, then detach it; for a unit of systemd, and nothing where the controlplane does so itself',
+      'keep a namespace on the TURN server of this node until told to end, then detach it; a unit of systemd runs it',
     )
     .requiredOption('--ns, --namespace <name>', 'the namespace', schemaOption(namespaceNameSchema))
+    .requiredOption('--tenant-file <file>', 'what is to be attached, as the controlplane writes it')
+    .requiredOption('--control-socket <file>', 'control socket of the TURN server')
     .addHelpText(
       'after',
       examples(
-        'orama turn attach --namespace myapp --api http://127.0.0.1:6001 --cluster-key-file /etc/orama/cluster.key',
+        'orama turn attach --namespace myapp --tenant-file /run/orama/tenants/myapp/tenant.json --control-socket /var/lib/orama/run/turn.sock',
       ),
     )
     .action(withContext(attach));
 }
 
-async function attach(context: Context, { namespace }: { namespace: string }): Promise<void> {
+async function attach(_context: Context, { namespace, tenantFile, controlSocket }: Options): Promise<void> {
   // Only this command logs as our daemons do.
   const { createLogger } = await import('@orama/core/logger');
   const { Attachment } = await import('../../turn-attach/attachment.ts');
   const logger = createLogger({ svc: 'turn-attach', ns: namespace });
-  const attachment = new Attachment(connect(context), namespace, logger);
+  const attachment = new Attachment({ namespace, tenantFile, controlSocket, logger });
   const notifier = await openServiceNotifier(() => attachment.status);
-  let isReady = false;
   try {
     await withInterrupt(async (signal) => {
-      while (await attachment.keep()) {
-        if (attachment.isKept && !isReady) notifier?.ready();
-        isReady ||= attachment.isKept;
+      for (let look = 0; ; look++) {
+        await attachment.keep();
+        if (look % SUMMARY_EVERY === 0) await attachment.summarize();
+        // It has begun, also where it waits for a server: who starts both must not wait for the other.
+        if (look === 0) notifier?.ready();
         await pause(LOOK_MS, signal);
       }
     });
   } catch (thrown) {
     notifier?.stopping();
     await attachment.end();
-    if (thrown instanceof Interrupted) return;
-    throw thrown;
+    if (!(thrown instanceof Interrupted)) throw thrown;
+  } finally {
+    notifier?.close();
   }
-  await attachment.end();
-  throw new OramaError('WEBRTC_NOT_ENABLED', `this node serves no TURN for namespace ${namespace}`, {
-    hint: `see where it is served: orama namespace webrtc-status --namespace ${namespace}`,
-  });
 }
