@@ -20,8 +20,12 @@ import { namespaceRotateSecretCommand } from './commands/namespace/rotate-secret
 import { namespaceSetCommand } from './commands/namespace/set.ts';
 import { namespaceUsageCommand } from './commands/namespace/usage.ts';
 import { namespaceWebrtcStatusCommand } from './commands/namespace/webrtc-status.ts';
-import { nodeJoinCommand, nodeRemoveCommand, nodeResumeCommand } from './commands/node/change.ts';
+import { nodeReadmitCommand, nodeRemoveCommand, nodeResumeCommand } from './commands/node/change.ts';
 import { nodeDrainCommand } from './commands/node/drain.ts';
+import { nodeInitCommand } from './commands/node/init.ts';
+import { nodeInviteCommand } from './commands/node/invite.ts';
+import { nodeJoinCommand } from './commands/node/join.ts';
+import { nodeLeaveCommand } from './commands/node/leave.ts';
 import { nodeListCommand } from './commands/node/list.ts';
 import { operationsListCommand } from './commands/operations/list.ts';
 import { operationsShowCommand } from './commands/operations/show.ts';
@@ -100,11 +104,15 @@ export function createProgram(version: string): Command {
 
   const node = new Command('node').description('the machines of the cluster: what they do, taking them out and in');
   for (const command of [
+    nodeInitCommand(),
+    nodeInviteCommand(),
+    nodeJoinCommand(),
+    nodeLeaveCommand(),
     nodeListCommand(),
     nodeDrainCommand(),
     nodeResumeCommand(),
     nodeRemoveCommand(),
-    nodeJoinCommand(),
+    nodeReadmitCommand(),
   ])
     node.addCommand(command);
 

@@ -7,6 +7,7 @@ import { apiKeyFile } from './dev/layout.ts';
 import { type DevState, devStateSchema } from './dev/state.ts';
 import { chooseEnvironment } from './environments/choose.ts';
 import { apiUrlSchema, EnvironmentsFile } from './environments/environments-file.ts';
+import { API_PORT, PATHS } from './node-setup/paths.ts';
 
 /** Options that every command takes. */
 const globalOptionsSchema = z.object({
@@ -40,7 +41,7 @@ type Environment = z.infer<typeof environmentSchema>;
 
 /**
  * What a command line and its environment come to. Options win over variables, variables over the environment that
- * `orama env use` chose, and that over the local cluster.
+ * `orama env use` chose, that over the local cluster, and that over the one that this machine is a node of.
  */
 export interface Settings {
   json: boolean;
@@ -124,6 +125,11 @@ export function resolveSettings(options: GlobalOptions, environment: Environment
       const endpoints = named ?? local?.nodes.map((node) => node.api);
       const clusterKeyFile = keyFile ?? local?.clusterKeyFile;
       if (endpoints && clusterKeyFile) return { endpoints, clusterKeyFile };
+      // On a node of a cluster that is the one.
+      if (!local && existsSync(PATHS.config)) {
+        const own = [`http://127.0.0.1:${API_PORT}`];
+        return { endpoints: endpoints ?? own, clusterKeyFile: clusterKeyFile ?? PATHS.clusterKey };
+      }
       throw new NoClusterError(dataDir);
     },
     gateway({ namespace, ...options }) {

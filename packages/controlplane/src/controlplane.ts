@@ -5,6 +5,7 @@ import {
   EventLoopMeter,
   Failpoints,
   healthHandler,
+  hostPort,
   type Logger,
   OramaError,
   type Runnable,
@@ -27,6 +28,7 @@ import { DnsServer } from './dns/embedded/dns-server.ts';
 import { EmbeddedDns } from './dns/embedded/embedded-dns.ts';
 import type { DnsWriter } from './dns/writer.ts';
 import { gatherNodeFacts } from './inspector/node-facts.ts';
+import { createMembership, type Membership } from './membership.ts';
 import { localAddressOf, type NodeContext, nodePaths } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine, type TaskRunner } from './reconcile/engine.ts';
@@ -90,6 +92,7 @@ export class Controlplane implements Runnable {
   #leases: LeaseKeeper | null = null;
   #view: StoreView | null = null;
   #watch: ChangeWatch | null = null;
+  #membership: Membership | null = null;
   #booting: Promise<void> = Promise.resolve();
   #booted = false;
 
@@ -132,13 +135,18 @@ export class Controlplane implements Runnable {
       routes: createRoutes({
         context: () => this.#context(),
         version,
+        clusterKey,
         onChange: () => this.#engine.wake(),
         plans: () => this.#engine.plans(),
         nodeFacts: () => gatherNodeFacts(this.#context(), { version, held: this.#held }),
         turn: {
           held: this.#held,
           peer: (wireguardIp) =>
-            new ControlplaneClient({ endpoints: [httpUrl(wireguardIp, port)], clusterKey, timeoutMs: PEER_TIMEOUT_MS }),
+            new ControlplaneClient({
+              endpoints: [`http://${hostPort(wireguardIp, port)}`],
+              clusterKey,
+              timeoutMs: PEER_TIMEOUT_MS,
+            }),
           onRelease: () => this.#engine.wake('core:turn'),
         },
       }),
@@ -170,6 +178,7 @@ export class Controlplane implements Runnable {
     await this.#booting;
     await this.#watch?.stop();
     await this.#leases?.release().catch(() => {}); // They lapse by themselves when the store cannot be reached.
+    await this.#membership?.close();
     await this.#dnsServer?.stop();
     this.#services?.close();
     this.#load.close();
@@ -207,6 +216,12 @@ export class Controlplane implements Runnable {
         this.#watch = new ChangeWatch(store.db, this.#clock, this.#warnings, () => this.#engine.wake());
         this.#watch.start();
         const usage = new UsageTask(context);
+        const membership = createMembership(context, {
+          clusterKey: this.#options.clusterKey,
+          db,
+          engine: this.#engine,
+        });
+        this.#membership = membership;
         const onDetached = () => {
           usage.hasten();
           this.#engine.wake(usage.name);
@@ -225,6 +240,7 @@ export class Controlplane implements Runnable {
           late: [
             ...(certificates ? [certificates as Task] : []),
             new StateFilesTask(context),
+            ...membership.tasks,
             new MovesTask(context),
             ...this.#dnsTasks(context),
             new RoomsTask(context),
@@ -284,6 +300,7 @@ export class Controlplane implements Runnable {
       wireguardIp: config.wireguardIp,
       publicIp: config.publicIp,
       publicIp6: config.publicIp6,
+      wireguard: config.wireguard,
       region: config.region,
       version,
       lastSeenAtMs: this.#clock.now(),
@@ -374,8 +391,4 @@ function withAbsoluteStorePaths(store: StoreConfig): StoreConfig {
     ...(credentialsFile === undefined ? {} : { credentialsFile: resolve(credentialsFile) }),
     ...(caFile === undefined ? {} : { caFile: resolve(caFile) }),
   };
-}
-
-function httpUrl(address: string, port: number): string {
-  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

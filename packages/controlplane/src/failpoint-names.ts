@@ -23,6 +23,8 @@ export const ACTION_KINDS = [
   'caddy-names',
   'certificate-serve',
   'certificate-forget',
+  'wireguard-peers',
+  'store-member-remove',
 ] as const;
 export type ActionKind = (typeof ACTION_KINDS)[number];
 

@@ -141,7 +141,7 @@ test(
     cluster.startNode(node);
     await waitFor('it to be seen', async () => (await view(node))?.alive);
     expect(await view(node)).toMatchObject({ state: 'gone' });
-    expect(await cluster.client.joinNode(node.id)).toMatchObject({ outcome: 'changed' });
+    expect(await cluster.client.readmitNode(node.id)).toMatchObject({ outcome: 'changed' });
     expect(await view(node)).toMatchObject({ state: 'active' });
   },
   TIMEOUT_MS,

@@ -64,6 +64,7 @@ export function nodeRow(node: number, overrides: Partial<NodeRow> = {}): NodeRow
     wireguardIp: `127.83.0.${node}`,
     publicIp: `127.83.1.${node}`,
     publicIp6: null,
+    wireguard: null,
     region: 'default',
     capacity: 100,
     version: '0',

@@ -93,6 +93,11 @@ export function specialRangeOf(address: string): string | null {
   return isIP(plain) === 6 && !GLOBAL_IPV6.has(plain) ? 'unassigned' : null;
 }
 
+/** `address:port`, with brackets around an IPv6 address. */
+export function hostPort(address: string, port: number): string {
+  return `${isIP(address) === 6 ? `[${address}]` : address}:${port}`;
+}
+
 /** What limits per source count by: an IPv4 address, or the /64 that one IPv6 customer has. */
 export function sourceKey(address: string): string {
   const plain = unmapIpv4(address);

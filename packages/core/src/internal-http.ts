@@ -1,4 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
+import type { Socket } from 'node:net';
 import type { ErrorBody } from '@orama/protocol';
 import { bindError } from './bind-error.ts';
 import { OramaError, toOramaError } from './errors.ts';
@@ -52,8 +54,15 @@ export function splitTarget(target: string | undefined): { path: string; query: 
     : { path: text.slice(0, mark), query: new URLSearchParams(text.slice(mark + 1)) };
 }
 
-/** A small HTTP server for our own processes (WireGuard, loopback or a Unix socket): limits, timeouts, error bodies. */
-export function createInternalServer(handler: InternalHandler, logger: Logger): Server {
+/**
+ * A small HTTP server for our own processes (WireGuard, loopback or a Unix socket): limits, timeouts, error bodies.
+ * @param tls where it is reached by other ways, which need it
+ */
+export function createInternalServer(
+  handler: (request: InternalRequest, connection: Socket) => ReturnType<InternalHandler>,
+  logger: Logger,
+  tls?: ServerOptions,
+): Server {
   const send = (response: ServerResponse, reply: InternalReply) => {
     const text =
       typeof reply.body === 'string' ? reply.body : reply.body === undefined ? '' : JSON.stringify(reply.body);
@@ -62,19 +71,20 @@ export function createInternalServer(handler: InternalHandler, logger: Logger): 
     });
     response.end(text);
   };
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
     const target = request.url ?? '/';
     const { path, query } = splitTarget(target);
     const method = request.method ?? 'GET';
     readBody(request)
-      .then((body) => handler({ method, path, query, target, body, headers: request.headers }))
+      .then((body) => handler({ method, path, query, target, body, headers: request.headers }, request.socket))
       .then((reply) => send(response, reply ?? { status: 404, body: notFound(method, path) }))
       .catch((thrown: unknown) => {
         const error = toOramaError(thrown);
         if (error.code === 'INTERNAL') logger.error({ err: thrown, method, path }, 'internal request failed');
         if (!response.headersSent) send(response, { status: error.status, body: error.toBody() });
       });
-  });
+  };
+  const server = tls ? createTlsServer(tls, answer) : createServer(answer);
   server.requestTimeout = 30_000;
   server.headersTimeout = 10_000;
   server.keepAliveTimeout = 5_000;

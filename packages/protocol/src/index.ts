@@ -1,15 +1,18 @@
 // The map of everything that crosses a wire or lands in a file.
 export * from './config/certificates.ts';
+export { cidrSchema } from './config/common.ts';
 export * from './config/controlplane.ts';
 export * from './config/dns.ts';
 export * from './config/gateway.ts';
 export * from './config/sfu.ts';
 export * from './config/store.ts';
 export * from './config/turn.ts';
+export * from './config/wireguard.ts';
 export * from './error-codes.ts';
 export * from './free-json.ts';
 export * from './ice-servers.ts';
 export * from './internal/controlplane-api.ts';
+export * from './internal/enrolment.ts';
 export * from './internal/inspection.ts';
 export * from './internal/operator-tokens.ts';
 export * from './internal/sfu-admin.ts';

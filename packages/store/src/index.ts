@@ -8,6 +8,7 @@ export { migrate, readMigrations, schemaVersion, splitScript } from './migrate.t
 export * from './open.ts';
 export * from './repositories/audit.ts';
 export * from './repositories/dns-records.ts';
+export * from './repositories/invitations.ts';
 export * from './repositories/keys.ts';
 export * from './repositories/leases.ts';
 export * from './repositories/namespaces.ts';

@@ -1,5 +1,6 @@
 import type { Database } from './database.ts';
 import { DnsRecordsRepository } from './repositories/dns-records.ts';
+import { InvitationsRepository } from './repositories/invitations.ts';
 import { KeysRepository } from './repositories/keys.ts';
 import { LeasesRepository } from './repositories/leases.ts';
 import { NamespacesRepository } from './repositories/namespaces.ts';
@@ -27,6 +28,7 @@ export interface Store {
   usage: UsageRepository;
   leases: LeasesRepository;
   operatorTokens: OperatorTokensRepository;
+  invitations: InvitationsRepository;
 }
 
 export function createStore(db: Database): Store {
@@ -44,5 +46,6 @@ export function createStore(db: Database): Store {
     usage: new UsageRepository(db),
     leases: new LeasesRepository(db),
     operatorTokens: new OperatorTokensRepository(db),
+    invitations: new InvitationsRepository(db),
   };
 }

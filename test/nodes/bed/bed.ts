@@ -24,8 +24,11 @@ export class Bed {
     this.nodes = nodes;
   }
 
-  /** Builds and boots it, after it took away what crashed runs left. */
-  static async start(): Promise<Bed> {
+  /**
+   * Builds and boots it, after it took away what crashed runs left.
+   * @param bare without WireGuard: machines as they are before they become nodes
+   */
+  static async start({ bare = false } = {}): Promise<Bed> {
     if (process.getuid?.() !== 0) throw new Error('real nodes need root: sudo pnpm test:nodes');
     await removeAbandoned();
     const name = `${PREFIX}${process.pid}`;
@@ -33,7 +36,7 @@ export class Bed {
     mkdirSync(folder, { mode: 0o755 });
     const network = new Network(name, NODES);
     try {
-      await network.create();
+      await network.create({ joined: !bare });
       const nodes = NODES.map(
         (number) =>
           new SystemdNode({ number, name: `${name}-n${number}`, namespace: network.namespaceOf(number), folder }),

@@ -35,7 +35,8 @@ export class Network {
     return `${this.#name}-cl`;
   }
 
-  async create(): Promise<void> {
+  /** @param joined whether WireGuard joins the nodes; else they have their public addresses and nothing more */
+  async create({ joined }: { joined: boolean }): Promise<void> {
     const bridge = `${this.#name}-sw`;
     ip('netns', 'add', bridge);
     ip('-n', bridge, 'link', 'add', BRIDGE, 'type', 'bridge');
@@ -49,7 +50,7 @@ export class Network {
       ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', DEVICE);
       ip('-n', namespace, 'link', 'set', DEVICE, 'up');
     }
-    await this.#joinByWireguard();
+    if (joined) await this.#joinByWireguard();
   }
 
   /** Ends WireGuard; the namespaces go with the bed. */

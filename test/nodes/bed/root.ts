@@ -1,4 +1,13 @@
-import { appendFileSync, chownSync, cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { REPOSITORY } from '@orama/testkit';
 
@@ -11,6 +20,9 @@ const ORAMA_ID = 990;
 /** Where a node keeps what is ours. */
 export const DATA = '/var/lib/orama';
 
+/** Built by deploy/dev/rqlited.sh; nodes have it where this checkout has. */
+const RQLITED = join(REPOSITORY, '.orama/rqlited/rqlited');
+
 /** Folders of this checkout and what they are in an installation; the programs must be built. */
 export const PROGRAMS: readonly [from: string, to: string][] = [
   ...['cmd', 'packages', 'node_modules'].map((name): [string, string] => [
@@ -18,11 +30,12 @@ export const PROGRAMS: readonly [from: string, to: string][] = [
     `/opt/orama/${name}`,
   ]),
   [process.execPath, '/opt/orama/bin/node'],
+  ...(existsSync(RQLITED) ? [[realpathSync(RQLITED), '/opt/orama/bin/rqlited'] as [string, string]] : []),
 ];
 
 /** Makes the root of a node, which shares /usr with this machine: little more than /etc, our units, and the user orama. */
 export function makeRoot(root: string, name: string): void {
-  for (const folder of ['etc/systemd/system', 'etc/orama', 'opt/orama', 'usr', 'var/log/journal'])
+  for (const folder of ['etc/systemd/system', 'etc/orama', 'etc/wireguard', 'opt/orama', 'usr', 'var/log/journal'])
     mkdirSync(join(root, folder), { recursive: true });
   for (const link of ['bin', 'sbin', 'lib', 'lib64']) symlinkSync(`usr/${link}`, join(root, link));
   for (const entry of ETC) {

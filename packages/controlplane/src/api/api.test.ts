@@ -38,6 +38,7 @@ beforeEach(async () => {
     routes: createRoutes({
       context: () => context,
       version: '1.2.3',
+      clusterKey: 'key',
       onChange: () => void changes++,
       plans: async () => plans,
       nodeFacts: () => Promise.reject(new Error('not looked at')),

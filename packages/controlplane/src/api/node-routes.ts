@@ -1,6 +1,6 @@
 import { changeNodeSchema, drainNodeSchema, type NodeView, nodeIdSchema, removeNodeSchema } from '@orama/protocol';
 import type { OperationContext } from '../operations/context.ts';
-import { drainNode, joinNode, removeNode, resumeNode } from '../operations/nodes.ts';
+import { drainNode, readmitNode, removeNode, resumeNode } from '../operations/nodes.ts';
 import { type Call, parseBody, parseInput, type Route } from './route.ts';
 import { toNodeStatus, toOperation } from './views.ts';
 
@@ -28,8 +28,8 @@ export function nodeRoutes(onChange: () => void): Route[] {
     ],
     [
       'POST',
-      /^\/nodes\/([^/]+)\/join$/,
-      changing(200, (call) => joinNode(call.context, idOf(call), parseBody(changeNodeSchema, call).requestedBy)),
+      /^\/nodes\/([^/]+)\/readmit$/,
+      changing(200, (call) => readmitNode(call.context, idOf(call), parseBody(changeNodeSchema, call).requestedBy)),
       'operator',
     ],
     [

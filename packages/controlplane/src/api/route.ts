@@ -45,7 +45,8 @@ export function parseBody<S extends z.ZodType<object>>(schema: S, call: Call): z
   return call.operator && 'requestedBy' in parsed ? { ...parsed, requestedBy: actorOf(call) } : parsed;
 }
 
-function readJson(body: string): unknown {
+/** A JSON body; none counts as an empty object. Throws INVALID_REQUEST. */
+export function readJson(body: string): unknown {
   try {
     return body === '' ? {} : JSON.parse(body);
   } catch (thrown) {

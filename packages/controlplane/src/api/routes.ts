@@ -4,6 +4,7 @@ import {
   createNamespaceSchema,
   disableWebrtcSchema,
   enableWebrtcSchema,
+  inviteSchema,
   type NodeFacts,
   namespaceNameSchema,
   OPERATOR_API_PREFIX,
@@ -16,6 +17,7 @@ import type { OperationContext } from '../operations/context.ts';
 import { requireNamespace } from '../operations/context.ts';
 import { disableWebrtc } from '../operations/disable-webrtc.ts';
 import { enableWebrtc } from '../operations/enable-webrtc.ts';
+import { invite } from '../operations/invitations.ts';
 import { createNamespace, deleteNamespace } from '../operations/namespaces.ts';
 import { rotateSecret } from '../operations/rotate-secret.ts';
 import { changeTurnSettings } from '../operations/turn-settings.ts';
@@ -35,6 +37,7 @@ export interface RouteOptions {
   /** Throws STORE_UNAVAILABLE while the store has not been reached. */
   context: () => OperationContext;
   version: string;
+  clusterKey: string;
   /** Called after a call that changed what is desired, so that this node begins at once. */
   onChange: () => void;
   /** What each task of this node would do now. */
@@ -46,7 +49,15 @@ export interface RouteOptions {
 }
 
 /** The calls of protocol/internal/controlplane-api.ts, below their prefix, and those of them that a token may make. */
-export function createRoutes({ context, version, onChange, plans, nodeFacts, turn }: RouteOptions): InternalHandler {
+export function createRoutes({
+  context,
+  version,
+  clusterKey,
+  onChange,
+  plans,
+  nodeFacts,
+  turn,
+}: RouteOptions): InternalHandler {
   const changing = (answer: (call: Call) => Promise<InternalReply>) => async (call: Call) => {
     const reply = await answer(call);
     onChange();
@@ -124,6 +135,15 @@ export function createRoutes({ context, version, onChange, plans, nodeFacts, tur
     ['GET', /^\/operations\/([^/]+)$/, ({ context, subjects }) => showOperation(context, subjects[0] ?? ''), 'viewer'],
     ['GET', /^\/operations$/, listOperations, 'viewer'],
     ...operatorTokenRoutes(),
+    // No token is enough for it: who joins gets the cluster key.
+    [
+      'POST',
+      /^\/invitations$/,
+      changing(async (call) => ({
+        status: 201,
+        body: await invite(call.context, clusterKey, parseBody(inviteSchema, call)),
+      })),
+    ],
     ...nodeRoutes(onChange),
     ...turnRoutes(turn),
     ...reconcileRoutes({ plans, peer: turn.peer }),

@@ -10,9 +10,9 @@ import {
   createdOperatorTokenSchema,
   type DrainNode,
   type EnableWebrtc,
-  ERROR_STATUS,
-  type ErrorCode,
-  errorBodySchema,
+  type Invitation,
+  type Invite,
+  invitationSchema,
   type LeaseView,
   leaseListSchema,
   type Namespace,
@@ -52,6 +52,7 @@ import {
 } from '@orama/protocol';
 import { z } from 'zod';
 import { CallTimeoutError, type HttpAnswer } from '../http-call.ts';
+import { errorOfAnswer } from './error-of-answer.ts';
 import { OperatorWay, SignedWay, type Way } from './way.ts';
 
 export { DaemonUnreachableError } from './way.ts';
@@ -163,13 +164,18 @@ export class ControlplaneClient {
   }
 
   /** Lets a removed node take part again. */
-  joinNode(node: string): Promise<NodeChanged> {
-    return this.#call('POST', `${nodePath(node)}/join`, nodeChangedSchema, this.#asker);
+  readmitNode(node: string): Promise<NodeChanged> {
+    return this.#call('POST', `${nodePath(node)}/readmit`, nodeChangedSchema, this.#asker);
   }
 
   /** Takes a node out of the cluster for good. */
   removeNode(node: string, options: Partial<RemoveNode> = {}): Promise<NodeChanged> {
     return this.#call('POST', `${nodePath(node)}/remove`, nodeChangedSchema, { ...this.#asker, ...options });
+  }
+
+  /** Opens the cluster for one machine. Throws CONFLICT. */
+  invite(options: Partial<Invite> = {}): Promise<Invitation> {
+    return this.#call('POST', '/invitations', invitationSchema, { ...this.#asker, ...options });
   }
 
   /** The TURN server of a node. Throws NOT_FOUND, or UNAVAILABLE when the node does not answer. */
@@ -252,7 +258,7 @@ export class ControlplaneClient {
   async #call<S extends z.ZodType>(method: string, path: string, schema: S, body?: object): Promise<z.output<S>> {
     const text = body === undefined ? '' : JSON.stringify(body);
     const { status, body: answer } = await this.#send(method, path, text);
-    if (status < 200 || status >= 300) throw errorOf(status, answer);
+    if (status < 200 || status >= 300) throw errorOfAnswer(status, answer);
     try {
       return schema.parse(answer === '' ? undefined : JSON.parse(answer));
     } catch (thrown) {
@@ -309,18 +315,4 @@ function webrtcPath(name: string): string {
 function neverConnected(thrown: unknown): boolean {
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
   return ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'ETIMEDOUT'].includes(code);
-}
-
-function errorOf(status: number, answer: string): OramaError {
-  try {
-    const { error } = errorBodySchema.parse(JSON.parse(answer));
-    const code = (error.code in ERROR_STATUS ? error.code : 'INTERNAL') as ErrorCode;
-    return new OramaError(code, error.message, {
-      retryable: error.retryable,
-      ...(error.hint !== undefined && { hint: error.hint }),
-      ...(error.details !== undefined && { details: error.details }),
-    });
-  } catch {
-    return new OramaError('INTERNAL', `the controlplane answered ${status} without an explanation`);
-  }
 }

@@ -15,6 +15,7 @@ const node = (number: number, reachable = true): NodeRow => ({
   wireguardIp: `10.0.0.${number}`,
   publicIp: `203.0.113.${number}`,
   publicIp6: null,
+  wireguard: null,
   region: 'default',
   capacity: 100,
   version: '0',

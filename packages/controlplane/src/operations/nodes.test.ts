@@ -9,7 +9,7 @@ import type { OperationContext } from './context.ts';
 import { disableWebrtc } from './disable-webrtc.ts';
 import { enableWebrtc } from './enable-webrtc.ts';
 import { createNamespace } from './namespaces.ts';
-import { drainNode, joinNode, removeNode, resumeNode } from './nodes.ts';
+import { drainNode, readmitNode, removeNode, resumeNode } from './nodes.ts';
 
 let operations: TestOperations;
 let context: OperationContext;
@@ -27,7 +27,7 @@ const drain = (id: string, deadlineMs = 60_000, own = context) =>
   drainNode(own, id, drainNodeSchema.parse({ deadlineMs }));
 const remove = (id: string, force = false) => removeNode(context, id, removeNodeSchema.parse({ force }));
 const resume = (id: string) => resumeNode(context, id, 'operator');
-const join = (id: string) => joinNode(context, id, 'operator');
+const readmit = (id: string) => readmitNode(context, id, 'operator');
 const stateOf = async (id: string) => (await context.store.nodes.list()).find((node) => node.id === id)?.state;
 const unreachable = (id: string) =>
   context.store.db.batch([{ sql: 'UPDATE nodes SET reachable = 0 WHERE id = ?', params: [id] }]);
@@ -80,11 +80,11 @@ test('a node that was removed is neither drained nor resumed, but may join; one 
   await unreachable('node-1');
   await remove('node-1', true);
   for (const refused of [drain('node-1'), resume('node-1')])
-    await expect(refused).rejects.toMatchObject({ code: 'CONFLICT', hint: expect.stringContaining('node join') });
-  expect(await join('node-1')).toMatchObject({ outcome: 'changed' });
-  expect(await join('node-1')).toMatchObject({ outcome: 'unchanged' });
+    await expect(refused).rejects.toMatchObject({ code: 'CONFLICT', hint: expect.stringContaining('node readmit') });
+  expect(await readmit('node-1')).toMatchObject({ outcome: 'changed' });
+  expect(await readmit('node-1')).toMatchObject({ outcome: 'unchanged' });
   await drain('node-2');
-  await expect(join('node-2')).rejects.toMatchObject({ code: 'CONFLICT', hint: 'orama node resume node-2' });
+  await expect(readmit('node-2')).rejects.toMatchObject({ code: 'CONFLICT', hint: 'orama node resume node-2' });
 });
 
 test('drainNode of the last two nodes at once leaves one that takes part', async () => {

@@ -84,15 +84,24 @@ export function resumeNode(context: OperationContext, id: string, requestedBy: s
   });
 }
 
-/** Lets a node that was removed take part again. Throws NOT_FOUND, and CONFLICT for one that is being drained. */
-export function joinNode(context: OperationContext, id: string, requestedBy: string): Promise<NodeChanged> {
-  return retryOnConflict(`joining ${id}`, async () => {
+/**
+ * Lets a node that was removed take part again, as it is. Throws NOT_FOUND, and CONFLICT for one that is being drained, or
+ * that has to join anew because it lost its copy of the store.
+ */
+export function readmitNode(context: OperationContext, id: string, requestedBy: string): Promise<NodeChanged> {
+  return retryOnConflict(`readmitting ${id}`, async () => {
     const node = await requireNode(context, id);
     if (node.state === 'active') return unchanged(`${id} takes part already; nothing was changed`);
     if (node.state === 'draining') {
       throw new OramaError('CONFLICT', `${id} is drained; nothing was changed`, { hint: `orama node resume ${id}` });
     }
-    await change(context, node, 'active', { requestedBy, action: 'join-node' });
+    const { store, services } = context.config;
+    if (store.driver === 'rqlite' && services.manager === 'systemd') {
+      throw new OramaError('CONFLICT', `the store has no copy on ${id} any more; nothing was changed`, {
+        hint: `on that machine: orama node leave --force, then orama node join with a token of "orama node invite"`,
+      });
+    }
+    await change(context, node, 'active', { requestedBy, action: 'readmit-node' });
     return { outcome: 'changed', message: `${id} takes part` };
   });
 }
@@ -191,6 +200,6 @@ function unchanged(message: string): NodeChanged {
 
 function removed(id: string): OramaError {
   return new OramaError('CONFLICT', `${id} was removed from the cluster; nothing was changed`, {
-    hint: `orama node join ${id} lets it take part again`,
+    hint: `orama node readmit ${id} lets it take part again`,
   });
 }

@@ -34,7 +34,8 @@ export class Liveness {
     const stills = this.#beats.look(new Map(nodes.map(({ id, beats }) => [id, beats])), askedAtMs, answeredAtMs);
     return nodes.flatMap((node): LivenessChange[] => {
       const { forMs, moved } = stills.get(node.id) ?? { forMs: 0, moved: false };
-      const heard = moved || node.id === this.#own;
+      // A machine that joins has a row before its first heartbeat.
+      const heard = (moved && node.beats > 0) || node.id === this.#own;
       if (node.reachable) return forMs >= (heard ? SILENT_MS : UNHEARD_MS) ? [{ node, reachable: false }] : [];
       return heard && forMs < SILENT_MS ? [{ node, reachable: true }] : [];
     });

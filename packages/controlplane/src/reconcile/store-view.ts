@@ -1,6 +1,7 @@
 import type { Clock } from '@orama/core';
 import {
   type DnsRecordRow,
+  type InvitationRow,
   type NodeRow,
   readChangeCounter,
   type ServiceReportRow,
@@ -66,6 +67,10 @@ export class View {
   /** All nodes; their heartbeats and load are not of now. */
   nodes(): Promise<NodeRow[]> {
     return this.#once('nodes', () => this.#store.nodes.list());
+  }
+
+  invitations(): Promise<InvitationRow[]> {
+    return this.#once('invitations', () => this.#store.invitations.list());
   }
 
   #once<T>(name: string, read: () => Promise<T>): Promise<T> {

@@ -12,6 +12,7 @@ import {
 import { dnsConfigSchema, isNameIn } from './dns.ts';
 import { operatorSourcesSchema } from './gateway.ts';
 import { storeConfigSchema } from './store.ts';
+import { invitationsConfigSchema, wireguardConfigSchema } from './wireguard.ts';
 
 const portRange = (start: z.ZodInt) =>
   z
@@ -35,6 +36,10 @@ export const controlplaneConfigSchema = z
     /** Second public address of the node, for clients that ask TURN for an IPv6 relay address. */
     publicIp6: z.ipv6().optional(),
     wireguardNetwork: cidrSchema,
+    /** Absent where the operator keeps the peers, or the network is no WireGuard at all. */
+    wireguard: wireguardConfigSchema.optional(),
+    /** Absent where no machine is to join by this node. */
+    invitations: invitationsConfigSchema.optional(),
     region: z.string().default('default'),
     /** Also the realm of TURN credentials, which has fewer than 128 characters (RFC 8489 section 14.9). */
     baseDomain: hostNameSchema.max(127),

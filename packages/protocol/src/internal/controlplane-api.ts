@@ -26,8 +26,9 @@ import {
  * | `POST /namespaces/<ns>/webrtc/credentials` | `turnCredentialsSchema` |
  * | `GET /nodes` | `nodeListSchema` |
  * | `POST /nodes/<id>/drain` `drainNodeSchema` | 202 `operationStartedSchema` |
- * | `POST /nodes/<id>/resume`, `POST /nodes/<id>/join` `changeNodeSchema` | `nodeChangedSchema` |
+ * | `POST /nodes/<id>/resume`, `POST /nodes/<id>/readmit` `changeNodeSchema` | `nodeChangedSchema` |
  * | `POST /nodes/<id>/remove` `removeNodeSchema` | `nodeChangedSchema` |
+ * | `POST /invitations` `inviteSchema` | 201 `invitationSchema` |
  * | `GET /nodes/<id>/turn` | `nodeTurnSchema` |
  * | `POST /nodes/<id>/turn/drain` `nodeDrainSchema`, `POST /nodes/<id>/turn/resume` | `nodeTurnSchema` |
  * | `GET /nodes/<id>/turn/tenants/<ns>/peers/<ip>?port=` | `turnPeerVerdictSchema` |

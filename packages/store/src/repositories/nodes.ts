@@ -1,4 +1,4 @@
-import { type Database, guard, type Statement } from '../database.ts';
+import { type Database, guard, type SqlValue, type Statement } from '../database.ts';
 
 export type NodeState = 'active' | 'draining' | 'gone';
 
@@ -24,6 +24,8 @@ export interface NodeRow {
   publicIp: string;
   /** Null where the node has no second, IPv6, address. */
   publicIp6: string | null;
+  /** Its WireGuard interface; null where its controlplane does not keep the peers. */
+  wireguard: { publicKey: string; endpoint: string } | null;
   region: string;
   capacity: number;
   version: string;
@@ -46,6 +48,8 @@ interface Raw {
   wireguard_ip: string;
   public_ip: string;
   public_ip6: string | null;
+  wireguard_public_key: string | null;
+  wireguard_endpoint: string | null;
   region: string;
   capacity: number;
   version: string;
@@ -76,6 +80,10 @@ export class NodesRepository {
       wireguardIp: raw.wireguard_ip,
       publicIp: raw.public_ip,
       publicIp6: raw.public_ip6,
+      wireguard:
+        raw.wireguard_public_key !== null && raw.wireguard_endpoint !== null
+          ? { publicKey: raw.wireguard_public_key, endpoint: raw.wireguard_endpoint }
+          : null,
       region: raw.region,
       capacity: raw.capacity,
       version: raw.version,
@@ -90,29 +98,15 @@ export class NodesRepository {
   }
 
   /** Registers a node or refreshes its addresses and version, and is a heartbeat; its state is kept. */
-  async register(
-    node: Pick<NodeRow, 'id' | 'name' | 'wireguardIp' | 'publicIp' | 'region' | 'version' | 'lastSeenAtMs'> & {
-      publicIp6?: string | undefined;
-    },
-  ): Promise<void> {
-    await this.#db.batch([
-      {
-        sql: `INSERT INTO nodes (id, name, wireguard_ip, public_ip, public_ip6, region, version, last_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-              ON CONFLICT (id) DO UPDATE SET name = excluded.name, wireguard_ip = excluded.wireguard_ip, public_ip = excluded.public_ip,
-                public_ip6 = excluded.public_ip6, region = excluded.region, version = excluded.version,
-                last_seen_at = excluded.last_seen_at, beats = nodes.beats + 1`,
-        params: [
-          node.id,
-          node.name,
-          node.wireguardIp,
-          node.publicIp,
-          node.publicIp6 ?? null,
-          node.region,
-          node.version,
-          node.lastSeenAtMs,
-        ],
-      },
-    ]);
+  async register(node: RegisteredNode): Promise<void> {
+    const { sql, params } = upsert(node);
+    await this.#db.batch([{ sql: `${sql}, beats = nodes.beats + 1`, params }]);
+  }
+
+  /** Takes a machine in that is about to start: it takes part, but counts as reachable only once it is heard. */
+  enrol(node: RegisteredNode): Statement {
+    const { sql, params } = upsert(node);
+    return { sql: `${sql}, state = 'active'`, params };
   }
 
   /** A sign of life with the state of the node's own services. */
@@ -141,6 +135,35 @@ export class NodesRepository {
     const params = [Number(reachable), nowMs, id, Number(reachable)];
     return reachable ? { sql: base, params } : { sql: `${base} AND beats = ?`, params: [...params, beats] };
   }
+}
+
+/** What a node says of itself. */
+type RegisteredNode = Pick<
+  NodeRow,
+  'id' | 'name' | 'wireguardIp' | 'publicIp' | 'region' | 'version' | 'lastSeenAtMs'
+> & {
+  publicIp6?: string | undefined;
+  wireguard?: NodeRow['wireguard'] | undefined;
+};
+
+function upsert(node: RegisteredNode): { sql: string; params: SqlValue[] } {
+  const columns = {
+    name: node.name,
+    wireguard_ip: node.wireguardIp,
+    public_ip: node.publicIp,
+    public_ip6: node.publicIp6 ?? null,
+    wireguard_public_key: node.wireguard?.publicKey ?? null,
+    wireguard_endpoint: node.wireguard?.endpoint ?? null,
+    region: node.region,
+    version: node.version,
+    last_seen_at: node.lastSeenAtMs,
+  };
+  const names = Object.keys(columns);
+  return {
+    sql: `INSERT INTO nodes (id, ${names.join(', ')}) VALUES (?${', ?'.repeat(names.length)})
+          ON CONFLICT (id) DO UPDATE SET ${names.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+    params: [node.id, ...Object.values(columns)],
+  };
 }
 
 /** Statements that make a batch fail unless every one of the nodes takes part and is reachable: something is placed there. */

@@ -159,6 +159,20 @@ export class RqliteCluster {
     throw failure;
   }
 
+  /** Takes a node out of those whose majority decides; one that is no member changes nothing. Throws StoreUnavailableError. */
+  async removeNode(id: string): Promise<void> {
+    const request = { method: 'DELETE', path: '/remove', body: JSON.stringify({ id }) } as const;
+    const reasons: string[] = [];
+    for (const origin of this.addresses) {
+      const answer = await this.#http
+        .call(origin, request, this.#access.timeoutMs / ATTEMPT_SHARE)
+        .catch(describeError);
+      if (typeof answer !== 'string' && answer.status === 200) return;
+      reasons.push(`${origin}: ${typeof answer === 'string' ? answer : answer.body.toString('utf8', 0, 200).trim()}`);
+    }
+    throw new StoreUnavailableError(`${id} stays a member of the store: ${reasons.join('; ')}`);
+  }
+
   /** Index of the last entry of the replicated log that a node has in its copy. Throws StoreUnavailableError. */
   async appliedIndex(origin: string): Promise<number | null> {
     const status = await this.askNode(origin, { method: 'GET', path: '/status?key=store' });

@@ -9,7 +9,7 @@ const ANSWER_MAX_BYTES = 32 * 1024 * 1024;
 const IDLE_MS = 20_000;
 
 export interface RqliteRequest {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'DELETE';
   /** With the query. */
   path: string;
   /** JSON text, or the bytes of a database. */

@@ -28,9 +28,9 @@ export function nodeResumeCommand(): Command {
   return changeCommand('resume', description, (client, node) => client.resumeNode(node));
 }
 
-export function nodeJoinCommand(): Command {
-  const description = 'let a node take part again that was removed; a new one takes part by being started';
-  return changeCommand('join', description, (client, node) => client.joinNode(node));
+export function nodeReadmitCommand(): Command {
+  const description = 'let a node take part again that was removed, as it is; a machine that is new joins';
+  return changeCommand('readmit', description, (client, node) => client.readmitNode(node));
 }
 
 export function nodeRemoveCommand(): Command {

@@ -1,0 +1,103 @@
+import { newId, UserError } from '@orama/core';
+import type { ControlplaneConfig, ControlplaneConfigInput } from '@orama/protocol';
+import type { Progress } from '../output/progress.ts';
+import { bringUp, type ClusterNetwork, chooseNetwork, firstAddress } from './cluster-network.ts';
+import { localAddresses, nodeName, requireNodeMachine } from './machine.ts';
+import { nodeConfig } from './node-config.ts';
+import {
+  fileStore,
+  makeFolders,
+  readNodeConfig,
+  requireRqlited,
+  writeClusterKey,
+  writeNodeConfig,
+  writeStoreMember,
+} from './node-files.ts';
+import { DEFAULT_NETWORK } from './paths.ts';
+import { publicAddress } from './public-address.ts';
+import { startNode } from './start-node.ts';
+
+export interface InitOptions {
+  baseDomain: string;
+  name?: string;
+  region: string;
+  publicIp?: string;
+  publicIp6?: string;
+  wireguardInterface?: string;
+  wireguardNetwork?: string;
+  wireguardPort: number;
+  trustedNetwork?: string;
+  store: 'rqlite' | 'sqlite';
+  dns: 'embedded' | 'file';
+}
+
+/** Makes this machine the first node of a cluster. One that is it already is started and waited for. */
+export async function initNode(
+  options: InitOptions,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<ControlplaneConfig> {
+  requireNodeMachine();
+  const existing = await readNodeConfig();
+  if (existing) refuseOther(existing, options);
+  const config = existing ?? (await setUp(options, progress));
+  await startNode(config, progress, signal);
+  return config;
+}
+
+/** Every step finds what a run before it left, and the configuration comes last. */
+async function setUp(options: InitOptions, progress: Progress): Promise<ControlplaneConfig> {
+  if (options.store === 'rqlite') requireRqlited();
+  const node = nodeName(options.name);
+  const network = await chooseNetwork(options);
+  const own = localAddresses().filter((each) => each.interface !== network.interface);
+  const { publicIp, localIp } = await publicAddress(own, options.publicIp);
+  progress.step(`${node} is reached at ${publicIp}${localIp === publicIp ? '' : `, by 1:1 NAT to ${localIp}`}`);
+  await makeFolders();
+  const { wireguardIp, wireguardNetwork } = await enterNetwork(network, options);
+  progress.step(`${network.interface} is up with ${wireguardIp}`);
+  await writeClusterKey();
+  const store =
+    options.store === 'sqlite' ? fileStore() : await writeStoreMember({ node, address: wireguardIp, others: [] });
+  const dns: ControlplaneConfigInput['dns'] =
+    options.dns === 'embedded' ? { writer: 'embedded' } : { writer: 'file', file: '/var/lib/orama/dns/zone' };
+  const shared = { clusterId: newId('cluster'), baseDomain: options.baseDomain, dns };
+  return writeNodeConfig(
+    nodeConfig({
+      node,
+      region: options.region,
+      publicIp,
+      localIp,
+      wireguardIp,
+      wireguardNetwork,
+      network,
+      store,
+      shared,
+      publicIp6: options.publicIp6,
+    }),
+  );
+}
+
+async function enterNetwork(
+  network: ClusterNetwork,
+  options: InitOptions,
+): Promise<{ wireguardIp: string; wireguardNetwork: string }> {
+  if (network.kind === 'present') return { wireguardIp: network.address, wireguardNetwork: network.network };
+  const wireguardNetwork = options.wireguardNetwork ?? DEFAULT_NETWORK;
+  const wireguardIp = firstAddress(wireguardNetwork, network.interface);
+  await bringUp(network, `${wireguardIp}/${wireguardNetwork.split('/')[1]}`, []);
+  return { wireguardIp, wireguardNetwork };
+}
+
+/** What a node is does not change by another init. */
+function refuseOther(config: ControlplaneConfig, options: InitOptions): void {
+  const differs = [
+    ...(options.baseDomain === config.baseDomain ? [] : [`its base domain is ${config.baseDomain}`]),
+    ...(options.name === undefined || options.name === config.node ? [] : [`its name is ${config.node}`]),
+    ...(options.store === config.store.driver ? [] : [`its store is ${config.store.driver}`]),
+  ];
+  if (differs.length === 0) return;
+  throw new UserError('CONFLICT', `this machine is a node already, and ${differs.join(', ')}; nothing was changed`, {
+    hint: 'take it out first: orama node leave',
+  });
+}

@@ -1,0 +1,136 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { callEnrolment, parseJoinToken } from '@orama/controlplane/enrolment';
+import { describeError, UserError } from '@orama/core';
+import type { ControlplaneConfig, EnrolRequest, JoinToken } from '@orama/protocol';
+import type { Progress } from '../output/progress.ts';
+import { bringUp, type ClusterNetwork, chooseNetwork, findInNetwork } from './cluster-network.ts';
+import { localAddresses, nodeName, requireNodeMachine } from './machine.ts';
+import { type NodeFacts, nodeConfig } from './node-config.ts';
+import {
+  makeFolders,
+  readNodeConfig,
+  requireRqlited,
+  writeClusterKey,
+  writeNodeConfig,
+  writeStoreMember,
+} from './node-files.ts';
+import { openAddress, publicAddress } from './public-address.ts';
+import { startNode } from './start-node.ts';
+
+export interface JoinOptions {
+  tokenFile?: string;
+  name?: string;
+  region: string;
+  publicIp?: string;
+  publicIp6?: string;
+  wireguardInterface?: string;
+  wireguardPort: number;
+  trustedNetwork?: string;
+}
+
+/** Makes this machine a node of the cluster that the token is of. One that is it already is started and waited for. */
+export async function joinNode(
+  token: string | undefined,
+  options: JoinOptions,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<ControlplaneConfig> {
+  requireNodeMachine();
+  const existing = await readNodeConfig();
+  const given =
+    existing && token === undefined && options.tokenFile === undefined ? null : await readToken(token, options);
+  if (existing && given && existing.clusterId !== given.clusterId) {
+    throw new UserError(
+      'CONFLICT',
+      `this machine is ${existing.node} of another cluster (${existing.baseDomain}) already`,
+      {
+        hint: 'take it out there first: orama node leave',
+      },
+    );
+  }
+  const config = existing ?? (await setUp(given as JoinToken, options, progress));
+  await startNode(config, progress, signal);
+  return config;
+}
+
+/** Every step finds what a run before it left, and the configuration comes last. */
+async function setUp(token: JoinToken, options: JoinOptions, progress: Progress): Promise<ControlplaneConfig> {
+  requireRqlited();
+  const node = nodeName(options.name);
+  const network = token.keepsPeers ? await chooseOwn(options) : await findInNetwork(options, token.wireguardNetwork);
+  const own = localAddresses().filter((each) => each.interface !== network.interface);
+  progress.update(`asking ${token.endpoint} to take ${node} in`);
+  const answer = await callEnrolment(token, await request(node, network, own, options));
+  const { publicIp, localIp } = await publicAddress(own, options.publicIp, answer.publicIp);
+  progress.step(
+    `${node} is taken in; it is reached at ${publicIp}${localIp === publicIp ? '' : `, by 1:1 NAT to ${localIp}`}`,
+  );
+  await makeFolders();
+  const { wireguardIp, wireguardNetwork, members } = answer;
+  if (network.kind === 'wireguard')
+    await bringUp(network, `${wireguardIp}/${wireguardNetwork.split('/')[1]}`, answer.peers);
+  progress.step(`${network.interface} is up with ${wireguardIp}`);
+  await writeClusterKey(answer.clusterKey);
+  const credentials = answer.storeCredentials ?? undefined;
+  const store = await writeStoreMember({ node, address: wireguardIp, others: members, credentials });
+  const shared = answer.shared as NodeFacts['shared'];
+  const { region, publicIp6 } = options;
+  return writeNodeConfig(
+    nodeConfig({ node, region, publicIp, publicIp6, localIp, wireguardIp, wireguardNetwork, network, store, shared }),
+  );
+}
+
+/** An interface of ours: the members have it as a peer. */
+async function chooseOwn(options: JoinOptions): Promise<ClusterNetwork> {
+  const network = await chooseNetwork(options);
+  if (network.kind === 'wireguard') return network;
+  throw new UserError(
+    'CONFLICT',
+    `the nodes of this cluster keep their peers themselves, and ${network.interface} is not of that kind`,
+    {
+      hint: 'join without --wireguard-interface and --trusted-network: an interface is made',
+    },
+  );
+}
+
+async function request(
+  node: string,
+  network: ClusterNetwork,
+  own: ReturnType<typeof localAddresses>,
+  { region, publicIp, publicIp6 }: JoinOptions,
+): Promise<EnrolRequest> {
+  const isOurs = network.kind === 'wireguard';
+  // Over the cluster's own network the others do not see the public address.
+  const open = publicIp ?? (isOurs ? await openAddress(own) : (await publicAddress(own, publicIp)).publicIp);
+  return {
+    ...{ node, region, publicIp: open ?? null, publicIp6: publicIp6 ?? null },
+    network: isOurs
+      ? { kind: 'wireguard', publicKey: network.publicKey, port: network.listenPort }
+      : { kind: 'present', address: network.address },
+  };
+}
+
+/** From the command line, a file, or standard input. */
+async function readToken(given: string | undefined, { tokenFile }: JoinOptions): Promise<JoinToken> {
+  if (given !== undefined && given !== '-') {
+    // Other users of this machine see command lines.
+    process.title = 'orama node join';
+    return parseJoinToken(given);
+  }
+  if (tokenFile === undefined) {
+    if (given === undefined && process.stdin.isTTY) {
+      throw new UserError('INVALID_REQUEST', 'a machine joins with a token, and none was given', {
+        hint: 'print one on a node of the cluster (orama node invite), then: orama node join <token>, or --token-file <file>',
+      });
+    }
+    return parseJoinToken(await text(process.stdin));
+  }
+  try {
+    return parseJoinToken(await readFile(tokenFile, 'utf8'));
+  } catch (thrown) {
+    if (thrown instanceof Error && 'syscall' in thrown)
+      throw new UserError('INVALID_REQUEST', `the token cannot be read: ${describeError(thrown)}`, { cause: thrown });
+    throw thrown;
+  }
+}

@@ -1,0 +1,21 @@
+/** Where a node keeps what is ours; the units of systemd/ name the same. */
+export const PATHS = {
+  etc: '/etc/orama',
+  config: '/etc/orama/controlplane.yaml',
+  clusterKey: '/etc/orama/cluster.key',
+  storeCredentials: '/etc/orama/store.credentials',
+  rqlitedAuth: '/etc/orama/rqlited.auth.json',
+  rqlitedOptions: '/etc/orama/rqlited.env',
+  data: '/var/lib/orama',
+  storeFile: '/var/lib/orama/store/store.sqlite',
+  rqlited: '/opt/orama/bin/rqlited',
+  controlplaneDropIns: '/etc/systemd/system/orama-controlplane.service.d',
+} as const;
+
+/** The user that the services run as. */
+export const USER = 'orama';
+/** The controlplane's API on the node itself. */
+export const API_PORT = 6001;
+/** The WireGuard interface that is made unless another one is named, and its network. */
+export const DEFAULT_INTERFACE = 'orama0';
+export const DEFAULT_NETWORK = '10.86.0.0/24';

@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import { ControlplaneClient } from '@orama/controlplane/client';
+import { runTool } from '@orama/controlplane/run-tool';
+import { OramaError, readSecretFile, writeFileAtomic } from '@orama/core';
+import type { ControlplaneConfig } from '@orama/protocol';
+import { missingParts, unreadyNodes } from '../dev/readiness.ts';
+import type { Progress } from '../output/progress.ts';
+import { pause } from '../wait.ts';
+import { PATHS } from './paths.ts';
+
+const READY_TIMEOUT_MS = 90_000;
+const POLL_MS = 150;
+const NETWORK_DROP_IN = join(PATHS.controlplaneDropIns, '20-network.conf');
+const CONTROLPLANE_UNIT = 'orama-controlplane.service';
+
+/** A client of this node's own controlplane. */
+export function ownControlplane({ api, clusterKeyFile }: ControlplaneConfig): ControlplaneClient {
+  return new ControlplaneClient({ endpoints: [ownApi(api.port)], clusterKey: readSecretFile(clusterKeyFile) });
+}
+
+/** Starts the services of this node, now and at every boot, and waits until they serve. Throws TIMEOUT naming what is missing. */
+export async function startNode(config: ControlplaneConfig, progress: Progress, signal: AbortSignal): Promise<void> {
+  if (config.wireguard) await writeFileAtomic(NETWORK_DROP_IN, networkRights(config.wireguard.interface), 0o644);
+  await runTool('systemctl', ['daemon-reload']);
+  await runTool('systemctl', ['enable', 'orama.target']);
+  progress.update('starting the services');
+  await runTool('systemctl', ['start', 'orama.target']);
+  await waitUntilReady(config, progress, signal);
+}
+
+async function waitUntilReady(config: ControlplaneConfig, progress: Progress, signal: AbortSignal): Promise<void> {
+  const client = ownControlplane(config);
+  const node = { id: config.node, api: ownApi(config.api.port) };
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  for (;;) {
+    const cluster = await client.cluster().catch(() => undefined);
+    const missing = missingParts([node], cluster, await unreadyNodes([node]));
+    if (missing.length === 0) return;
+    const state = await runTool('systemctl', ['show', '--property=ActiveState', '--value', CONTROLPLANE_UNIT]);
+    const hint = `journalctl -u ${CONTROLPLANE_UNIT} -n 20, or of another unit of "systemctl status orama.slice"; then run the same command again`;
+    if (state.trim() === 'failed') throw new OramaError('UNAVAILABLE', 'the controlplane of this node ended', { hint });
+    if (performance.now() >= deadline) {
+      const what = missing.join(', ');
+      throw new OramaError('TIMEOUT', `the node is not up after ${READY_TIMEOUT_MS / 1000} s: ${what}`, { hint });
+    }
+    progress.update(`waiting for ${missing.join(', ')}`);
+    await pause(POLL_MS, signal);
+  }
+}
+
+/** A controlplane that keeps peers needs more than one that does not. */
+function networkRights(interfaceName: string): string {
+  return `# For the peers of ${interfaceName}, made by "orama node".
+[Service]
+CapabilityBoundingSet=CAP_NET_ADMIN
+ReadWritePaths=/etc/wireguard
+`;
+}
+
+function ownApi(port: number): string {
+  return `http://127.0.0.1:${port}`;
+}

@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises';
+import type { InternalReply } from '@orama/core';
+import { type ControlplaneConfig, type EnrolAnswer, enrolRequestSchema } from '@orama/protocol';
+import { parseInput, readJson } from '../api/route.ts';
+import type { OperationContext } from '../operations/context.ts';
+import { enrol } from '../operations/invitations.ts';
+
+/** Takes a machine in, and tells it what it needs to be a node. */
+export async function answerEnrolment(
+  context: OperationContext,
+  clusterKey: string,
+  asked: { invitation: string; body: string; from: string },
+): Promise<InternalReply> {
+  const { config } = context;
+  const enrolled = await enrol(
+    context,
+    asked.invitation,
+    parseInput(enrolRequestSchema, readJson(asked.body), 'the body'),
+    asked.from,
+  );
+  const others = enrolled.members.filter((address) => address !== config.wireguardIp);
+  const body: EnrolAnswer = {
+    clusterKey,
+    wireguardNetwork: config.wireguardNetwork,
+    wireguardIp: enrolled.wireguardIp,
+    publicIp: enrolled.publicIp,
+    peers: enrolled.peers,
+    members: [config.wireguardIp, ...others],
+    storeCredentials: await storeCredentials(config),
+    shared: sharedSettings(config),
+  };
+  return { status: 200, body };
+}
+
+async function storeCredentials({ store }: ControlplaneConfig): Promise<string | null> {
+  if (store.driver !== 'rqlite' || store.credentialsFile === undefined) return null;
+  return (await readFile(store.credentialsFile, 'utf8')).trim();
+}
+
+/** What is the same on all nodes. Files that a setting names have to be brought to the new node by its operator. */
+function sharedSettings(config: ControlplaneConfig): Record<string, unknown> {
+  const { baseDomain, clusterId, ports, dns, certificates } = config;
+  const { port, tlsPort, advertise, defaultLifetimeSec, nonceLifetimeSec } = config.turn;
+  const { listen: _, ...sharedDns } = dns.writer === 'embedded' ? dns : { ...dns, listen: undefined };
+  return {
+    ...{ baseDomain, clusterId, ports, dns: sharedDns, certificates },
+    api: { port: config.api.port },
+    turn: { port, tlsPort, advertise, defaultLifetimeSec, nonceLifetimeSec },
+  };
+}

@@ -1,0 +1,4 @@
+// What `orama node init|join` work with.
+export { contains, freeAddress, networkOf, networksOverlap } from './address.ts';
+export { callEnrolment } from './client.ts';
+export { parseJoinToken } from './join-token.ts';

@@ -1,0 +1,118 @@
+import type { EnrolRequest } from '@orama/protocol';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { TestOperations } from '../../testing/node-context.ts';
+import { parseJoinToken } from '../enrolment/join-token.ts';
+import { createPrivateWireguardKey, publicWireguardKey } from '../wireguard/keys.ts';
+import type { OperationContext } from './context.ts';
+import { enrol, invite } from './invitations.ts';
+import { removeNode } from './nodes.ts';
+
+const CLUSTER_KEY = 'the cluster key';
+const FROM = '198.51.100.9';
+const KEYS = Array.from({ length: 5 }, () => publicWireguardKey(createPrivateWireguardKey()));
+const key = (number: number) => KEYS[number] as string;
+
+let operations: TestOperations;
+let context: OperationContext;
+beforeEach(async () => {
+  operations = new TestOperations();
+  const own = await operations.connect();
+  context = {
+    ...own,
+    config: {
+      ...own.config,
+      store: { driver: 'rqlite', addresses: ['http://10.0.0.1:4001'], timeoutMs: 1_000 },
+      wireguardNetwork: '10.0.0.0/29',
+      wireguardIp: '10.0.0.1',
+      wireguard: { interface: 'orama0', publicKey: key(1), endpoint: '203.0.113.1:51820' },
+      invitations: { listen: { address: '203.0.113.1', port: 51_820 }, endpoint: '203.0.113.1:51820' },
+    },
+  };
+  await context.store.nodes.register({
+    ...{ id: 'node-1', name: 'node-1', wireguardIp: '10.0.0.1', publicIp: '203.0.113.1', region: 'default' },
+    ...{ version: '0', lastSeenAtMs: 0, wireguard: context.config.wireguard },
+  });
+});
+afterEach(() => operations.close());
+
+const open = async (ttlSec = 60) =>
+  parseJoinToken((await invite(context, CLUSTER_KEY, { ttlSec, requestedBy: 'operator' })).token).id;
+const request = (number: number, changes: Partial<EnrolRequest> = {}): EnrolRequest => ({
+  ...{ node: `node-${number}`, region: 'default', publicIp: null, publicIp6: null },
+  network: { kind: 'wireguard', publicKey: key(number), port: 51_820 },
+  ...changes,
+});
+
+test('a machine that comes with an invitation gets the next address, and is no reachable node before it is heard', async () => {
+  const enrolled = await enrol(context, await open(), request(2), FROM);
+  expect(enrolled).toEqual({
+    wireguardIp: '10.0.0.2',
+    publicIp: FROM,
+    peers: [{ node: 'node-1', wireguardIp: '10.0.0.1', publicKey: key(1), endpoint: '203.0.113.1:51820' }],
+    members: ['10.0.0.1'],
+  });
+  const row = (await context.store.nodes.list()).find(({ id }) => id === 'node-2');
+  expect(row).toMatchObject({
+    ...{ state: 'active', reachable: false, beats: 0 },
+    wireguard: { publicKey: key(2), endpoint: `${FROM}:51820` },
+  });
+});
+
+test('the same machine may ask again with its invitation, and nobody else', async () => {
+  const id = await open();
+  const first = await enrol(context, id, request(2), FROM);
+  expect(await enrol(context, id, request(2), FROM)).toMatchObject({ wireguardIp: first.wireguardIp });
+  for (const other of [request(3), request(2, { network: { kind: 'wireguard', publicKey: key(3), port: 1 } })]) {
+    await expect(enrol(context, id, other, FROM)).rejects.toMatchObject({
+      ...{ code: 'UNAUTHORIZED', message: 'the invitation was taken by node-2 already' },
+    });
+  }
+});
+
+test('an invitation that is over, or that nobody gave, lets nobody in', async () => {
+  const id = await open(60);
+  const late = { ...context, clock: { ...context.clock, now: () => Date.now() + 61_000 } };
+  for (const [where, which] of [
+    [late, id],
+    [context, 'inv_x'],
+  ] as const)
+    await expect(enrol(where, which, request(2), FROM)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+});
+
+test('machines that join at one moment get addresses of their own, until there is none', async () => {
+  const ids = await Promise.all([2, 3, 4].map(() => open()));
+  const enrolled = await Promise.all(ids.map((id, index) => enrol(context, id, request(index + 2), FROM)));
+  expect(enrolled.map(({ wireguardIp }) => wireguardIp).sort()).toEqual(['10.0.0.2', '10.0.0.3', '10.0.0.4']);
+  const two = { ...context, config: { ...context.config, wireguardNetwork: '10.0.0.0/30' } };
+  const fifth = request(5, { network: { kind: 'wireguard', publicKey: key(0), port: 1 } });
+  await expect(enrol(two, await open(), fifth, FROM)).rejects.toThrow('every address');
+});
+
+test('a name is free again once its node was removed, and keeps its address', async () => {
+  await enrol(context, await open(), request(2), FROM);
+  const another = request(2, { network: { kind: 'wireguard', publicKey: key(4), port: 51_820 } });
+  await expect(enrol(context, await open(), another, FROM)).rejects.toMatchObject({
+    ...{ code: 'CONFLICT', hint: expect.stringContaining('orama node remove node-2') },
+  });
+  await removeNode(context, 'node-2', { force: true, requestedBy: 'operator' });
+  expect(await enrol(context, await open(), another, FROM)).toMatchObject({ wireguardIp: '10.0.0.2' });
+});
+
+test('a machine joins the network as the cluster keeps it: ours with a key, others with their address there', async () => {
+  const present = request(2, { network: { kind: 'present', address: '10.0.0.5' } });
+  await expect(enrol(context, await open(), present, FROM)).rejects.toMatchObject({ code: 'CONFLICT' });
+  const { wireguard: _, ...config } = context.config;
+  const adopted = { ...context, config };
+  await expect(enrol(adopted, await open(), request(2), FROM)).rejects.toMatchObject({ code: 'CONFLICT' });
+  expect(await enrol(adopted, await open(), present, FROM)).toMatchObject({ wireguardIp: '10.0.0.5' });
+  for (const address of ['10.0.0.1', '10.9.0.1']) {
+    const wrong = request(3, { network: { kind: 'present', address } });
+    await expect(enrol(adopted, await open(), wrong, FROM)).rejects.toMatchObject({ code: 'CONFLICT' });
+  }
+});
+
+test('invite() is refused where no other machine could take part', async () => {
+  const alone = { ...context, config: { ...context.config, store: operations.config.store } };
+  const refused = invite(alone, CLUSTER_KEY, { ttlSec: 60, requestedBy: 'operator' });
+  await expect(refused).rejects.toMatchObject({ code: 'CONFLICT', hint: expect.stringContaining('--store rqlite') });
+});

@@ -1,0 +1,160 @@
+import { hostPort, newId, OramaError } from '@orama/core';
+import type { EnrolRequest, Invitation, Invite, WireguardPeer } from '@orama/protocol';
+import { auditStatement, guard, type InvitationRow, type NodeRow, raiseChangeCounter } from '@orama/store';
+import { contains, freeAddress } from '../enrolment/address.ts';
+import { formatJoinToken, invitationSecret } from '../enrolment/join-token.ts';
+import { wantedPeers } from '../wireguard/plan-peers.ts';
+import { type OperationContext, retryOnConflict } from './context.ts';
+
+/** Opens the cluster for one machine. Throws CONFLICT where another one cannot take part. */
+export async function invite(
+  { config, store, clock }: OperationContext,
+  clusterKey: string,
+  { ttlSec, requestedBy }: Invite,
+): Promise<Invitation> {
+  const { invitations, clusterId } = config;
+  if (config.store.driver === 'sqlite') {
+    throw new OramaError(
+      'CONFLICT',
+      `the store of this cluster is a file of ${config.node}, which no other machine can share`,
+      {
+        hint: 'a cluster of several machines is made with "orama node init --store rqlite"',
+      },
+    );
+  }
+  if (!invitations) {
+    throw new OramaError('CONFLICT', `${config.node} is not configured to take machines in`, {
+      hint: 'give "invitations" in its /etc/orama/controlplane.yaml, as "orama node init" does, or ask another node',
+    });
+  }
+  const id = newId('inv');
+  const nowMs = clock.now();
+  const expiresAtMs = nowMs + ttlSec * 1000;
+  await store.db.batch([
+    store.invitations.removeExpired(nowMs),
+    store.invitations.insert({ id, createdBy: requestedBy, expiresAtMs }),
+    auditStatement({ atMs: nowMs, actor: requestedBy, action: 'invite-node', namespace: null, result: id }),
+    raiseChangeCounter,
+  ]);
+  const { endpoint } = invitations;
+  const secret = invitationSecret(clusterKey, id).toString('base64url');
+  return {
+    token: formatJoinToken({
+      ...{ clusterId, id, endpoint, secret, expiresAtMs },
+      ...{ wireguardNetwork: config.wireguardNetwork, keepsPeers: config.wireguard !== undefined },
+    }),
+    endpoint,
+    expiresAt: new Date(expiresAtMs).toISOString(),
+  };
+}
+
+/** A machine that was taken in. */
+export interface Enrolled {
+  wireguardIp: string;
+  publicIp: string;
+  peers: WireguardPeer[];
+  /** Addresses of the nodes that are part of the cluster. */
+  members: string[];
+}
+
+/**
+ * Takes the machine in that came with an invitation. The same machine may ask again, for as long as the invitation is
+ * good: it is told the same. Throws UNAUTHORIZED, and CONFLICT for what another node has.
+ * @param from the address that it comes from
+ */
+export function enrol(
+  context: OperationContext,
+  invitationId: string,
+  request: EnrolRequest,
+  from: string,
+): Promise<Enrolled> {
+  return retryOnConflict(`taking in ${request.node}`, () => attemptEnrol(context, invitationId, request, from));
+}
+
+async function attemptEnrol(
+  { config, store, clock }: OperationContext,
+  invitationId: string,
+  request: EnrolRequest,
+  from: string,
+): Promise<Enrolled> {
+  const { node: id, network } = request;
+  const nowMs = clock.now();
+  const takenBy = network.kind === 'wireguard' ? network.publicKey : network.address;
+  const invitation = (await store.invitations.list()).find((row) => row.id === invitationId);
+  requireOpen(invitation, id, takenBy, nowMs);
+  if ((network.kind === 'wireguard') !== (config.wireguard !== undefined)) {
+    throw new OramaError('CONFLICT', `the network ${config.wireguardNetwork} is not kept as ${id} would have it`, {
+      hint: config.wireguard
+        ? 'join without --wireguard-interface: the interface is made for this cluster, and its nodes are its peers'
+        : 'bring the interface of that network up first: its peers are kept by whoever made it',
+    });
+  }
+  const nodes = await store.nodes.list();
+  const before = nodes.find((node) => node.id === id);
+  if (before && before.state !== 'gone' && !isSame(before, request)) {
+    throw new OramaError('CONFLICT', `there is a node ${id} already, on another machine`, {
+      hint: `take another name with --name, or take that node out first (orama node remove ${id})`,
+    });
+  }
+  const wireguardIp = addressOf(config.wireguardNetwork, nodes, request);
+  const publicIp = request.publicIp ?? from;
+  const wireguard =
+    network.kind === 'wireguard'
+      ? { publicKey: network.publicKey, endpoint: hostPort(publicIp, network.port) }
+      : undefined;
+  await store.db.batch([
+    ...store.invitations.take(invitationId, id, takenBy),
+    ...guard('the address is free', 'NOT EXISTS (SELECT 1 FROM nodes WHERE wireguard_ip = ? AND id <> ?)', [
+      wireguardIp,
+      id,
+    ]),
+    store.nodes.enrol({
+      ...{ id, name: id, wireguardIp, publicIp, region: request.region, lastSeenAtMs: nowMs },
+      // Told by its controlplane when it starts.
+      version: '',
+      publicIp6: request.publicIp6 ?? undefined,
+      wireguard,
+    }),
+    auditStatement({ atMs: nowMs, actor: invitationId, action: 'enrol-node', namespace: null, result: id }),
+    raiseChangeCounter,
+  ]);
+  return {
+    wireguardIp,
+    publicIp,
+    peers: wantedPeers(nodes, id),
+    members: nodes.flatMap((node) => (node.state === 'gone' || node.id === id ? [] : [node.wireguardIp])),
+  };
+}
+
+function requireOpen(row: InvitationRow | undefined, id: string, takenBy: string, nowMs: number): void {
+  const hint = 'print another one on a node of the cluster: orama node invite';
+  if (!row || row.expiresAtMs <= nowMs) throw new OramaError('UNAUTHORIZED', 'the invitation is over', { hint });
+  if (row.takenBy === null || (row.takenBy === takenBy && row.nodeId === id)) return;
+  throw new OramaError('UNAUTHORIZED', `the invitation was taken by ${row.nodeId} already`, { hint });
+}
+
+function isSame(node: NodeRow, { network }: EnrolRequest): boolean {
+  return network.kind === 'wireguard'
+    ? node.wireguard?.publicKey === network.publicKey
+    : node.wireguard === null && node.wireguardIp === network.address;
+}
+
+/** The address that the machine has or gets. One that comes back keeps its own. */
+function addressOf(wireguardNetwork: string, nodes: readonly NodeRow[], { node: id, network }: EnrolRequest): string {
+  const others = nodes.filter((node) => node.id !== id);
+  if (network.kind === 'wireguard') {
+    const before = nodes.find((node) => node.id === id);
+    if (before) return before.wireguardIp;
+    return freeAddress(wireguardNetwork, new Set(others.map(({ wireguardIp }) => wireguardIp)));
+  }
+  if (!contains(wireguardNetwork, network.address)) {
+    throw new OramaError('CONFLICT', `${network.address} is not in the cluster's network ${wireguardNetwork}`, {
+      hint: 'join with the interface that has an address there: --wireguard-interface <name>',
+    });
+  }
+  const other = others.find(({ wireguardIp }) => wireguardIp === network.address);
+  if (!other) return network.address;
+  throw new OramaError('CONFLICT', `${other.id} has the address ${network.address} already`, {
+    hint: 'give each machine an address of its own in that network',
+  });
+}

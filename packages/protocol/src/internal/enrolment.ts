@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { cidrSchema } from '../config/common.ts';
+import { endpointSchema, wireguardKeySchema } from '../config/wireguard.ts';
+import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
+
+/**
+ * Joining a cluster: `POST /v1/enrolment` `enrolRequestSchema` → `enrolAnswerSchema`, over TLS 1.2 with a pre-shared key
+ * (ECDHE, RFC 5489 and RFC 7905): its identity is the invitation, the key both sides make from what the invitation says.
+ */
+export const ENROLMENT_PATH = '/v1/enrolment';
+
+/** How long an invitation is good for unless said, and at most. */
+export const INVITATION_TTL_SEC = { default: 3_600, max: 86_400 } as const;
+
+/** `POST /invitations` of the controlplane. */
+export const inviteSchema = z.strictObject({
+  ttlSec: z.int().min(60).max(INVITATION_TTL_SEC.max).default(INVITATION_TTL_SEC.default),
+  requestedBy: z.string().max(128).default('operator'),
+});
+export type Invite = z.infer<typeof inviteSchema>;
+
+/** The token is shown once, here; nothing keeps it. */
+export const invitationSchema = z.object({ token: z.string(), endpoint: endpointSchema, expiresAt: z.string() });
+export type Invitation = z.infer<typeof invitationSchema>;
+
+/** What a token carries. */
+export const joinTokenSchema = z.strictObject({
+  clusterId: z.string().min(1).max(128),
+  /** Of the invitation. */
+  id: z.string().min(1).max(64),
+  endpoint: endpointSchema,
+  wireguardNetwork: cidrSchema,
+  /** Whether the controlplanes keep the peers of the network's interfaces; else each machine has its address there already. */
+  keepsPeers: z.boolean(),
+  /** The pre-shared key in base64url. */
+  secret: z.string().min(1).max(128),
+  expiresAtMs: z.int().positive(),
+});
+export type JoinToken = z.infer<typeof joinTokenSchema>;
+
+export const enrolRequestSchema = z.strictObject({
+  node: nodeIdSchema,
+  region: z.string().min(1).max(64),
+  /** Null where the node does not know it: then it is the address the request comes from. */
+  publicIp: ipSchema.nullable(),
+  publicIp6: z.ipv6().nullable(),
+  /** An interface of which the controlplanes keep the peers, or the address that it has in a network that is there. */
+  network: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('wireguard'), publicKey: wireguardKeySchema, port: portSchema }),
+    z.strictObject({ kind: z.literal('present'), address: ipSchema }),
+  ]),
+});
+export type EnrolRequest = z.infer<typeof enrolRequestSchema>;
+
+/** Another node, as an interface of WireGuard has it. */
+export const wireguardPeerSchema = z.object({
+  node: nodeIdSchema,
+  publicKey: wireguardKeySchema,
+  endpoint: endpointSchema,
+  wireguardIp: ipSchema,
+});
+export type WireguardPeer = z.infer<typeof wireguardPeerSchema>;
+
+export const enrolAnswerSchema = z.object({
+  clusterKey: z.string().min(1),
+  wireguardNetwork: cidrSchema,
+  wireguardIp: ipSchema,
+  publicIp: ipSchema,
+  peers: z.array(wireguardPeerSchema),
+  /** Addresses of the members in the cluster's network, that of the node that answers first. */
+  members: z.array(ipSchema).min(1),
+  /** `user:password` of the members' rqlited; null where it asks for none. */
+  storeCredentials: z.string().nullable(),
+  /** What the configuration of all controlplanes has in common; checked as a part of the whole. */
+  shared: z.record(z.string(), z.unknown()),
+});
+export type EnrolAnswer = z.infer<typeof enrolAnswerSchema>;

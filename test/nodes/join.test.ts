@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Bed } from './bed/bed.ts';
+import { WIREGUARD_NETWORK } from './bed/network.ts';
+import type { CommandResult, SystemdNode } from './bed/node.ts';
+import { DATA } from './bed/root.ts';
+
+const INIT = ['node', 'init', '--base-domain', 'orama.test', '--wireguard-network', WIREGUARD_NETWORK, '--dns', 'file'];
+const CONF = '/etc/wireguard/orama0.conf';
+
+let bed: Bed;
+beforeAll(async () => {
+  bed = await Bed.start({ bare: true });
+});
+afterAll(() => bed?.close());
+
+const ORAMA = ['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js', '--json'];
+
+/** Runs a command of ours; what it printed, which must be a result. */
+async function orama<T = unknown>(node: SystemdNode, ...args: string[]): Promise<T> {
+  return JSON.parse(await node.do(...ORAMA, ...args)) as T;
+}
+
+/** The same of one that must fail: its exit code and error. */
+async function refused(node: SystemdNode, ...args: string[]) {
+  const { code, stdout, stderr }: CommandResult = await node.run(...ORAMA, ...args);
+  try {
+    return { code, ...(JSON.parse(stdout) as { error: { code: string; message: string; hint: string } }) };
+  } catch {
+    throw new Error(`no error but ${stdout}${stderr}`);
+  }
+}
+
+async function invite(): Promise<string> {
+  return (await orama<{ token: string }>(bed.node(1), 'node', 'invite')).token;
+}
+
+/** Peers of the node's interface, as WireGuard and as its file has them. */
+async function peers(node: SystemdNode): Promise<{ live: string[]; file: string[] }> {
+  const addresses = (text: string) => [...text.matchAll(/10\.0\.0\.\d+(?=\/32)/g)].map(([address]) => address).sort();
+  return {
+    live: addresses(await node.do('wg', 'show', 'orama0', 'allowed-ips')),
+    file: addresses(await node.do('cat', CONF)),
+  };
+}
+
+test('a machine that is no node refuses what would be unsafe, and says what to do', async () => {
+  const node = bed.node(1);
+  const open = await refused(node, ...INIT, '--wireguard-interface', 'eth0');
+  expect(open).toMatchObject({ code: 4, error: { code: 'FORBIDDEN' } });
+  expect(open.error.hint).toContain('--trusted-network 203.0.113.1/24');
+  expect(await refused(node, ...INIT, '--wireguard-network', '203.0.113.0/25')).toMatchObject({
+    error: { message: '203.0.113.0/25 is in use on this machine: eth0 has 203.0.113.1/24' },
+  });
+  expect((await refused(node, 'node', 'join', 'orama-join-x')).error.message).toBe(
+    'this is no join token, or only a part of one',
+  );
+  expect(await orama(node, 'node', 'leave')).toMatchObject({ outcome: 'unchanged' });
+});
+
+test('init makes the first node: an interface, a configuration that others cannot read, and services that serve', async () => {
+  const node = bed.node(1);
+  // Killed in the middle, and run again.
+  await node.run('timeout', '--signal=KILL', '1.5', ...ORAMA, ...INIT, '--name', 'node-1');
+  expect(await orama(node, ...INIT, '--name', 'node-1')).toMatchObject({
+    ...{ node: 'node-1', wireguardIp: '10.0.0.1', publicIp: '203.0.113.1' },
+  });
+  const key = await node.do('wg', 'show', 'orama0', 'public-key');
+  const modes = await node.do('stat', '--format=%a', CONF, '/etc/orama/cluster.key', '/etc/orama/controlplane.yaml');
+  expect(modes.trim().split('\n')).toEqual(['600', '600', '600']);
+  // Again, on a node that runs.
+  await orama(node, ...INIT, '--name', 'node-1');
+  expect(await node.do('wg', 'show', 'orama0', 'public-key')).toBe(key);
+  expect(await refused(node, ...INIT, '--name', 'other')).toMatchObject({ code: 6, error: { code: 'CONFLICT' } });
+});
+
+test('two machines join with tokens, and the three know each other', async () => {
+  const token = await invite();
+  // Nobody without an invitation gets further than the handshake.
+  const tampered = Buffer.from(JSON.stringify({ ...readToken(token), secret: 'A'.repeat(43) })).toString('base64url');
+  const stranger = await refused(bed.node(2), 'node', 'join', `orama-join-${tampered}`, '--name', 'node-2');
+  expect(stranger).toMatchObject({ code: 3, error: { code: 'UNAVAILABLE' } });
+  expect(await orama(bed.node(2), 'node', 'join', token, '--name', 'node-2')).toMatchObject({
+    wireguardIp: '10.0.0.2',
+  });
+  // It was for one machine.
+  expect((await refused(bed.node(3), 'node', 'join', token, '--name', 'node-3')).error.message).toBe(
+    'the invitation was taken by node-2 already',
+  );
+  bed.node(3).write('/root-token', await invite());
+  const third = ['node', 'join', '--token-file', '/root-token', '--name', 'node-3'];
+  await bed.node(3).run('timeout', '--signal=KILL', '2', ...ORAMA, ...third);
+  expect(await orama(bed.node(3), ...third)).toMatchObject({ wireguardIp: '10.0.0.3' });
+  for (const number of [1, 2, 3]) {
+    const others = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].filter((address) => address !== `10.0.0.${number}`);
+    await expect.poll(() => peers(bed.node(number))).toEqual({ live: others, file: others });
+    const reached = await bed.node(number).run('ping', '-c', '1', '-W', '5', others[1] as string);
+    expect(reached.code).toBe(0);
+  }
+  const { nodes } = await orama<{ nodes: { id: string; alive: boolean }[] }>(bed.node(2), 'node', 'list');
+  expect(nodes.map(({ id, alive }) => ({ id, alive }))).toEqual(
+    ['node-1', 'node-2', 'node-3'].map((id) => ({ id, alive: true })),
+  );
+});
+
+test('WebRTC is enabled over it', async () => {
+  await orama(bed.node(1), 'namespace', 'create', 'demo');
+  await orama(bed.node(1), 'namespace', 'enable', 'webrtc', '--namespace', 'demo');
+  const status = await orama<{ healthy: boolean; services: unknown[] }>(
+    ...([bed.node(3), 'namespace', 'webrtc-status', '--namespace', 'demo'] as const),
+  );
+  expect(status).toMatchObject({ healthy: true, services: { length: 5 } });
+});
+
+test('a cluster that lost its power comes back over what the files of WireGuard say', async () => {
+  for (const node of bed.nodes) await node.losePower();
+  await Promise.all(bed.nodes.map((node) => node.powerOn()));
+  const status = () => orama(bed.node(2), 'namespace', 'webrtc-status', '--namespace', 'demo').catch(() => null);
+  await expect.poll(status, { timeout: 40_000 }).toMatchObject({ healthy: true });
+});
+
+test('a node that leaves is a peer of nobody and has no vote; on the machine nothing is left, and it may join again', async () => {
+  const node = bed.node(3);
+  expect(await refused(node, 'node', 'leave')).toMatchObject({ code: 6, error: { code: 'CONFLICT' } });
+  await orama(node, 'node', 'drain', 'node-3', '--deadline', '1');
+  expect(await orama(node, 'node', 'leave')).toMatchObject({ outcome: 'changed' });
+  for (const number of [1, 2]) {
+    const other = [`10.0.0.${3 - number}`];
+    await expect.poll(() => peers(bed.node(number))).toEqual({ live: other, file: other });
+  }
+  const credentials = (await bed.node(1).do('cat', '/etc/orama/store.credentials')).trim();
+  const members = () => bed.node(1).do('curl', '-sSu', credentials, 'http://10.0.0.1:4001/nodes');
+  await expect.poll(async () => Object.keys(JSON.parse(await members()))).toEqual(['node-1', 'node-2']);
+  expect(await node.do('ip', '-brief', 'link')).not.toContain('orama0');
+  expect(await node.do('find', '/etc/orama', '/etc/wireguard', DATA, '-mindepth', '1')).toBe('');
+  expect(await node.do('systemctl', 'list-units', '--no-legend', 'orama*.service', 'wg-quick*')).toBe('');
+  expect(await orama(node, 'node', 'join', await invite(), '--name', 'node-3')).toMatchObject({
+    wireguardIp: '10.0.0.3',
+  });
+});
+
+function readToken(token: string): Record<string, unknown> {
+  return JSON.parse(Buffer.from(token.slice('orama-join-'.length), 'base64url').toString()) as Record<string, unknown>;
+}
