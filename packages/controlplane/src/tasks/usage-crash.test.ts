@@ -16,12 +16,20 @@ beforeAll(async () => {
 }, TIMEOUT_MS);
 afterAll(() => cluster.stop(), TIMEOUT_MS);
 
-/** Lets the TURN server of a node have relayed so many bytes since it started. */
+/** Lets the TURN server of a node have relayed so many bytes since it started, once it is there and has the tenant. */
 async function relay(node: number, bytes: number): Promise<void> {
   const counters = { toPeerBytes: bytes, toPeerPackets: 1, toClientBytes: 0, toClientPackets: 0, allocations: 1 };
   const socketPath = nodePaths(cluster.node(node).dataDir).turnControlSocket;
   const body = JSON.stringify([{ namespace: 'demo', ...counters }]);
-  expect((await callHttp({ socketPath }, 'PUT', '/usage', { body })).status).toBe(204);
+  await waitUntil(
+    `node ${node} to have relayed ${bytes} bytes`,
+    () =>
+      callHttp({ socketPath }, 'PUT', '/usage', { body }).then(
+        ({ status }) => status,
+        () => null,
+      ),
+    (status) => status === 204,
+  );
 }
 const used = async () => (await cluster.client.usage('demo')).total.relayed_bytes_in;
 const waitUsed = (bytes: number) =>

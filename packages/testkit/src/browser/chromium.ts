@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -22,7 +22,7 @@ const ARGUMENTS = [
 ];
 
 /** Starts headless Chromium with fake devices; every page is a user of its own. */
-export async function launchChromium({ authority, hosts = {} }: LaunchOptions = {}): Promise<BrowserDriver> {
+export async function launchChromium({ authority, hosts = {}, networkNamespace }: LaunchOptions = {}): Promise<BrowserDriver> {
   const camera = writeFakeCamera();
   const home = mkdtempSync(join(tmpdir(), 'orama-chromium-'));
   if (authority !== undefined) await trustAuthority(join(home, '.pki', 'nssdb'), authority);
@@ -33,8 +33,9 @@ export async function launchChromium({ authority, hosts = {} }: LaunchOptions = 
     ...(rules.length === 0 ? [] : [`--host-resolver-rules=${rules.join(',')}`]),
   ];
   // A home of its own: Chromium looks there for authorities.
-  const env = { HOME: home, PATH: '/usr/local/bin:/usr/bin:/bin' };
-  const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args, env });
+  const env = { HOME: home, PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin' };
+  const executablePath = networkNamespace === undefined ? EXECUTABLE : inNamespace(networkNamespace, home);
+  const browser = await chromium.launch({ executablePath, headless: true, args, env });
   return {
     version: browser.version(),
     async newPage(): Promise<BrowserPage> {
@@ -62,4 +63,11 @@ export async function launchChromium({ authority, hosts = {} }: LaunchOptions = 
       for (const folder of [dirname(camera), home]) rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A program that starts Chromium there: playwright-core has its own arguments before ours. */
+function inNamespace(name: string, folder: string): string {
+  const program = join(folder, 'chromium');
+  writeFileSync(program, `#!/bin/sh\nexec ip netns exec ${name} ${EXECUTABLE} "$@"\n`, { mode: 0o700 });
+  return program;
 }
