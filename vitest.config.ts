@@ -7,8 +7,19 @@ const conditions = ['source', 'node', 'import', 'module', 'default'];
 
 // Files that run clusters without browsers.
 const withoutBrowsers = [
-  'test/e2e/{commands,disable,environments,inspector,interrupted,local-cluster,ports,rqlite,sfu-address,turn-commands}.test.ts',
-  'test/interop/{gateway-sfu,turn}.test.ts',
+  'test/e2e/commands.test.ts',
+  'test/e2e/disable.test.ts',
+  'test/e2e/environments.test.ts',
+  'test/e2e/inspector.test.ts',
+  'test/e2e/interrupted.test.ts',
+  'test/e2e/local-cluster.test.ts',
+  'test/e2e/ports.test.ts',
+  'test/e2e/rooms.test.ts',
+  'test/e2e/rqlite.test.ts',
+  'test/e2e/sfu-address.test.ts',
+  'test/e2e/turn-commands.test.ts',
+  'test/interop/gateway-sfu.test.ts',
+  'test/interop/turn.test.ts',
 ];
 
 interface Group {
