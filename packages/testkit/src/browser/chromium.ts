@@ -22,7 +22,11 @@ const ARGUMENTS = [
 ];
 
 /** Starts headless Chromium with fake devices; every page is a user of its own. */
-export async function launchChromium({ authority, hosts = {}, networkNamespace }: LaunchOptions = {}): Promise<BrowserDriver> {
+export async function launchChromium({
+  authority,
+  hosts = {},
+  networkNamespace,
+}: LaunchOptions = {}): Promise<BrowserDriver> {
   const camera = writeFakeCamera();
   const home = mkdtempSync(join(tmpdir(), 'orama-chromium-'));
   if (authority !== undefined) await trustAuthority(join(home, '.pki', 'nssdb'), authority);
