@@ -29,6 +29,8 @@ export interface InitOptions {
   trustedNetwork?: string;
   store: 'rqlite' | 'sqlite';
   dns: 'embedded' | 'file';
+  certificates: 'none' | 'caddy';
+  callPage?: boolean;
 }
 
 /** Makes this machine the first node of a cluster. One that is it already is started and waited for. */
@@ -61,7 +63,13 @@ async function setUp(options: InitOptions, progress: Progress): Promise<Controlp
     options.store === 'sqlite' ? fileStore() : await writeStoreMember({ node, address: wireguardIp, others: [] });
   const dns: ControlplaneConfigInput['dns'] =
     options.dns === 'embedded' ? { writer: 'embedded' } : { writer: 'file', file: '/var/lib/orama/dns/zone' };
-  const shared = { clusterId: newId('cluster'), baseDomain: options.baseDomain, dns };
+  const shared = {
+    clusterId: newId('cluster'),
+    baseDomain: options.baseDomain,
+    dns,
+    certificates: { source: options.certificates },
+    gateway: { callPage: options.callPage ?? false },
+  };
   return writeNodeConfig(
     nodeConfig({
       node,

@@ -20,13 +20,15 @@ export interface NodeFacts {
   store: StoreConfig;
   /** What the configuration of all nodes has in common. */
   shared: Pick<ControlplaneConfigInput, 'clusterId' | 'baseDomain' | 'dns'> &
-    Partial<Pick<ControlplaneConfigInput, 'api' | 'turn' | 'ports'>>;
+    Partial<Pick<ControlplaneConfigInput, 'api' | 'turn' | 'ports' | 'certificates'>> & {
+      gateway?: Omit<ControlplaneConfigInput['gateway'], 'listen'>;
+    };
 }
 
 /** Configuration of a node's controlplane. Pure. */
 export function nodeConfig({ node, network, shared, store, ...facts }: NodeFacts): ControlplaneConfigInput {
   const { publicIp, publicIp6, localIp, wireguardIp } = facts;
-  const { api, turn, ...common } = shared;
+  const { api, turn, gateway, ...common } = shared;
   const isOurs = network.kind === 'wireguard';
   // Who has an address in the network already comes by that.
   const door = isOurs
@@ -55,7 +57,7 @@ export function nodeConfig({ node, network, shared, store, ...facts }: NodeFacts
     store,
     api: { port: API_PORT, ...api },
     services: { manager: 'systemd' },
-    gateway: { listen: GATEWAY },
+    gateway: { listen: GATEWAY, ...gateway },
     turn: { ...turn, ...(localIp === publicIp ? {} : { external: { [localIp]: publicIp } }) },
   };
 }

@@ -45,6 +45,7 @@ function sharedSettings(config: ControlplaneConfig): Record<string, unknown> {
   return {
     ...{ baseDomain, clusterId, ports, dns: sharedDns, certificates },
     api: { port: config.api.port },
+    gateway: { callPage: config.gateway.callPage },
     turn: { port, tlsPort, advertise, defaultLifetimeSec, nonceLifetimeSec },
   };
 }

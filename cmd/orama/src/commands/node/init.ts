@@ -23,7 +23,13 @@ export function nodeInitCommand(): Command {
       new Option('--dns <writer>', 'answer for the base domain on port 53, or write a zone file')
         .choices(['embedded', 'file'])
         .default('embedded'),
-    );
+    )
+    .addOption(
+      new Option('--certificates <source>', 'have the Caddy of each node get them, or leave that to you')
+        .choices(['none', 'caddy'])
+        .default('none'),
+    )
+    .option('--call-page', 'serve the call page at every gateway, for trying calls');
   return machineOptions(command)
     .addHelpText(
       'after',
@@ -32,6 +38,7 @@ Run again it goes on where it was cut off, and does nothing to a node that runs.
 used as it is (--wireguard-interface wg0); else ${DEFAULT_INTERFACE} is made, and its peers are kept as nodes come and go.
 ${examples(
   'orama node init --base-domain example.com',
+  'orama node init --base-domain example.com --certificates caddy',
   'orama node init --base-domain example.com --public-ip 198.51.100.7',
   'orama node init --base-domain example.com --wireguard-interface wg0',
   'orama node init --base-domain example.com --wireguard-interface eth1 --trusted-network 10.1.0.0/24',
