@@ -13,6 +13,7 @@ const withoutBrowsers = [
   'test/e2e/inspector.test.ts',
   'test/e2e/interrupted.test.ts',
   'test/e2e/local-cluster.test.ts',
+  'test/e2e/monitor.test.ts',
   'test/e2e/ports.test.ts',
   'test/e2e/rooms.test.ts',
   'test/e2e/rqlite.test.ts',

@@ -11,6 +11,7 @@ import { envRemoveCommand } from './commands/env/remove.ts';
 import { envUseCommand } from './commands/env/use.ts';
 import { inspectorCommand } from './commands/inspector/inspector.ts';
 import { leasesCommand } from './commands/leases/leases.ts';
+import { monitorReportCommand } from './commands/monitor/report.ts';
 import { namespaceCreateCommand } from './commands/namespace/create.ts';
 import { namespaceDeleteCommand } from './commands/namespace/delete.ts';
 import { namespaceDisableCommand } from './commands/namespace/disable.ts';
@@ -154,6 +155,9 @@ export function createProgram(version: string): Command {
   const token = new Command('token').description('tokens with which operators reach the cluster from outside');
   for (const command of [tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand()]) token.addCommand(command);
 
+  const monitor = new Command('monitor').description('how the cluster is, asked of everything that runs');
+  monitor.addCommand(monitorReportCommand());
+
   const nouns = [
     demoCommand(),
     dev,
@@ -163,6 +167,7 @@ export function createProgram(version: string): Command {
     store,
     turn,
     operations,
+    monitor,
     env,
     token,
     inspectorCommand(version),

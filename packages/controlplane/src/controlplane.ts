@@ -14,9 +14,17 @@ import {
   sfuSecretOf,
   systemClock,
 } from '@orama/core';
-import { Counter, createMetrics, Histogram } from '@orama/core/metrics';
+import { createMetrics } from '@orama/core/metrics';
 import type { ControlplaneConfig, DnsConfig, StoreConfig } from '@orama/protocol';
-import { connectStore, createStore, RqliteDatabase, type Store, TURN_SECRET_PURPOSE } from '@orama/store';
+import {
+  connectStore,
+  createStore,
+  type Database,
+  RqliteDatabase,
+  type Store,
+  TURN_SECRET_PURPOSE,
+} from '@orama/store';
+import type { PeerOf } from './api/forward.ts';
 import { createRoutes } from './api/routes.ts';
 import { ApiServer } from './api/server.ts';
 import { dnsProviderOf } from './certificates/dns-provider.ts';
@@ -29,11 +37,13 @@ import { EmbeddedDns } from './dns/embedded/embedded-dns.ts';
 import type { DnsWriter } from './dns/writer.ts';
 import { gatherNodeFacts } from './inspector/node-facts.ts';
 import { createMembership, type Membership } from './membership.ts';
+import { Monitor } from './monitor/monitor.ts';
 import { localAddressOf, type NodeContext, nodePaths } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
-import { Engine, type TaskRunner } from './reconcile/engine.ts';
+import { Engine } from './reconcile/engine.ts';
 import { LeaseKeeper } from './reconcile/lease-keeper.ts';
 import { LoadMeter } from './reconcile/load-meter.ts';
+import { runMeter } from './reconcile/run-meter.ts';
 import { storeMeter } from './reconcile/store-meter.ts';
 import { StoreView } from './reconcile/store-view.ts';
 import { StoreWarnings } from './reconcile/store-warnings.ts';
@@ -86,9 +96,11 @@ export class Controlplane implements Runnable {
   readonly #engine: Engine;
   readonly #load: LoadMeter;
   readonly #dnsServer: DnsServer | null;
+  readonly #monitor: Monitor;
   #api: ApiServer | null = null;
   #services: ServiceManager | null = null;
   #store: Store | null = null;
+  #storeProbe: Database | null = null;
   #leases: LeaseKeeper | null = null;
   #view: StoreView | null = null;
   #watch: ChangeWatch | null = null;
@@ -107,6 +119,7 @@ export class Controlplane implements Runnable {
     this.#warnings = new StoreWarnings(this.#clock, logger);
     this.#load = new LoadMeter(this.#clock, new EventLoopMeter());
     this.#dnsServer = this.#createDnsServer();
+    this.#monitor = this.#createMonitor();
     this.#engine = new Engine(
       {
         clock: this.#clock,
@@ -115,7 +128,7 @@ export class Controlplane implements Runnable {
         intervalMs: config.reconcileIntervalMs,
         warnings: this.#warnings,
       },
-      this.#countRuns(),
+      runMeter(this.#metrics),
     );
   }
 
@@ -139,14 +152,10 @@ export class Controlplane implements Runnable {
         onChange: () => this.#engine.wake(),
         plans: () => this.#engine.plans(),
         nodeFacts: () => gatherNodeFacts(this.#context(), { version, held: this.#held }),
+        monitor: this.#monitor,
         turn: {
           held: this.#held,
-          peer: (wireguardIp) =>
-            new ControlplaneClient({
-              endpoints: [`http://${hostPort(wireguardIp, port)}`],
-              clusterKey,
-              timeoutMs: PEER_TIMEOUT_MS,
-            }),
+          peer: this.#peer,
           onRelease: () => this.#engine.wake('core:turn'),
         },
       }),
@@ -166,6 +175,7 @@ export class Controlplane implements Runnable {
       clock: this.#clock,
     });
     this.#services = services;
+    this.#monitor.watch(services);
     // What the boot cannot wait out, such as a store that is newer than this program, ends the process.
     this.#booting = this.#boot(services);
   }
@@ -191,7 +201,7 @@ export class Controlplane implements Runnable {
     const onCore = () => this.#engine.wake('heartbeat', 'turn-tenants', 'certificates');
     const core = config.coreServices.map((name) =>
       name === 'rqlite'
-        ? new StoreServiceTask(this.#storeProbe(), onCore)
+        ? new StoreServiceTask(() => this.#askOwnStore(), onCore)
         : new CoreServiceTask({ config, services, clock: this.#clock }, name, backoff, this.#held, onCore),
     );
     services.onExit((exit) => {
@@ -258,6 +268,23 @@ export class Controlplane implements Runnable {
     return this.#booted ? null : 'the node is being restored';
   }
 
+  readonly #peer: PeerOf = (wireguardIp) => {
+    const { config, clusterKey } = this.#options;
+    const endpoints = [`http://${hostPort(wireguardIp, config.api.port)}`];
+    return new ControlplaneClient({ endpoints, clusterKey, timeoutMs: PEER_TIMEOUT_MS });
+  };
+
+  #createMonitor(): Monitor {
+    const { version } = this.#options;
+    return new Monitor({
+      version,
+      metrics: this.#metrics,
+      context: () => this.#context(),
+      peer: this.#peer,
+      storeProbe: () => this.#probeStore(),
+    });
+  }
+
   #createDnsServer(): DnsServer | null {
     const { config, logger } = this.#options;
     if (config.dns.writer !== 'embedded') return null;
@@ -285,11 +312,19 @@ export class Controlplane implements Runnable {
     return new CertificatesTask(context, watch, kept, certificates.gateways);
   }
 
-  /** Asks this node's rqlited, on a connection of its own, as the store may not have been reached yet. */
-  #storeProbe(): () => Promise<string | null> {
+  /** Asks this node's rqlited; the store may not have been reached yet. */
+  async #askOwnStore(): Promise<string | null> {
+    const db = this.#probeStore();
+    return db instanceof RqliteDatabase ? db.ownNode() : null;
+  }
+
+  /** A connection to the store for looking at it, beside the one that works with it. */
+  #probeStore(): Database {
+    if (this.#storeProbe) return this.#storeProbe;
     const db = connectStore(this.#options.config.store);
     this.#abort.signal.addEventListener('abort', () => void db.close(), { once: true });
-    return async () => (db instanceof RqliteDatabase ? db.ownNode() : null);
+    this.#storeProbe = db;
+    return db;
   }
 
   async #register(store: Store): Promise<void> {
@@ -327,34 +362,6 @@ export class Controlplane implements Runnable {
       view: this.#view,
       leases: this.#leases,
       load: this.#load,
-    };
-  }
-
-  #countRuns(): (runner: TaskRunner) => void {
-    const registers = [this.#metrics];
-    const runs = new Counter({
-      name: 'orama_reconcile_runs_total',
-      help: 'Runs of a reconcile task',
-      labelNames: ['task', 'result'],
-      registers,
-    });
-    const actions = new Counter({
-      name: 'orama_reconcile_actions_total',
-      help: 'Actions that a reconcile task applied',
-      labelNames: ['task'],
-      registers,
-    });
-    const duration = new Histogram({
-      name: 'orama_reconcile_run_seconds',
-      help: 'Duration of a run',
-      labelNames: ['task'],
-      registers,
-    });
-    return ({ task, last }) => {
-      if (!last) return;
-      runs.inc({ task: task.name, result: last.ok ? 'ok' : 'failed' });
-      actions.inc({ task: task.name }, last.applied.length);
-      duration.observe({ task: task.name }, last.durMs / 1000);
     };
   }
 }

@@ -14,6 +14,7 @@ export * from './ice-servers.ts';
 export * from './internal/controlplane-api.ts';
 export * from './internal/enrolment.ts';
 export * from './internal/inspection.ts';
+export * from './internal/monitor.ts';
 export * from './internal/operator-tokens.ts';
 export * from './internal/sfu-admin.ts';
 export * from './internal/sfu-link.ts';

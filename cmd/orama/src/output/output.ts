@@ -21,6 +21,11 @@ export class Output {
     this.#stdout.write(this.json ? `${JSON.stringify(value, null, 2)}\n` : `${human()}\n`);
   }
 
+  /** One of several results: `value` in one line with `--json`, so that programs read line by line. */
+  line(value: unknown, human: () => string): void {
+    this.#stdout.write(this.json ? `${JSON.stringify(value)}\n` : `${human()}\n`);
+  }
+
   /** A line for people only; not part of the result. */
   note(text: string): void {
     if (!this.json) this.#stderr.write(`${text}\n`);

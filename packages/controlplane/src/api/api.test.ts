@@ -16,6 +16,7 @@ const ADDRESS = '127.83.20.1';
 const PORT = 6001;
 const BASE = `http://${ADDRESS}:${PORT}`;
 
+const nothingSeen = () => Promise.reject(new Error('no report in this test'));
 let operations: TestOperations;
 let server: ApiServer;
 let held: HeldUnits;
@@ -42,6 +43,7 @@ beforeEach(async () => {
       onChange: () => void changes++,
       plans: async () => plans,
       nodeFacts: () => Promise.reject(new Error('not looked at')),
+      monitor: { node: nothingSeen, cluster: nothingSeen },
       turn: { held, peer: (address) => client([`http://${address}:${PORT}`]), onRelease: () => void releases++ },
     }),
     clock: systemClock,

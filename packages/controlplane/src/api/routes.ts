@@ -13,6 +13,7 @@ import {
   turnSettingsChangeSchema,
 } from '@orama/protocol';
 import { reportUsage } from '@orama/store';
+import type { Monitor } from '../monitor/monitor.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { requireNamespace } from '../operations/context.ts';
 import { disableWebrtc } from '../operations/disable-webrtc.ts';
@@ -24,6 +25,7 @@ import { changeTurnSettings } from '../operations/turn-settings.ts';
 import { namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
 import type { TaskPlan } from '../reconcile/engine.ts';
 import { inspectionRoutes } from './inspection-routes.ts';
+import { monitorRoutes } from './monitor-routes.ts';
 import { nodeRoutes } from './node-routes.ts';
 import { authenticateOperator, requireScope } from './operator-access.ts';
 import { operatorTokenRoutes } from './operator-token-routes.ts';
@@ -44,6 +46,7 @@ export interface RouteOptions {
   plans: () => Promise<TaskPlan[]>;
   /** What is seen of this node now. */
   nodeFacts: () => Promise<NodeFacts>;
+  monitor: Pick<Monitor, 'node' | 'cluster'>;
   /** What the routes of TURN servers work with. */
   turn: TurnRouteOptions;
 }
@@ -56,6 +59,7 @@ export function createRoutes({
   onChange,
   plans,
   nodeFacts,
+  monitor,
   turn,
 }: RouteOptions): InternalHandler {
   const changing = (answer: (call: Call) => Promise<InternalReply>) => async (call: Call) => {
@@ -134,6 +138,7 @@ export function createRoutes({
     ['POST', /^\/namespaces\/([^/]+)\/webrtc\/credentials$/, issueCredentials, 'operator'],
     ['GET', /^\/operations\/([^/]+)$/, ({ context, subjects }) => showOperation(context, subjects[0] ?? ''), 'viewer'],
     ['GET', /^\/operations$/, listOperations, 'viewer'],
+    ...monitorRoutes(monitor),
     ...operatorTokenRoutes(),
     // No token is enough for it: who joins gets the cluster key.
     [

@@ -1,10 +1,12 @@
 import { type Clock, describeError, OramaError, systemClock } from '@orama/core';
 import {
   type ClusterFacts,
+  type ClusterReport,
   type ClusterStatus,
   type CreatedOperatorToken,
   type CreateOperatorToken,
   clusterFactsSchema,
+  clusterReportSchema,
   clusterStatusSchema,
   createdNamespaceSchema,
   createdOperatorTokenSchema,
@@ -20,6 +22,7 @@ import {
   type NodeDrain,
   type NodeFacts,
   type NodePlan,
+  type NodeReport,
   type NodeTurn,
   type NodeView,
   namespaceListSchema,
@@ -27,6 +30,7 @@ import {
   nodeFactsSchema,
   nodeListSchema,
   nodePlanSchema,
+  nodeReportSchema,
   nodeTurnSchema,
   type Operation,
   type OperationStarted,
@@ -53,7 +57,7 @@ import {
 import { z } from 'zod';
 import { CallTimeoutError, type HttpAnswer } from '../http-call.ts';
 import { errorOfAnswer } from './error-of-answer.ts';
-import { OperatorWay, SignedWay, type Way } from './way.ts';
+import { OperatorWay, SignedWay, type Way, type WayCall } from './way.ts';
 
 export { DaemonUnreachableError } from './way.ts';
 
@@ -76,6 +80,8 @@ const nothingSchema = z.undefined();
 const PATIENCE_MS = 3_000;
 /** About a node it is handed on, and a node that does not answer is told by its name: later than that. */
 const NODE_PATIENCE_MS = 6_000;
+/** A report waits for all nodes, and looks at its own as well. */
+const REPORT_PATIENCE_MS = 9_000;
 
 /** Calls the controlplane API. Every method throws DaemonUnreachableError, or OramaError with the code of the answer. */
 export class ControlplaneClient {
@@ -205,7 +211,17 @@ export class ControlplaneClient {
    * @param authorization of the operator who asks, where it is one
    */
   forward(method: string, path: string, body: string, authorization?: string): Promise<HttpAnswer> {
-    return this.#send(method, path, body, authorization);
+    return this.#send({ method, path, body, authorization });
+  }
+
+  /** How the cluster is, as its nodes tell it. */
+  monitor(): Promise<ClusterReport> {
+    return this.#call('GET', '/monitor', clusterReportSchema);
+  }
+
+  /** How the node is that is asked. */
+  ownReport(): Promise<NodeReport> {
+    return this.#call('GET', '/monitor/node', nodeReportSchema);
   }
 
   async operatorTokens(): Promise<OperatorTokenView[]> {
@@ -257,7 +273,7 @@ export class ControlplaneClient {
 
   async #call<S extends z.ZodType>(method: string, path: string, schema: S, body?: object): Promise<z.output<S>> {
     const text = body === undefined ? '' : JSON.stringify(body);
-    const { status, body: answer } = await this.#send(method, path, text);
+    const { status, body: answer } = await this.#send({ method, path, body: text });
     if (status < 200 || status >= 300) throw errorOfAnswer(status, answer);
     try {
       return schema.parse(answer === '' ? undefined : JSON.parse(answer));
@@ -273,15 +289,14 @@ export class ControlplaneClient {
    * Asks one endpoint after the other. What changes something goes on to the next only when there was no connection, so
    * that nothing is done twice; a question does so too when there is no answer.
    */
-  async #send(method: string, path: string, body: string, authorization?: string): Promise<HttpAnswer> {
+  async #send(call: Omit<WayCall, 'timeoutMs'>): Promise<HttpAnswer> {
     const { endpoints } = this.#way;
     let last: unknown;
-    const patienceMs = path.startsWith('/nodes/') ? NODE_PATIENCE_MS : PATIENCE_MS;
     for (const [index, endpoint] of endpoints.entries()) {
-      const mayAskAgain = method === 'GET' && index < endpoints.length - 1;
-      const timeoutMs = mayAskAgain ? Math.min(this.#timeoutMs, patienceMs) : this.#timeoutMs;
+      const mayAskAgain = call.method === 'GET' && index < endpoints.length - 1;
+      const timeoutMs = mayAskAgain ? Math.min(this.#timeoutMs, patienceMs(call.path)) : this.#timeoutMs;
       try {
-        return await this.#way.send(endpoint, { method, path, body, timeoutMs, authorization });
+        return await this.#way.send(endpoint, { ...call, timeoutMs });
       } catch (thrown) {
         last = thrown;
         if (mayAskAgain) continue;
@@ -297,6 +312,11 @@ export class ControlplaneClient {
     }
     throw this.#way.unreachable(last);
   }
+}
+
+function patienceMs(path: string): number {
+  if (path === '/monitor') return REPORT_PATIENCE_MS;
+  return path.startsWith('/nodes/') ? NODE_PATIENCE_MS : PATIENCE_MS;
 }
 
 function nodePath(node: string): string {

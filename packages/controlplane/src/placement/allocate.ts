@@ -2,7 +2,7 @@ import type { NodeRow, PortAllocationRow, SfuAllocationRow, TurnAllocationRow } 
 import { freeBlock, type PortBlock, without } from './port-blocks.ts';
 
 /** Where WireGuard listens unless told otherwise, which every node has: a relay block around it would have a port too few. */
-const WIREGUARD_PORT = 51_820;
+export const WIREGUARD_PORT = 51_820;
 
 /** Ranges and block sizes, as configured. */
 export interface PortRanges {

@@ -32,3 +32,9 @@ export function freeBlock(range: PortBlock, size: number, used: readonly PortBlo
   }
   return null;
 }
+
+/** How many blocks of `size` ports inside `range` overlap none of `used`, placed as `freeBlock` places them. */
+export function countFree(range: PortBlock, size: number, used: readonly PortBlock[]): number {
+  const starts = Array.from({ length: blocksIn(range, size) }, (_, index) => range.start + index * size);
+  return starts.filter((start) => freeBlock({ start, end: start + size - 1 }, size, used) !== null).length;
+}

@@ -35,6 +35,8 @@ import {
  * | `GET /tenants/<ns>` of the node that is asked, with secrets | `nodeTenantSchema` |
  * | `GET /operations?namespace=&limit=` | `operationListSchema` |
  * | `GET /operations/<id>` | `operationSchema` |
+ * | `GET /monitor` | `clusterReportSchema` |
+ * | `GET /monitor/node` of the node that is asked | `nodeReportSchema` |
  * | `GET /operator-tokens` | `operatorTokenListSchema` |
  * | `POST /operator-tokens` `createOperatorTokenSchema` | 201 `createdOperatorTokenSchema` |
  * | `POST /operator-tokens/<name>/revoke` `revokeOperatorTokenSchema` | 204 |

@@ -1,0 +1,106 @@
+import { describeError } from '@orama/core';
+import { Gauge, type Registry } from '@orama/core/metrics';
+import type { ClusterReport, NodeReport } from '@orama/protocol';
+import type { Database, NodeRow } from '@orama/store';
+import type { PeerOf } from '../api/forward.ts';
+import type { NodeContext } from '../node-context.ts';
+import { countFreeBlocks } from '../placement/free-blocks.ts';
+import type { View } from '../reconcile/store-view.ts';
+import type { ServiceManager } from '../services/service-manager.ts';
+import { reportNode } from './node-report.ts';
+import { type Asked, reportCluster } from './report.ts';
+import { ServiceEnds } from './service-ends.ts';
+import { within } from './within.ts';
+
+/** A store that answers later is as good as down for a report. */
+const STORE_PATIENCE_MS = 1_500;
+
+type MonitorContext = Pick<NodeContext, 'config' | 'store' | 'view' | 'clock'>;
+
+export interface MonitorOptions {
+  version: string;
+  /** Of this controlplane. */
+  metrics: Registry;
+  /** Throws STORE_UNAVAILABLE while the store has not been reached. */
+  context: () => MonitorContext;
+  peer: PeerOf;
+  /** A connection of its own to the store. */
+  storeProbe: () => Database;
+}
+
+/** Tells how this node is, and how the cluster is, from what runs: of what is desired only where to look. */
+export class Monitor {
+  readonly #options: MonitorOptions;
+  readonly #ends: ServiceEnds;
+  /** What the store last said, for when it is away. */
+  #known: { view: View; nodes: NodeRow[] } | null = null;
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+    this.#ends = new ServiceEnds(options.metrics);
+    this.#gaugeBlocks(options.metrics);
+  }
+
+  /** Counts ends of services from now on. */
+  watch(services: ServiceManager): void {
+    this.#ends.watch(services);
+  }
+
+  /** Asks everything on this node. Throws STORE_UNAVAILABLE where it is not known yet what belongs here. */
+  async node(): Promise<NodeReport> {
+    const { version, metrics, storeProbe } = this.#options;
+    const context = this.#options.context();
+    const { view } = await this.#read(context);
+    return reportNode({ context, view, version, metrics, ends: this.#ends, storeProbe: storeProbe() });
+  }
+
+  /** Asks every node that is a part of the cluster. One that does not answer is in the report as that. */
+  async cluster(): Promise<ClusterReport> {
+    const context = this.#options.context();
+    const { config, clock } = context;
+    const { view, nodes } = await this.#read(context);
+    const asked = nodes
+      .filter(({ state }) => state !== 'gone')
+      .map(async (node): Promise<Asked> => {
+        try {
+          const isOwn = node.id === config.node;
+          const report = await (isOwn ? this.node() : this.#options.peer(node.wireguardIp).ownReport());
+          return { node, report, reason: null };
+        } catch (thrown) {
+          return { node, report: null, reason: describeError(thrown) };
+        }
+      });
+    return reportCluster(config, await Promise.all(asked), view.desired, clock.now());
+  }
+
+  async #read({ view }: MonitorContext): Promise<{ view: View; nodes: NodeRow[] }> {
+    try {
+      const read = view.read().then(async (seen) => ({ view: seen, nodes: await seen.nodes() }));
+      this.#known = await within(STORE_PATIENCE_MS, read);
+    } catch (thrown) {
+      if (!this.#known) throw thrown;
+    }
+    return this.#known;
+  }
+
+  #gaugeBlocks(metrics: Registry): void {
+    const read = async () => {
+      const context = this.#options.context();
+      const { view } = await this.#read(context);
+      return countFreeBlocks(context.config, view.allocations);
+    };
+    new Gauge({
+      name: 'orama_port_blocks_free',
+      help: 'Further namespaces that this node has ports for',
+      labelNames: ['service'],
+      registers: [metrics],
+      async collect() {
+        // Not known before the store was reached; the others are told all the same.
+        const blocks = await read().catch(() => null);
+        if (!blocks) return this.reset();
+        this.set({ service: 'sfu' }, blocks.sfu.free);
+        this.set({ service: 'turn' }, blocks.turn.free);
+      },
+    });
+  }
+}

@@ -1,0 +1,144 @@
+import type { ClusterReport, ControlplaneConfig, DnsSeen, NodeReport } from '@orama/protocol';
+import type { NodeRow } from '@orama/store';
+import type { Desired, DesiredNamespace } from '../reconcile/desired.ts';
+
+/** Before that Caddy has had a month to renew it. */
+const CERTIFICATE_DAYS_MIN = 14;
+
+/** A node, and what it reported or why it did not. */
+export interface Asked {
+  node: NodeRow;
+  report: NodeReport | null;
+  reason: string | null;
+}
+
+type NamespaceReport = ClusterReport['namespaces'][number];
+type Problem = ClusterReport['problems'][number];
+
+/** Makes the report of a cluster from those of its nodes. Pure. */
+export function reportCluster(
+  config: Pick<ControlplaneConfig, 'clusterId' | 'baseDomain' | 'node'>,
+  asked: readonly Asked[],
+  desired: Desired,
+  nowMs: number,
+): ClusterReport {
+  const problems = asked.flatMap(problemsOfNode);
+  const namespaces = [...desired.values()]
+    .sort((a, b) => a.config.namespace.localeCompare(b.config.namespace))
+    .map((each) => {
+      const report = reportNamespace(each, asked);
+      if (each.wanted) problems.push(...problemsOfNamespace(each, report, asked));
+      return report;
+    });
+  return {
+    at: new Date(nowMs).toISOString(),
+    cluster_id: config.clusterId,
+    base_domain: config.baseDomain,
+    asked: config.node,
+    nodes: asked.map(({ node, report, reason }) => ({
+      node: node.id,
+      state: node.state,
+      public_ips: addressesOf(node),
+      report,
+      reason,
+    })),
+    namespaces,
+    problems,
+  };
+}
+
+function reportNamespace({ config }: DesiredNamespace, asked: readonly Asked[]): NamespaceReport {
+  const { namespace } = config;
+  const seen = asked.flatMap(({ report }) => report?.namespaces.filter((one) => one.namespace === namespace) ?? []);
+  const sum = (counts: (number | null | undefined)[]) =>
+    counts.reduce<number>((total, count) => total + (count ?? 0), 0);
+  const days = seen.flatMap(({ turn }) => turn?.certificate?.days ?? []);
+  const wrong = wrongDns(namespace, asked);
+  return {
+    namespace,
+    state: config.state,
+    sfu_up: seen.filter(({ sfu_up }) => sfu_up).length,
+    sfu_wanted: config.sfuNodeCount,
+    turn_up: seen.filter(({ turn_up }) => turn_up).length,
+    turn_wanted: config.turnNodeCount,
+    dns_agrees: wrong && wrong.length === 0,
+    rooms: sum(seen.map(({ sfu }) => sfu?.rooms)),
+    peers: sum(seen.map(({ sfu }) => sfu?.peers)),
+    relayed_bps: sum(seen.map(({ turn }) => turn?.relayed_bps)),
+    certificate_days: days.length === 0 ? null : Math.min(...days),
+  };
+}
+
+/** What DNS answers otherwise than the nodes that serve; null when no server answered. */
+function wrongDns(namespace: string, asked: readonly Asked[]): string[] | null {
+  const answers = asked.flatMap(({ report }) => report?.dns.filter((seen) => seen.namespace === namespace) ?? []);
+  const heard = answers.filter(({ addresses }) => addresses !== null);
+  if (heard.length === 0) return null;
+  // Of who is silent it is not known whether it serves.
+  const unknown = new Set(asked.flatMap(({ node, report }) => (report === null ? addressesOf(node) : [])));
+  const wrong = heard.flatMap((seen) => {
+    const expected = new Set(asked.filter((one) => serves(one, seen)).flatMap(({ node }) => addressesOf(node)));
+    const named = new Set(seen.addresses);
+    const missing = [...expected].filter((address) => !named.has(address));
+    const extra = [...named].filter((address) => !expected.has(address) && !unknown.has(address));
+    const faults = [
+      ...(missing.length > 0 ? [`lacks ${missing.join(', ')}`] : []),
+      ...(extra.length > 0 ? [`has ${extra.join(', ')}, which does not serve`] : []),
+    ];
+    return faults.length === 0 ? [] : [`${seen.name} at ${seen.asked} ${faults.join(' and ')}`];
+  });
+  return [...new Set(wrong)];
+}
+
+function serves({ node, report }: Asked, { kind, namespace }: DnsSeen): boolean {
+  if (!report || node.state !== 'active') return false;
+  if (kind === 'gateway') return report.gateway.up;
+  const tenant = report.namespaces.find((one) => one.namespace === namespace);
+  return tenant?.turn_up === true && !report.turn.draining;
+}
+
+function problemsOfNode({ node, report, reason }: Asked): Problem[] {
+  const problem = (text: string): Problem => ({ node: node.id, namespace: null, text });
+  if (!report) return [problem(`${node.id} does not answer: ${reason}`)];
+  const { store, gateway, turn, port_blocks } = report;
+  const down = Object.entries({ store, gateway, turn }).flatMap(([name, { up, reason }]) =>
+    up ? [] : [problem(`${name} of ${node.id} is down: ${reason}`)],
+  );
+  const full = Object.entries(port_blocks).flatMap(([name, { free }]) =>
+    free > 0 ? [] : [problem(`${node.id} has no ports left for the ${name} of another namespace`)],
+  );
+  return [...down, ...full];
+}
+
+function problemsOfNamespace(
+  { config: { namespace } }: DesiredNamespace,
+  report: NamespaceReport,
+  asked: readonly Asked[],
+): Problem[] {
+  const problem = (text: string, node: string | null = null): Problem => ({ node, namespace, text });
+  const here = asked.flatMap(({ node, report }) => {
+    const found = report?.namespaces.find((one) => one.namespace === namespace);
+    return found ? [{ node: node.id, ...found }] : [];
+  });
+  const down = here.flatMap(({ node, sfu, turn }) =>
+    Object.entries({ sfu, turn }).flatMap(([service, seen]) =>
+      seen?.reason ? [problem(`${service} of ${namespace} on ${node} is down: ${seen.reason}`, node)] : [],
+    ),
+  );
+  const few = (['sfu', 'turn'] as const).flatMap((service) => {
+    const up = report[`${service}_up`];
+    const wanted = report[`${service}_wanted`];
+    return up < wanted ? [problem(`${service} of ${namespace} is up on ${up} of ${wanted} nodes`)] : [];
+  });
+  const ending = here.flatMap(({ node, turn }) => {
+    const { name, days } = turn?.certificate ?? { name: '', days: CERTIFICATE_DAYS_MIN };
+    if (days >= CERTIFICATE_DAYS_MIN) return [];
+    return [problem(`the certificate of ${name} on ${node} ${days < 0 ? 'has ended' : `ends in ${days} days`}`, node)];
+  });
+  const dns = wrongDns(namespace, asked) ?? [`no DNS server answers for ${namespace}`];
+  return [...few, ...down, ...ending, ...dns.map((text) => problem(text))];
+}
+
+function addressesOf({ publicIp, publicIp6 }: NodeRow): string[] {
+  return publicIp6 === null ? [publicIp] : [publicIp, publicIp6];
+}
