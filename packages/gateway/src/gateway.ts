@@ -91,6 +91,7 @@ export class Gateway implements Runnable {
       reports,
       advertise: config.turnAdvertise,
       baseDomain: config.baseDomain,
+      port443: config.turnPort443,
     });
 
     const app = await createPublicServer({ limits, trustedProxies, clock, logger, metrics });

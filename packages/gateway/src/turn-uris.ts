@@ -12,6 +12,7 @@ interface TurnUrisOptions {
   reports: ServiceReportsRepository;
   advertise: 'names' | 'addresses';
   baseDomain: string;
+  port443: boolean;
 }
 
 /** The TURN URIs of namespaces. */
@@ -27,13 +28,13 @@ export class TurnUris {
    * when it has no TURN node.
    */
   async of(namespace: string): Promise<string[]> {
-    const { advertise, baseDomain } = this.#options;
+    const { advertise, baseDomain, port443 } = this.#options;
     const [ports, nodes, reports] = await Promise.all([
       this.#options.ports.listOf(namespace),
       this.#options.nodes.list(),
       this.#options.reports.listOf(namespace),
     ]);
     const servers = turnServersOf(namespace, { ports, nodes, reports });
-    return turnUrisOf({ advertise, namespace, baseDomain, servers });
+    return turnUrisOf({ advertise, namespace, baseDomain, port443, servers });
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { inOrderToTry, turnUri } from './index.ts';
+import { inOrderToTry, turnUri, turnUrisOf } from './index.ts';
 
 const TRANSPORTS = ['udp', 'tcp', 'tls'] as const;
 const uri = fc
@@ -30,4 +30,16 @@ test('inOrderToTry() lets each server of a transport be first at some time', () 
     return inOrderToTry(uris, () => draws.shift() ?? 0)[0];
   });
   expect(firsts).toEqual([uris[2], uris[4], uris[4]]);
+});
+
+test('turnUrisOf() names port 443 last, where TURN has it, and never for addresses, which no certificate is for', () => {
+  const servers = [{ publicIp: '192.0.2.1', port: 3478, tlsPort: 5349 }];
+  const of = (advertise: 'names' | 'addresses', port443: boolean) =>
+    turnUrisOf({ advertise, namespace: 'demo', baseDomain: 'orama.test', port443, servers });
+  const name = 'turn.ns-demo.orama.test';
+  const uris = [`turn:${name}:3478?transport=udp`, `turn:${name}:3478?transport=tcp`, `turns:${name}:5349`];
+  expect(of('names', false)).toEqual(uris);
+  expect(of('names', true)).toEqual([...uris, `turns:${name}:443?transport=tcp`]);
+  expect(inOrderToTry(of('names', true).reverse())).toEqual(of('names', true));
+  expect(of('addresses', true)).toEqual(of('addresses', false));
 });

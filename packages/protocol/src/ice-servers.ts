@@ -38,6 +38,9 @@ export function turnUri(host: string, port: number, transport: TurnTransport): s
   return transport === 'tls' ? `turns:${authority}` : `turn:${authority}?transport=${transport}`;
 }
 
+/** The end of the URI for clients that are let out to the port of HTTPS alone. */
+const PORT_443 = ':443?transport=tcp';
+
 /** Where one TURN server of a namespace listens. */
 export interface TurnServerAddress {
   publicIp: string;
@@ -50,15 +53,17 @@ export interface TurnServerAddress {
  * The TURN URIs of a namespace. They carry its TURN name, or with `addresses` the public address of each of its servers
  * (where no DNS reaches the clients). Only what a browser can use is named: no authority vouches for such addresses, so
  * there is no `turns:` with them.
+ * @param options.port443 whether they are reached over TLS on port 443 as well
  * @param options.servers one per TURN node of the namespace; none gives no URIs
  */
 export function turnUrisOf(options: {
   advertise: 'names' | 'addresses';
   namespace: string;
   baseDomain: string;
+  port443: boolean;
   servers: readonly TurnServerAddress[];
 }): string[] {
-  const { advertise, servers } = options;
+  const { advertise, port443, servers } = options;
   if (advertise === 'addresses') {
     return (['udp', 'tcp'] as const).flatMap((transport) =>
       servers.map(({ publicIp, port }) => turnUri(publicIp, port, transport)),
@@ -67,11 +72,16 @@ export function turnUrisOf(options: {
   const first = servers[0];
   if (!first) return [];
   const host = turnDomain(options.namespace, options.baseDomain);
-  return [turnUri(host, first.port, 'udp'), turnUri(host, first.port, 'tcp'), turnUri(host, first.tlsPort, 'tls')];
+  const uris = [
+    turnUri(host, first.port, 'udp'),
+    turnUri(host, first.port, 'tcp'),
+    turnUri(host, first.tlsPort, 'tls'),
+  ];
+  return port443 ? [...uris, `turns:${host}${PORT_443}`] : uris;
 }
 
 /**
- * TURN URIs in the order to try: UDP, TCP, TLS. Servers of one transport come in another order each time, because clients
+ * TURN URIs in the order to try: UDP, TCP, TLS, TLS on the port of HTTPS. Servers of one transport come in another order each time, because clients
  * try the first ones first.
  * @param random 0 up to 1, as `Math.random`
  */
@@ -83,6 +93,6 @@ export function inOrderToTry(uris: readonly string[], random: () => number = Mat
 }
 
 function rankOf(uri: string): number {
-  if (uri.startsWith('turns:')) return 2;
+  if (uri.startsWith('turns:')) return uri.endsWith(PORT_443) ? 3 : 2;
   return uri.endsWith('?transport=tcp') ? 1 : 0;
 }

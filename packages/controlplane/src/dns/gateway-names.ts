@@ -1,4 +1,4 @@
-import { namespaceHost } from '@orama/protocol';
+import { type ControlplaneConfig, namespaceHost } from '@orama/protocol';
 import type { NodeRow } from '@orama/store';
 import type { Desired } from '../reconcile/desired.ts';
 import { addressType, type DnsRecord } from './writer.ts';
@@ -10,10 +10,19 @@ const TTL_SEC = 60;
  * healthy gateway. They follow from the nodes alone, so that nothing is stored of them. Where no gateway is healthy they lead
  * to all nodes that are there: a gateway that may come back is better than none. Pure.
  */
-export function gatewayRecords(desired: Desired, nodes: readonly NodeRow[], baseDomain: string): DnsRecord[] {
+export function gatewayRecords(
+  desired: Desired,
+  nodes: readonly NodeRow[],
+  { baseDomain, turn }: Pick<ControlplaneConfig, 'baseDomain' | 'turn'>,
+): DnsRecord[] {
+  // What comes to port 443 passes the TURN server there.
+  const needed = turn.port443 ? ['gateway', 'turn'] : ['gateway'];
   const there = nodes.filter(({ state }) => state !== 'gone');
   const candidates = [
-    there.filter(({ state, reachable, core }) => state === 'active' && reachable && hasGateway(core)),
+    there.filter(
+      ({ state, reachable, core }) =>
+        state === 'active' && reachable && needed.every((service) => isHealthy(core, service)),
+    ),
     there.filter(({ reachable }) => reachable),
     there,
   ];
@@ -34,6 +43,6 @@ export function gatewayRecords(desired: Desired, nodes: readonly NodeRow[], base
   );
 }
 
-function hasGateway(core: NodeRow['core']): boolean {
-  return core.some(({ service, healthy }) => service === 'gateway' && healthy);
+function isHealthy(core: NodeRow['core'], wanted: string): boolean {
+  return core.some(({ service, healthy }) => service === wanted && healthy);
 }

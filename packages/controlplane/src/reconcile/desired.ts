@@ -47,7 +47,8 @@ export function namespaceTurnUris(
   rows: TurnServerRows,
 ): string[] {
   const servers = turnServersOf(namespace, rows);
-  return turnUrisOf({ advertise: turn.advertise, namespace, baseDomain, servers });
+  const { advertise, port443 } = turn;
+  return turnUrisOf({ advertise, namespace, baseDomain, port443, servers });
 }
 
 /** The TURN secrets of a namespace, opened. */

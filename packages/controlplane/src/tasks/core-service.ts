@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describeError, writeFileAtomic } from '@orama/core';
-import { gatewayConfigSchema, type TurnConfig, turnConfigSchema } from '@orama/protocol';
+import { gatewayConfigSchema, HTTPS_PORT, type TurnConfig, turnConfigSchema } from '@orama/protocol';
 import type { CoreServiceStatus } from '@orama/store';
 import { callHttp } from '../http-call.ts';
 import { localAddressOf, type NodeContext, nodePaths } from '../node-context.ts';
@@ -162,6 +162,7 @@ export function gatewayConfig(config: NodeContext['config']) {
     store: config.store,
     clusterKeyFile: clusterKeyFileOf(config, GATEWAY_UNIT),
     turnAdvertise: config.turn.advertise,
+    turnPort443: config.turn.port443,
     callPage: config.gateway.callPage,
     ...(config.gateway.operatorApi && {
       operatorApi: {
@@ -184,7 +185,12 @@ export function turnConfig(config: NodeContext['config']): TurnConfig {
     node: config.node,
     listen,
     port: turn.port,
-    tls: { port: turn.tlsPort, certFile: turn.certFile, keyFile: turn.keyFile },
+    tls: {
+      port: turn.tlsPort,
+      certFile: turn.certFile,
+      keyFile: turn.keyFile,
+      ...(turn.port443 && { shared: { port: HTTPS_PORT, https: turn.httpsServer } }),
+    },
     external: turn.external,
     workers: turn.workers,
     realm: config.baseDomain,

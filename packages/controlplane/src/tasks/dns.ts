@@ -46,10 +46,7 @@ export class DnsTask implements Task<DnsAction> {
       const reason = change.records.length === 0 ? 'not desired' : 'its healthy TURN nodes changed';
       return { kind: 'dns-records', subject: change.namespace, reason, change, lease };
     });
-    if (
-      actions.length > 0 ||
-      !(await this.#writer.isCurrent(await servedRecords(seen, this.#context.config.baseDomain)))
-    )
+    if (actions.length > 0 || !(await this.#writer.isCurrent(await servedRecords(seen, this.#context.config))))
       actions.push({ kind: 'dns-write', subject: 'records', reason: 'what is served differs from the store' });
     return actions;
   }
@@ -57,7 +54,7 @@ export class DnsTask implements Task<DnsAction> {
   async apply(action: DnsAction): Promise<void> {
     const { store, leases, view, config } = this.#context;
     if (action.kind === 'dns-write') {
-      return this.#writer.write(await servedRecords(await view.read(), config.baseDomain));
+      return this.#writer.write(await servedRecords(await view.read(), config));
     }
     const { namespace, generation, records } = action.change;
     // Records must not outlive the settings they were derived from: a disable may have ended since.
@@ -88,7 +85,7 @@ export class DnsTask implements Task<DnsAction> {
     if (!lease) return null;
     const seen = await view.read();
     const records = await seen.records();
-    const current = await this.#writer.isCurrent(await servedRecords(seen, config.baseDomain));
+    const current = await this.#writer.isCurrent(await servedRecords(seen, config));
     const changes = await this.#changes(seen);
     const { generation } = lease;
     const said = this.#reported;

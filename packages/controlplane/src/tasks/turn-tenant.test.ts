@@ -102,3 +102,11 @@ test('turnConfig hands on what operators set for the TURN server', () => {
     ...limits,
   });
 });
+
+test('turnConfig has TURN share port 443 with the HTTPS server, where it is told to', () => {
+  const shared = (turn: object) => turnConfig(testConfig('/data', { turn })).tls;
+  expect(shared({})).not.toHaveProperty('shared');
+  expect(shared({ port443: true, httpsServer: { port: 9443 } })).toMatchObject({
+    shared: { port: 443, https: { address: '127.0.0.1', port: 9443 } },
+  });
+});

@@ -81,6 +81,21 @@ test.each([
     );
 });
 
+test.each([
+  [{ turn: { port443: true, tlsPort: 443 } }, ['turn', 'port443'], 'already'],
+  [
+    { turn: { port443: true }, gateway: { listen: { address: '198.51.100.1', port: 443 } } },
+    ['gateway', 'listen', 'port'],
+    '127.0.0.1',
+  ],
+])('a port 443 that is needed twice is refused: %j', (change, path, says) => {
+  const { error } = controlplaneConfigSchema.safeParse({ ...config, ...change });
+  expect(error?.issues).toMatchObject([{ path, message: expect.stringContaining(says) }]);
+  expect(controlplaneConfigSchema.parse({ ...config, turn: { port443: true } }).turn).toMatchObject({
+    httpsServer: { address: '127.0.0.1', port: 8443 },
+  });
+});
+
 test('coreServices are all that the node can have, and rqlite only where it is the store', () => {
   const store = { driver: 'rqlite', addresses: ['http://10.0.0.1:4001'] };
   expect(controlplaneConfigSchema.parse(config).coreServices).toEqual(['gateway', 'turn']);

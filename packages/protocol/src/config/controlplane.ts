@@ -24,6 +24,7 @@ const portRangeSchema = portRange(portSchema);
 const OWN_SERVICES = ['gateway', 'turn'] as const;
 /** What the unit files of `systemd/` have in them. */
 const PATHS_OF_UNITS = { dataDir: '/var/lib/orama', clusterKeyFile: '/etc/orama/cluster.key' };
+export const HTTPS_PORT = 443;
 const programSchema = z.array(z.string().min(1)).min(1);
 
 /** Configuration file of a node's controlplane. */
@@ -72,6 +73,12 @@ export const controlplaneConfigSchema = z
       .strictObject({
         port: portSchema.default(3478),
         tlsPort: portSchema.default(5349),
+        /** TURN over TLS on port 443 as well, for clients that are let out to nothing else; what is not its own is HTTPS. */
+        port443: z.boolean().default(false),
+        /** The HTTPS server that gets the rest of port 443, with the PROXY protocol: Caddy. */
+        httpsServer: z
+          .strictObject({ address: ipSchema.default('127.0.0.1'), port: portSchema.default(8443) })
+          .prefault({}),
         /** PEM files of the certificate for TURN names that none was handed over for; read again when they change. */
         certFile: z.string().min(1).optional(),
         keyFile: z.string().min(1).optional(),
@@ -98,6 +105,10 @@ export const controlplaneConfigSchema = z
       .refine(({ port, tlsPort }) => port !== tlsPort, {
         error: 'TLS needs a port of its own: not that of `port`',
         path: ['tlsPort'],
+      })
+      .refine(({ port, tlsPort, port443 }) => !port443 || (port !== HTTPS_PORT && tlsPort !== HTTPS_PORT), {
+        error: 'is one of the other two ports already: give `port` and `tlsPort` other numbers',
+        path: ['port443'],
       })
       .prefault({}),
     ports: z
@@ -149,6 +160,13 @@ export const controlplaneConfigSchema = z
       });
     }
   })
+  .refine(
+    ({ turn, gateway: { listen } }) => !turn.port443 || listen.port !== HTTPS_PORT || isLoopback(listen.address),
+    {
+      error: 'is where TURN listens (turn.port443): have the gateway listen on 127.0.0.1, behind Caddy',
+      path: ['gateway', 'listen', 'port'],
+    },
+  )
   .superRefine(({ turn, ports: { turnRelay } }, context) => {
     const own = { 'turn.port': turn.port, 'turn.tlsPort': turn.tlsPort, 'its internal port': TURN_INTERNAL_PORT };
     for (const [name, port] of Object.entries(own)) {
@@ -179,3 +197,7 @@ export const controlplaneConfigSchema = z
   }));
 export type ControlplaneConfig = z.infer<typeof controlplaneConfigSchema>;
 export type ControlplaneConfigInput = z.input<typeof controlplaneConfigSchema>;
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}

@@ -19,6 +19,8 @@ export const gatewayConfigSchema = z.strictObject({
   clusterKeyFile: z.string().min(1),
   /** Whether TURN URIs carry the namespace's TURN name or the addresses of its nodes. */
   turnAdvertise: z.enum(['names', 'addresses']).default('names'),
+  /** Whether TURN servers are reached over TLS on port 443 too, on all nodes. */
+  turnPort443: z.boolean().default(false),
   /** Addresses of reverse proxies whose X-Forwarded-For is believed. */
   trustedProxies: z.array(ipSchema).default([]),
   /** HTTP port of the Caddys of all nodes; with it, ACME challenges that another node's Caddy can answer are answered. */

@@ -31,6 +31,16 @@ export const turnConfigSchema = z
             /** PEM files of the certificate for names that none was handed over for; read again when they change. */
             certFile: z.string().min(1).optional(),
             keyFile: z.string().min(1).optional(),
+            /**
+             * A port that TURN shares with an HTTPS server, which takes the PROXY protocol: what names a tenant or asks for
+             * TURN by ALPN is ours, everything else is passed on.
+             */
+            shared: z
+              .strictObject({
+                port: portSchema.default(443),
+                https: z.strictObject({ address: ipSchema, port: portSchema }),
+              })
+              .optional(),
           })
           .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
             error: 'certFile and keyFile go together',
@@ -70,13 +80,26 @@ export const turnConfigSchema = z
     error: 'TLS needs a port of its own: not that of `port`',
     path: ['tls', 'port'],
   })
+  .refine(({ port, tls }) => tls === false || (tls.shared?.port !== port && tls.shared?.port !== tls.port), {
+    error: 'needs a port of its own',
+    path: ['tls', 'shared', 'port'],
+  })
+  .refine(
+    ({ listen, tls }) =>
+      tls === false ||
+      !tls.shared ||
+      !listen.includes(tls.shared.https.address) ||
+      tls.shared.https.port !== tls.shared.port,
+    { error: 'is this server itself', path: ['tls', 'shared', 'https'] },
+  )
   .refine(({ defaultLifetimeSec, maxLifetimeSec }) => defaultLifetimeSec <= maxLifetimeSec, {
     error: 'the default may not be above maxLifetimeSec',
     path: ['defaultLifetimeSec'],
   })
   .refine(
     ({ listen, port, tls, internal }) =>
-      !listen.includes(internal.address) || (internal.port !== port && (tls === false || internal.port !== tls.port)),
+      !listen.includes(internal.address) ||
+      (internal.port !== port && (tls === false || (internal.port !== tls.port && internal.port !== tls.shared?.port))),
     { error: 'clients are served at this address and port', path: ['internal', 'port'] },
   );
 export type TurnConfig = z.infer<typeof turnConfigSchema>;

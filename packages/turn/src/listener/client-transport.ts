@@ -10,6 +10,8 @@ export interface ClientTransport extends ClientSink {
   readonly remotePort: number;
   /** Address of ours that the client sends to. */
   readonly localAddress: string;
+  /** Our port, where it is one that TURN shares and every server of the cluster has; undefined on ports of its own. */
+  readonly sharedPort: number | undefined;
   /** Text that names the 5-tuple, for the control path. */
   readonly id: string;
   /** False once a stream is gone; a UDP client is always open. */

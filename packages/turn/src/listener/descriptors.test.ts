@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { descriptorLimit, descriptorShares } from './descriptors.ts';
 
-const config = { maxTcpConnections: 10_000, listen: ['192.0.2.1'] };
+const config = { tls: { port: 5349 }, maxTcpConnections: 10_000, listen: ['192.0.2.1'] };
 
 test('connections get what is configured where the limit is high, half of what is left where it is low, relay sockets the rest', () => {
   const infinite = Number.POSITIVE_INFINITY;

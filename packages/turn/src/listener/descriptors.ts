@@ -34,12 +34,15 @@ export interface DescriptorShares {
  */
 export function descriptorShares(
   limit: number,
-  { maxTcpConnections, listen }: Pick<TurnConfig, 'maxTcpConnections' | 'listen'>,
+  { maxTcpConnections, listen, tls }: Pick<TurnConfig, 'maxTcpConnections' | 'listen' | 'tls'>,
   workers: number,
 ): DescriptorShares {
-  const own = OF_PROCESS + workers * (OF_WORKER + OF_LISTENER * listen.length);
-  const connections = Math.min(maxTcpConnections, Math.floor((limit - own) / 2));
-  if (connections >= 1) return { connections, relaySockets: limit - own - connections };
+  const shared = tls !== false && tls.shared !== undefined ? 1 : 0;
+  const own = OF_PROCESS + workers * (OF_WORKER + (OF_LISTENER + shared) * listen.length);
+  // One that is passed on has another to the HTTPS server.
+  const ofConnection = 1 + shared;
+  const connections = Math.min(maxTcpConnections, Math.floor((limit - own) / 2 / ofConnection));
+  if (connections >= 1) return { connections, relaySockets: limit - own - connections * ofConnection };
   throw new ConfigError(`workers: ${workers} need ${own + 2} open files, but the limit is ${limit}`, {
     hint: 'raise LimitNOFILE of the unit (ulimit -n), or have fewer workers',
   });

@@ -18,6 +18,9 @@ export async function requireFreePorts(
     if (transports.includes('tcp')) await once(listenTcp, { transport: 'tcp', address, port, field: 'listen, port' });
     if (transports.includes('tls') && tls !== false) {
       await once(listenTcp, { transport: 'tcp', address, port: tls.port, field: 'listen, tls.port' });
+      const { shared } = tls;
+      if (shared)
+        await once(listenTcp, { transport: 'tcp', address, port: shared.port, field: 'listen, tls.shared.port' });
     }
   }
 }

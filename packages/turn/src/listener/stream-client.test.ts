@@ -12,7 +12,7 @@ function clientOf(clock: VirtualClock, protocol: 'tcp' | 'tls' = 'tcp', socket =
   const received: Buffer[] = [];
   const handler = { receive: (_: unknown, packet: Buffer) => void received.push(packet), clientGone: () => undefined };
   const drops = new DropCounters();
-  const options = { handler, drops, clock, outbox: new StreamOutbox() };
+  const options = { handler, drops, clock, outbox: new StreamOutbox(), sharedPort: undefined };
   return { client: new StreamClient(protocol, socket, options), received, drops };
 }
 

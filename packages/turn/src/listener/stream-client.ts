@@ -39,6 +39,7 @@ const LINGER_MS = 10_000;
 export type CloseReason =
   | 'handshake-failed'
   | 'handshake-timeout'
+  | 'https-unreachable'
   | 'half-read'
   | 'idle'
   | 'linger'
@@ -53,6 +54,7 @@ export interface StreamClientOptions {
   drops: DropCounters;
   clock: Clock;
   outbox: StreamOutbox;
+  sharedPort: number | undefined;
 }
 
 /** One connection of a stream listener: frames in, frames out, and the clock of its patience. */
@@ -61,6 +63,7 @@ export class StreamClient implements ClientTransport {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;
+  readonly sharedPort: number | undefined;
   readonly id: string;
   allocating = false;
   /** Set when it is us who close. */
@@ -85,6 +88,7 @@ export class StreamClient implements ClientTransport {
     this.remoteAddress = socket.remoteAddress ?? '';
     this.remotePort = socket.remotePort ?? 0;
     this.localAddress = socket.localAddress ?? '';
+    this.sharedPort = options.sharedPort;
     this.id = `${protocol} ${this.remoteAddress} ${this.remotePort} ${this.localAddress} ${socket.localPort}`;
     this.#socket = socket;
     this.#handler = options.handler;

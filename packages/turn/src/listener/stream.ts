@@ -38,7 +38,7 @@ export class StreamListener implements Listener {
   constructor(options: StreamListenerOptions) {
     this.protocol = options.tls === undefined ? 'tcp' : 'tls';
     this.#options = options;
-    this.#server = createServer({ noDelay: true, keepAlive: true }, (connection) => this.#accept(connection));
+    this.#server = createServer({ noDelay: true, keepAlive: true }, (connection) => this.accept(connection));
   }
 
   get connectionCount(): number {
@@ -74,7 +74,8 @@ export class StreamListener implements Listener {
     await closed;
   }
 
-  #accept(connection: Socket): void {
+  /** Takes a connection that has come about, here or on a port that is shared. */
+  accept(connection: Socket, sharedPort?: number): void {
     // A reset or a failed write is told by 'close', which always follows.
     connection.on('error', () => undefined);
     const source = connection.remoteAddress;
@@ -84,7 +85,7 @@ export class StreamListener implements Listener {
     }
     const { tls, bugs } = this.#options;
     const socket = tls === undefined ? connection : secureServerSocket(connection, tls.contexts);
-    const client = new StreamClient(this.protocol, socket, { ...this.#options, outbox: this.#outbox });
+    const client = new StreamClient(this.protocol, socket, { ...this.#options, outbox: this.#outbox, sharedPort });
     this.#clients.add(client);
     socket.on('error', () => undefined);
     socket.on('secure', () => client.opened());

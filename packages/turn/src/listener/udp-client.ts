@@ -32,6 +32,10 @@ export class UdpClient implements ClientTransport {
     return this.#listener.address;
   }
 
+  get sharedPort(): undefined {
+    return undefined;
+  }
+
   get open(): boolean {
     return true;
   }

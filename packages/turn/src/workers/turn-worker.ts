@@ -4,6 +4,7 @@ import type { Ledger } from '../allocation/ledger.ts';
 import { BugLog } from '../bug-log.ts';
 import { SecureContexts, type ServedCertificates } from '../certificates/secure-contexts.ts';
 import type { Listener } from '../listener/client-transport.ts';
+import { SharedPortListener } from '../listener/shared-port.ts';
 import { type SourceLimitMemory, SourceLimits } from '../listener/source-limits.ts';
 import { StreamListener } from '../listener/stream.ts';
 import { UdpListener } from '../listener/udp.ts';
@@ -49,7 +50,7 @@ export class TurnWorker implements WorkerHandle {
   readonly #contexts = new SecureContexts();
   readonly #listeners: Listener[] = [];
   readonly #udp: UdpListener[] = [];
-  readonly #streams: StreamListener[] = [];
+  readonly #streams: (StreamListener | SharedPortListener)[] = [];
   readonly #sockets: UdpSockets;
   readonly relay: UdpRelay;
   readonly #boundPorts = new BoundPorts();
@@ -98,7 +99,13 @@ export class TurnWorker implements WorkerHandle {
       const stream = { ...common, clock, logger, bugs, sourceLimits };
       this.#streams.push(new StreamListener(stream));
       if (config.tls !== false) {
-        this.#streams.push(new StreamListener({ ...stream, port: config.tls.port, tls: { contexts: this.#contexts } }));
+        const tls = new StreamListener({ ...stream, port: config.tls.port, tls: { contexts: this.#contexts } });
+        this.#streams.push(tls);
+        const { shared } = config.tls;
+        if (shared) {
+          const isTurnName = (name: string) => this.#isTurnName(name);
+          this.#streams.push(new SharedPortListener({ ...stream, ...shared, turn: tls, isTurnName }));
+        }
       }
       this.#udp.push(new UdpListener({ ...common, sockets: this.#sockets }));
     }
@@ -182,6 +189,11 @@ export class TurnWorker implements WorkerHandle {
     await this.#tenants.closeAll();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await this.#sockets.close();
+  }
+
+  #isTurnName(name: string): boolean {
+    for (const { domain } of this.#tenants.all()) if (domain?.toLowerCase() === name) return true;
+    return false;
   }
 
   #sweep(): void {

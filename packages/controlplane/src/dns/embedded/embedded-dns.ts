@@ -25,7 +25,7 @@ export class EmbeddedDns implements DnsWriter {
     const { config, view } = this.#context;
     const seen = await view.read();
     if (seen === this.#seen) return;
-    const records = await servedRecords(seen, config.baseDomain);
+    const records = await servedRecords(seen, config);
     const nodes = await seen.nodes();
     const { nameservers, contact } = settingsOf(config);
     const zone = buildZone({

@@ -154,7 +154,8 @@ function readFamilies(message: StunMessage): AddressFamily[] | 400 | 440 {
 function nameAlternate({ client, identity: { tenant } }: TurnRequest, context: ServerContext): Fill {
   const family = familyOf(client.remoteAddress);
   const alternates = tenant.alternates.flatMap(({ address, port, tlsPort }) => {
-    const suited = client.protocol === 'tls' ? tlsPort : port;
+    const ofTls = tlsPort && (client.sharedPort ?? tlsPort);
+    const suited = client.protocol === 'tls' ? ofTls : port;
     return familyOf(address) === family && suited !== undefined ? [{ address, port: suited }] : [];
   });
   // Clients spread over the alternates by their ports.

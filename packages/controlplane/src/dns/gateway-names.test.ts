@@ -1,0 +1,26 @@
+import type { NodeRow } from '@orama/store';
+import { expect, test } from 'vitest';
+import { testConfig } from '../../testing/node-context.ts';
+import { settings } from '../../testing/rows.ts';
+import { joinDesired } from '../reconcile/desired.ts';
+import { gatewayRecords } from './gateway-names.ts';
+
+const node = (number: number, ...healthy: string[]) =>
+  ({
+    id: `node-${number}`,
+    state: 'active',
+    reachable: true,
+    publicIp: `203.0.113.${number}`,
+    publicIp6: null,
+    core: healthy.map((service) => ({ service, healthy: true })),
+  }) as unknown as NodeRow;
+
+test('gateways behind the TURN server are named where both are healthy', () => {
+  const nodes = [node(1, 'gateway', 'turn'), node(2, 'gateway'), node(3, 'turn')];
+  const named = (port443: boolean) =>
+    gatewayRecords(joinDesired([settings('demo')], []), nodes, testConfig('/data', { turn: { port443 } })).map(
+      ({ value }) => value,
+    );
+  expect(named(false)).toEqual(['203.0.113.1', '203.0.113.2']);
+  expect(named(true)).toEqual(['203.0.113.1']);
+});
