@@ -5,6 +5,7 @@ import { devLogsCommand } from './commands/dev/logs.ts';
 import { devStartCommand } from './commands/dev/start.ts';
 import { devStatusCommand } from './commands/dev/status.ts';
 import { devStopCommand } from './commands/dev/stop.ts';
+import { doctorCommand } from './commands/doctor/doctor.ts';
 import { envAddCommand } from './commands/env/add.ts';
 import { envListCommand } from './commands/env/list.ts';
 import { envRemoveCommand } from './commands/env/remove.ts';
@@ -171,6 +172,7 @@ export function createProgram(version: string): Command {
     env,
     token,
     inspectorCommand(version),
+    doctorCommand(version),
     leasesCommand(),
     reconcileCommand(),
   ];

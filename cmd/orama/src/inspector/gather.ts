@@ -58,11 +58,15 @@ export async function gather({ client, needs, namespace, version, ...rest }: Gat
     }
   }
   const base = { client, cluster, enabled, signal };
-  onProgress('trying the TURN servers');
-  const turn = needs.has('turn') ? await tryTurn(base) : [];
-  const peers = needs.has('peers') ? await tryPeers(base) : [];
-  onProgress('asking the nameservers');
-  const dns = needs.has('dns') ? await askNameservers({ ...base, nodes }) : [];
+  onProgress('trying TURN servers and nameservers');
+  const [turn, peers, dns] = await unlessAborted(
+    Promise.all([
+      needs.has('turn') ? tryTurn(base) : [],
+      needs.has('peers') ? tryPeers(base) : [],
+      needs.has('dns') ? askNameservers({ ...base, nodes }) : [],
+    ]),
+    signal,
+  );
   return { facts: { cluster, enabled, nodes, clocks, turn, peers, dns, version, nowMs: Date.now() }, silent };
 }
 

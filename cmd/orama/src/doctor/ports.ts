@@ -1,0 +1,112 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { listSockets, type SocketInfo, socketInodesOf } from '@orama/core';
+import type { ControlplaneConfig } from '@orama/protocol';
+import { wantedAddresses } from '../dev/preflight.ts';
+import type { DevNode } from '../dev/state.ts';
+import { failed, type Line, passed } from './line.ts';
+
+/** An address that a program of ours listens on. */
+interface Wanted {
+  transport: 'tcp' | 'udp';
+  address: string;
+  port: number;
+  user: string;
+}
+
+const GATEWAY_INTERNAL_PORT = 6002;
+const DNS_PORT = 53;
+
+/** What the nodes of a local cluster listen on. */
+export function addressesOfCluster(nodes: readonly DevNode[]): Wanted[] {
+  return nodes.flatMap((node) => wantedAddresses(node, false));
+}
+
+/** What a node of a cluster listens on. */
+export function addressesOfNode(config: ControlplaneConfig): Wanted[] {
+  const { wireguardIp, publicIp, api, gateway, turn, dns } = config;
+  const local = Object.entries(turn.external).find(([, external]) => external === publicIp)?.[0] ?? publicIp;
+  const nameserver = dns.writer === 'embedded' ? (dns.listen ?? [{ address: local, port: DNS_PORT }]) : [];
+  return [
+    { transport: 'tcp', address: wireguardIp, port: api.port, user: 'controlplane' },
+    { transport: 'tcp', ...gateway.listen, user: 'gateway' },
+    { transport: 'tcp', address: wireguardIp, port: GATEWAY_INTERNAL_PORT, user: 'gateway' },
+    { transport: 'udp', address: local, port: turn.port, user: 'turn' },
+    { transport: 'tcp', address: local, port: turn.port, user: 'turn' },
+    { transport: 'tcp', address: local, port: turn.tlsPort, user: 'turn' },
+    ...nameserver.flatMap((where): Wanted[] => [
+      { transport: 'udp', ...where, user: 'nameserver' },
+      { transport: 'tcp', ...where, user: 'nameserver' },
+    ]),
+  ];
+}
+
+/**
+ * Who holds the addresses that our programs listen on.
+ * @param mustRun whether they should be held by us, and not free
+ */
+export function checkPorts(wanted: readonly Wanted[], mustRun: boolean): Line[] {
+  const sockets = listSockets().filter(({ listening }) => listening);
+  const seen = wanted.map((one) => ({ one, holders: sockets.filter((socket) => isAt(socket, one)) }));
+  const owners = ownersOf(seen.flatMap(({ holders }) => holders));
+  const lines: Line[] = [];
+  let free = 0;
+  let hidden = 0;
+  for (const { one, holders } of seen) {
+    const where = `${one.address}:${one.port}/${one.transport} (${one.user})`;
+    const strangers = holders.flatMap((socket) => owners.get(socket.inode) ?? []).filter(({ isOurs }) => !isOurs);
+    hidden += holders.some((socket) => !owners.has(socket.inode)) ? 1 : 0;
+    if (holders.length === 0) {
+      free += 1;
+      if (mustRun)
+        lines.push(
+          failed(
+            'ports',
+            `nothing listens on ${where}`,
+            `see why ${one.user} does not run: "orama dev logs", or journalctl -u 'orama-*' on a node`,
+          ),
+        );
+    } else if (strangers.length > 0) {
+      const names = strangers.map(({ name }) => name);
+      lines.push(
+        failed(
+          'ports',
+          `${where} is held by ${[...new Set(names)].join(', ')}`,
+          'stop that program, or give one of the two another port or address',
+        ),
+      );
+    }
+  }
+  if (lines.length > 0) return lines;
+  const held = wanted.length - free - hidden;
+  const others = hidden === 0 ? '' : `, ${hidden} held by programs that root alone sees`;
+  return [passed('ports', `${wanted.length} addresses: ${held} held by our programs, ${free} free${others}`)];
+}
+
+function isAt({ protocol, local }: SocketInfo, { transport, address, port }: Wanted): boolean {
+  return protocol === transport && local.port === port && [address, '0.0.0.0', '::'].includes(local.address);
+}
+
+interface Owner {
+  name: string;
+  isOurs: boolean;
+}
+
+/** The processes of sockets by inode, of those that this user may look into. */
+function ownersOf(sockets: readonly SocketInfo[]): Map<string, Owner> {
+  const inodes = new Set(sockets.map(({ inode }) => inode));
+  const owners = new Map<string, Owner>();
+  if (inodes.size === 0) return owners;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const held = [...socketInodesOf(Number(pid))].filter((inode) => inodes.has(inode));
+      if (held.length === 0) continue;
+      const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      const isOurs = args.some((arg) => /\/cmd\/(controlplane|gateway|turn|sfu|orama)\/|(^|\/)rqlited$/.test(arg));
+      const name = `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (process ${pid})`;
+      for (const inode of held) owners.set(inode, { name, isOurs });
+    } catch {
+      // It has ended, or belongs to somebody else.
+    }
+  }
+  return owners;
+}

@@ -1,0 +1,203 @@
+import { existsSync } from 'node:fs';
+import type { ControlplaneClient } from '@orama/controlplane/client';
+import { CHECKS, type CheckResult, inspect } from '@orama/controlplane/inspector';
+import { describeError, loadConfigFile, OramaError, toOramaError } from '@orama/core';
+import { type ClusterStatus, type ControlplaneConfig, controlplaneConfigSchema } from '@orama/protocol';
+import { connectTo } from '../cluster.ts';
+import type { Context } from '../context.ts';
+import { DEFAULT_DEV_SETTINGS, planNodes } from '../dev/layout.ts';
+import type { DevState } from '../dev/state.ts';
+import { gather } from '../inspector/gather.ts';
+import { type ClusterAccess, type GatewayOptions, NoClusterError, readDevState } from '../settings.ts';
+import { holdCall } from './call.ts';
+import { failed, type Line, passed, skipped } from './line.ts';
+import { addressesOfCluster, addressesOfNode, checkPorts } from './ports.ts';
+import { checkNativeModules, checkNode } from './programs.ts';
+import { withTrialNamespace } from './trial-namespace.ts';
+
+/** Where an installed node has its configuration. */
+const NODE_CONFIG = '/etc/orama/controlplane.yaml';
+
+export interface DoctorOptions extends GatewayOptions {
+  /** Configuration of this node's controlplane. */
+  config?: string;
+  call: boolean;
+}
+
+export interface DoctorRun {
+  context: Context;
+  options: DoctorOptions;
+  version: string;
+  signal: AbortSignal;
+  onProgress: (text: string) => void;
+}
+
+/** Looks at everything that a call needs, from this machine's programs to a call itself. Never throws but the signal's reason. */
+export async function examine(run: DoctorRun): Promise<Line[]> {
+  const { context, options, signal, onProgress } = run;
+  onProgress('loading native modules');
+  const native = await checkNativeModules();
+  signal.throwIfAborted();
+  const lines: Line[] = [checkNode(), ...native];
+  const node = await readNodeConfig(options.config);
+  if ('id' in node) lines.push(node);
+  const config = 'config' in node ? node.config : undefined;
+  onProgress('looking at ports');
+  lines.push(...attempt('ports', () => portLines(context, config)));
+  onProgress('asking the cluster');
+  const found = await findCluster(context, config);
+  lines.push(found.line);
+  if (!found.cluster) {
+    return [
+      ...lines,
+      ...['store', ...CHECKS.map(({ id }) => id), 'call'].map((id) => skipped(id, 'needs a cluster that answers')),
+    ];
+  }
+  const { client } = found;
+  lines.push(await storeLine(client, found.cluster));
+  lines.push(...(await inspectionLines(run, client)));
+  const media = native.find(({ id }) => id === 'native:node-datachannel');
+  if (!options.call) lines.push(skipped('call', 'left out by --no-call'));
+  else if (media?.state !== 'passed') lines.push(skipped('call', 'needs node-datachannel'));
+  else lines.push(await callLine(run, client));
+  return lines;
+}
+
+async function readNodeConfig(named: string | undefined): Promise<Line | { config: ControlplaneConfig | undefined }> {
+  if (named === undefined && !existsSync(NODE_CONFIG)) return { config: undefined };
+  const path = named ?? NODE_CONFIG;
+  try {
+    return { config: await loadConfigFile(controlplaneConfigSchema, path) };
+  } catch (thrown) {
+    return failed('config', describeError(thrown), `mend ${path}, or run this as a user who may read it`);
+  }
+}
+
+function portLines({ settings }: Context, config: ControlplaneConfig | undefined): Line[] {
+  if (config) return checkPorts(addressesOfNode(config), true);
+  const local: DevState | undefined = readDevState(settings.dataDir);
+  const nodes = local?.nodes ?? planNodes(settings.dataDir, DEFAULT_DEV_SETTINGS);
+  return checkPorts(addressesOfCluster(nodes), local?.state === 'ready');
+}
+
+function attempt(id: string, look: () => Line[]): Line[] {
+  try {
+    return look();
+  } catch (thrown) {
+    return [failed(id, describeError(thrown), toOramaError(thrown).hint ?? 'orama --help')];
+  }
+}
+
+interface Found {
+  line: Line;
+  client: ControlplaneClient;
+  cluster: ClusterStatus;
+}
+
+async function findCluster(
+  { settings }: Context,
+  config: ControlplaneConfig | undefined,
+): Promise<Found | { line: Line; cluster?: undefined }> {
+  try {
+    const client = connectTo(accessOf(() => settings.cluster(), config));
+    const startedMs = performance.now();
+    const cluster = await client.cluster();
+    const tookMs = Math.round(performance.now() - startedMs);
+    const there = cluster.nodes.filter(({ state }) => state !== 'gone');
+    const silent = there.filter(({ alive }) => !alive).map(({ id }) => id);
+    const seen = `${there.length} nodes of ${cluster.baseDomain}, answered in ${tookMs} ms`;
+    if (silent.length === 0) return { line: passed('cluster', seen), client, cluster };
+    const mend = 'on each of them: systemctl status orama-controlplane (on a local cluster: orama dev start)';
+    return { line: failed('cluster', `${seen}; unreachable: ${silent.join(', ')}`, mend), client, cluster };
+  } catch (thrown) {
+    const { message, hint = 'orama dev start --detach' } = toOramaError(thrown, 'asking the cluster');
+    return { line: failed('cluster', message, hint) };
+  }
+}
+
+/** What was named; on a node where nothing was, that node. */
+function accessOf(named: () => ClusterAccess, config: ControlplaneConfig | undefined): ClusterAccess {
+  try {
+    return named();
+  } catch (thrown) {
+    if (!(thrown instanceof NoClusterError) || !config) throw thrown;
+    const { wireguardIp, api, clusterKeyFile } = config;
+    const host = wireguardIp.includes(':') ? `[${wireguardIp}]` : wireguardIp;
+    return { endpoints: [`http://${host}:${api.port}`], clusterKeyFile };
+  }
+}
+
+/** The store takes writes as long as those who have to do work that one alone may do renew their leases in it. */
+async function storeLine(client: ControlplaneClient, { nodes }: ClusterStatus): Promise<Line> {
+  const mend = 'orama store check; and on each node: journalctl -u orama-controlplane';
+  try {
+    const startedMs = performance.now();
+    const leases = await client.leases();
+    const tookMs = Math.round(performance.now() - startedMs);
+    const alive = nodes.filter((node) => node.alive).map(({ id }) => id);
+    const left = leases.filter(({ holder }) => holder === null || !alive.includes(holder)).map(({ name }) => name);
+    if (left.length > 0) return failed('store', `nobody does the work of ${left.join(', ')}`, mend);
+    return passed(
+      'store',
+      `answers in ${tookMs} ms, and ${leases.map(({ name, holder }) => `${holder} holds ${name}`).join(', ')}`,
+    );
+  } catch (thrown) {
+    return failed('store', describeError(thrown), mend);
+  }
+}
+
+async function inspectionLines({ options, ...run }: DoctorRun, client: ControlplaneClient): Promise<Line[]> {
+  try {
+    const needs = new Set(CHECKS.flatMap((check) => check.needs));
+    const { facts, silent } = await gather({ ...run, client, needs, namespace: options.namespace });
+    return inspect(CHECKS, facts, silent).map(toLine);
+  } catch (thrown) {
+    run.signal.throwIfAborted();
+    const { message, hint = 'orama inspector' } = toOramaError(thrown, 'inspecting');
+    return [failed('inspector', message, hint)];
+  }
+}
+
+/** The worst of what a check found. */
+function toLine({ id, severity, findings }: CheckResult): Line {
+  const bad = findings.filter((finding) => finding.severity !== 'ok');
+  const [worst] = bad;
+  if (!worst) return passed(id, `${findings.length} looked at`);
+  const where = [worst.namespace, worst.node].filter((part) => part !== undefined).join(' on ');
+  const more = bad.length > 1 ? ` (and ${bad.length - 1} more: orama inspector --only ${id})` : '';
+  return {
+    id,
+    state: severity === 'critical' ? 'failed' : 'warning',
+    seen: `${where === '' ? '' : `${where}: `}${worst.seen}${more}`,
+    ...(worst.mend !== undefined && { mend: worst.mend }),
+  };
+}
+
+async function callLine(run: DoctorRun, client: ControlplaneClient): Promise<Line> {
+  const { context, options, signal, onProgress } = run;
+  onProgress('holding a call');
+  try {
+    const given = options.namespace !== undefined || options.gateway !== undefined;
+    const { setupMs, received } = given
+      ? await holdCall(context.settings.gateway(options), signal)
+      : await withTrialNamespace(client, signal, ({ url, apiKey }) =>
+          holdCall({ url: gatewayOf(context, url), apiKey }, signal),
+        );
+    const [first, second] = setupMs.map((ms) => `${Math.round(ms)} ms`);
+    return passed(
+      'call',
+      `two peers connected in ${first} and ${second}, and got ${received.join(' and ')} packets of each other`,
+    );
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const { message, hint } = toOramaError(thrown, 'holding a call');
+    const cause = thrown instanceof OramaError && thrown.code === 'INTERNAL' ? `: ${describeError(thrown.cause)}` : '';
+    return failed('call', `${message}${cause}`, hint ?? 'orama inspector, and the log of the gateway');
+  }
+}
+
+/** Where a namespace is reached. The names of a local cluster are known to browsers alone. */
+function gatewayOf({ settings }: Context, url: string): string {
+  const isLocal = /(^|\.)localhost$/.test(new URL(url).hostname);
+  return (isLocal && readDevState(settings.dataDir)?.nodes[0]?.gateway) || url;
+}

@@ -1,0 +1,91 @@
+import { hostname } from 'node:os';
+import type { ControlplaneClient } from '@orama/controlplane/client';
+import { OramaError } from '@orama/core';
+import type { Namespace, Operation } from '@orama/protocol';
+import { identify, isRunning } from '../process-identity.ts';
+import { pause } from '../wait.ts';
+
+/** Always the same, so that what a killed doctor left is found by the next, and one certificate is enough for all. */
+export const TRIAL_NAMESPACE = 'orama-doctor';
+/** A younger one may belong to a doctor who is at work on another machine. */
+const ABANDONED_MS = 120_000;
+const OWNER = /^doctor (\d+) (\d+) at (\S+)$/;
+const ENABLE_TIMEOUT_MS = 60_000;
+const LOOK_MS = 200;
+
+/**
+ * Runs `work` with a namespace that is there for it alone, with WebRTC on one node. What of it was there before, of a doctor
+ * that was killed, is removed first; afterwards nothing is left, also when `signal` ends it. Throws CONFLICT while another
+ * doctor is at work, what the cluster refuses, and what `work` throws.
+ */
+export async function withTrialNamespace<T>(
+  client: ControlplaneClient,
+  signal: AbortSignal,
+  work: (trial: { url: string; apiKey: string }) => Promise<T>,
+): Promise<T> {
+  await removeAbandoned(client);
+  signal.throwIfAborted();
+  const { apiKey, url } = await client.createNamespace(TRIAL_NAMESPACE, ownName());
+  try {
+    const { operation } = await client.enableWebrtc(TRIAL_NAMESPACE, { sfuNodeCount: 1, turnNodeCount: 1 });
+    if (operation) await finished(client, operation, signal);
+    return await work({ url, apiKey });
+  } finally {
+    await remove(client);
+  }
+}
+
+async function removeAbandoned(client: ControlplaneClient): Promise<void> {
+  const there = (await client.namespaces()).find(({ name }) => name === TRIAL_NAMESPACE);
+  if (!there) return;
+  if (isAtWork(there)) {
+    throw new OramaError(
+      'CONFLICT',
+      `another doctor is at work, or was killed just now on another machine: ${there.owner}`,
+      {
+        hint: `run it again in ${ABANDONED_MS / 60_000} minutes, which removes what was left; or use --namespace <name>`,
+        retryable: true,
+      },
+    );
+  }
+  await remove(client);
+}
+
+/** Who this doctor is, so that another one sees whether it still runs. */
+function ownName(): string {
+  return `doctor ${process.pid} ${identify(process.pid)?.startTime} at ${hostname().slice(0, 64)}`;
+}
+
+function isAtWork({ owner, createdAt }: Namespace): boolean {
+  const [, pid, startTime = '', host] = OWNER.exec(owner) ?? [];
+  if (host === hostname().slice(0, 64)) return isRunning({ pid: Number(pid), startTime });
+  return Date.now() - Date.parse(createdAt) < ABANDONED_MS;
+}
+
+/** Its own time: it has to be done however the work ended. */
+async function remove(client: ControlplaneClient): Promise<void> {
+  try {
+    const { operation } = await client.disableWebrtc(TRIAL_NAMESPACE);
+    if (operation) await finished(client, operation, AbortSignal.timeout(ENABLE_TIMEOUT_MS));
+    await client.deleteNamespace(TRIAL_NAMESPACE);
+  } catch (thrown) {
+    throw new OramaError('INTERNAL', `the namespace ${TRIAL_NAMESPACE} could not be removed`, {
+      cause: thrown,
+      hint: `orama namespace disable webrtc --namespace ${TRIAL_NAMESPACE}, then orama namespace delete ${TRIAL_NAMESPACE}`,
+    });
+  }
+}
+
+async function finished(client: ControlplaneClient, started: Operation, signal: AbortSignal): Promise<void> {
+  const deadlineMs = performance.now() + ENABLE_TIMEOUT_MS;
+  for (let operation = started; operation.state !== 'done'; operation = await client.operation(operation.id)) {
+    const missing = operation.steps.filter(({ state }) => state !== 'done');
+    const steps = missing.map(({ name, detail }) => (detail ? `${name} (${detail})` : name)).join(', ');
+    if (operation.state === 'failed' || performance.now() > deadlineMs) {
+      throw new OramaError('TIMEOUT', `${operation.kind} is not done; missing: ${operation.error?.message ?? steps}`, {
+        hint: 'orama inspector says what is wrong with the nodes',
+      });
+    }
+    await pause(LOOK_MS, signal);
+  }
+}

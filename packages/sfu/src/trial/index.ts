@@ -1,0 +1,2 @@
+// A call to see whether calls work: what the command line uses.
+export { TrialPeer, type TrialPeerOptions } from './trial-peer.ts';
