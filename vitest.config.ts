@@ -9,6 +9,7 @@ const conditions = ['source', 'node', 'import', 'module', 'default'];
 const withoutBrowsers = [
   'test/e2e/commands.test.ts',
   'test/e2e/disable.test.ts',
+  'test/e2e/doctor.test.ts',
   'test/e2e/environments.test.ts',
   'test/e2e/inspector.test.ts',
   'test/e2e/interrupted.test.ts',

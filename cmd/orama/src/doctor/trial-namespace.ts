@@ -6,7 +6,7 @@ import { identify, isRunning } from '../process-identity.ts';
 import { pause } from '../wait.ts';
 
 /** Always the same, so that what a killed doctor left is found by the next, and one certificate is enough for all. */
-export const TRIAL_NAMESPACE = 'orama-doctor';
+const TRIAL_NAMESPACE = 'orama-doctor';
 /** A younger one may belong to a doctor who is at work on another machine. */
 const ABANDONED_MS = 120_000;
 const OWNER = /^doctor (\d+) (\d+) at (\S+)$/;
