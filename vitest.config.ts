@@ -16,6 +16,7 @@ const withoutBrowsers = [
   'test/e2e/local-cluster.test.ts',
   'test/e2e/monitor.test.ts',
   'test/e2e/ports.test.ts',
+  'test/e2e/prometheus.test.ts',
   'test/e2e/rooms.test.ts',
   'test/e2e/rqlite.test.ts',
   'test/e2e/sfu-address.test.ts',

@@ -87,6 +87,9 @@ install_programs() {
   case $missing in
     *knot*) if [ -d /run/systemd/system ]; then systemctl disable --now knot; fi ;;
   esac
+  case $missing in
+    *prometheus*) if [ -d /run/systemd/system ]; then systemctl disable --now prometheus; fi ;;
+  esac
   still=$(missing_packages | tr '\n' ' ')
   if [ -n "$still" ]; then
     echo "error: still missing after the installation: $still" >&2

@@ -2,7 +2,7 @@
 # Installs what the tests need, builds, and runs every check; with arguments it builds and hands them to vitest.
 . "$(dirname "$0")/prepare.sh"
 
-NEEDED='dig:bind9-dnsutils caddy:caddy pebble:pebble pdns_server:pdns-backend-sqlite3 knotd:knot chromium:chromium firefox-esr:firefox-esr turnserver:coturn turnutils_uclient:coturn turnutils_peer:coturn ffmpeg:ffmpeg ffprobe:ffmpeg openssl:openssl certutil:libnss3-tools go:golang-go gcc:build-essential faketime:faketime ip:iproute2 nft:nftables systemd-analyze:systemd'
+NEEDED='dig:bind9-dnsutils caddy:caddy pebble:pebble pdns_server:pdns-backend-sqlite3 knotd:knot chromium:chromium firefox-esr:firefox-esr turnserver:coturn turnutils_uclient:coturn turnutils_peer:coturn ffmpeg:ffmpeg ffprobe:ffmpeg openssl:openssl certutil:libnss3-tools go:golang-go gcc:build-essential faketime:faketime ip:iproute2 nft:nftables systemd-analyze:systemd prometheus:prometheus promtool:prometheus'
 
 install_programs
 # Mostly a compiler's work, beside the installation's waiting.

@@ -25,6 +25,7 @@ import {
   TURN_SECRET_PURPOSE,
 } from '@orama/store';
 import type { PeerOf } from './api/forward.ts';
+import { withTargets } from './api/monitor-routes.ts';
 import { createRoutes } from './api/routes.ts';
 import { ApiServer } from './api/server.ts';
 import { dnsProviderOf } from './certificates/dns-provider.ts';
@@ -144,7 +145,10 @@ export class Controlplane implements Runnable {
     this.#api = new ApiServer({
       clusterKey,
       listen: [{ address: config.wireguardIp, port }, ...(config.api.loopback ? [{ address: '127.0.0.1', port }] : [])],
-      health: healthHandler(this.#metrics, () => this.#notReady),
+      health: withTargets(
+        healthHandler(this.#metrics, () => this.#notReady),
+        this.#monitor,
+      ),
       routes: createRoutes({
         context: () => this.#context(),
         version,

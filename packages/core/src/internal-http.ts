@@ -111,9 +111,14 @@ export function healthHandler(
         ? { status: 200, body: { status: 'ready' } }
         : { status: 503, body: { status: 'not ready', reason } };
     }
-    if (path === '/metrics') return { status: 200, body: await registry.metrics() };
+    if (path === '/metrics') return { status: 200, body: withReadiness(await registry.metrics(), ready() === null) };
     return undefined;
   };
+}
+
+/** Metrics with what `/readyz` would say: whoever collects the one need not ask for the other. */
+export function withReadiness(metrics: string, isReady: boolean): string {
+  return `${metrics.trimEnd()}\n# HELP orama_ready Whether the process is ready, as /readyz says\n# TYPE orama_ready gauge\norama_ready ${Number(isReady)}\n`;
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   sfuControlKey,
   systemClock,
   type Timer,
+  withReadiness,
 } from '@orama/core';
 import { AggregatorRegistry } from '@orama/core/metrics';
 import type { SfuConfig, SfuHealth, sfuConfigSchema } from '@orama/protocol';
@@ -212,7 +213,8 @@ export class Sfu implements Runnable {
         : { status: 503, body: { status: 'not ready', reason: this.#state } };
     if (path === '/metrics') {
       const all = await Promise.all(this.#workers.map((worker) => worker.metrics()));
-      return { status: 200, body: await AggregatorRegistry.aggregate(all).metrics() };
+      const metrics = await AggregatorRegistry.aggregate(all).metrics();
+      return { status: 200, body: withReadiness(metrics, this.#state === 'running') };
     }
     return undefined;
   }

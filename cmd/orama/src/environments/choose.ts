@@ -41,7 +41,7 @@ export function chooseEnvironment(wishes: Wishes): ChosenEnvironment | undefined
     },
     gateway(namespace, apiKeyFile) {
       const { url, apiKeys } = entry;
-      const apiKey = apiKeyFile === undefined ? apiKeys[namespace ?? ''] : readSecretFile(apiKeyFile);
+      const apiKey = apiKeyFile === undefined ? keyOf(apiKeys, namespace) : readSecretFile(apiKeyFile);
       if (url !== undefined && apiKey !== undefined) return { url, apiKey };
       const lacks = url === undefined ? 'no url' : `no API key of namespace ${namespace ?? '?'}`;
       throw new UserError('INVALID_REQUEST', `environment "${name}" has ${lacks}, which commands about rooms need`, {
@@ -61,4 +61,8 @@ function nameOf({ environments, option, byOptions, variable, byVariables }: Wish
   if (option !== undefined || isNamed) return option;
   if (variable !== undefined || byVariables.some((given) => given !== undefined)) return variable;
   return environments().current;
+}
+
+function keyOf(apiKeys: Readonly<Record<string, string>>, namespace = ''): string | undefined {
+  return Object.hasOwn(apiKeys, namespace) ? apiKeys[namespace] : undefined;
 }

@@ -63,9 +63,16 @@ const sign = (method: string, path: string, body = '') =>
   signRequest(deriveKey(KEY, CONTROLPLANE_KEY_INFO), method, path, body, Date.now());
 
 /** Sends a call, rightly signed unless a signature is given; `status code` of the answer. */
-async function send(method: string, path: string, options: { body?: string; signature?: string } = {}) {
-  const { body = '', signature = sign(method, path, body) } = options;
-  const headers: Record<string, string> = signature === '' ? {} : { [SIGNATURE_HEADER]: signature };
+async function send(
+  method: string,
+  path: string,
+  options: { body?: string; signature?: string; token?: string | undefined } = {},
+) {
+  const { body = '', signature = sign(method, path, body), token } = options;
+  const headers: Record<string, string> = {
+    ...(signature !== '' && { [SIGNATURE_HEADER]: signature }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  };
   const answer = await callHttp({ address: ADDRESS, port: PORT }, method, path, { body, headers });
   return answer.status === 200
     ? '200'
@@ -209,4 +216,34 @@ test('GET /plan and /nodes/<id>/plan tell what the tasks of a node would do, and
   await expect(client().nodePlan('node-9')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   expect(await send('GET', '/v1/internal/plan', { signature: '' })).toBe('401 UNAUTHORIZED');
   expect(changes).toBe(0);
+});
+
+test('a token opens what its scope may do, below its own prefix and in a signed request alone', async () => {
+  const [viewer, operator] = await Promise.all(
+    (['viewer', 'operator'] as const).map(
+      async (scope) => (await client().createOperatorToken({ name: scope, scope })).token,
+    ),
+  );
+  const body = JSON.stringify({ name: 'mine', owner: 'me' });
+  expect(await send('GET', '/v1/operator/cluster', { token: viewer })).toBe('200');
+  expect(await send('GET', '/v1/operator/cluster')).toBe('401 UNAUTHORIZED');
+  expect(await send('GET', '/v1/operator/cluster', { token: viewer, signature: '' })).toBe('401 UNAUTHORIZED');
+  expect(await send('GET', '/v1/internal/cluster', { token: viewer, signature: '' })).toBe('401 UNAUTHORIZED');
+  expect(await send('POST', '/v1/operator/namespaces', { token: viewer, body })).toBe('403 FORBIDDEN');
+  for (const path of ['/operator-tokens', '/no/such/thing']) {
+    expect(await send('GET', `/v1/operator${path}`)).toBe('401 UNAUTHORIZED');
+  }
+  expect(await send('POST', '/v1/operator/operator-tokens', { token: operator, body: '{"name":"x"}' })).toBe(
+    '403 FORBIDDEN',
+  );
+  expect(await send('POST', '/v1/operator/invitations', { token: operator })).toBe('403 FORBIDDEN');
+  expect(await send('POST', '/v1/operator/operator-tokens/viewer/revoke', { token: operator })).toBe('403 FORBIDDEN');
+
+  await client().createNamespace('demo');
+  const enable = JSON.stringify({ requestedBy: 'somebody else', allowDegraded: true });
+  const path = '/v1/operator/namespaces/demo/webrtc/enable';
+  const headers = { [SIGNATURE_HEADER]: sign('POST', path, enable), authorization: `Bearer ${operator}` };
+  const answer = await callHttp({ address: ADDRESS, port: PORT }, 'POST', path, { body: enable, headers });
+  expect(answer.status).toBe(202);
+  expect((await client().operations())[0]).toMatchObject({ kind: 'enable-webrtc', requestedBy: 'token:operator' });
 });

@@ -1,14 +1,15 @@
 import { describeError } from '@orama/core';
-import { Gauge, type Registry } from '@orama/core/metrics';
+import type { Registry } from '@orama/core/metrics';
 import type { ClusterReport, NodeReport } from '@orama/protocol';
 import type { Database, NodeRow } from '@orama/store';
 import type { PeerOf } from '../api/forward.ts';
 import type { NodeContext } from '../node-context.ts';
-import { countFreeBlocks } from '../placement/free-blocks.ts';
 import type { View } from '../reconcile/store-view.ts';
 import type { ServiceManager } from '../services/service-manager.ts';
+import { registerNodeMetrics } from './node-metrics.ts';
 import { reportNode } from './node-report.ts';
 import { type Asked, reportCluster } from './report.ts';
+import { type ScrapeTarget, scrapeTargets } from './scrape-targets.ts';
 import { ServiceEnds } from './service-ends.ts';
 import { within } from './within.ts';
 
@@ -38,7 +39,13 @@ export class Monitor {
   constructor(options: MonitorOptions) {
     this.#options = options;
     this.#ends = new ServiceEnds(options.metrics);
-    this.#gaugeBlocks(options.metrics);
+    registerNodeMetrics(options.metrics, {
+      version: options.version,
+      read: async () => {
+        const context = options.context();
+        return { config: context.config, ...(await this.#read(context)) };
+      },
+    });
   }
 
   /** Counts ends of services from now on. */
@@ -73,6 +80,13 @@ export class Monitor {
     return reportCluster(config, await Promise.all(asked), view.desired, clock.now());
   }
 
+  /** Where Prometheus finds every process of the cluster. */
+  async targets(): Promise<ScrapeTarget[]> {
+    const context = this.#options.context();
+    const { view, nodes } = await this.#read(context);
+    return scrapeTargets(context.config, nodes, view);
+  }
+
   async #read({ view }: MonitorContext): Promise<{ view: View; nodes: NodeRow[] }> {
     try {
       const read = view.read().then(async (seen) => ({ view: seen, nodes: await seen.nodes() }));
@@ -81,26 +95,5 @@ export class Monitor {
       if (!this.#known) throw thrown;
     }
     return this.#known;
-  }
-
-  #gaugeBlocks(metrics: Registry): void {
-    const read = async () => {
-      const context = this.#options.context();
-      const { view } = await this.#read(context);
-      return countFreeBlocks(context.config, view.allocations);
-    };
-    new Gauge({
-      name: 'orama_port_blocks_free',
-      help: 'Further namespaces that this node has ports for',
-      labelNames: ['service'],
-      registers: [metrics],
-      async collect() {
-        // Not known before the store was reached; the others are told all the same.
-        const blocks = await read().catch(() => null);
-        if (!blocks) return this.reset();
-        this.set({ service: 'sfu' }, blocks.sfu.free);
-        this.set({ service: 'turn' }, blocks.turn.free);
-      },
-    });
   }
 }

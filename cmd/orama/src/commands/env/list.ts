@@ -26,7 +26,7 @@ async function listEnvironments({ settings, output }: Context): Promise<void> {
       output,
       ['environment', 'current', 'reached', 'with'],
       [
-        [LOCAL_ENVIRONMENT, local.current ? 'yes' : '', 'orama dev start', 'the cluster key'],
+        [LOCAL_ENVIRONMENT, local.current ? 'yes' : '', 'the cluster of this machine', 'the cluster key'],
         ...known.map(({ name, current, endpoints, access }) => [
           name,
           current ? 'yes' : '',

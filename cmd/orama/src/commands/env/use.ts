@@ -6,7 +6,7 @@ import { examples } from '../../options.ts';
 export function envUseCommand(): Command {
   return new Command('use')
     .description('choose the cluster that is meant where --env is not given')
-    .argument('<name>', `an environment, or "${LOCAL_ENVIRONMENT}" for the cluster of "orama dev start"`)
+    .argument('<name>', `an environment, or "${LOCAL_ENVIRONMENT}" for the cluster of this machine`)
     .addHelpText('after', examples('orama env use devnet', `orama env use ${LOCAL_ENVIRONMENT}`))
     .action(withContext(useEnvironment));
 }
