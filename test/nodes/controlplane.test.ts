@@ -33,7 +33,7 @@ beforeAll(async () => {
       store: { driver: 'sqlite', file: `${DATA}/store/store.sqlite` },
       api: {},
       services: { manager: 'systemd' },
-      gateway: { listen: { address: '127.0.0.1', port: 6080 } },
+      gateway: { listen: { address: '127.0.0.1', port: 6080 }, operatorApi: { allowFrom: ['127.0.0.0/8'] } },
       turn: { workers: 1, drainTimeoutMs: 7_000 },
       dns: { writer: 'file', file: `${DATA}/zone` },
     }),
@@ -85,6 +85,24 @@ test('a namespace that is enabled has its SFU as a unit, which systemd starts ag
   await expect
     .poll(() => node.do('journalctl', '--no-pager', '-u', CONTROLPLANE, '--grep=service ended'))
     .toContain('"unit":"orama-namespace-sfu@demo","reason":"signal SIGKILL"');
+});
+
+test('an operator with a token sees through the gateway what runs here, and how often systemd started it again', async () => {
+  const { token } = JSON.parse(await orama('token', 'create', 'anna', '--scope', 'viewer', '--json'));
+  const url = 'http://127.0.0.1:6080/v1/operator/monitor';
+  const look = async () => JSON.parse(await node.do('curl', '-s', '-H', `Authorization: Bearer ${token}`, url));
+  await expect.poll(look).toMatchObject({
+    problems: [],
+    namespaces: [{ namespace: 'demo', sfu_up: 1, turn_up: 1, dns_agrees: true }],
+    nodes: [
+      {
+        report: {
+          gateway: { up: true, restarts: 0 },
+          namespaces: [{ sfu: { restarts: 1 }, turn: { certificate: { name_matches: true } } }],
+        },
+      },
+    ],
+  });
 });
 
 test('webrtc-status tells how an SFU ended that does not run', async () => {
