@@ -5,6 +5,7 @@ import { localAddressOf } from '../node-context.ts';
 import { probeDns } from './probes.ts';
 
 const DNS_PORT = 53;
+const NAMES_AT_A_TIME = 10;
 
 type Name = Pick<DnsSeen, 'name' | 'namespace' | 'kind'>;
 type Ask = (name: string) => Promise<string[]>;
@@ -15,16 +16,30 @@ export async function seeDns(config: ControlplaneConfig, namespaces: readonly st
     { name: turnDomain(namespace, config.baseDomain), namespace, kind: 'turn' },
     { name: namespaceHost(namespace, config.baseDomain), namespace, kind: 'gateway' },
   ]);
-  const looks = serversOf(config).flatMap(([asked, ask]) =>
-    names.map(async (name): Promise<DnsSeen> => {
-      try {
-        return { ...name, asked, addresses: await ask(name.name), reason: null };
-      } catch (thrown) {
-        return { ...name, asked, addresses: null, reason: describeError(thrown) };
-      }
-    }),
-  );
-  return Promise.all(looks);
+  const seen = await Promise.all(serversOf(config).map(([asked, ask]) => askAll(asked, ask, names)));
+  return seen.flat();
+}
+
+/** Asks a server for all names, some at a time: it has a rate for each source. One that answers nothing is not asked on. */
+async function askAll(asked: string, ask: Ask, names: readonly Name[]): Promise<DnsSeen[]> {
+  const seen: DnsSeen[] = [];
+  let isSilent = false;
+  for (let first = 0; first < names.length; first += NAMES_AT_A_TIME) {
+    const some = names.slice(first, first + NAMES_AT_A_TIME);
+    const answers = await Promise.all(
+      some.map(async (name): Promise<DnsSeen> => {
+        try {
+          if (isSilent) throw new Error('it answered nothing before');
+          return { ...name, asked, addresses: await ask(name.name), reason: null };
+        } catch (thrown) {
+          return { ...name, asked, addresses: null, reason: describeError(thrown) };
+        }
+      }),
+    );
+    seen.push(...answers);
+    isSilent = answers.every(({ addresses }) => addresses === null);
+  }
+  return seen;
 }
 
 function serversOf(config: ControlplaneConfig): [asked: string, ask: Ask][] {
