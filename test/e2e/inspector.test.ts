@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT } from '@orama/protocol';
 import { LocalCluster, UNITS, waitUntil } from '@orama/testkit';
@@ -104,7 +104,7 @@ describe('services', () => {
 
 describe('files, sockets and leftovers', () => {
   test('a secret that others may read is critical until the command that is told has mended it', async () => {
-    const file = join(cluster.node(2).dataDir, 'configs', `${UNITS.sfu(NAME)}.secret`);
+    const file = join(cluster.node(2).dataDir, 'configs', UNITS.sfu(NAME), 'secret');
     chmodSync(file, 0o644);
     undo.push(() => chmodSync(file, 0o600));
     const { code, bad } = await inspect('--only', 'secret-files');
@@ -115,14 +115,22 @@ describe('files, sockets and leftovers', () => {
     expect((await inspect('--only', 'secret-files')).code).toBe(EXIT.done);
   });
 
-  test('a file of a unit that belongs to nobody is an orphan, until the command that is told has removed it', async () => {
-    const unit = join(cluster.node(3).dataDir, 'configs', UNITS.sfu('ghost'));
-    writeFileSync(`${unit}.secret`, 'left', { mode: 0o600 });
-    const { code, bad } = await inspect('--only', 'orphans');
-    expect(code).toBe(EXIT.warnings);
-    expect(bad).toMatchObject([{ node: id(3), mend: `on ${id(3)}: rm ${unit}.*` }]);
-    expect(await once(spawn('sh', ['-c', `rm ${unit}.*`]), 'close')).toEqual([0, null]);
-    expect((await inspect('--only', 'orphans')).code).toBe(EXIT.done);
+  test('a folder of a namespace that is not there is an orphan, for as long as the node has not removed it', async () => {
+    const folder = join(cluster.node(3).dataDir, 'namespaces', 'ghost');
+    const { bad } = await waitUntil(
+      'the folder to be told before the node removes it',
+      () => {
+        mkdirSync(folder, { recursive: true });
+        return inspect('--only', 'orphans');
+      },
+      ({ code }) => code === EXIT.warnings,
+    );
+    expect(bad).toMatchObject([{ node: id(3), mend: `on ${id(3)}: rm -r ${folder}` }]);
+    await waitUntil(
+      'nothing to be left',
+      () => inspect('--only', 'orphans'),
+      ({ code }) => code === EXIT.done,
+    );
   });
 
   test('a process of an SFU that listens on all addresses, and one on a port of nobody, are told', async () => {

@@ -1,7 +1,7 @@
 import { Resolver } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
 import type { ControlplaneClient } from '@orama/controlplane/client';
-import type { NameserverAnswers, Namespace } from '@orama/controlplane/inspector';
+import { type NameserverAnswers, type Namespace, probeDns } from '@orama/controlplane/inspector';
 import { describeError } from '@orama/core';
 import { type ClusterFacts, type NodeFacts, namespaceHost, turnDomain } from '@orama/protocol';
 
@@ -32,33 +32,20 @@ export async function askNameservers({ client, cluster, enabled, nodes }: Target
 }
 
 async function askOne(server: string, names: readonly string[]): Promise<NameserverAnswers> {
-  const resolver = new Resolver({ timeout: TIMEOUT_MS, tries: TRIES });
-  resolver.setServers([server]);
   try {
-    const found = await Promise.all(names.map(async (name) => [name, await addressesOf(resolver, name)] as const));
+    const found = await Promise.all(names.map(async (name) => [name, await probeDns(server, name)] as const));
     return { server, names: new Map(found), failure: null };
   } catch (thrown) {
     return { server, names: new Map(), failure: `does not answer: ${describeError(thrown)}` };
   }
 }
 
-/** Null where there is no such name. */
-async function addressesOf(resolver: Resolver, name: string): Promise<string[] | null> {
-  const none = (thrown: NodeJS.ErrnoException) => {
-    if (thrown.code === 'ENOTFOUND' || thrown.code === 'ENODATA') return null;
-    throw thrown;
-  };
-  const found = await Promise.all([resolver.resolve4(name).catch(none), resolver.resolve6(name).catch(none)]);
-  return found.every((addresses) => addresses === null) ? null : found.flatMap((addresses) => addresses ?? []);
-}
-
 /** The nameservers that the world finds for the base domain. */
 async function delegatedServers(baseDomain: string, names: readonly string[]): Promise<Promise<NameserverAnswers>[]> {
-  const system = new Resolver({ timeout: TIMEOUT_MS, tries: TRIES });
   try {
-    const servers = await system.resolveNs(baseDomain);
-    const addresses = await Promise.all(servers.map((server) => addressesOf(system, server)));
-    return addresses.flatMap((found) => found ?? []).map((address) => askOne(serverText(address, 53), names));
+    const servers = await new Resolver({ timeout: TIMEOUT_MS, tries: TRIES }).resolveNs(baseDomain);
+    const addresses = await Promise.all(servers.map((server) => probeDns(null, server)));
+    return addresses.flat().map((address) => askOne(serverText(address, 53), names));
   } catch (thrown) {
     const failure = `cannot be found: ${describeError(thrown)}; delegate ${baseDomain} in its parent zone`;
     return [Promise.resolve({ server: `the nameservers of ${baseDomain}`, names: new Map(), failure })];

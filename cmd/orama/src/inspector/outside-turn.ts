@@ -19,6 +19,7 @@ type TurnBlock = Extract<ClusterFacts['blocks'][number], { service: 'turn' }>;
 const TIMEOUT_MS = 5_000;
 const PACKETS = 3;
 const AT_ONCE = 6;
+const HTTPS_PORT = 443;
 
 /** One address of each kind that no client has any business with. */
 const PRIVATE_PEERS = [
@@ -30,8 +31,7 @@ const PRIVATE_PEERS = [
 export async function tryTurn({ cluster, signal, ...target }: Target): Promise<TurnAttempt[]> {
   const tries = await targetsOf({ cluster, signal, ...target });
   const each = tries.flatMap(({ block, publicIp, credentials }) =>
-    (['udp', 'tcp', 'tls'] as const).map((transport) => async (): Promise<TurnAttempt> => {
-      const port = transport === 'tls' ? block.tlsPort : block.port;
+    waysTo(block, cluster).map(({ transport, port }) => async (): Promise<TurnAttempt> => {
       const { namespace, node } = block;
       const attempt = { namespace, node, transport, server: `${publicIp}:${port}` };
       if (credentials instanceof OramaError)
@@ -58,6 +58,16 @@ export async function tryTurn({ cluster, signal, ...target }: Target): Promise<T
     }),
   );
   return someAtOnce(each);
+}
+
+/** How clients get to a TURN server. */
+function waysTo({ port, tlsPort }: TurnBlock, { turnPort443 }: ClusterFacts) {
+  return [
+    { transport: 'udp' as const, port },
+    { transport: 'tcp' as const, port },
+    { transport: 'tls' as const, port: tlsPort },
+    ...(turnPort443 ? [{ transport: 'tls' as const, port: HTTPS_PORT }] : []),
+  ];
 }
 
 /** Asks each TURN server of each namespace for permission to send to private addresses. */

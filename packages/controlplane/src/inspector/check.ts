@@ -77,8 +77,8 @@ export interface PeerAttempt {
 export interface NameserverAnswers {
   /** The server, or the file that stands for one. */
   server: string;
-  /** Addresses by name; null where it has none. */
-  names: ReadonlyMap<string, readonly string[] | null>;
+  /** Addresses by name; none where there is no such name. */
+  names: ReadonlyMap<string, readonly string[]>;
   /** Why it could not be asked. */
   failure: string | null;
 }

@@ -17,6 +17,7 @@ export async function gatherClusterFacts(
   return {
     baseDomain,
     turnNames: turn.advertise === 'names',
+    turnPort443: turn.port443,
     nodes: nodes.map(({ id, state, wireguardIp, publicIp, publicIp6 }) => ({
       id,
       state,

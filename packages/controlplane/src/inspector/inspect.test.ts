@@ -40,7 +40,7 @@ function nodeFacts(node: string): NodeFacts {
         : []),
     ],
     units: ['orama-gateway', 'orama-turn', 'orama-namespace-sfu@myapp'],
-    unitFiles: ['orama-namespace-sfu@myapp'],
+    unitFolders: ['orama-namespace-sfu@myapp'],
     namespaceFolders: ['myapp'],
     sfus: [{ namespace: 'myapp', healthy: true, reason: null }],
     gateway: { healthy: true, reason: null },
@@ -90,6 +90,7 @@ function wellFacts() {
     cluster: {
       baseDomain: 'example.com',
       turnNames: true,
+      turnPort443: false,
       nodes: NODES.map((id) => ({
         id,
         state: 'active' as const,
@@ -132,7 +133,7 @@ function wellFacts() {
     peers,
     dns: NODES.map((node) => ({
       server: `${publicIp(node)}:53`,
-      names: new Map<string, string[] | null>([
+      names: new Map<string, string[]>([
         ['turn.ns-myapp.example.com', NODES.slice(0, 2).map(publicIp)],
         ['ns-myapp.example.com', NODES.map(publicIp)],
       ]),
@@ -266,7 +267,7 @@ const BREAKS: Break[] = [
     'critical',
     /there is no such name/,
     /orama leases/,
-    (facts) => facts.dns[2]?.names.set('ns-myapp.example.com', null),
+    (facts) => facts.dns[2]?.names.set('ns-myapp.example.com', []),
   ],
   [
     'a nameserver that does not answer',
@@ -343,12 +344,20 @@ const BREAKS: Break[] = [
     (facts) => node(facts, 1).units.push('orama-namespace-sfu@ghost'),
   ],
   [
+    'a unit that keeps a namespace attached that is placed elsewhere',
+    'orphans',
+    'warning',
+    /^the unit orama-namespace-turn@myapp/,
+    /on node-3: systemctl stop orama-namespace-turn@myapp/,
+    (facts) => node(facts, 3).units.push('orama-namespace-turn@myapp'),
+  ],
+  [
     'files without a namespace',
     'orphans',
     'warning',
-    /configs\/orama-namespace-sfu@ghost\.\*/,
-    /rm \/var\/lib\/orama\/configs/,
-    (facts) => node(facts, 1).unitFiles.push('orama-namespace-sfu@ghost'),
+    /configs\/orama-namespace-sfu@ghost /,
+    /rm -r \/var\/lib\/orama\/configs/,
+    (facts) => node(facts, 1).unitFolders.push('orama-namespace-sfu@ghost'),
   ],
   [
     'a folder without a namespace',

@@ -1,14 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { describeError } from '@orama/core';
-import {
-  type ControlplaneConfig,
-  type NodeFacts,
-  sfuHealthSchema,
-  turnServerStatusSchema,
-  turnTenantListSchema,
-} from '@orama/protocol';
+import { type ControlplaneConfig, type NodeFacts, turnServerStatusSchema, turnTenantListSchema } from '@orama/protocol';
 import type { SfuAllocationRow, TakenBlockRow } from '@orama/store';
-import { callHttp } from '../http-call.ts';
+import { probeReady, probeSfu } from '../monitor/probes.ts';
 import { type NodeContext, nodePaths, turnSocketOf } from '../node-context.ts';
 import type { HeldUnits } from '../services/held-units.ts';
 import { namespaceOfSfuUnit, TURN_UNIT } from '../services/service-manager.ts';
@@ -28,7 +22,7 @@ export async function gatherNodeFacts(
   const paths = nodePaths(config.dataDir);
   const isOwnSfu = (row: TakenBlockRow): row is SfuAllocationRow & TakenBlockRow =>
     row.service === 'sfu' && row.nodeId === config.node && row.leavingSinceMs === null;
-  const [blocks, units, sockets, unitFiles, namespaceFolders, files, gateway, turn, zoneFile] = await Promise.all([
+  const [blocks, units, sockets, unitFolders, namespaceFolders, files, gateway, turn, zoneFile] = await Promise.all([
     store.ports.listTaken(),
     services.list(),
     ownSockets(config),
@@ -52,9 +46,7 @@ export async function gatherNodeFacts(
     ranges: { sfuSignaling, sfuMedia, turnRelay },
     sockets,
     units: units.map(({ unit }) => unit),
-    unitFiles: [...new Set(unitFiles.map((name) => name.replace(/\.(json|secret)$/, '')))].filter(
-      (unit) => namespaceOfSfuUnit(unit) !== null,
-    ),
+    unitFolders: unitFolders.filter((unit) => namespaceOfSfuUnit(unit) !== null),
     namespaceFolders,
     sfus,
     gateway,
@@ -75,24 +67,18 @@ async function namesIn(folder: string): Promise<string[]> {
 async function sfuHealth({ namespace, nodeId, hostIp, signalingPort }: SfuAllocationRow) {
   const judge = (reason: string | null) => ({ namespace, healthy: reason === null, reason });
   try {
-    const answer = await callHttp({ address: hostIp, port: signalingPort }, 'GET', '/healthz');
-    const health = sfuHealthSchema.parse(JSON.parse(answer.body));
-    if (health.namespace !== namespace || health.node !== nodeId)
-      return judge(`its port is held by the SFU of ${health.namespace} on ${health.node}`);
+    const internal = { address: hostIp, port: signalingPort };
+    const { status } = await probeSfu(internal, { namespace, node: nodeId });
     // One that is busy serves those it has.
-    return judge(health.status === 'draining' ? 'it is draining' : null);
+    return judge(status === 'draining' ? 'it is draining' : null);
   } catch (thrown) {
     return judge(`it does not answer: ${describeError(thrown)}`);
   }
 }
 
 async function gatewayHealth(config: ControlplaneConfig) {
-  try {
-    const { status } = await callHttp(gatewayConfig(config).internal, 'GET', '/readyz');
-    return status === 200 ? { healthy: true, reason: null } : { healthy: false, reason: `it answers ${status}` };
-  } catch (thrown) {
-    return { healthy: false, reason: `it does not answer: ${describeError(thrown)}` };
-  }
+  const reason = await probeReady(gatewayConfig(config).internal);
+  return { healthy: reason === null, reason };
 }
 
 async function turnFacts(config: ControlplaneConfig) {

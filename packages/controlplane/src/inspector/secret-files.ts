@@ -7,7 +7,7 @@ const WIREGUARD = '/etc/wireguard';
 
 /** The files of this node that hold secrets, or let somebody at them, with their permission bits. Those that are not there are left out. */
 export async function secretFiles(config: ControlplaneConfig): Promise<NodeFacts['secretFiles']> {
-  const { configs, namespaces, turnControlSocket } = nodePaths(config.dataDir);
+  const { configs, certificates, namespaces, turnControlSocket } = nodePaths(config.dataDir);
   const { store, dns, turn } = config;
   const named = [
     config.clusterKeyFile,
@@ -19,6 +19,7 @@ export async function secretFiles(config: ControlplaneConfig): Promise<NodeFacts
   ].filter((path) => path !== undefined);
   const listed = await Promise.all([
     filesIn(configs),
+    filesIn(certificates),
     filesIn(namespaces, (name) => name.endsWith('cluster_state.json')),
     // Of the machine, which nodes of a local cluster share.
     config.services.manager === 'systemd' ? filesIn(WIREGUARD) : [],

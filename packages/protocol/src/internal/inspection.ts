@@ -30,8 +30,8 @@ export const nodeFactsSchema = z.object({
   ),
   /** Units of services that run. */
   units: z.array(z.string()),
-  /** Units of SFUs that have files. */
-  unitFiles: z.array(z.string()),
+  /** Units of SFUs that have a folder with their configuration. */
+  unitFolders: z.array(z.string()),
   /** Namespaces that have a folder. */
   namespaceFolders: z.array(z.string()),
   /** The SFUs that belong here, as they answer. */
@@ -66,7 +66,10 @@ const blockBase = { node: nodeIdSchema, namespace: namespaceNameSchema, address:
 /** What the store says must be. */
 export const clusterFactsSchema = z.object({
   baseDomain: z.string(),
+  /** Whether URIs carry the TURN name of a namespace, and not addresses. */
   turnNames: z.boolean(),
+  /** Whether TURN over TLS is on port 443 as well. */
+  turnPort443: z.boolean(),
   nodes: z.array(
     z.object({
       id: nodeIdSchema,

@@ -20,7 +20,7 @@ export const dns: Check = {
       if (failure !== null) return [{ severity: 'critical', seen: `${server}: ${failure}`, mend: WHO_WRITES }];
       return facts.enabled.flatMap((namespace) =>
         expected(facts, namespace).map(({ name, addresses }) => {
-          const seen = names.get(name) ?? null;
+          const seen = names.get(name) ?? [];
           return compare(server, name, namespace.name, addresses, seen);
         }),
       );
@@ -54,15 +54,15 @@ function compare(
   name: string,
   namespace: string,
   wanted: readonly string[],
-  seen: readonly string[] | null,
+  seen: readonly string[],
 ): Finding {
-  const there = [...new Set(seen ?? [])].sort();
+  const there = [...new Set(seen)].sort();
   if (there.length > 0 && there.join() === [...new Set(wanted)].sort().join())
     return ok(`${server}: ${name} leads to ${there.join(', ')}`, { namespace });
   const extra = there.filter((address) => !wanted.includes(address));
   const missing = wanted.filter((address) => !there.includes(address));
   const wrong = [
-    ...(seen === null ? ['there is no such name'] : []),
+    ...(seen.length === 0 ? ['there is no such name'] : []),
     ...(extra.length > 0 ? [`leads to ${extra.join(', ')}, where nothing serves it`] : []),
     ...(missing.length > 0 ? [`does not lead to ${missing.join(', ')}`] : []),
     ...(wanted.length === 0 ? ['no node serves it'] : []),

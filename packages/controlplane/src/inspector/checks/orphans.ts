@@ -1,7 +1,7 @@
 import { type NodeFacts, namespaceHost, turnDomain } from '@orama/protocol';
 import { type Block, type Check, type Facts, type Finding, ok } from '../check.ts';
 
-const SFU = /^orama-namespace-sfu@(.+)$/;
+const UNIT = /^orama-namespace-(sfu|turn)@(.+)$/;
 
 export const orphans: Check = {
   id: 'orphans',
@@ -30,19 +30,18 @@ function orphansOf(facts: NodeFacts, blocks: readonly Block[]): Finding[] {
     seen: `${what} belongs to no namespace that is placed here`,
     mend: `on ${node}: ${mend}`,
   });
-  const sfuOf = (unit: string) => SFU.exec(unit)?.[1];
   const isStray = (unit: string) => {
-    const namespace = sfuOf(unit);
-    return namespace !== undefined && !has('sfu', namespace);
+    const [, service, namespace] = UNIT.exec(unit) ?? [];
+    return namespace !== undefined && !has(service === 'sfu' ? 'sfu' : 'turn', namespace);
   };
   const running = facts.units.filter(isStray);
   const stop = (unit: string) =>
     manager === 'systemd' ? `systemctl stop ${unit}` : `kill the process in ${dataDir}/run/${unit}.json`;
   return [
     ...running.map((unit) => orphan(`the unit ${unit}`, stop(unit))),
-    ...facts.unitFiles
+    ...facts.unitFolders
       .filter((unit) => isStray(unit) && !running.includes(unit))
-      .map((unit) => orphan(`${dataDir}/configs/${unit}.*`, `rm ${dataDir}/configs/${unit}.*`)),
+      .map((unit) => orphan(`${dataDir}/configs/${unit}`, `rm -r ${dataDir}/configs/${unit}`)),
     ...facts.namespaceFolders
       .filter((namespace) => !has(null, namespace))
       .map((namespace) => orphan(`${dataDir}/namespaces/${namespace}`, `rm -r ${dataDir}/namespaces/${namespace}`)),
@@ -64,7 +63,9 @@ function recordsWithoutOwner({ cluster, dns }: Facts): Finding[] {
     .flatMap(({ name }) => [turnDomain(name, cluster.baseDomain), namespaceHost(name, cluster.baseDomain)]);
   const stored = cluster.records.filter(({ fqdn }) => !names.includes(fqdn)).map(({ fqdn }) => fqdn);
   const served = dns.flatMap(({ server, names: found }) =>
-    [...found].flatMap(([name, values]) => (values !== null && !names.includes(name) ? [`${name} at ${server}`] : [])),
+    [...found].flatMap(([name, values]) =>
+      values.length > 0 && !names.includes(name) ? [`${name} at ${server}`] : [],
+    ),
   );
   const found = [...new Set([...stored, ...served])];
   if (found.length === 0) return [ok(`${cluster.records.length} DNS records, all of namespaces that have WebRTC`)];
