@@ -46,7 +46,7 @@ const IMPORTERS: Record<string, readonly string[]> = {
   'node-turn': ['packages/turn/src/node-turn/'],
   'sdp-transform': ['packages/sfu/src/rtc/'],
   fastify: ['packages/gateway/src/', 'packages/controlplane/src/api/'],
-  execa: ['packages/controlplane/src/services/', 'cmd/orama/src/'],
+  execa: ['packages/controlplane/src/run-tool', 'cmd/orama/src/'],
   'playwright-core': ['packages/testkit/src/browser/', 'cmd/orama/src/'],
   'puppeteer-core': ['packages/testkit/src/browser/'],
   pino: ['packages/core/src/'],
