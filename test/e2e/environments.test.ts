@@ -67,6 +67,8 @@ test('a token and the authority of the gateway make every command work from outs
   expect((await away('env', 'add', 'devnet', ...withCa, '--force')).code).toBe(EXIT.done);
 
   for (const args of [
+    ['namespace', 'create', 'gone'],
+    ['namespace', 'delete', 'gone'],
     ['namespace', 'create', 'away'],
     ['namespace', 'enable', 'webrtc', '--namespace', 'away'],
   ]) {

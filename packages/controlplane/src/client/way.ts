@@ -81,7 +81,12 @@ export class OperatorWay implements Way {
         headers: { authorization: `Bearer ${this.#token}`, ...(body !== '' && { 'content-type': 'application/json' }) },
         ...(body !== '' && { body }),
       });
-      return { status: response.status, body: await response.text(), headers: Object.fromEntries(response.headers) };
+      const { status, headers } = response;
+      const text = await response.text();
+      // A proxy that has no gateway, a redirect, somebody else's page.
+      const isOurs = text === '' ? status === 204 : headers.get('content-type')?.includes('json');
+      if (!isOurs) throw new Error(`it answered ${status}, and not as a gateway of Orama does`);
+      return { status, body: text, headers: Object.fromEntries(headers) };
     } catch (thrown) {
       if (thrown instanceof DOMException && thrown.name === 'TimeoutError') throw new CallTimeoutError(timeoutMs);
       // fetch wraps what the socket or TLS said.
