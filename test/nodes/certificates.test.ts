@@ -1,96 +1,42 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chownSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { WebrtcStatus } from '@orama/protocol';
-import { AcmeAuthority, REPOSITORY, waitUntil } from '@orama/testkit';
+import { AcmeAuthority, waitUntil } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
-import { publicIpOf, WIREGUARD_NETWORK } from './bed/network.ts';
+import { publicIpOf } from './bed/network.ts';
 import type { SystemdNode } from './bed/node.ts';
+import { HOST, OramaNode, TURN_NAME } from './bed/orama.ts';
 import { DATA } from './bed/root.ts';
 
-const BASE = 'orama.test';
-const HOST = `ns-demo.${BASE}`;
-const TURN_NAME = `turn.${HOST}`;
 const CADDY = 'caddy.service';
-/** Where the authority is: the client's address. */
-const CLIENT_IP = publicIpOf(100);
 /** Caddy renews when a third of it is left. */
 const VALID_SEC = 30;
 const KEPT = `${DATA}/certificates/${TURN_NAME}.pem`;
 
 let bed: Bed;
+let here: OramaNode;
 let node: SystemdNode;
 let authority: AcmeAuthority;
-let apiKey: string;
 beforeAll(async () => {
   bed = await Bed.start();
-  node = bed.node(1);
+  here = new OramaNode(bed, 1);
+  node = here.node;
   authority = await AcmeAuthority.start({
-    ...{ address: CLIENT_IP, namesLeadTo: node.publicIp, validSec: VALID_SEC },
+    // In the client's place.
+    ...{ address: publicIpOf(100), namesLeadTo: node.publicIp, validSec: VALID_SEC },
     within: ['ip', 'netns', 'exec', bed.network.client],
   });
-  node.write('/etc/orama/cluster.key', '0'.repeat(64));
-  node.write(`${DATA}/store.sqlite`, '');
-  node.write(
-    '/etc/orama/controlplane.yaml',
-    JSON.stringify({
-      clusterId: 'nodes',
-      node: 'node-1',
-      wireguardIp: node.wireguardIp,
-      publicIp: node.publicIp,
-      wireguardNetwork: WIREGUARD_NETWORK,
-      baseDomain: BASE,
-      dataDir: DATA,
-      clusterKeyFile: '/etc/orama/cluster.key',
-      store: { driver: 'sqlite', file: `${DATA}/store.sqlite` },
-      api: {},
-      services: { manager: 'systemd' },
-      gateway: { listen: { address: '127.0.0.1', port: 6080 } },
-      turn: { workers: 2, drainTimeoutMs: 1_000 },
-      dns: { writer: 'file', file: `${DATA}/zone` },
-      certificates: { source: 'caddy' },
-    }),
-  );
-  installCaddy();
-  await node.do('systemctl', 'start', 'orama-controlplane.service');
+  here.installCaddy('Caddyfile', authority);
+  await here.start({ turn: { workers: 2, drainTimeoutMs: 1_000 }, certificates: { source: 'caddy' } });
 });
 afterAll(async () => {
   await authority?.close();
   await bed?.close();
 });
 
-/** As Debian's package leaves it, with our Caddyfile and the authority of the test. */
-function installCaddy(): void {
-  const acme = [`acme_ca ${authority.directory}`, 'acme_ca_root /etc/caddy/acme.pem', 'renew_interval 1s'];
-  const caddyfile = readFileSync(join(REPOSITORY, 'deploy/Caddyfile'), 'utf8').replace(
-    'email you@example.com',
-    (email) => [email, ...acme].join('\n\t'),
-  );
-  mkdirSync(join(node.root, 'etc/caddy'), { recursive: true });
-  for (const [file, content] of [
-    ['acme.pem', readFileSync(authority.caFile, 'utf8')],
-    ['Caddyfile', caddyfile],
-  ] as const)
-    node.write(`/etc/caddy/${file}`, content);
-  const [uid, gid] = /^caddy:x:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'))?.slice(1).map(Number) ?? [];
-  if (uid === undefined || gid === undefined) throw new Error('there is no user caddy: apt-get install caddy');
-  const home = join(node.root, 'var/lib/caddy');
-  mkdirSync(home, { mode: 0o700 });
-  for (const path of [home, ...['acme.pem', 'Caddyfile'].map((file) => join(node.root, 'etc/caddy', file))])
-    chownSync(path, uid, gid);
-}
-
-const orama = (...args: string[]) =>
-  node.do(
-    ...['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js', '--api', 'http://127.0.0.1:6001'],
-    ...['--cluster-key-file', '/etc/orama/cluster.key', ...args],
-  );
 const status = async () =>
-  JSON.parse(await orama('namespace', 'webrtc-status', '--namespace', 'demo', '--json')) as WebrtcStatus;
-const caddyConfig = (path: string) => node.do('curl', '-s', `http://127.0.0.1:2019/config/${path}`);
+  JSON.parse(await here.orama('namespace', 'webrtc-status', '--namespace', 'demo', '--json')) as WebrtcStatus;
 
 interface Shown {
   issuer: string;
@@ -112,36 +58,8 @@ const untilIssued = (port: number, name: string, by: string) =>
     { timeoutMs: 20_000 },
   );
 
-/** Relays packets over TURN/TLS until told to end; how many it sent and which came back. */
-async function startRelay(): Promise<{ end: () => Promise<{ sent: number; received: number }> }> {
-  const answer = await node.do(
-    ...['curl', '-s', '-X', 'POST', '-H', `x-api-key: ${apiKey}`, '-H', `host: ${HOST}`],
-    'http://127.0.0.1:6080/v1/webrtc/turn/credentials',
-  );
-  const { username, password } = JSON.parse(answer) as { username: string; password: string };
-  const client = join(REPOSITORY, 'test/nodes/relay-client.ts');
-  const relay: ChildProcess = spawn(
-    'ip',
-    [
-      ...['netns', 'exec', bed.network.client, process.execPath, '--conditions=source', client],
-      ...[node.publicIp, '5349', TURN_NAME, username, password],
-    ],
-    { stdio: ['pipe', 'pipe', 'inherit'], cwd: REPOSITORY },
-  );
-  if (!relay.stdin || !relay.stdout) throw new Error('the relay has no input');
-  await once(relay.stdout, 'data');
-  const output = text(relay.stdout);
-  return {
-    end: async () => {
-      relay.stdin?.end();
-      return JSON.parse(await output) as { sent: number; received: number };
-    },
-  };
-}
-
 test('without a Caddy a namespace has a self-signed certificate at once, and its status says why', async () => {
-  apiKey = (JSON.parse(await orama('namespace', 'create', 'demo', '--json')) as { apiKey: string }).apiKey;
-  await orama('namespace', 'enable', 'webrtc', '--namespace', 'demo', '--sfu-nodes', '1', '--turn-nodes', '1');
+  await here.enable();
   expect((await shownAt(5349, TURN_NAME)).issuer).toContain('Orama TURN self-signed');
   await expect
     .poll(async () => (await status()).problems)
@@ -161,16 +79,15 @@ test('a Caddy that comes later gets certificates for the TURN name and the gatew
   await untilIssued(443, HOST, 'Pebble');
   await expect.poll(async () => (await status()).problems).toEqual([]);
   const { stdout } = await bed.fromClient(
-    ...['curl', '-sk', '--resolve', `${HOST}:443:${node.publicIp}`, '-H', `x-api-key: ${apiKey}`],
+    ...['curl', '-sk', '--resolve', `${HOST}:443:${node.publicIp}`, '-H', `x-api-key: ${here.apiKey}`],
     `https://${HOST}/v1/webrtc/rooms`,
   );
   expect(JSON.parse(stdout)).toMatchObject({ rooms: [] });
-  const kept = statSync(join(node.root, KEPT));
-  expect([kept.uid, kept.mode & 0o777]).toEqual([0, 0o600]);
+  expect(statSync(join(node.root, KEPT)).mode & 0o777).toBe(0o600);
 });
 
 test('Caddy renews a certificate, new TLS clients see it, and a relay over TLS loses no packet', async () => {
-  const relay = await startRelay();
+  const relay = await here.startRelay(5349, authority);
   const before = await shownAt(5349, TURN_NAME);
   await waitUntil(
     'another certificate',
@@ -192,12 +109,12 @@ test('without Caddy and after a restart of TURN the last good certificate is the
 
 test('a Caddy that starts anew or is reloaded has the names again; disable takes them out and leaves nothing', async () => {
   await node.do('systemctl', 'start', CADDY);
-  await expect.poll(() => caddyConfig('apps/tls/certificates')).toContain(TURN_NAME);
+  await expect.poll(() => here.caddyConfig('apps/tls/certificates')).toContain(TURN_NAME);
   await node.do('systemctl', 'reload', CADDY);
-  await expect.poll(() => caddyConfig('apps/tls/certificates')).toContain(TURN_NAME);
-  await orama('namespace', 'disable', 'webrtc', '--namespace', 'demo');
+  await expect.poll(() => here.caddyConfig('apps/tls/certificates')).toContain(TURN_NAME);
+  await here.orama('namespace', 'disable', 'webrtc', '--namespace', 'demo');
   expect(await node.do('ls', `${DATA}/certificates`)).toBe('');
-  await expect.poll(() => caddyConfig('apps/tls/certificates')).not.toContain(HOST);
-  const { automation } = JSON.parse(await caddyConfig('apps/tls')) as { automation: { policies: object[] } };
+  await expect.poll(() => here.caddyConfig('apps/tls/certificates')).not.toContain(HOST);
+  const { automation } = JSON.parse(await here.caddyConfig('apps/tls')) as { automation: { policies: object[] } };
   expect(automation.policies).toHaveLength(1);
 });

@@ -6,20 +6,24 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TurnClient } from '@orama/turn/client';
 
 const CHANNEL = 0x4000;
+/** It says that it relays when so many have come back. */
+const WARM = 50;
 const [address = '', port = '', servername = '', username = '', password = ''] = process.argv.slice(2);
 
 const client = await TurnClient.open({
   transport: 'tls',
   server: { address, port: Number(port) },
-  tls: { servername, rejectUnauthorized: false },
+  tls: { servername },
   username,
   password,
 });
 const { relayed } = await client.allocate();
 await client.channelBind(CHANNEL, relayed.address, relayed.port);
 const received = new Set<number>();
-client.onData(({ data }) => received.add(data.readUInt32BE()));
-process.stdout.write('relaying\n');
+client.onData(({ data }) => {
+  received.add(data.readUInt32BE());
+  if (received.size === WARM) process.stdout.write('relaying\n');
+});
 
 const ended = once(process.stdin.resume(), 'end');
 let sent = 0;

@@ -6,7 +6,7 @@ const SUFFIX = '.pem';
 const KEY_BEGINS = /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----$/m;
 
 /**
- * The last good certificate of each name, one file with chain and key each, readable by the controlplane alone: it outlives a
+ * The last good certificate of each name, one file with chain and key each, which our other services do not see: it outlives a
  * Caddy that is gone, and a TURN server, which remembers none over a restart.
  */
 export class KeptCertificates {

@@ -148,6 +148,20 @@ test('without a Caddy it says so, and what is to be taken out is gone with it', 
   expect(watch.problemOf(TURN)).toBe(undefined);
 });
 
+test('what Caddy refuses is told with its reason, and tried again only after a while', async () => {
+  const own = operators();
+  await caddy.start(own);
+  clock.advance(60_000);
+  const change = await watch.dueChange([TURN], false);
+  const wrong = { ...change, value: { automation: { policies: [{ issuers: [{ module: 'nobody' }] }] } } };
+  await expect(watch.apply(wrong as never)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(watch.problemOf(TURN)).toContain('unknown module: tls.issuance.nobody');
+  expect(await watch.dueChange([TURN], false)).toBe(null);
+  clock.advance(10_000);
+  expect(await watch.dueChange([TURN], false)).toMatchObject({ path: 'apps/tls' });
+  expect(watch.problemOf(TURN)).toBe(undefined);
+});
+
 test('a name that Caddy gets no certificate for is told after a minute, one that is not renewed before it ends', async () => {
   const own = operators();
   own.apps.tls.automation.policies = [{ issuers: [{ ...acme(), ca: 'https://127.83.1.9:1/dir' }] }] as never;

@@ -1,4 +1,4 @@
-import { type Certificate, type Clock, describeError } from '@orama/core';
+import { type Certificate, type Clock, describeError, OramaError } from '@orama/core';
 import type { CertificatesConfig } from '@orama/protocol';
 import { z } from 'zod';
 import { CaddyApi, type CaddyPart } from './caddy.ts';
@@ -78,11 +78,15 @@ export class CaddyWatch {
 
   /** Does what is due. Caddy has its servers built anew when this resolves. */
   async apply({ path, value, was }: CaddyChange): Promise<void> {
+    const asked = this.#asked;
     this.#asked = undefined;
     try {
       await this.#api.replace(path, value, was);
     } catch (thrown) {
       this.#fault = describeError(thrown);
+      // What it refuses it will refuse in a moment as well.
+      const isRefused = !(thrown instanceof OramaError && thrown.code === 'CONFLICT');
+      if (asked && isRefused) this.#asked = { ...asked, change: null };
       throw thrown;
     }
   }

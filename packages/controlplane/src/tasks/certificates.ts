@@ -14,7 +14,7 @@ const RECHECK_MS = 500;
 type CertificateAction = Action &
   (
     | { kind: 'caddy-names'; change: CaddyChange }
-    | { kind: 'certificate-serve'; certificate: Certificate }
+    | { kind: 'certificate-serve'; certificate: Certificate; isServed: boolean }
     | { kind: 'certificate-forget' }
   );
 
@@ -74,25 +74,21 @@ export class CertificatesTask implements Task<CertificateAction> {
       await unlessUnknown(callTurn(socket, z.undefined(), 'DELETE', path)).catch(unlessDown);
       return this.#kept.remove(subject);
     }
-    const { certificate } = action;
+    const { certificate, isServed } = action;
+    // First of all, whatever the disk says. A server that is not there gets it when it is.
+    if (!isServed) await callTurn(socket, turnCertificateStatusSchema, 'PUT', path, certificate.pair).catch(unlessDown);
     if (this.#kept.get(subject) !== certificate) await this.#kept.put(subject, certificate);
-    // A server that is not there gets it when it is.
-    await callTurn(socket, turnCertificateStatusSchema, 'PUT', path, certificate.pair).catch(unlessDown);
   }
 
   /** What is wrong with the certificates of a namespace here, in words. */
   problemOf(namespace: string): string | undefined {
-    const { baseDomain } = this.#context.config;
-    const names = [
-      turnDomain(namespace, baseDomain),
-      ...(this.#withGateways ? [namespaceHost(namespace, baseDomain)] : []),
-    ];
+    const names = [this.#turnName(namespace), ...(this.#withGateways ? [this.#gatewayName(namespace)] : [])];
     return names.map((name) => this.#watch.problemOf(name)).find((problem) => problem !== undefined);
   }
 
   /** Whether there is a certificate of a namespace here. */
   has(namespace: string): boolean {
-    return this.#kept.names().includes(turnDomain(namespace, this.#context.config.baseDomain));
+    return this.#kept.names().includes(this.#turnName(namespace));
   }
 
   async report(): Promise<number | null> {
@@ -100,6 +96,15 @@ export class CertificatesTask implements Task<CertificateAction> {
     const { all } = await this.#wanted(await view.read());
     const found = await this.#watch.certificates(all);
     return all.every((name) => found.has(name) || this.#watch.problemOf(name) !== undefined) ? null : RECHECK_MS;
+  }
+
+  /** Names as Caddy writes them. */
+  #turnName(namespace: string): string {
+    return turnDomain(namespace, this.#context.config.baseDomain).toLowerCase();
+  }
+
+  #gatewayName(namespace: string): string {
+    return namespaceHost(namespace, this.#context.config.baseDomain).toLowerCase();
   }
 
   async #plannedOfTurn(
@@ -115,7 +120,7 @@ export class CertificatesTask implements Task<CertificateAction> {
       const isServed = served === null || served.get(name) === newest.status.fingerprint;
       if (isServed && newest === kept) continue;
       const reason = newest === kept ? 'the TURN server shows another one' : `issued by ${newest.status.issuer}`;
-      actions.push({ kind: 'certificate-serve', subject: name, reason, certificate: newest });
+      actions.push({ kind: 'certificate-serve', subject: name, reason, certificate: newest, isServed });
     }
     for (const name of this.#kept.names()) {
       if (names.includes(name)) continue;
@@ -141,16 +146,16 @@ export class CertificatesTask implements Task<CertificateAction> {
 
   async #wanted(view: View): Promise<WantedHosts> {
     const { desired, here } = view;
-    const { baseDomain, coreServices, node } = this.#context.config;
+    const { coreServices, node } = this.#context.config;
     const turn = [...here.values()].flatMap(({ config: { namespace }, wanted, turn: rows, leaving }) =>
       wanted && [...rows, ...leaving].some((row) => row.service === 'turn' && row.nodeId === node)
-        ? [turnDomain(namespace, baseDomain)]
+        ? [this.#turnName(namespace)]
         : [],
     );
     const gateways =
       this.#withGateways && coreServices.includes('gateway')
         ? [...desired.values()].flatMap(({ config: { namespace }, wanted }) =>
-            wanted ? [namespaceHost(namespace, baseDomain)] : [],
+            wanted ? [this.#gatewayName(namespace)] : [],
           )
         : [];
     const nodes = (await view.nodes()).filter(({ state }) => state !== 'gone');

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
@@ -57,6 +57,13 @@ export class AcmeAuthority {
       throw thrown;
     }
     return authority;
+  }
+
+  /** The certificate that everything it issues leads to, PEM; another one at each start. */
+  root(): string {
+    const { address, within = [] } = this.#options;
+    const [program = '', ...args] = [...within, 'curl', '-sf', '--cacert', this.caFile];
+    return execFileSync(program, [...args, `https://${address}:${MANAGEMENT_PORT}/roots/0`], { encoding: 'utf8' });
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AcmeAuthority, REPOSITORY, waitUntil } from '@orama/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Bed } from './bed/bed.ts';
+import { publicIpOf } from './bed/network.ts';
+import { BASE_DOMAIN, HOST, OramaNode, TURN_NAME } from './bed/orama.ts';
+
+// A client that is let out to nothing but 443/tcp; a Caddy behind the TURN server, which proves names by DNS-01, in the zone
+// that the controlplane has its records in.
+const CADDY = join(REPOSITORY, '.orama/caddy/caddy');
+const CLIENT_IP = publicIpOf(100);
+/** Where the authority and the DNS server are. */
+const OUTSIDE_IP = publicIpOf(3);
+const SECRET = Buffer.alloc(32, 7).toString('base64');
+const KEY_FILE = '/etc/orama/tsig.key';
+
+let bed: Bed;
+let here: OramaNode;
+let authority: AcmeAuthority;
+let knot: Knot;
+beforeAll(async () => {
+  bed = await Bed.start();
+  here = new OramaNode(bed, 1);
+  const within = ['ip', 'netns', 'exec', bed.network.namespaceOf(3)];
+  knot = new Knot(within);
+  authority = await AcmeAuthority.start({
+    ...{ address: OUTSIDE_IP, namesLeadTo: here.node.publicIp, dnsServer: `${OUTSIDE_IP}:53`, within },
+  });
+  writeFileSync(join(here.node.root, 'etc/resolv.conf'), `nameserver ${OUTSIDE_IP}\n`);
+  here.writeForRoot(KEY_FILE, SECRET);
+  const withLog = (text: string) => text.replace('bind 127.0.0.1\n', '$&\tlog\n');
+  here.installCaddy('Caddyfile.port443', authority, withLog, CADDY);
+  await waitUntil(
+    'the authority',
+    () => here.node.run('curl', '-sf', '--cacert', '/etc/caddy/acme.pem', authority.directory),
+    ({ code }) => code === 0,
+  );
+  await here.node.do('systemctl', 'start', 'caddy.service');
+  await here.start({
+    turn: { workers: 2, port443: true },
+    certificates: { source: 'caddy' },
+    dns: {
+      writer: 'rfc2136',
+      server: { address: OUTSIDE_IP },
+      tsig: { name: 'ours', keyFile: KEY_FILE },
+    },
+  });
+  await here.enable();
+  const rules = ['tcp dport 443 accept', 'drop'].map((rule) => `add rule inet wall out ${rule}`);
+  const table = ['add table inet wall', 'add chain inet wall out { type filter hook output priority 0; }'];
+  await bed.fromClient('nft', [...table, ...rules].join('; '));
+});
+afterAll(async () => {
+  await authority?.close();
+  await knot?.close();
+  await bed?.close();
+});
+
+/** A real DNS server with the zone of the base domain, which takes dynamic updates. */
+class Knot {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'orama-knot-'));
+  readonly #process: ChildProcess;
+
+  constructor(within: string[]) {
+    const file = (name: string, content: string) => writeFileSync(join(this.#folder, name), content);
+    const records = ['@ SOA ns1 admin 1 60 60 60 60', '@ NS ns1', `ns1 A ${OUTSIDE_IP}`];
+    file('zone', [`$ORIGIN ${BASE_DOMAIN}.`, '$TTL 1', ...records, ''].join('\n'));
+    const zone = { domain: BASE_DOMAIN, file: join(this.#folder, 'zone'), acl: 'ours', 'journal-content': 'changes' };
+    const lines = Object.entries(zone).map(([name, value], index) => `  ${index === 0 ? '-' : ' '} ${name}: ${value}`);
+    file(
+      'knot.conf',
+      `server:
+  rundir: ${this.#folder}
+  listen: ${OUTSIDE_IP}@53
+database:
+  storage: ${this.#folder}
+key:
+  - id: ours
+    algorithm: hmac-sha256
+    secret: ${SECRET}
+acl:
+  - id: ours
+    key: ours
+    action: [transfer, update]
+zone:
+${lines.join('\n')}
+`,
+    );
+    const run = ['--pdeathsig', 'KILL', ...within, 'knotd', '-c', join(this.#folder, 'knot.conf')];
+    this.#process = spawn('setpriv', run, { stdio: 'ignore' });
+  }
+
+  async close(): Promise<void> {
+    const ended = once(this.#process, 'exit');
+    this.#process.kill('SIGKILL');
+    await ended;
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+/** Issuer of the certificate that the client sees on port 443. */
+async function issuerOf(name: string): Promise<string> {
+  const look = `openssl s_client -connect ${here.node.publicIp}:443 -servername ${name} </dev/null 2>/dev/null`;
+  return (await bed.fromClient('sh', '-c', `${look} | openssl x509 -noout -issuer`)).stdout;
+}
+
+test('names are proved by DNS-01 where Caddy has the provider of our DNS writer', async () => {
+  for (const name of [TURN_NAME, HOST]) await expect.poll(() => issuerOf(name)).toContain('Pebble');
+  const policy = JSON.parse(await here.caddyConfig('apps/tls/automation/policies/0')) as object;
+  expect(policy).toMatchObject({ issuers: [{ challenges: { dns: { provider: { name: 'rfc2136' } } } }] });
+  const log = await here.node.do('journalctl', '--no-pager', '-u', 'caddy.service');
+  expect(log).toContain('"challenge_type":"dns-01"');
+  expect(log).not.toContain('"challenge_type":"http-01"');
+});
+
+test('a client that is let out to 443/tcp alone relays over TURN there', async () => {
+  const reaches = async (port: number) =>
+    (await bed.fromClient('timeout', '2', 'bash', '-c', `</dev/tcp/${here.node.publicIp}/${port}`)).code === 0;
+  expect([await reaches(3478), await reaches(5349), await reaches(80)]).toEqual([false, false, false]);
+  expect(await reaches(443)).toBe(true);
+  expect((await here.credentials()).uris.at(-1)).toBe(`turns:${TURN_NAME}:443?transport=tcp`);
+  const relay = await here.startRelay(443, authority);
+  const { sent, received } = await relay.end();
+  expect(sent).toBeGreaterThan(40);
+  expect(received).toBe(sent);
+});
+
+test('the same client gets to the gateway through Caddy, which sees the client’s address', async () => {
+  const { stdout } = await bed.fromClient(
+    ...['curl', '-sk', '--resolve', `${HOST}:443:${here.node.publicIp}`, '-H', `x-api-key: ${here.apiKey}`],
+    `https://${HOST}/v1/webrtc/rooms`,
+  );
+  expect(JSON.parse(stdout)).toMatchObject({ rooms: [] });
+  const log = () => here.node.do('journalctl', '--no-pager', '-u', 'caddy.service', '--grep=/v1/webrtc/rooms');
+  await expect.poll(log).toContain(`"remote_ip":"${CLIENT_IP}"`);
+});
