@@ -1,0 +1,185 @@
+import { execFileSync } from 'node:child_process';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer } from 'node:tls';
+import type { ControlplaneClient } from '@orama/controlplane/client';
+import { CHECKS, type Facts, inspect, type Namespace } from '@orama/controlplane/inspector';
+import { issueTurnCredentials } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
+import { type ClusterFacts, type NodeFacts, turnConfigSchema, turnTenantSchema } from '@orama/protocol';
+import { TurnService } from '@orama/turn';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { askNameservers } from './outside-dns.ts';
+import { tryPeers, tryTurn } from './outside-turn.ts';
+
+/** What the inspector sees from outside, of servers that are wrong for real. */
+const PUBLIC_IP = '127.85.1.40';
+const WIREGUARD_IP = '127.85.0.40';
+const DNS = { address: '127.85.1.41', port: 5300 };
+const SECRET = 'a-secret-of-the-inspected-tenant';
+const PRIVATE_PEER = '10.255.255.254';
+const NAMESPACE: Namespace = { name: 'demo', webrtc: 'enabled', sfuNodeCount: 1, turnNodeCount: 1 };
+const signal = new AbortController().signal;
+
+let folder: string;
+let turn: TurnService;
+let nameserver: Socket;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'orama-outside-'));
+  turn = new TurnService(
+    turnConfigSchema.parse({
+      node: 'node-1',
+      listen: [PUBLIC_IP],
+      tls: false,
+      workers: 1,
+      realm: 'orama.test',
+      controlSocket: join(folder, 'turn.sock'),
+      internal: { address: WIREGUARD_IP },
+    }),
+    silentLogger,
+  );
+  await turn.start();
+  nameserver = createSocket('udp4').on('message', (query, from) =>
+    nameserver.send(answerTo(query), from.port, from.address),
+  );
+  nameserver.bind(DNS.port, DNS.address);
+  await once(nameserver, 'listening');
+});
+afterAll(async () => {
+  nameserver.close();
+  await turn.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** Says that every name has the address 203.0.113.9 (RFC 1035 section 4.1), and no IPv6 address. */
+function answerTo(query: Buffer): Buffer {
+  const question = query.subarray(12, query.indexOf(0, 12) + 5);
+  const isA = question.readUInt16BE(question.length - 4) === 1;
+  const header = Buffer.from(query.subarray(0, 12));
+  header.writeUInt16BE(0x8400, 2);
+  header.set([0, 1, 0, isA ? 1 : 0, 0, 0, 0, 0], 4);
+  const answer = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 203, 0, 113, 9]);
+  return Buffer.concat(isA ? [header, question, answer] : [header, question]);
+}
+
+function clusterOf(port: number, tlsPort: number): ClusterFacts {
+  return {
+    baseDomain: 'orama.test',
+    turnNames: true,
+    turnPort443: false,
+    nodes: [{ id: 'node-1', state: 'active', wireguardIp: WIREGUARD_IP, publicIp: PUBLIC_IP, publicIp6: null }],
+    namespaces: [NAMESPACE],
+    blocks: [
+      {
+        ...{ service: 'turn', node: 'node-1', namespace: 'demo', address: WIREGUARD_IP, leaving: false },
+        ...{ port, tlsPort, relay: { start: 50_000, end: 50_009 } },
+      },
+    ],
+    records: [],
+  };
+}
+
+/** A controlplane that gives out credentials, as one does: no more of it is asked from outside. */
+const client = {
+  turnCredentials: async (namespace: string) =>
+    issueTurnCredentials({ secret: SECRET, namespace, ttlSec: 600, uris: [], nowMs: Date.now() }),
+} as unknown as ControlplaneClient;
+
+function judge(id: string, facts: Partial<Facts>) {
+  const nothing = { nodes: new Map(), clocks: new Map(), turn: [], peers: [], dns: [] };
+  const all = {
+    cluster: clusterOf(3478, 5349),
+    enabled: [NAMESPACE],
+    ...nothing,
+    version: '1',
+    nowMs: Date.now(),
+    ...facts,
+  };
+  const [result] = inspect(
+    CHECKS.filter((check) => check.id === id),
+    all,
+    [],
+  );
+  return { severity: result?.severity, seen: result?.findings[0]?.seen };
+}
+
+const attach = (peers: object[]) =>
+  turn.tenants.attach(
+    turnTenantSchema.parse({
+      ...{ namespace: 'demo', secrets: [SECRET], peers, generation: peers.length },
+      relay: { address: WIREGUARD_IP, portStart: 50_000, portEnd: 50_009 },
+    }),
+  );
+
+test('a TURN server that relays to a private address is critical, and one that refuses is well', async () => {
+  const target = { client, cluster: clusterOf(3478, 5349), enabled: [NAMESPACE], signal };
+  await attach([]);
+  expect(judge('relay-policy', { peers: await tryPeers(target) })).toMatchObject({ severity: 'ok' });
+  await attach([{ ip: PRIVATE_PEER, portStart: 1_024, portEnd: 65_535 }]);
+  expect(judge('relay-policy', { peers: await tryPeers(target) })).toEqual({
+    severity: 'critical',
+    seen: `relays to ${PRIVATE_PEER}`,
+  });
+});
+
+test('a certificate that has ended is told as that, and a port where nothing listens as not reachable', async () => {
+  const files = ['-keyout', 'key.pem', '-out', 'request.pem'];
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+  openssl(
+    'req',
+    '-new',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-subj',
+    '/CN=ended',
+    ...files,
+  );
+  openssl('x509', '-req', '-in', 'request.pem', '-signkey', 'key.pem', '-days', '-1', '-out', 'cert.pem');
+  const [key, cert] = ['key.pem', 'cert.pem'].map((name) => readFileSync(join(folder, name)));
+  const server = createServer({ key, cert }, (socket) => socket.destroy()).listen(5349, PUBLIC_IP);
+  await once(server, 'listening');
+  try {
+    const attempts = await tryTurn({ client, cluster: clusterOf(3479, 5349), enabled: [NAMESPACE], signal });
+    const certificate = judge('certificate', { turn: attempts });
+    expect(certificate.severity).toBe('critical');
+    expect(certificate.seen).toMatch(/ended at \d{4}-/);
+    expect(judge('turn-reachable', { turn: attempts })).toMatchObject({ severity: 'critical' });
+    expect(attempts.map(({ transport, failure }) => [transport, failure !== null])).toEqual([
+      ['udp', true],
+      ['tcp', true],
+      ['tls', true],
+    ]);
+  } finally {
+    server.close();
+  }
+});
+
+test('a nameserver that leads elsewhere is critical, and one that does not answer is too', async () => {
+  const nodeWith = (port: number) =>
+    ({
+      node: 'node-1',
+      gateway: { healthy: true, reason: null },
+      turn: { running: true, draining: false, held: false, tenants: ['demo'] },
+      dns: { writer: 'embedded', servers: [{ ...DNS, port }], zoneFile: null },
+    }) as unknown as NodeFacts;
+  const ask = async (port: number) => {
+    const nodes = new Map([['node-1', nodeWith(port)]]);
+    const cluster = clusterOf(3478, 5349);
+    return judge('dns', { nodes, dns: await askNameservers({ client, cluster, enabled: [NAMESPACE], nodes }) });
+  };
+  const wrong = await ask(DNS.port);
+  expect(wrong.severity).toBe('critical');
+  expect(wrong.seen).toContain(
+    'turn.ns-demo.orama.test: leads to 203.0.113.9, where nothing serves it; does not lead to',
+  );
+  expect(await ask(DNS.port + 1)).toMatchObject({
+    severity: 'critical',
+    seen: expect.stringContaining('does not answer'),
+  });
+});
