@@ -153,6 +153,44 @@ test('a namespace stays attached over a crash of its unit, of the TURN server an
   expect(await node.show(TENANT, 'NRestarts', 'ActiveState')).toEqual({ NRestarts: '1', ActiveState: 'active' });
 });
 
+test('the inspector sees sockets and files of a real node as they are, and the doctor finds the cluster by its configuration', async () => {
+  const cli = ['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js'];
+  const access = ['--api', 'http://127.0.0.1:6001', '--cluster-key-file', '/etc/orama/cluster.key'];
+  // Nobody serves the names of this cluster, or vouches for them.
+  const checks = ['sfu-coverage', 'turn-redundancy', 'sfu-wireguard-only', 'turn-reachable', 'relay-policy'];
+  const others = ['clock-skew', 'orphans', 'port-rows', 'secret-files', 'version-skew'];
+  const only = [...checks, ...others].flatMap((id) => ['--only', id]);
+  const bad = async () => {
+    const { stdout } = await node.run(...cli, ...access, 'inspector', '--json', ...only);
+    const { checks } = JSON.parse(stdout) as {
+      checks: { id: string; severity: string; findings: { seen: string }[] }[];
+    };
+    return checks.filter(({ severity }) => severity !== 'ok').map(({ id, findings }) => `${id}: ${findings[0]?.seen}`);
+  };
+  await expect.poll(bad).toEqual([]);
+  const secret = `${DATA}/configs/${SFU.replace('.service', '')}/secret`;
+  const bind = "require('dgram').createSocket('udp4').bind(20400, '0.0.0.0')";
+  await node.do('chmod', '644', secret);
+  await node.do('systemd-run', '--quiet', '--uid=orama', '--unit=intruder', '/opt/orama/bin/node', '--eval', bind);
+  await expect
+    .poll(bad)
+    .toEqual([
+      'sfu-wireguard-only: bound beside WireGuard: udp 0.0.0.0:20400',
+      `secret-files: ${secret} has mode 0644`,
+    ]);
+  await node.do('systemctl', 'stop', 'intruder');
+  await node.do('chmod', '600', secret);
+  expect(await bad()).toEqual([]);
+
+  const { stdout } = await node.run(...cli, 'doctor', '--no-call', '--json');
+  const { lines } = JSON.parse(stdout) as { lines: { id: string; state: string; seen: string }[] };
+  const failed = lines.filter(({ state }) => state === 'failed');
+  expect(
+    failed.map(({ id }) => id),
+    JSON.stringify(failed),
+  ).toEqual(['dns', 'certificate']);
+});
+
 test('the units go on without their controlplane, and the next one leaves them as they are', async () => {
   const runs = () => Promise.all([TURN, SFU, TENANT].map((unit) => node.show(unit, 'InvocationID', 'ActiveState')));
   const before = await runs();
