@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
 import { AcmeAuthority, CaddyServer, waitFor } from '@orama/testkit';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { Bed, type RunningGateway } from '../../testing/bed.ts';
 import { call } from '../../testing/client.ts';
 
@@ -73,6 +75,22 @@ it.each([
 ])('%s is not found', async (_what, { host }, token) => {
   const answer = await call(gateway, 'GET', `/.well-known/acme-challenge/${token}`, { key: null, host });
   expect(answer.status).toBe(404);
+});
+
+it('a question of another node is answered here or not at all, and ours says that it is one', async () => {
+  const heard: IncomingHttpHeaders[] = [];
+  const third = createServer((request, response) => {
+    heard.push(request.headers);
+    response.end(`${request.url?.split('/').at(-1)}.proof`);
+  }).listen(HTTP_PORT, '127.83.2.3');
+  onTestFinished(() => void third.close());
+  await once(third, 'listening');
+  const ask = (headers: Record<string, string>) =>
+    call(gateway, 'GET', '/.well-known/acme-challenge/token', { key: null, host: TURN, headers });
+  expect(await ask({})).toMatchObject({ status: 200, body: 'token.proof' });
+  expect(heard).toMatchObject([{ host: TURN, 'orama-acme-challenge': '1' }]);
+  expect(await ask({ 'orama-acme-challenge': '1' })).toMatchObject({ status: 404 });
+  expect(heard).toHaveLength(1);
 });
 
 it('is not there unless configured', async () => {

@@ -89,13 +89,16 @@ test('two names, or one extension twice, are malformed: a server behind us could
     return Buffer.concat([Buffer.from([content.length >> 8, content.length & 255]), content]);
   };
   const extension = (type: number, content: Buffer) => Buffer.concat([Buffer.from([0, type]), sized(content)]);
-  const of = (...extensions: Buffer[]) => {
+  const of = (...extensions: Buffer[]) => ofBody(sized(...extensions));
+  const ofBody = (...rest: Buffer[]) => {
     const start = Buffer.concat([Buffer.from([3, 3]), Buffer.alloc(32), Buffer.from([0, 0, 2, 0x13, 1, 1, 0])]);
-    const body = Buffer.concat([start, sized(...extensions)]);
+    const body = Buffer.concat([start, ...rest]);
     return readClientHello(records([Buffer.concat([Buffer.from([1, 0, body.length >> 8, body.length & 255]), body])]));
   };
   const one = extension(0, sized(name('a.test')));
   expect(of(one)).toEqual({ serverName: 'a.test', protocols: [] });
+  expect(ofBody()).toEqual({ serverName: undefined, protocols: [] });
+  expect(ofBody(sized(one), Buffer.from([0]))).toBe('malformed');
   expect(of(one, one)).toBe('malformed');
   expect(of(extension(0, sized(name('a.test'), name('b.test'))))).toBe('malformed');
   expect(of(extension(0, Buffer.concat([sized(name('a.test')), Buffer.from([0])])))).toBe('malformed');
