@@ -55,10 +55,8 @@ export class Monitor {
 
   /** Asks everything on this node. Throws STORE_UNAVAILABLE where it is not known yet what belongs here. */
   async node(): Promise<NodeReport> {
-    const { version, metrics, storeProbe } = this.#options;
     const context = this.#options.context();
-    const { view } = await this.#read(context);
-    return reportNode({ context, view, version, metrics, ends: this.#ends, storeProbe: storeProbe() });
+    return this.#ownNode(context, (await this.#read(context)).view);
   }
 
   /** Asks every node that is a part of the cluster. One that does not answer is in the report as that. */
@@ -71,13 +69,20 @@ export class Monitor {
       .map(async (node): Promise<Asked> => {
         try {
           const isOwn = node.id === config.node;
-          const report = await (isOwn ? this.node() : this.#options.peer(node.wireguardIp).ownReport());
+          const report = await (isOwn
+            ? this.#ownNode(context, view)
+            : this.#options.peer(node.wireguardIp).ownReport());
           return { node, report, reason: null };
         } catch (thrown) {
           return { node, report: null, reason: describeError(thrown) };
         }
       });
     return reportCluster(config, await Promise.all(asked), view.desired, clock.now());
+  }
+
+  #ownNode(context: MonitorContext, view: View): Promise<NodeReport> {
+    const { version, metrics, storeProbe } = this.#options;
+    return reportNode({ context, view, version, metrics, ends: this.#ends, storeProbe: storeProbe() });
   }
 
   /** Where Prometheus finds every process of the cluster. */
