@@ -11,7 +11,8 @@ VERSION=v8.43.4
 folder=$PWD/.orama/rqlited
 program=$folder/$VERSION/rqlited
 
-if [ ! -x "$program" ]; then
+# Whoever gets the program gets its licence.
+if [ ! -x "$program" ] || [ ! -e "$folder/$VERSION/LICENSE" ]; then
   if ! command -v gcc >/dev/null 2>&1; then
     echo 'error: rqlited is built with gcc' >&2
     echo 'next: on Debian: apt-get install -y --no-install-recommends build-essential' >&2
@@ -24,6 +25,7 @@ if [ ! -x "$program" ]; then
   mkdir -p "$folder/$VERSION"
   GOTOOLCHAIN=local GOFLAGS='' CGO_ENABLED=1 CGO_CFLAGS=-O1 "$go" build -mod=readonly -trimpath -buildvcs=false \
     -ldflags='-s -w' -o "$program.$$" ./cmd/rqlited >&2
+  cp -f LICENSE "$folder/$VERSION/"
   mv "$program.$$" "$program"
 fi
 ln -sfn "$VERSION/rqlited" "$folder/rqlited"

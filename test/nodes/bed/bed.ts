@@ -27,8 +27,9 @@ export class Bed {
   /**
    * Builds and boots it, after it took away what crashed runs left.
    * @param bare without WireGuard: machines as they are before they become nodes
+   * @param installed false for machines that have nothing of ours, and a /usr that can be written to
    */
-  static async start({ bare = false } = {}): Promise<Bed> {
+  static async start({ bare = false, installed = true } = {}): Promise<Bed> {
     if (process.getuid?.() !== 0) throw new Error('real nodes need root: sudo pnpm test:nodes');
     await removeAbandoned();
     const name = `${PREFIX}${process.pid}`;
@@ -39,7 +40,10 @@ export class Bed {
       await network.create({ joined: !bare });
       const nodes = NODES.map(
         (number) =>
-          new SystemdNode({ number, name: `${name}-n${number}`, namespace: network.namespaceOf(number), folder }),
+          new SystemdNode({
+            ...{ number, name: `${name}-n${number}`, namespace: network.namespaceOf(number) },
+            ...{ folder, installed },
+          }),
       );
       const bed = new Bed(name, network, nodes);
       await Promise.all(nodes.map((node) => node.powerOn()));

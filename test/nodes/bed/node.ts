@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitUntil } from '@orama/testkit';
 import { makeCgroup } from './cgroups.ts';
 import { publicIpOf, wireguardIpOf } from './network.ts';
-import { makeRoot, PROGRAMS, writeOwned } from './root.ts';
+import { installInto, makeRoot, PROGRAMS, writeOwned } from './root.ts';
 
 export interface CommandResult {
   code: number;
@@ -26,16 +26,29 @@ export class SystemdNode {
   readonly #name: string;
   readonly #namespace: string;
   readonly #consoleFile: string;
+  readonly #mounts: readonly string[];
   #machine: ChildProcess | undefined;
 
   /** @param name also that of its control group, so one of its own on this machine */
-  constructor(options: { number: number; name: string; namespace: string; folder: string }) {
+  constructor(options: { number: number; name: string; namespace: string; folder: string; installed: boolean }) {
     this.number = options.number;
     this.#name = options.name;
     this.#namespace = options.namespace;
     this.root = join(options.folder, `n${this.number}`);
     this.#consoleFile = join(options.folder, `n${this.number}.log`);
     makeRoot(this.root, `n${this.number}`);
+    if (options.installed) {
+      installInto(this.root);
+      this.#mounts = ['--bind-ro=/usr', ...PROGRAMS.map(([from, to]) => `--bind-ro=${from}:${to}`)];
+    } else {
+      mkdirSync(this.changesOfUsr);
+      this.#mounts = [`--overlay=/usr:${this.changesOfUsr}:/usr`];
+    }
+  }
+
+  /** Where the changes of its /usr are, if it has its own. */
+  get changesOfUsr(): string {
+    return `${this.root}-usr`;
   }
 
   get publicIp(): string {
@@ -130,7 +143,7 @@ export class SystemdNode {
     return [
       ...['systemd-nspawn', '--quiet', '--boot', '--directory', this.root, '--machine', this.#name],
       ...['--register=no', '--keep-unit', '--link-journal=no', '--console=pipe'],
-      ...['--bind-ro=/usr', ...PROGRAMS.map(([from, to]) => `--bind-ro=${from}:${to}`), '--bind=/dev/net/tun'],
+      ...[...this.#mounts, '--bind=/dev/net/tun'],
       ...[`--network-namespace-path=/run/netns/${this.#namespace}`, `--capability=${CAPABILITIES}`],
       ...['--system-call-filter=bpf perf_event_open', `--hostname=n${this.number}`],
     ];

@@ -33,9 +33,9 @@ export const PROGRAMS: readonly [from: string, to: string][] = [
   ...(existsSync(RQLITED) ? [[realpathSync(RQLITED), '/opt/orama/bin/rqlited'] as [string, string]] : []),
 ];
 
-/** Makes the root of a node, which shares /usr with this machine: little more than /etc, our units, and the user orama. */
+/** Makes the root of a machine, which shares /usr with this one: little more than /etc. */
 export function makeRoot(root: string, name: string): void {
-  for (const folder of ['etc/systemd/system', 'etc/orama', 'etc/wireguard', 'opt/orama', 'usr', 'var/log/journal'])
+  for (const folder of ['etc/systemd/system', 'etc/wireguard', 'opt', 'root', 'usr', 'var/log/journal'])
     mkdirSync(join(root, folder), { recursive: true });
   for (const link of ['bin', 'sbin', 'lib', 'lib64']) symlinkSync(`usr/${link}`, join(root, link));
   for (const entry of ETC) {
@@ -47,6 +47,11 @@ export function makeRoot(root: string, name: string): void {
   for (const empty of ['fstab', 'machine-id']) writeFileSync(join(root, 'etc', empty), '');
   writeFileSync(join(root, 'etc/hostname'), `${name}\n`);
   writeFileSync(join(root, 'etc/hosts'), '127.0.0.1 localhost\n');
+}
+
+/** Puts what is ours there as an installation does: our units, the user orama, folders. */
+export function installInto(root: string): void {
+  for (const folder of ['etc/orama', 'opt/orama']) mkdirSync(join(root, folder), { recursive: true });
   cpSync(join(REPOSITORY, 'systemd'), join(root, 'etc/systemd/system'), { recursive: true });
   appendFileSync(join(root, 'etc/passwd'), `orama:x:${ORAMA_ID}:${ORAMA_ID}::${DATA}:/usr/sbin/nologin\n`);
   appendFileSync(join(root, 'etc/group'), `orama:x:${ORAMA_ID}:\n`);

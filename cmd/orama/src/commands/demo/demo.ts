@@ -1,3 +1,4 @@
+import { UserError } from '@orama/core';
 import { EXIT, namespaceNameSchema } from '@orama/protocol';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
@@ -30,6 +31,14 @@ export function demoCommand(): Command {
     .action(withContext(runDemo));
 }
 
+/** A release has no browser driver. */
+function refuseWithoutDriver(thrown: unknown): never {
+  if ((thrown as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw thrown;
+  throw new UserError('UNAVAILABLE', '--check needs the browser driver, which a release does not carry', {
+    hint: 'run it in a checkout of the sources: npx -y pnpm@12 demo --check',
+  });
+}
+
 async function runDemo(context: Context, options: DemoOptions): Promise<void> {
   const { output, settings } = context;
   // A cluster that this command started is stopped by it, whatever happens; one that ran before is left alone.
@@ -45,7 +54,7 @@ async function runDemo(context: Context, options: DemoOptions): Promise<void> {
       if (options.check) {
         output.note(summary());
         // The browser driver is large: only a check pays for loading it.
-        const { checkDemo } = await import('../../demo/check.ts');
+        const { checkDemo } = await import('../../demo/check.ts').catch(refuseWithoutDriver);
         await checkDemo(context, demo, options.joins, signal);
       } else {
         output.result(demo, summary);

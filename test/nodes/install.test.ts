@@ -1,0 +1,209 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { REPOSITORY } from '@orama/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Bed } from './bed/bed.ts';
+import type { SystemdNode } from './bed/node.ts';
+
+const RELEASES = '/root/releases';
+const INSTALL = ['sh', `${RELEASES}/install.sh`];
+const INIT = ['init', '--base-domain', 'orama.test', '--dns', 'file'];
+const BUILD_TIMEOUT_MS = 150_000;
+const CONTROLPLANE = 'orama-controlplane.service';
+const RUNNING = [CONTROLPLANE, 'orama-gateway.service', 'orama-rqlited.service', 'orama-turn.service'];
+const NAMESPACE = ['orama-namespace-sfu@demo.service', 'orama-namespace-turn@demo.service'];
+
+let out: string;
+let bed: Bed;
+let node: SystemdNode;
+let before: string;
+beforeAll(async () => {
+  out = mkdtempSync(join(tmpdir(), 'orama-release-'));
+  await build(out);
+  bed = await Bed.start({ bare: true, installed: false });
+  node = bed.node(1);
+  cpSync(out, join(node.root, RELEASES), { recursive: true });
+  before = await image();
+}, BUILD_TIMEOUT_MS);
+afterAll(async () => {
+  await bed?.close();
+  rmSync(out, { recursive: true, force: true });
+});
+
+/** Builds a release of this checkout, as `pnpm release` does. */
+async function build(folder: string): Promise<void> {
+  const main = join(REPOSITORY, 'deploy/release/main.ts');
+  await promisify(execFile)(process.execPath, [main, '--fast', '--out', folder], { timeout: BUILD_TIMEOUT_MS });
+}
+
+/** All that an installation may change: files, users, interfaces, units and processes. */
+async function image(machine = node): Promise<string> {
+  // Copies that useradd makes, and what systemd writes.
+  const skipped =
+    /^(root\/releases|var\/(log|cache|tmp)|var\/lib\/(systemd|dpkg))(\/|$)|^etc\/(.*-|\.pwd\.lock)$|\.updated$/;
+  const files = readdirSync(machine.root, { recursive: true }).filter((path) => !skipped.test(String(path)));
+  const inUsr = readdirSync(machine.changesOfUsr, { recursive: true, withFileTypes: true }).filter(
+    (entry) => entry.isFile() || entry.isSymbolicLink(),
+  );
+  const users = ['passwd', 'group'].map((name) => readFileSync(join(machine.root, 'etc', name), 'utf8'));
+  const script = [
+    'find /run/orama* /run/systemd/system 2>/dev/null',
+    "systemctl list-units --all --plain --no-legend --full | grep -o '^[^ ]*\\(orama\\|wg-quick@\\)[^ ]*'",
+    'ip -brief link | cut -d " " -f 1',
+    'readlink /proc/[0-9]*/exe | grep "/opt/\\|wireguard"',
+  ];
+  const rest = await machine.do('sh', '-c', `${script.join('; ')}; true`);
+  return [...files.sort(), ...inUsr.map(({ name }) => name).sort(), ...users, rest].join('\n');
+}
+
+const release = async () => (await node.do('readlink', '/opt/orama')).trim();
+const orama = (...args: string[]) => node.do('orama', '--json', ...args);
+const runs = async (...units: string[]) =>
+  (await node.do('systemctl', 'show', '--property=InvocationID', '--value', ...units)).split('\n').filter(Boolean);
+const active = async (...units: string[]) =>
+  (await node.run('systemctl', 'is-active', ...units)).stdout.trim().split('\n');
+const waitFor = (units: string[]) => expect.poll(() => active(...units)).toEqual(units.map(() => 'active'));
+
+/** The release that is installed, as another version with a change; its folder on the node. */
+async function makeVersion(version: string, change: string): Promise<string> {
+  const folder = `${RELEASES}/${version}`;
+  await node.do(
+    'sh',
+    '-c',
+    `cp -a /opt/orama/. ${folder}-tree && mv ${folder}-tree ${folder} && cd ${folder} && ${change}`,
+  );
+  await node.do(
+    'sed',
+    '-i',
+    `s/^ORAMA_VERSION=.*/ORAMA_VERSION=${version}/; s/^ORAMA_BUILD=.*/ORAMA_BUILD=00${version.replaceAll('.', '')}/`,
+    `${folder}/RELEASE`,
+  );
+  return folder;
+}
+
+test('the same sources give the same release', { timeout: BUILD_TIMEOUT_MS }, async () => {
+  const again = mkdtempSync(join(tmpdir(), 'orama-release-'));
+  try {
+    await build(again);
+    const sums = (folder: string) => readFileSync(join(folder, 'SHA256SUMS'), 'utf8');
+    expect(sums(again)).toBe(sums(out));
+    expect(sums(out)).toMatch(/^[0-9a-f]{64} {2}orama-webrtc-[\d.]+-linux-x64\.tar\.gz$/m);
+  } finally {
+    rmSync(again, { recursive: true, force: true });
+  }
+});
+
+test('a bare machine is a node after one command, with Node, rqlited and all packages from the release', async () => {
+  await node.do('mkdir', '-p', '/opt/.orama-new.1/half');
+  await node.do(...INSTALL, 'install', ...INIT);
+  await waitFor(RUNNING);
+  expect(await node.do('ls', '-A', '/opt')).toBe(`orama\n${await release()}\n`);
+  await orama('namespace', 'create', 'demo');
+  await orama('namespace', 'enable', 'webrtc', '--namespace', 'demo', '--allow-degraded');
+  await waitFor([...RUNNING, ...NAMESPACE]);
+  // Some end while they are looked at.
+  const programs = await node.run('sh', '-c', 'readlink /proc/[0-9]*/exe');
+  const ours = programs.stdout.split('\n').filter((path) => /\/(node|rqlited)$/.test(path));
+  expect(new Set(ours)).toEqual(
+    new Set(['node', 'rqlited'].map((name) => `/opt/${ours[0]?.split('/')[2]}/bin/${name}`)),
+  );
+  expect(await node.do('sh', '-c', 'ls -d /opt/orama/node_modules/.pnpm/*')).not.toMatch(
+    /typescript|vitest|biome|playwright|knip|vite@/,
+  );
+  expect(await node.do('find', '/opt/orama/', '-name', '*.ts', '-o', '-name', '*.test.js', '-o', '-name', '.bin')).toBe(
+    '',
+  );
+});
+
+test('an installation that is run again changes nothing', async () => {
+  const earlier = await runs(...RUNNING, ...NAMESPACE);
+  await node.do(...INSTALL, 'install', ...INIT);
+  expect(await runs(...RUNNING, ...NAMESPACE)).toEqual(earlier);
+});
+
+test('an upgrade starts again what is different, and cuts no calls of what is not', async () => {
+  const [sfu = '', tenant = ''] = NAMESPACE;
+  const kept = ['orama-rqlited.service', 'orama-turn.service', sfu];
+  const changed = ['orama-gateway.service', tenant];
+  const [keptRuns, changedRuns] = [await runs(...kept), await runs(...changed)];
+  const folder = await makeVersion(
+    '9.0.1',
+    'echo "// new" | tee -a cmd/gateway/dist/main.js cmd/orama/dist/main.js >/dev/null',
+  );
+  // One that was cut off before anything was started again goes on.
+  const earlier = await release();
+  await node.do(
+    'sh',
+    '-c',
+    `cp -a ${folder} /opt/orama-9.0.1-00901 && ln -sfn orama-9.0.1-00901 /opt/orama && echo ${earlier} >/opt/.orama-upgrading`,
+  );
+  await node.do('sh', `${folder}/deploy/install.sh`, 'upgrade');
+  await waitFor([...RUNNING, ...NAMESPACE]);
+  expect(await release()).toBe('orama-9.0.1-00901');
+  expect(await runs(...kept)).toEqual(keptRuns);
+  for (const run of await runs(...changed)) expect(changedRuns).not.toContain(run);
+  expect(await node.do('journalctl', '--no-pager', '-u', tenant)).not.toContain('"msg":"detached"');
+  expect(await node.do('ls', '-A', '/opt')).toBe(['orama', earlier, 'orama-9.0.1-00901'].sort().concat('').join('\n'));
+});
+
+test('an upgrade to a release that does not become ready goes back, and says so', async () => {
+  const folder = await makeVersion('9.0.2', 'echo "process.exit(1)" >cmd/controlplane/dist/main.js');
+  const { code, stderr } = await node.run('sh', `${folder}/deploy/install.sh`, 'upgrade');
+  expect(code).toBe(1);
+  expect(stderr).toContain('this is orama-9.0.1-00901 again, which runs again');
+  expect(await release()).toBe('orama-9.0.1-00901');
+  await waitFor([...RUNNING, ...NAMESPACE]);
+});
+
+test('uninstall keeps data and configuration, with which the next installation goes on', async () => {
+  await node.do('sh', '/opt/orama/deploy/install.sh', 'uninstall');
+  expect(await node.do('ls', '-A', '/opt')).toBe('');
+  expect(await node.do('systemctl', 'list-units', '--all', '--plain', '--no-legend', 'orama-*.service')).toBe('');
+  await node.do(...INSTALL, 'install');
+  await waitFor([...RUNNING, ...NAMESPACE]);
+});
+
+test('uninstall --purge leaves the machine as it was, and may be run again', async () => {
+  await node.do('sh', '/opt/orama/deploy/install.sh', 'uninstall', '--purge');
+  expect(await image()).toBe(before);
+  await node.do(...INSTALL, 'uninstall', '--purge');
+  expect(await image()).toBe(before);
+});
+
+test('what cannot work is refused with what to do', async () => {
+  const refused = async (...args: string[]) => (await node.run(...args)).stderr;
+  expect(await refused(...INSTALL, 'upgrade')).toContain('nothing is installed here');
+  expect(await refused(...INSTALL, 'install', '--tarball', '/root/none.tar.gz')).toContain(
+    'there is no /root/none.tar.gz',
+  );
+  expect(await refused(...INSTALL, 'install', '--purge')).toContain('--purge belongs to uninstall');
+  await node.do(
+    'sh',
+    '-c',
+    `mkdir /root/bad && head -c 1000 ${RELEASES}/*.tar.gz >/root/bad/orama-webrtc-1-linux-x64.tar.gz`,
+  );
+  expect(await refused(...INSTALL, 'install', '--tarball', '/root/bad/orama-webrtc-1-linux-x64.tar.gz')).toContain(
+    'cannot be unpacked',
+  );
+  expect(await node.do('sh', '-c', 'ls -A /opt')).toBe('');
+});
+
+test('the Debian package installs, and purging it leaves nothing', async () => {
+  const other = bed.node(2);
+  mkdirSync(join(other.root, 'var/lib/dpkg/updates'), { recursive: true });
+  mkdirSync(join(other.root, 'var/lib/dpkg/info'));
+  cpSync('/var/lib/dpkg/status', join(other.root, 'var/lib/dpkg/status'));
+  cpSync(out, join(other.root, RELEASES), { recursive: true });
+  const empty = await image(other);
+  await other.do('sh', '-c', `dpkg --install ${RELEASES}/*.deb`);
+  await other.do('orama', 'node', ...INIT);
+  await expect.poll(() => other.run('systemctl', 'is-active', ...RUNNING).then(({ code }) => code)).toBe(0);
+  await other.do('orama', 'node', 'leave', '--force');
+  await other.do('dpkg', '--purge', 'orama-webrtc');
+  // A folder that another package has as well, on a real machine.
+  await other.do('mkdir', '-p', '/opt');
+  expect(await image(other)).toBe(empty);
+});
