@@ -66,6 +66,7 @@ check_debian() {
     die 'Orama WebRTC is here as a Debian package' 'apt-get install ./orama-webrtc_<version>_amd64.deb, or apt-get remove orama-webrtc first'
   fi
   [ ! -e $CURRENT ] || [ -L $CURRENT ] || die "$CURRENT is there and is none of ours" 'move it away'
+  install -d /opt
   free_mb=$(df --output=avail --block-size=1M /opt | tail -n 1)
   [ "$free_mb" -ge $NEEDED_MB ] || die "/opt has $free_mb MB left, and $NEEDED_MB are needed"
 }
@@ -210,14 +211,20 @@ restart_changed() {
   systemctl start orama.target
 }
 
-# Whether what ran before runs, and the controlplane says that all is well, within READY_SEC.
+# The node's own services that run: not all do, on a node that is drained.
+running_core_units() { running_units | grep -E '^orama-(controlplane|gateway|rqlited|turn)\.' || true; }
+
+# Whether these units run and the controlplane says that all is well, within READY_SEC.
 becomes_ready() {
   deadline=$(($(date +%s) + READY_SEC))
-  until [ "$(systemctl show --property=StatusText --value orama-controlplane.service)" = ok ] &&
-    systemctl --quiet is-active orama-controlplane.service orama-turn.service orama-gateway.service; do
+  until [ "$(systemctl show --property=StatusText --value orama-controlplane.service)" = ok ] && all_active "$@"; do
     [ "$(date +%s)" -lt $deadline ] || return 1
     sleep 0.2
   done
+}
+
+all_active() {
+  for unit in "$@"; do systemctl --quiet is-active "$unit" || return 1; done
 }
 
 # Removes releases that are neither the current one nor run by anybody.
@@ -263,15 +270,18 @@ upgrade_command() {
   prepare
   echo "$before" >$UPGRADING.new
   mv $UPGRADING.new $UPGRADING
+  core=$(running_core_units)
   switch_to "$RELEASE"
   install_units "$RELEASE" "$before"
-  if is_node && ! { restart_changed "$before" "$RELEASE" && becomes_ready; }; then
+  # shellcheck disable=SC2086 # a list of words
+  if is_node && ! { restart_changed "$before" "$RELEASE" && becomes_ready $core; }; then
     say "$RELEASE does not become ready: going back to $before"
     systemctl status --no-pager --lines=5 orama-controlplane.service >&2 || true
     switch_to "$before"
     install_units "$before" "$RELEASE"
     restart_changed "$RELEASE" "$before" || true
-    if becomes_ready; then after='which runs again'; else after='which does not run either: journalctl -u orama-controlplane'; fi
+    # shellcheck disable=SC2086 # a list of words
+    if becomes_ready $core; then after='which runs again'; else after='which does not run either: journalctl -u orama-controlplane'; fi
     rm -f $UPGRADING
     die "$RELEASE did not become ready; this is $before again, $after" 'journalctl -u orama-controlplane, and orama store backup before trying again'
   fi
@@ -292,18 +302,19 @@ uninstall_command() {
   for unit in $(systemctl list-units --all --plain --no-legend 'orama-*.service' | cut -d ' ' -f 1); do
     systemctl stop "$unit" 2>/dev/null || true
   done
-  rm -rf $UNITS/orama-*.service $UNITS/orama-*.service.d $UNITS/orama-.service.d $UNITS/orama.target $UNITS/orama.slice \
-    $UNITS/orama.target.wants $UNITS/*.wants/orama.target /run/systemd/system/orama-*.service.d /run/orama
+  rm -rf $UNITS/orama-*.service $UNITS/orama-.service.d $UNITS/orama.target $UNITS/orama.slice $UNITS/orama.target.wants \
+    $UNITS/*.wants/orama.target /run/systemd/system/orama-*.service.d /run/orama
   systemctl daemon-reload
   systemctl reset-failed 'orama-*' 2>/dev/null || true
   systemctl stop orama.slice 2>/dev/null || true
   [ "$(readlink $LINK || true)" != $CURRENT/bin/orama ] || rm -f $LINK
   if [ -n "$PURGE" ]; then
-    rm -rf $ETC $DATA
+    rm -rf $ETC $DATA $UNITS/orama-*.service.d
     if getent passwd $OWNER >/dev/null; then userdel $OWNER; fi
     if getent group $OWNER >/dev/null; then groupdel $OWNER; fi
   fi
-  rm -rf $CURRENT /opt/orama-*-* /opt/.orama-*
+  rm -rf $CURRENT /opt/.orama-*
+  for folder in /opt/orama-*-*; do [ ! -f "$folder/RELEASE" ] || rm -rf "$folder"; done
   rm -f /run/orama-install.lock
   [ -n "$PURGE" ] || [ ! -d $ETC ] || say "kept: $ETC, $DATA and the user $OWNER; uninstall --purge takes them away"
 }
