@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { closeServer, deriveKey, RequestVerifier, SIGNATURE_HEADER, VirtualClock } from '@orama/core';
 import { CONTROLPLANE_KEY_INFO } from '@orama/protocol';
@@ -91,10 +91,15 @@ test.each([
   '/v1/operator/%2e%2e/internal/namespaces',
   '/v1/operator/./cluster',
   '/v1/operator/a\\..\\..\\internal/cluster',
-])('%s leads nowhere', async (path) => {
-  await ask(open, 'GET', path);
-  expect(seen.filter(({ target }) => !target.startsWith('/v1/operator/'))).toEqual([]);
-  expect(seen.filter(({ target }) => /(^|\/)(\.|%2e)/i.test(target))).toEqual([]);
+])('%s is refused, for it leads somewhere else', async (path) => {
+  // As it is: a URL would be put in order on its way.
+  const { hostname: host, port } = new URL(open.url);
+  const status = await new Promise((resolve, reject) => {
+    const raw = request({ host, port, path, headers }, (response) => resolve(response.resume().statusCode));
+    raw.on('error', reject).end();
+  });
+  expect(status).toBe(400);
+  expect(seen).toEqual([]);
 });
 
 test('a body that is too large, and a method that there is none of, are refused', async () => {
