@@ -294,7 +294,9 @@ uninstall_command() {
   if [ -f /var/lib/dpkg/info/orama-webrtc.list ]; then
     die 'Orama WebRTC is here as a Debian package' 'apt-get remove orama-webrtc, or apt-get purge'
   fi
-  if [ -n "$PURGE" ] && is_node && [ -x $CURRENT/bin/orama ]; then
+  if [ -n "$PURGE" ] && is_node; then
+    # What leaves the cluster, and takes the WireGuard interface away, is a part of what is uninstalled.
+    [ -x $CURRENT/bin/orama ] || die 'this machine is a node still, without its programs' "sh $0 install, then this again"
     $CURRENT/bin/orama node leave >&2 || $CURRENT/bin/orama node leave --force >&2 ||
       say 'this machine may still be a node of its cluster: there, orama node remove <node>'
   fi
@@ -304,12 +306,13 @@ uninstall_command() {
   done
   rm -rf $UNITS/orama-*.service $UNITS/orama-.service.d $UNITS/orama.target $UNITS/orama.slice $UNITS/orama.target.wants \
     $UNITS/*.wants/orama.target /run/systemd/system/orama-*.service.d /run/orama
+  [ -z "$PURGE" ] || rm -rf $UNITS/orama-*.service.d
   systemctl daemon-reload
   systemctl reset-failed 'orama-*' 2>/dev/null || true
   systemctl stop orama.slice 2>/dev/null || true
   [ "$(readlink $LINK || true)" != $CURRENT/bin/orama ] || rm -f $LINK
   if [ -n "$PURGE" ]; then
-    rm -rf $ETC $DATA $UNITS/orama-*.service.d
+    rm -rf $ETC $DATA
     if getent passwd $OWNER >/dev/null; then userdel $OWNER; fi
     if getent group $OWNER >/dev/null; then groupdel $OWNER; fi
   fi

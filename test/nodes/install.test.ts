@@ -162,6 +162,7 @@ test('uninstall keeps data and configuration, with which the next installation g
   await node.do('sh', '/opt/orama/deploy/install.sh', 'uninstall');
   expect(await node.do('ls', '-A', '/opt')).toBe('');
   expect(await node.do('systemctl', 'list-units', '--all', '--plain', '--no-legend', 'orama-*.service')).toBe('');
+  expect((await node.run(...INSTALL, 'uninstall', '--purge')).stderr).toContain('this machine is a node still');
   await node.do(...INSTALL, 'install');
   await waitFor([...RUNNING, ...NAMESPACE]);
 });
