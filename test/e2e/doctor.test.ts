@@ -81,7 +81,10 @@ test('SFUs that hang fail the check of coverage and the call, which says how far
   const { code, line } = await doctor('--namespace', NAME);
   expect(code).toBe(EXIT.failed);
   expect(line('sfu-coverage')).toMatchObject({ state: 'failed', mend: expect.stringContaining(NAME) });
-  expect(line('call')).toMatchObject({ state: 'failed', seen: expect.stringMatching(/^joining the room|^connecting/) });
+  expect(line('call')).toMatchObject({
+    state: 'failed',
+    seen: expect.stringMatching(/^(joining the room|waiting for TURN|connecting)/),
+  });
   expect(line('call')?.mend).toBeDefined();
 });
 
@@ -93,6 +96,7 @@ test('TURN servers that are down fail what asks them, and the call', async () =>
   const { code, line } = await doctor('--namespace', NAME);
   expect(code).toBe(EXIT.failed);
   for (const id of ['turn-redundancy', 'turn-reachable', 'dns', 'call']) expect(line(id)?.state, id).toBe('failed');
+  expect(line('call')?.seen).toBe('waiting for TURN credentials: nothing more came in time');
 });
 
 test('a doctor that is ended, or killed, in the middle leaves nothing, or what the next one removes', async () => {

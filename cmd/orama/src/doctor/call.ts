@@ -4,7 +4,7 @@ import { GatewayClient } from '../gateway/gateway-client.ts';
 import type { GatewayAccess } from '../settings.ts';
 import { pause } from '../wait.ts';
 
-const JOIN_TIMEOUT_MS = 20_000;
+const JOIN_TIMEOUT_MS = 15_000;
 const MEDIA_TIMEOUT_MS = 10_000;
 const LOOK_MS = 20;
 /** Half a second of sound each way. */

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import { CHECKS, type CheckResult, inspect } from '@orama/controlplane/inspector';
 import { describeError, loadConfigFile, OramaError, toOramaError } from '@orama/core';
@@ -8,7 +9,14 @@ import type { Context } from '../context.ts';
 import { DEFAULT_DEV_SETTINGS, planNodes } from '../dev/layout.ts';
 import type { DevState } from '../dev/state.ts';
 import { gather } from '../inspector/gather.ts';
-import { type ClusterAccess, type GatewayOptions, NoClusterError, readDevState } from '../settings.ts';
+import {
+  type ClusterAccess,
+  type GatewayOptions,
+  isLocal,
+  NoClusterError,
+  readDevState,
+  type Settings,
+} from '../settings.ts';
 import { holdCall } from './call.ts';
 import { failed, type Line, passed, skipped } from './line.ts';
 import { addressesOfCluster, addressesOfNode, checkPorts } from './ports.ts';
@@ -66,18 +74,38 @@ export async function examine(run: DoctorRun): Promise<Line[]> {
 async function readNodeConfig(named: string | undefined): Promise<Line | { config: ControlplaneConfig | undefined }> {
   if (named === undefined && !existsSync(NODE_CONFIG)) return { config: undefined };
   const path = named ?? NODE_CONFIG;
+  if (named === undefined && !(await isReadable(path)))
+    return skipped('config', `${path} may not be read by this user; as root more is looked at`);
   try {
     return { config: await loadConfigFile(controlplaneConfigSchema, path) };
   } catch (thrown) {
-    return failed('config', describeError(thrown), `mend ${path}, or run this as a user who may read it`);
+    return failed('config', describeError(thrown), `mend ${path}`);
   }
+}
+
+function isReadable(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 function portLines({ settings }: Context, config: ControlplaneConfig | undefined): Line[] {
   if (config) return checkPorts(addressesOfNode(config), true);
+  if (isElsewhere(settings)) return [skipped('ports', 'the cluster is elsewhere')];
   const local: DevState | undefined = readDevState(settings.dataDir);
   const nodes = local?.nodes ?? planNodes(settings.dataDir, DEFAULT_DEV_SETTINGS);
   return checkPorts(addressesOfCluster(nodes), local?.state === 'ready');
+}
+
+function isElsewhere(settings: Settings): boolean {
+  try {
+    return !isLocal(settings);
+  } catch (thrown) {
+    // Where none is named it may be started here.
+    if (thrown instanceof NoClusterError) return false;
+    throw thrown;
+  }
 }
 
 function attempt(id: string, look: () => Line[]): Line[] {
@@ -192,7 +220,11 @@ async function callLine(run: DoctorRun, client: ControlplaneClient): Promise<Lin
     signal.throwIfAborted();
     const { message, hint } = toOramaError(thrown, 'holding a call');
     const cause = thrown instanceof OramaError && thrown.code === 'INTERNAL' ? `: ${describeError(thrown.cause)}` : '';
-    return failed('call', `${message}${cause}`, hint ?? 'orama inspector, and the log of the gateway');
+    return failed(
+      'call',
+      `${message}${cause}`,
+      hint ?? 'mend what failed above; if nothing did, the logs of the gateway and of the SFU say more',
+    );
   }
 }
 

@@ -67,7 +67,10 @@ export class TrialPeer {
   /** Joins, and resolves when its media is connected. Throws OramaError saying at which stage it ended. */
   static async join(options: TrialPeerOptions): Promise<TrialPeer> {
     const peer = new TrialPeer(options);
-    const abort = () => peer.#fail(options.signal.reason);
+    const abort = () => {
+      const { reason } = options.signal;
+      peer.#fail((reason as Error).name === 'TimeoutError' ? new Error('nothing more came in time') : reason);
+    };
     options.signal.addEventListener('abort', abort, { once: true });
     if (options.signal.aborted) abort();
     try {
@@ -114,6 +117,9 @@ export class TrialPeer {
 
   async #handle(frame: ServerFrame): Promise<void> {
     switch (frame.type) {
+      case 'welcome':
+        this.#stage = 'waiting for TURN credentials';
+        break;
       case 'turn-credentials':
         // Later ones are fresh credentials for what goes on.
         if (!this.#way) await this.#connect(frame);
