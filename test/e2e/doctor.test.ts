@@ -96,7 +96,7 @@ test('TURN servers that are down fail what asks them, and the call', async () =>
   const { code, line } = await doctor('--namespace', NAME);
   expect(code).toBe(EXIT.failed);
   for (const id of ['turn-redundancy', 'turn-reachable', 'dns', 'call']) expect(line(id)?.state, id).toBe('failed');
-  expect(line('call')?.seen).toBe('waiting for TURN credentials: nothing more came in time');
+  expect(line('call')?.seen).toBe('getting a TURN allocation: nothing more came in time');
 });
 
 test('a doctor that is ended, or killed, in the middle leaves nothing, or what the next one removes', async () => {
