@@ -117,6 +117,13 @@ test('names are proved by DNS-01 where Caddy has the provider of our DNS writer'
   expect(log).not.toContain('"challenge_type":"http-01"');
 });
 
+test('orama turn check goes the whole way with each URI, the one of port 443 too', async () => {
+  const check = ['turn', 'check', '--namespace', 'demo', '--insecure', '--json'];
+  const { checks } = JSON.parse(await here.orama(...check)) as { checks: { uri: string; relay: object }[] };
+  expect(checks.map(({ uri }) => uri)).toEqual((await here.credentials()).uris);
+  for (const { relay } of checks) expect(relay).toMatchObject({ sent: 10, received: 10 });
+});
+
 test('a client that is let out to 443/tcp alone relays over TURN there', async () => {
   const reaches = async (port: number) =>
     (await bed.fromClient('timeout', '2', 'bash', '-c', `</dev/tcp/${here.node.publicIp}/${port}`)).code === 0;

@@ -171,7 +171,7 @@ test('a name that Caddy gets no certificate for is told after a minute, one that
   expect(watch.problemOf(TURN)).toBe(undefined);
   clock.advance(61_000);
   expect(watch.problemOf(TURN)).toBe(
-    `Caddy has been asked for a certificate of ${TURN} for 1 min and has none: its log says why (journalctl -u caddy)`,
+    `Caddy has been asked for a certificate of ${TURN} for 1 min, and none is in ${caddy.storage}: its log says why (journalctl -u caddy)`,
   );
   store('some-issuer', TURN, issue(TURN));
   await watch.certificates([TURN]);

@@ -120,7 +120,8 @@ export class CaddyWatch {
       const waitedMs = this.#clock.monotonic() - missing;
       if (waitedMs < PATIENCE_MS) return undefined;
       const since = `for ${Math.floor(waitedMs / 60_000)} min`;
-      return `Caddy has been asked for a certificate of ${name} ${since} and has none: its log says why (journalctl -u caddy)`;
+      const where = `none is in ${this.#storage?.root}`;
+      return `Caddy has been asked for a certificate of ${name} ${since}, and ${where}: its log says why (journalctl -u caddy)`;
     }
     const certificate = this.#certificates.get(name);
     if (certificate === undefined) return undefined;
