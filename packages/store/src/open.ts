@@ -22,12 +22,18 @@ export async function openStore(config: StoreConfig): Promise<Database> {
 /** The driver of the configured store; nothing is looked at or changed yet. Throws as `openStore` does. */
 export function connectStore(config: StoreConfig): SqliteDatabase | RqliteDatabase {
   if (config.driver === 'sqlite') return new SqliteDatabase(config.file);
-  const { addresses, credentialsFile, caFile, timeoutMs } = config;
+  const { addresses, learnMembers, credentialsFile, caFile, timeoutMs } = config;
   const credentials = credentialsFile === undefined ? undefined : readSecretFile(credentialsFile);
   if (credentials !== undefined && !/^[^:]+:./s.test(credentials)) {
     throw new ConfigError(`${credentialsFile} does not hold user:password`);
   }
-  return new RqliteDatabase({ addresses, credentials, ca: caFile && readCertificates(caFile), timeoutMs });
+  return new RqliteDatabase({
+    addresses,
+    learnMembers,
+    credentials,
+    ca: caFile && readCertificates(caFile),
+    timeoutMs,
+  });
 }
 
 function readCertificates(file: string): string {

@@ -40,12 +40,12 @@ async function storeCredentials({ store }: ControlplaneConfig): Promise<string |
 /** What is the same on all nodes. Files that a setting names have to be brought to the new node by its operator. */
 function sharedSettings(config: ControlplaneConfig): Record<string, unknown> {
   const { baseDomain, clusterId, ports, dns, certificates } = config;
-  const { port, tlsPort, advertise, defaultLifetimeSec, nonceLifetimeSec } = config.turn;
+  const { port, tlsPort, port443, httpsServer, advertise, defaultLifetimeSec, nonceLifetimeSec } = config.turn;
   const { listen: _, ...sharedDns } = dns.writer === 'embedded' ? dns : { ...dns, listen: undefined };
   return {
     ...{ baseDomain, clusterId, ports, dns: sharedDns, certificates },
     api: { port: config.api.port },
     gateway: { callPage: config.gateway.callPage },
-    turn: { port, tlsPort, advertise, defaultLifetimeSec, nonceLifetimeSec },
+    turn: { port, tlsPort, port443, httpsServer, advertise, defaultLifetimeSec, nonceLifetimeSec },
   };
 }

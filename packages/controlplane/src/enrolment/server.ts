@@ -15,6 +15,8 @@ import { invitationSecret, PSK_TLS } from './join-token.ts';
 /** More than machines join at once; strangers get no further than the handshake. */
 const MAX_CONNECTIONS = 16;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
+/** Strangers who keep coming do not fill the log. */
+const LOG_AGAIN_MS = 10_000;
 
 export interface EnrolmentServerOptions {
   clusterKey: string;
@@ -34,6 +36,7 @@ export class EnrolmentServer {
   readonly #invitationOf = new WeakMap<object, string>();
   #open: ReadonlySet<string> = new Set();
   #server: Server | null = null;
+  #refusalLoggedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: EnrolmentServerOptions) {
     this.#options = options;
@@ -74,9 +77,11 @@ export class EnrolmentServer {
       },
     });
     server.maxConnections = MAX_CONNECTIONS;
-    server.on('tlsClientError', (thrown: Error, socket: { remoteAddress?: string }) =>
-      logger.warn({ reason: thrown.message, from: socket.remoteAddress }, 'a stranger was refused'),
-    );
+    server.on('tlsClientError', (thrown: Error, socket: { remoteAddress?: string }) => {
+      if (performance.now() - this.#refusalLoggedMs < LOG_AGAIN_MS) return;
+      this.#refusalLoggedMs = performance.now();
+      logger.warn({ reason: thrown.message.trim(), from: socket.remoteAddress }, 'a stranger was refused');
+    });
     return server;
   }
 

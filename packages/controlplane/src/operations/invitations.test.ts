@@ -4,7 +4,7 @@ import { TestOperations } from '../../testing/node-context.ts';
 import { parseJoinToken } from '../enrolment/join-token.ts';
 import { createPrivateWireguardKey, publicWireguardKey } from '../wireguard/keys.ts';
 import type { OperationContext } from './context.ts';
-import { enrol, invite } from './invitations.ts';
+import { enrol, invite, openInvitations } from './invitations.ts';
 import { removeNode } from './nodes.ts';
 
 const CLUSTER_KEY = 'the cluster key';
@@ -86,6 +86,26 @@ test('machines that join at one moment get addresses of their own, until there i
   const two = { ...context, config: { ...context.config, wireguardNetwork: '10.0.0.0/30' } };
   const fifth = request(5, { network: { kind: 'wireguard', publicKey: key(0), port: 1 } });
   await expect(enrol(two, await open(), fifth, FROM)).rejects.toThrow('every address');
+});
+
+test('two machines that come with one name at one moment do not get each other’s', async () => {
+  const [first, second] = [await open(), await open()];
+  const another = request(2, { network: { kind: 'wireguard', publicKey: key(3), port: 1 } });
+  const overtaken = operations.overtaken(context, () => enrol(context, second, another, FROM));
+  await expect(enrol(overtaken, first, request(2), FROM)).rejects.toMatchObject({ code: 'CONFLICT' });
+  const row = (await context.store.nodes.list()).find(({ id }) => id === 'node-2');
+  expect(row?.wireguard?.publicKey).toBe(key(3));
+});
+
+test('an invitation is open until it is over, or its machine is a node', async () => {
+  const rows = [
+    { id: 'free', createdBy: '', expiresAtMs: 10, nodeId: null, takenBy: null },
+    { id: 'on its way', createdBy: '', expiresAtMs: 10, nodeId: 'node-2', takenBy: 'x' },
+    { id: 'arrived', createdBy: '', expiresAtMs: 10, nodeId: 'node-3', takenBy: 'y' },
+  ];
+  const nodes = [2, 3].map((number) => ({ id: `node-${number}`, reachable: number === 3 }));
+  expect(openInvitations(rows, nodes, 9)).toEqual(['free', 'on its way']);
+  expect(openInvitations(rows, nodes, 10)).toEqual([]);
 });
 
 test('a name is free again once its node was removed, and keeps its address', async () => {

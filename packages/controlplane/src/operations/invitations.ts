@@ -108,6 +108,12 @@ async function attemptEnrol(
       wireguardIp,
       id,
     ]),
+    // Another machine may take the name at this moment.
+    ...guard(
+      'the name is free',
+      `NOT EXISTS (SELECT 1 FROM nodes WHERE id = ? AND state <> 'gone' AND (wireguard_public_key IS NOT ? OR wireguard_ip <> ?))`,
+      [id, wireguard?.publicKey ?? null, wireguardIp],
+    ),
     store.nodes.enrol({
       ...{ id, name: id, wireguardIp, publicIp, region: request.region, lastSeenAtMs: nowMs },
       // Told by its controlplane when it starts.
@@ -124,6 +130,21 @@ async function attemptEnrol(
     peers: wantedPeers(nodes, id),
     members: nodes.flatMap((node) => (node.state === 'gone' || node.id === id ? [] : [node.wireguardIp])),
   };
+}
+
+/**
+ * Ids of the invitations that somebody may still come with: not those that are over, nor those whose machine is a node by
+ * now and needs to ask no more. Pure.
+ */
+export function openInvitations(
+  rows: readonly InvitationRow[],
+  nodes: readonly Pick<NodeRow, 'id' | 'reachable'>[],
+  nowMs: number,
+): string[] {
+  const arrived = new Set(nodes.flatMap(({ id, reachable }) => (reachable ? [id] : [])));
+  return rows.flatMap(({ id, expiresAtMs, nodeId }) =>
+    expiresAtMs > nowMs && (nodeId === null || !arrived.has(nodeId)) ? [id] : [],
+  );
 }
 
 function requireOpen(row: InvitationRow | undefined, id: string, takenBy: string, nowMs: number): void {

@@ -1,5 +1,6 @@
 import type { Clock } from '@orama/core';
 import { EnrolmentServer, type EnrolmentServerOptions } from '../enrolment/server.ts';
+import { openInvitations } from '../operations/invitations.ts';
 import type { StoreView } from '../reconcile/store-view.ts';
 import type { Task } from '../reconcile/task.ts';
 
@@ -17,9 +18,9 @@ export class InvitationsTask implements Task {
   }
 
   async report(): Promise<null> {
-    const rows = await (await this.#view.read()).invitations();
-    const nowMs = this.#clock.now();
-    await this.#server.serve(new Set(rows.flatMap(({ id, expiresAtMs }) => (expiresAtMs > nowMs ? [id] : []))));
+    const view = await this.#view.read();
+    const open = openInvitations(await view.invitations(), await view.nodes(), this.#clock.now());
+    await this.#server.serve(new Set(open));
     return null;
   }
 

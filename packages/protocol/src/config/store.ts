@@ -16,6 +16,8 @@ export const storeConfigSchema = z.discriminatedUnion('driver', [
       .refine((all) => new Set(all.map((each) => each.startsWith('https:'))).size === 1, {
         error: 'mixes http and https',
       }),
+    /** Also ask members that are not among the addresses, such as nodes that joined after this was written. */
+    learnMembers: z.boolean().optional(),
     /** File, mode 0600, with `user:password`. */
     credentialsFile: z.string().min(1).optional(),
     /** PEM certificates of the authority that rqlited's are of; the system's when absent. */

@@ -7,6 +7,8 @@ import { AnswerTooLargeError, type RqliteAnswer, RqliteHttp, type RqliteRequest 
 export interface RqliteAccess {
   /** Base URLs of some or all of the cluster, such as `http://10.0.0.1:4001`; asked in this order. */
   addresses: readonly [string, ...string[]];
+  /** Whether members that are not among the addresses are asked as well, once they are known. */
+  learnMembers?: boolean | undefined;
   /** `user:password`. */
   credentials?: string | undefined;
   /** PEM certificates to trust instead of the system's. */
@@ -25,6 +27,9 @@ const LOAD_TIMEOUT_MS = 120_000;
 const REFUSED = new Set([401, 403]);
 /** Nothing was sent when these happen. */
 const NOT_SENT = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'EADDRNOTAVAIL']);
+
+/** How often members are looked for. */
+const LEARN_MS = 30_000;
 
 /** Leaders named one after the other before it counts as there being none. */
 const MAX_HOPS = 3;
@@ -58,6 +63,9 @@ type Attempt = { body: unknown } | { leader: string } | { reason: string; sent: 
 export class RqliteCluster {
   readonly #access: RqliteAccess;
   readonly #http: RqliteHttp;
+  /** Addresses of members that are not configured, by id. */
+  readonly #learned = new Map<string, string>();
+  #learnedAtMs = Number.NEGATIVE_INFINITY;
   /** Origin that last answered as the leader. */
   #leader: string | undefined;
 
@@ -67,7 +75,8 @@ export class RqliteCluster {
   }
 
   get addresses(): readonly [string, ...string[]] {
-    return this.#access.addresses;
+    const [first, ...others] = this.#access.addresses;
+    return [first, ...others, ...this.#learned.values()];
   }
 
   /**
@@ -76,7 +85,7 @@ export class RqliteCluster {
    * @param how `first`: address to begin with instead of the leader; `timeoutMs`: for what takes longer than statements
    */
   async ask(request: RqliteRequest, how: { first?: string; timeoutMs?: number } = {}): Promise<Outcome> {
-    const { addresses } = this.#access;
+    const { addresses } = this;
     const { first, timeoutMs = this.#access.timeoutMs } = how;
     const deadlineMs = performance.now() + timeoutMs;
     const failed = new Map<string, { atMs: number; reason: string }>();
@@ -89,6 +98,7 @@ export class RqliteCluster {
       const attempt = await this.#attempt(target, request, Math.min(leftMs, timeoutMs / ATTEMPT_SHARE));
       if ('body' in attempt) {
         if (first === undefined) this.#leader = target;
+        this.#learnMembers();
         return { results: (attempt.body as { results?: StatementAnswer[] }).results ?? [], doubtful };
       }
       if ('leader' in attempt) {
@@ -157,6 +167,24 @@ export class RqliteCluster {
       }
     }
     throw failure;
+  }
+
+  /** Looks now and then who else is a member. Those that are not reachable right now keep the address that they had. */
+  #learnMembers(): void {
+    const nowMs = performance.now();
+    if (!this.#access.learnMembers || nowMs - this.#learnedAtMs < LEARN_MS) return;
+    this.#learnedAtMs = nowMs;
+    const { protocol } = new URL(this.#access.addresses[0]);
+    const learn = async () => {
+      const members = await this.nodes();
+      for (const id of this.#learned.keys()) if (!members.some((one) => one.id === id)) this.#learned.delete(id);
+      for (const { id, address } of members) {
+        const isNew = address.startsWith(`${protocol}//`) && !this.#access.addresses.includes(address);
+        if (isNew) this.#learned.set(id, address);
+      }
+    };
+    // Who does not say is asked again the next time.
+    learn().catch(() => {});
   }
 
   /** Takes a node out of those whose majority decides; one that is no member changes nothing. Throws StoreUnavailableError. */

@@ -195,6 +195,27 @@ describe('three rqlited', () => {
     await nodes.ready();
   });
 
+  it('a client that learns members goes on by way of them when the only address it was given is gone', async () => {
+    const first = await nodes.newLeader();
+    const one = new RqliteDatabase({
+      addresses: [nodes.addresses[first] as string],
+      learnMembers: true,
+      timeoutMs: PATIENT_MS,
+    });
+    await count(one);
+    await waitUntil(
+      'it to know all members',
+      () => one.cluster.addresses.length,
+      (known) => known === 3,
+    );
+    await nodes.kill(first);
+    await one.batch([increment]);
+    expect(await count(one)).toBe(1);
+    await one.close();
+    nodes.start(first);
+    await nodes.ready(first);
+  });
+
   it('without a majority, reads and writes say that the store is unavailable; a single node still shows its copy', async () => {
     const leader = await nodes.newLeader();
     const [left, other] = [(leader + 1) % 3, (leader + 2) % 3];
