@@ -36,6 +36,7 @@ import { createDnsWriter } from './dns/create-writer.ts';
 import { DnsServer } from './dns/embedded/dns-server.ts';
 import { EmbeddedDns } from './dns/embedded/embedded-dns.ts';
 import type { DnsWriter } from './dns/writer.ts';
+import { createFirewall } from './firewall/create-firewall.ts';
 import { gatherNodeFacts } from './inspector/node-facts.ts';
 import { createMembership, type Membership } from './membership.ts';
 import { Monitor } from './monitor/monitor.ts';
@@ -58,6 +59,7 @@ import { CertificatesTask } from './tasks/certificates.ts';
 import { CoreServiceTask, STOP_MARGIN_MS } from './tasks/core-service.ts';
 import { DnsTask } from './tasks/dns.ts';
 import { DnsServerTask } from './tasks/dns-server.ts';
+import { FirewallTask } from './tasks/firewall.ts';
 import { HeartbeatTask } from './tasks/heartbeat.ts';
 import { MovesTask } from './tasks/moves.ts';
 import { NodeDrainTask } from './tasks/node-drain.ts';
@@ -212,6 +214,10 @@ export class Controlplane implements Runnable {
       backoff.note(exit);
       this.#engine.wake(...core.map((task) => task.name), 'turn-tenants', 'sfu-services');
     });
+    const firewall = createFirewall(config.firewall);
+    const view = () => this.#view?.read() ?? null;
+    // Nothing waits for it: what it opens is there in time, or a moment later.
+    if (firewall) void this.#engine.add(new FirewallTask({ config, clock: this.#clock }, firewall, view) as Task);
     await coldBoot({
       config,
       engine: this.#engine,

@@ -24,6 +24,8 @@ export const ACTION_KINDS = [
   'certificate-serve',
   'certificate-forget',
   'wireguard-peers',
+  'firewall-open',
+  'firewall-close',
   'store-member-remove',
 ] as const;
 export type ActionKind = (typeof ACTION_KINDS)[number];

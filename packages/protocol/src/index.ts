@@ -1,8 +1,9 @@
 // The map of everything that crosses a wire or lands in a file.
 export * from './config/certificates.ts';
-export { cidrSchema } from './config/common.ts';
+export { cidrSchema, TURN_INTERNAL_PORT } from './config/common.ts';
 export * from './config/controlplane.ts';
 export * from './config/dns.ts';
+export * from './config/firewall.ts';
 export * from './config/gateway.ts';
 export * from './config/sfu.ts';
 export * from './config/store.ts';

@@ -14,6 +14,7 @@ import { REPOSITORY } from '@orama/testkit';
 /** What a node's own /etc begins with. */
 const ETC = [
   ...['passwd', 'group', 'shadow', 'nsswitch.conf', 'login.defs', 'pam.d', 'security', 'dbus-1', 'ssl'],
+  ...['ufw', 'default/ufw'],
   ...['ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'alternatives'],
 ];
 const ORAMA_ID = 990;

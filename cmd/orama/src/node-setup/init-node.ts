@@ -1,6 +1,7 @@
 import { newId, UserError } from '@orama/core';
 import type { ControlplaneConfig, ControlplaneConfigInput } from '@orama/protocol';
 import type { Progress } from '../output/progress.ts';
+import { chooseFirewall, type FirewallOption } from './choose-firewall.ts';
 import { bringUp, type ClusterNetwork, chooseNetwork, firstAddress } from './cluster-network.ts';
 import { localAddresses, nodeName, requireNodeMachine } from './machine.ts';
 import { nodeConfig } from './node-config.ts';
@@ -27,6 +28,7 @@ export interface InitOptions {
   wireguardNetwork?: string;
   wireguardPort: number;
   trustedNetwork?: string;
+  firewall: FirewallOption;
   store: 'rqlite' | 'sqlite';
   dns: 'embedded' | 'file';
   certificates: 'none' | 'caddy';
@@ -80,6 +82,7 @@ async function setUp(options: InitOptions, progress: Progress): Promise<Controlp
       wireguardNetwork,
       network,
       store,
+      firewall: await chooseFirewall(options.firewall, progress),
       shared,
       publicIp6: options.publicIp6,
     }),

@@ -4,6 +4,7 @@ import { callEnrolment, parseJoinToken } from '@orama/controlplane/enrolment';
 import { describeError, UserError } from '@orama/core';
 import type { ControlplaneConfig, EnrolRequest, JoinToken } from '@orama/protocol';
 import type { Progress } from '../output/progress.ts';
+import { chooseFirewall, type FirewallOption } from './choose-firewall.ts';
 import { bringUp, type ClusterNetwork, chooseNetwork, findInNetwork } from './cluster-network.ts';
 import { localAddresses, nodeName, requireNodeMachine } from './machine.ts';
 import { type NodeFacts, nodeConfig } from './node-config.ts';
@@ -27,6 +28,7 @@ export interface JoinOptions {
   wireguardInterface?: string;
   wireguardPort: number;
   trustedNetwork?: string;
+  firewall: FirewallOption;
 }
 
 /** Makes this machine a node of the cluster that the token is of. One that is it already is started and waited for. */
@@ -76,8 +78,21 @@ async function setUp(token: JoinToken, options: JoinOptions, progress: Progress)
   const store = await writeStoreMember({ node, address: wireguardIp, others: members, credentials });
   const shared = answer.shared as NodeFacts['shared'];
   const { region, publicIp6 } = options;
+  const firewall = await chooseFirewall(options.firewall, progress);
   return writeNodeConfig(
-    nodeConfig({ node, region, publicIp, publicIp6, localIp, wireguardIp, wireguardNetwork, network, store, shared }),
+    nodeConfig({
+      node,
+      region,
+      publicIp,
+      publicIp6,
+      localIp,
+      wireguardIp,
+      wireguardNetwork,
+      network,
+      store,
+      firewall,
+      shared,
+    }),
   );
 }
 

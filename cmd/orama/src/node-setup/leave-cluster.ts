@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { clearFirewall, createFirewall } from '@orama/controlplane/firewall';
 import { runTool } from '@orama/controlplane/run-tool';
 import { confFileOf } from '@orama/controlplane/wireguard';
 import { describeError, UserError } from '@orama/core';
@@ -30,8 +31,14 @@ export async function leaveCluster({ force }: { force: boolean }, progress: Prog
   for (const units of ['orama-controlplane.service', 'orama*'])
     await runTool('systemctl', ['stop', units], { timeoutMs: STOP_TIMEOUT_MS });
   progress.step('the services have ended');
+  const firewall = createFirewall(config.firewall);
+  if (firewall) {
+    await clearFirewall(firewall);
+    progress.step('its rules are gone from the firewall');
+  }
   if (config.wireguard) await takeDown(config.wireguard.interface);
   await rm(PATHS.controlplaneDropIns, { recursive: true, force: true });
+  await rm(PATHS.lockFiles, { force: true });
   await runTool('systemctl', ['daemon-reload']);
   for (const name of await readdir(PATHS.data).catch(() => []))
     await rm(join(PATHS.data, name), { recursive: true, force: true });

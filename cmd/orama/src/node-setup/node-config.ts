@@ -1,6 +1,6 @@
 import { networkOf } from '@orama/controlplane/enrolment';
 import { hostPort } from '@orama/core';
-import type { ControlplaneConfigInput, StoreConfig } from '@orama/protocol';
+import type { ControlplaneConfigInput, FirewallConfig, StoreConfig } from '@orama/protocol';
 import type { ClusterNetwork } from './cluster-network.ts';
 import { API_PORT, PATHS } from './paths.ts';
 
@@ -18,6 +18,7 @@ export interface NodeFacts {
   wireguardNetwork: string;
   network: ClusterNetwork;
   store: StoreConfig;
+  firewall: FirewallConfig;
   /** What the configuration of all nodes has in common. */
   shared: Pick<ControlplaneConfigInput, 'clusterId' | 'baseDomain' | 'dns'> &
     Partial<Pick<ControlplaneConfigInput, 'api' | 'turn' | 'ports' | 'certificates'>> & {
@@ -57,6 +58,7 @@ export function nodeConfig({ node, network, shared, store, ...facts }: NodeFacts
     store,
     api: { port: API_PORT, ...api },
     services: { manager: 'systemd' },
+    firewall: facts.firewall,
     gateway: { listen: GATEWAY, ...gateway },
     turn: { ...turn, ...(localIp === publicIp ? {} : { external: { [localIp]: publicIp } }) },
   };

@@ -83,6 +83,7 @@ export async function writeStoreMember({ node, address, others, ...member }: Sto
   return {
     driver: 'rqlite',
     addresses: [first, ...rest],
+    learnMembers: true,
     credentialsFile: PATHS.storeCredentials,
     timeoutMs: 8_000,
   };

@@ -9,6 +9,7 @@ export const PATHS = {
   data: '/var/lib/orama',
   storeFile: '/var/lib/orama/store/store.sqlite',
   rqlited: '/opt/orama/bin/rqlited',
+  lockFiles: '/etc/tmpfiles.d/orama.conf',
   controlplaneDropIns: '/etc/systemd/system/orama-controlplane.service.d',
 } as const;
 

@@ -1,3 +1,4 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ControlplaneClient } from '@orama/controlplane/client';
 import { runTool } from '@orama/controlplane/run-tool';
@@ -6,11 +7,12 @@ import type { ControlplaneConfig } from '@orama/protocol';
 import { missingParts, unreadyNodes } from '../dev/readiness.ts';
 import type { Progress } from '../output/progress.ts';
 import { pause } from '../wait.ts';
+import { controlplaneRights, lockFiles, UFW_LOCKS } from './controlplane-rights.ts';
 import { PATHS } from './paths.ts';
 
 const READY_TIMEOUT_MS = 90_000;
 const POLL_MS = 150;
-const NETWORK_DROP_IN = join(PATHS.controlplaneDropIns, '20-network.conf');
+const RIGHTS = join(PATHS.controlplaneDropIns, '20-network.conf');
 const CONTROLPLANE_UNIT = 'orama-controlplane.service';
 
 /** A client of this node's own controlplane. */
@@ -20,12 +22,30 @@ export function ownControlplane({ api, clusterKeyFile }: ControlplaneConfig): Co
 
 /** Starts the services of this node, now and at every boot, and waits until they serve. Throws TIMEOUT naming what is missing. */
 export async function startNode(config: ControlplaneConfig, progress: Progress, signal: AbortSignal): Promise<void> {
-  if (config.wireguard) await writeFileAtomic(NETWORK_DROP_IN, networkRights(config.wireguard.interface), 0o644);
+  const isChanged = await giveRights(config);
   await runTool('systemctl', ['daemon-reload']);
+  if (isChanged) await runTool('systemctl', ['try-restart', CONTROLPLANE_UNIT]);
   await runTool('systemctl', ['enable', 'orama.target']);
   progress.update('starting the services');
   await runTool('systemctl', ['start', 'orama.target']);
   await waitUntilReady(config, progress, signal);
+}
+
+/** Whether the controlplane has others now than it had. */
+async function giveRights(config: ControlplaneConfig): Promise<boolean> {
+  const locks = lockFiles(config);
+  await keepFile(PATHS.lockFiles, locks);
+  if (locks !== null) for (const file of UFW_LOCKS) await writeFile(file, '', { flag: 'a', mode: 0o600 });
+  return keepFile(RIGHTS, controlplaneRights(config));
+}
+
+/** Makes a file what it is to be, or away; whether it was another. */
+async function keepFile(file: string, content: string | null): Promise<boolean> {
+  const before = await readFile(file, 'utf8').catch(() => null);
+  if (content === before) return false;
+  if (content === null) await rm(file);
+  else await writeFileAtomic(file, content, 0o644);
+  return true;
 }
 
 async function waitUntilReady(config: ControlplaneConfig, progress: Progress, signal: AbortSignal): Promise<void> {
@@ -41,20 +61,13 @@ async function waitUntilReady(config: ControlplaneConfig, progress: Progress, si
     if (state.trim() === 'failed') throw new OramaError('UNAVAILABLE', 'the controlplane of this node ended', { hint });
     if (performance.now() >= deadline) {
       const what = missing.join(', ');
-      throw new OramaError('TIMEOUT', `the node is not up after ${READY_TIMEOUT_MS / 1000} s: ${what}`, { hint });
+      throw new OramaError('TIMEOUT', `the node is not up after ${READY_TIMEOUT_MS / 1000} s: ${what}`, {
+        hint: `${hint}. One that was removed from the cluster leaves it first: orama node leave --force`,
+      });
     }
     progress.update(`waiting for ${missing.join(', ')}`);
     await pause(POLL_MS, signal);
   }
-}
-
-/** A controlplane that keeps peers needs more than one that does not. */
-function networkRights(interfaceName: string): string {
-  return `# For the peers of ${interfaceName}, made by "orama node".
-[Service]
-CapabilityBoundingSet=CAP_NET_ADMIN
-ReadWritePaths=/etc/wireguard
-`;
 }
 
 function ownApi(port: number): string {

@@ -10,6 +10,7 @@ import {
   unauthenticatedRateSchema,
 } from './common.ts';
 import { dnsConfigSchema, isNameIn } from './dns.ts';
+import { firewallConfigSchema } from './firewall.ts';
 import { operatorSourcesSchema } from './gateway.ts';
 import { storeConfigSchema } from './store.ts';
 import { invitationsConfigSchema, wireguardConfigSchema } from './wireguard.ts';
@@ -121,6 +122,7 @@ export const controlplaneConfigSchema = z
       })
       .prefault({}),
     dns: dnsConfigSchema,
+    firewall: firewallConfigSchema,
     certificates: certificatesConfigSchema,
     reconcileIntervalMs: z.int().positive().max(10_000).default(2_000),
     /** Directory of one-shot crash points for tests (see core/failpoints); none when absent. */

@@ -1,5 +1,5 @@
 import { cidrSchema, interfaceNameSchema, ipSchema, nodeIdSchema } from '@orama/protocol';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { integerOption, schemaOption } from '../../options.ts';
 
@@ -14,5 +14,10 @@ export function machineOptions(command: Command): Command {
     .option('--public-ip6 <address>', 'the same in IPv6, where it has one', schemaOption(z.ipv6()))
     .option('--wireguard-interface <name>', 'interface to use or to make', schemaOption(interfaceNameSchema))
     .option('--wireguard-port <port>', 'of an interface that is made', integerOption(1, 65_535), 51_820)
-    .option('--trusted-network <cidr>', 'a network that nobody else is in, used without WireGuard', cidrOption);
+    .option('--trusted-network <cidr>', 'a network that nobody else is in, used without WireGuard', cidrOption)
+    .addOption(
+      new Option('--firewall <driver>', 'have the ports of the node opened in the firewall of the machine')
+        .choices(['none', 'auto', 'ufw', 'nftables'])
+        .default('none'),
+    );
 }

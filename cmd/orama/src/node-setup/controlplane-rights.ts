@@ -1,0 +1,28 @@
+import type { ControlplaneConfig } from '@orama/protocol';
+
+/** Files that ufw and iptables lock, and make where they may; the controlplane may not. */
+export const UFW_LOCKS = ['/run/ufw.lock', '/run/xtables.lock'] as const;
+
+/** Has the files that are locked be there at every boot (tmpfiles.d(5)). Null where none is. */
+export function lockFiles({ firewall }: ControlplaneConfig): string | null {
+  if (firewall.driver !== 'ufw') return null;
+  return ['# Made by "orama node".', ...UFW_LOCKS.map((file) => `f ${file} 0600 root root`), ''].join('\n');
+}
+
+/**
+ * What this node's controlplane may do beyond what its unit lets every one do, as a drop-in: to keep WireGuard's peers, or
+ * the rules of the firewall. Null where it does neither.
+ */
+export function controlplaneRights({ wireguard, firewall }: ControlplaneConfig): string | null {
+  const lines = [
+    ...(wireguard ? [`# The peers of ${wireguard.interface}.`, 'ReadWritePaths=/etc/wireguard'] : []),
+    ...(firewall.driver === 'ufw'
+      ? [
+          '# The rules of ufw, which writes them down.',
+          `ReadWritePaths=/etc/ufw ${UFW_LOCKS.map((file) => `-${file}`).join(' ')}`,
+        ]
+      : []),
+  ];
+  if (lines.length === 0 && firewall.driver === 'none') return null;
+  return ['# Made by "orama node".', '[Service]', 'CapabilityBoundingSet=CAP_NET_ADMIN', ...lines, ''].join('\n');
+}

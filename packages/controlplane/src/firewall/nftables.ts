@@ -1,0 +1,157 @@
+import { isIPv6 } from 'node:net';
+import { OramaError } from '@orama/core';
+import { z } from 'zod';
+import { runTool } from '../run-tool.ts';
+import { type Firewall, type FirewallChanges, type FirewallRule, TAG_PREFIX } from './firewall.ts';
+
+/** Holds what is refused. What another table drops, no table of ours could accept. */
+const OWN = { family: 'inet', table: 'orama', name: 'input' } as const;
+
+const chainSchema = z.object({
+  ...{ family: z.string(), table: z.string(), name: z.string() },
+  ...{ type: z.string().optional(), hook: z.string().optional(), policy: z.string().optional() },
+});
+const ruleSchema = z.object({
+  ...{ family: z.string(), table: z.string(), chain: z.string(), handle: z.int(), comment: z.string().optional() },
+  expr: z.array(z.unknown()),
+});
+const rulesetSchema = z.object({
+  nftables: z.array(z.object({ chain: chainSchema.optional(), rule: ruleSchema.optional() })),
+});
+type Chain = z.infer<typeof chainSchema>;
+type Rule = z.infer<typeof ruleSchema>;
+
+/** A chain that lets in only what it names. */
+interface ClosedChain extends Chain {
+  /** Handle of the rule that refuses all the rest; null where the policy does. */
+  lastRule: number | null;
+}
+
+/**
+ * nft(8). A packet comes in only when every base chain of the input hook lets it: so what is allowed is put into each
+ * chain that is closed, whoever made it, before the rule that refuses the rest or else at the end: refusals of the
+ * operator that stand before it hold. What is refused stands in a table of our own. A ruleset that is loaded anew takes
+ * our rules away; the next look puts them back.
+ */
+export class Nftables implements Firewall {
+  readonly lookMs = 5_000;
+
+  /** Whether some chain lets in only what it names. */
+  static async isClosed(): Promise<boolean> {
+    const ruleset = await readRuleset().catch(() => null);
+    return ruleset !== null && closedChains(ruleset).some((chain) => !isOfIptables(chain));
+  }
+
+  async compare(wanted: readonly FirewallRule[]): Promise<FirewallChanges> {
+    const ruleset = await readRuleset();
+    const closed = closedChains(ruleset);
+    if (wanted.length > 0) refuseIptables(closed);
+    const tags = new Set(wanted.map(({ tag }) => tag));
+    const ours = ruleset.rules.flatMap((rule) => (isOurs(rule) ? [rule.comment] : []));
+    return {
+      add: wanted.filter((rule) => placesWithout(ruleset, rule).length > 0),
+      remove: [...new Set(ours)].filter((tag) => !tags.has(tag)),
+    };
+  }
+
+  async add(rule: FirewallRule): Promise<void> {
+    const lines = placesWithout(await readRuleset(), rule).map(({ lastRule, ...chain }) => {
+      const place = `${chain.family} ${chain.table} ${chain.name}`;
+      const where = lastRule === null ? `add rule ${place}` : `insert rule ${place} position ${lastRule}`;
+      return `${where} ${expressionOf(rule)} comment "${rule.tag}"`;
+    });
+    if (rule.action === 'deny') {
+      const { family, table, name } = OWN;
+      lines.unshift(
+        `add table ${family} ${table}`,
+        `add chain ${family} ${table} ${name} { type filter hook input priority filter; policy accept; }`,
+      );
+    }
+    await nft(lines);
+  }
+
+  async remove(tag: string): Promise<void> {
+    const { rules, chains } = await readRuleset();
+    const lines = rules
+      .filter(({ comment }) => comment === tag)
+      .map(({ family, table, chain, handle }) => `delete rule ${family} ${table} ${chain} handle ${handle}`);
+    const left = rules.filter((rule) => isOwnTable(rule) && rule.comment !== tag);
+    if (left.length === 0 && chains.some(isOwnTable)) lines.push(`delete table ${OWN.family} ${OWN.table}`);
+    await nft(lines);
+  }
+}
+
+interface Ruleset {
+  chains: Chain[];
+  rules: Rule[];
+}
+
+async function readRuleset(): Promise<Ruleset> {
+  const { nftables } = rulesetSchema.parse(JSON.parse(await runTool('nft', ['--json', '--terse', 'list', 'ruleset'])));
+  return {
+    chains: nftables.flatMap(({ chain }) => chain ?? []),
+    rules: nftables.flatMap(({ rule }) => rule ?? []),
+  };
+}
+
+/** All lines or none. */
+async function nft(lines: readonly string[]): Promise<void> {
+  if (lines.length > 0) await runTool('nft', ['--file', '-'], { input: `${lines.join('\n')}\n` });
+}
+
+/** Where the rule has to stand and does not. */
+function placesWithout(ruleset: Ruleset, { action, tag }: FirewallRule): ClosedChain[] {
+  const places = action === 'deny' ? [{ ...OWN, lastRule: null }] : closedChains(ruleset);
+  return places.filter((place) => !rulesIn(ruleset, place).some(({ comment }) => comment === tag));
+}
+
+function closedChains(ruleset: Ruleset): ClosedChain[] {
+  return ruleset.chains.flatMap((chain) => {
+    if (chain.type !== 'filter' || chain.hook !== 'input' || isOwnTable(chain)) return [];
+    const last = rulesIn(ruleset, chain).find(refusesAll);
+    return last || chain.policy === 'drop' ? [{ ...chain, lastRule: last?.handle ?? null }] : [];
+  });
+}
+
+function rulesIn({ rules }: Ruleset, { family, table, name }: Chain): Rule[] {
+  return rules.filter((rule) => rule.family === family && rule.table === table && rule.chain === name);
+}
+
+/** Whether a rule drops or rejects whatever comes to it. */
+function refusesAll({ expr }: Rule): boolean {
+  const names = expr.flatMap((part) => (typeof part === 'object' && part ? Object.keys(part) : ['unknown']));
+  const isQuiet = names.every((name) => ['counter', 'log', 'drop', 'reject'].includes(name));
+  return isQuiet && names.some((name) => name === 'drop' || name === 'reject');
+}
+
+function isOurs(rule: Rule): rule is Rule & { comment: string } {
+  return rule.comment?.startsWith(TAG_PREFIX) ?? false;
+}
+
+function isOwnTable({ family, table }: Pick<Chain, 'family' | 'table'>): boolean {
+  return family === OWN.family && table === OWN.table;
+}
+
+/** Tables that iptables keeps through nft: a rule of nft's in them and it refuses to work. */
+function isOfIptables({ family, table, name }: Chain): boolean {
+  return family !== 'inet' && table === 'filter' && name === 'INPUT';
+}
+
+function refuseIptables(closed: readonly ClosedChain[]): void {
+  const chain = closed.find(isOfIptables);
+  if (!chain) return;
+  const program = chain.family === 'ip6' ? 'ip6tables' : 'iptables';
+  throw new OramaError('PRECONDITION_FAILED', `${program} keeps ports closed, where a rule of nft would break it`, {
+    hint: 'set firewall.driver to ufw where that is its master; else to none, and open the ports of docs/operations.md there',
+  });
+}
+
+function expressionOf({ action, ports, interface: name, to }: FirewallRule): string {
+  const range = ports && (ports.from === ports.to ? `${ports.from}` : `${ports.from}-${ports.to}`);
+  return [
+    ...(name === undefined ? [] : [`iifname "${name}"`]),
+    ...(to === undefined ? [] : [`${isIPv6(to) ? 'ip6' : 'ip'} daddr ${to}`]),
+    ...(ports ? [`${ports.protocol} dport ${range}`] : []),
+    action === 'allow' ? 'accept' : 'drop',
+  ].join(' ');
+}

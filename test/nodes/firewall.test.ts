@@ -1,0 +1,132 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Bed } from './bed/bed.ts';
+import { WIREGUARD_NETWORK } from './bed/network.ts';
+import type { SystemdNode } from './bed/node.ts';
+
+const ORAMA = ['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js', '--json'];
+const PROBE = join(import.meta.dirname, 'bed/probe.ts');
+/** What an operator may have: his own rules, and everything else dropped. */
+const OPERATORS_NFT = `table inet filter {
+  set blocked { type ipv4_addr; elements = { 203.0.113.77 } }
+  chain input {
+    type filter hook input priority filter; policy accept;
+    ct state established,related accept
+    iif lo accept
+    ip saddr @blocked drop
+    tcp dport { 22, 443 } accept
+    icmp type echo-request accept
+    drop
+  }
+}`;
+
+let bed: Bed;
+let ufw: SystemdNode;
+let nft: SystemdNode;
+beforeAll(async () => {
+  bed = await Bed.start({ bare: true });
+  [ufw, nft] = [bed.node(1), bed.node(2)];
+  for (const command of ['--force enable', 'allow 22/tcp', 'allow 443/tcp', 'deny 9999/tcp'])
+    await ufw.do('ufw', ...command.split(' '));
+  await loadOperatorsRules();
+  // A client beside the nodes, who sends to their inner addresses what their kernels would take from anywhere.
+  for (const { wireguardIp, publicIp } of [ufw, nft])
+    await bed.fromClient('ip', 'route', 'add', wireguardIp, 'via', publicIp);
+});
+afterAll(() => bed?.close());
+
+async function loadOperatorsRules(): Promise<void> {
+  nft.write('/etc/nftables.conf', `flush ruleset\n${OPERATORS_NFT}\n`);
+  await nft.do('nft', '-f', '/etc/nftables.conf');
+}
+
+async function orama<T = unknown>(node: SystemdNode, ...args: string[]): Promise<T> {
+  return JSON.parse(await node.do(...ORAMA, ...args)) as T;
+}
+
+/** How ports of a node are seen from outside. */
+async function seen(address: string, ...ports: string[]): Promise<Record<string, string>> {
+  const targets = ports.map((port) => port.replace('/', `/${address}/`));
+  const { code, stdout, stderr } = await bed.fromClient(process.execPath, PROBE, ...targets);
+  if (code !== 0) throw new Error(stderr);
+  const found = JSON.parse(stdout) as Record<string, string>;
+  return Object.fromEntries(ports.map((port, index) => [port, found[targets[index] as string] as string]));
+}
+
+/** The rules, those of ours too. */
+const rulesOf = (node: SystemdNode) =>
+  node === ufw ? node.do('ufw', 'show', 'added') : node.do('nft', '--stateless', 'list', 'ruleset');
+const tagsOf = async (node: SystemdNode) => (await rulesOf(node)).match(/orama [^"'\n]+/g) ?? [];
+
+/** Served, or refused by the machine itself: the firewall lets it through. */
+const REACHED = /open|refused/;
+const before = new Map<SystemdNode, string>();
+
+test('nodes come together through ufw and nftables that drop what nobody allowed', async () => {
+  for (const node of [ufw, nft]) before.set(node, await rulesOf(node));
+  const network = ['--wireguard-network', WIREGUARD_NETWORK, '--dns', 'file', '--firewall', 'auto'];
+  await orama(ufw, 'node', 'init', '--base-domain', 'orama.test', '--name', 'node-1', ...network);
+  expect(await ufw.do('cat', '/etc/orama/controlplane.yaml')).toContain('driver: ufw');
+  const { token } = await orama<{ token: string }>(ufw, 'node', 'invite');
+  await expect.poll(() => tagsOf(ufw)).toContain('orama joining 51820/tcp');
+  await orama(nft, 'node', 'join', token, '--name', 'node-2', '--firewall', 'auto');
+  expect(await nft.do('cat', '/etc/orama/controlplane.yaml')).toContain('driver: nftables');
+  expect((await nft.run('curl', '-sSfm', '5', `http://${ufw.wireguardIp}:6001/healthz`)).code).toBe(0);
+  expect((await ufw.run('curl', '-sSfm', '5', `http://${nft.wireguardIp}:6001/healthz`)).code).toBe(0);
+});
+
+test('before a namespace is there only the gateway is open, and nothing of the nodes own network from outside', async () => {
+  for (const { publicIp, wireguardIp } of [ufw, nft]) {
+    expect(await seen(publicIp, 'tcp/80', 'tcp/443', 'tcp/6001', 'tcp/6080', 'udp/3478', 'tcp/5349')).toEqual({
+      ...{ 'tcp/80': 'refused', 'tcp/443': 'refused', 'tcp/6001': 'silent', 'tcp/6080': 'silent' },
+      ...{ 'udp/3478': 'silent', 'tcp/5349': 'silent' },
+    });
+    expect(await seen(wireguardIp, 'tcp/80', 'tcp/4001', 'tcp/6001')).toEqual({
+      ...{ 'tcp/80': 'silent', 'tcp/4001': 'silent', 'tcp/6001': 'silent' },
+    });
+  }
+});
+
+test('a namespace opens TURN, and its relay block where peers are public', async () => {
+  await orama(ufw, 'namespace', 'create', 'demo');
+  const counts = ['--sfu-nodes', '2', '--turn-nodes', '2', '--peer-policy', 'public', '--timeout', '5'];
+  // TURN relays to public peers from addresses of the internet only, which those of this bed are not: the enable is not
+  // done in time. What is open follows from the blocks.
+  const enabled = await ufw.run(...ORAMA, 'namespace', 'enable', 'webrtc', '--namespace', 'demo', ...counts);
+  expect(enabled.code).toBe(7);
+  for (const { publicIp } of [ufw, nft]) {
+    const turn = { 'udp/3478': 'open', 'tcp/3478': 'open', 'tcp/5349': 'open' };
+    await expect.poll(() => seen(publicIp, ...Object.keys(turn))).toEqual(turn);
+    // Its block, the next one, and a port of SFUs.
+    const ports = ['udp/49700', 'udp/50000', 'udp/20000'];
+    await expect
+      .poll(() => seen(publicIp, ...ports))
+      .toEqual({ 'udp/49700': expect.stringMatching(REACHED), 'udp/50000': 'silent', 'udp/20000': 'silent' });
+  }
+});
+
+test('an SFU is reached by the nodes, and by nobody from outside', async () => {
+  for (const [{ wireguardIp }, other] of [[ufw, nft] as const, [nft, ufw] as const]) {
+    expect(await seen(wireguardIp, 'tcp/30000', 'udp/20000')).toEqual({ 'tcp/30000': 'silent', 'udp/20000': 'silent' });
+    const reached = () => other.run('curl', '-sSfm', '5', `http://${wireguardIp}:30000/healthz`);
+    await expect.poll(async () => (await reached()).code).toBe(0);
+  }
+});
+
+test('rules that somebody loads anew get ours back', async () => {
+  await loadOperatorsRules();
+  expect(await tagsOf(nft)).toEqual([]);
+  await expect.poll(() => seen(nft.publicIp, 'tcp/5349')).toEqual({ 'tcp/5349': 'open' });
+});
+
+test('a disable closes what it opened, and a node that leaves takes all its rules with it and no other', async () => {
+  await orama(ufw, 'namespace', 'disable', 'webrtc', '--namespace', 'demo');
+  for (const node of [ufw, nft]) {
+    const ports = ['udp/3478', 'tcp/5349', 'udp/49700'];
+    await expect
+      .poll(() => seen(node.publicIp, ...ports))
+      .toEqual(Object.fromEntries(ports.map((port) => [port, 'silent'])));
+    await orama(node, 'node', 'leave', '--force');
+    expect(await rulesOf(node)).toBe(before.get(node));
+  }
+});
