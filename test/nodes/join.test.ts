@@ -82,10 +82,9 @@ test('two machines join with tokens, and the three know each other', async () =>
   expect(await orama(bed.node(2), 'node', 'join', token, '--name', 'node-2')).toMatchObject({
     wireguardIp: '10.0.0.2',
   });
-  // It was for one machine.
-  expect((await refused(bed.node(3), 'node', 'join', token, '--name', 'node-3')).error.message).toBe(
-    'the invitation was taken by node-2 already',
-  );
+  // It was for one machine: whoever comes with it again is refused, or finds the door closed by then.
+  const late = await refused(bed.node(3), 'node', 'join', token, '--name', 'node-3');
+  expect(['UNAUTHORIZED', 'UNAVAILABLE']).toContain(late.error.code);
   bed.node(3).write('/root-token', await invite());
   const third = ['node', 'join', '--token-file', '/root-token', '--name', 'node-3'];
   await bed.node(3).run('timeout', '--signal=KILL', '2', ...ORAMA, ...third);
