@@ -21,6 +21,7 @@ import {
   createStore,
   type Database,
   RqliteDatabase,
+  type ServiceReportRow,
   type Store,
   TURN_SECRET_PURPOSE,
 } from '@orama/store';
@@ -44,6 +45,7 @@ import { localAddressOf, type NodeContext, nodePaths } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine } from './reconcile/engine.ts';
 import { LeaseKeeper } from './reconcile/lease-keeper.ts';
+import { Liveness } from './reconcile/liveness.ts';
 import { LoadMeter } from './reconcile/load-meter.ts';
 import { runMeter } from './reconcile/run-meter.ts';
 import { storeMeter } from './reconcile/store-meter.ts';
@@ -57,7 +59,7 @@ import { openServices } from './services/open.ts';
 import type { ServiceManager } from './services/service-manager.ts';
 import { CertificatesTask } from './tasks/certificates.ts';
 import { CoreServiceTask, STOP_MARGIN_MS } from './tasks/core-service.ts';
-import { DnsTask } from './tasks/dns.ts';
+import { CLUSTER_REPORTER, DnsTask } from './tasks/dns.ts';
 import { DnsServerTask } from './tasks/dns-server.ts';
 import { FirewallTask } from './tasks/firewall.ts';
 import { HeartbeatTask } from './tasks/heartbeat.ts';
@@ -98,6 +100,8 @@ export class Controlplane implements Runnable {
   readonly #abort = new AbortController();
   readonly #engine: Engine;
   readonly #load: LoadMeter;
+  readonly #liveness: Liveness;
+  readonly #startedAtMs: number;
   readonly #dnsServer: DnsServer | null;
   readonly #monitor: Monitor;
   #api: ApiServer | null = null;
@@ -120,6 +124,8 @@ export class Controlplane implements Runnable {
     this.#failpoints = new Failpoints(config.failpointDir);
     this.#secrets = new SecretBox(clusterKey, TURN_SECRET_PURPOSE);
     this.#warnings = new StoreWarnings(this.#clock, logger);
+    this.#liveness = new Liveness(config.node);
+    this.#startedAtMs = this.#clock.now();
     this.#load = new LoadMeter(this.#clock, new EventLoopMeter());
     this.#dnsServer = this.#createDnsServer();
     this.#monitor = this.#createMonitor();
@@ -153,6 +159,7 @@ export class Controlplane implements Runnable {
       ),
       routes: createRoutes({
         context: () => this.#context(),
+        isCurrent: (report) => this.#isCurrent(report),
         version,
         clusterKey,
         onChange: () => this.#engine.wake(),
@@ -251,6 +258,7 @@ export class Controlplane implements Runnable {
           early: [
             new HeartbeatTask(
               context,
+              this.#liveness,
               () => core.map((task) => task.status),
               () => this.#register(store),
             ),
@@ -293,6 +301,13 @@ export class Controlplane implements Runnable {
       peer: this.#peer,
       storeProbe: () => this.#probeStore(),
     });
+  }
+
+  /** Not what the store has from before this controlplane started, or before the power came back. */
+  #isCurrent({ nodeId, reportedAtMs }: ServiceReportRow): boolean {
+    if (nodeId === CLUSTER_REPORTER) return this.#dnsServer === null || this.#dnsServer.zone !== null;
+    if (nodeId === this.#options.config.node) return reportedAtMs >= this.#startedAtMs;
+    return this.#liveness.hasHeard(nodeId);
   }
 
   #createDnsServer(): DnsServer | null {

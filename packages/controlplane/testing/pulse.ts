@@ -15,6 +15,7 @@ import {
 } from '@orama/store';
 import type { NodeContext } from '../src/node-context.ts';
 import { LeaseKeeper, type LeaseName } from '../src/reconcile/lease-keeper.ts';
+import { Liveness } from '../src/reconcile/liveness.ts';
 import { HeartbeatTask } from '../src/tasks/heartbeat.ts';
 import { steadyLoad, testConfig } from './node-context.ts';
 
@@ -63,6 +64,7 @@ export class PulseNode {
     const context = { config, store: this.store, clock: own, leases: this.leases, load, logger: silentLogger };
     this.#task = new HeartbeatTask(
       context as NodeContext,
+      new Liveness(this.id),
       () => [],
       () => this.register(),
     );

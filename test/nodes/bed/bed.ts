@@ -1,16 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitUntil } from '@orama/testkit';
 import { kill } from '../../support/kill.ts';
 import { cgroupsOf, pidsOf, removeCgroup } from './cgroups.ts';
-import { Network } from './network.ts';
+import { Network, publicIpOf } from './network.ts';
 import { type CommandResult, runCommand, SystemdNode } from './node.ts';
 
 /** Everything of a bed is named so, with the process that made it. */
 const PREFIX = 'orama-nodes-';
 const NODES = [1, 2, 3];
+/** Authorities that programs trust. */
+const TRUSTED = '/etc/ssl/certs/ca-certificates.crt';
 
 /** Three machines with a systemd each, joined by WireGuard, and a client beside them. Needs root. */
 export class Bed {
@@ -36,6 +38,11 @@ export class Bed {
     const folder = join(tmpdir(), name);
     mkdirSync(folder, { mode: 0o755 });
     const network = new Network(name, NODES);
+    copyFileSync(TRUSTED, join(folder, 'ca.pem'));
+    writeFileSync(
+      join(folder, 'resolv.conf'),
+      [...NODES.map((node) => `nameserver ${publicIpOf(node)}`), 'options timeout:1', ''].join('\n'),
+    );
     try {
       await network.create({ joined: !bare });
       const nodes = NODES.map(
@@ -59,9 +66,36 @@ export class Bed {
     return this.nodes[number - 1] as SystemdNode;
   }
 
-  /** Runs a program as a client on the public network would. */
+  /** Command that runs another as a client on the public network would, which asks the nodes for names. */
+  get asClient(): string[] {
+    const enter = `mount --bind ${this.#file('resolv.conf')} /etc/resolv.conf && mount --bind ${this.#file('ca.pem')} ${TRUSTED} && exec "$0" "$@"`;
+    return ['ip', 'netns', 'exec', this.network.client, 'unshare', '--mount', 'sh', '-c', enter];
+  }
+
+  /** Runs a program so. */
   fromClient(...command: string[]): Promise<CommandResult> {
-    return runCommand('ip', ['netns', 'exec', this.network.client, ...command]);
+    const [program = '', ...args] = [...this.asClient, ...command];
+    return runCommand(program, args);
+  }
+
+  /** Has the client trust one more authority (PEM). */
+  clientTrusts(certificate: string): void {
+    appendFileSync(this.#file('ca.pem'), certificate);
+  }
+
+  #file(name: string): string {
+    return join(tmpdir(), this.#name, name);
+  }
+
+  /** A node is off, and nobody answers at its address. */
+  async losePower(number: number): Promise<void> {
+    this.network.setLink(number, 'down');
+    await this.node(number).losePower();
+  }
+
+  async powerOn(number: number): Promise<void> {
+    this.network.setLink(number, 'up');
+    await this.node(number).powerOn();
   }
 
   async close(): Promise<void> {

@@ -53,6 +53,11 @@ export class Network {
     if (joined) await this.#joinByWireguard();
   }
 
+  /** Pulls the plug of a node's network, or puts it back. */
+  setLink(node: number, to: 'up' | 'down'): void {
+    ip('-n', `${this.#name}-sw`, 'link', 'set', `n${node}`, to);
+  }
+
   /** Ends WireGuard; the namespaces go with the bed. */
   close(): void {
     for (const wireguard of this.#wireguards) wireguard.kill('SIGKILL');

@@ -135,8 +135,8 @@ export class SystemdNode {
   }
 
   /** Writes a file of ours on the node. */
-  write(path: string, content: string): void {
-    writeOwned(this.root, path, content);
+  write(path: string, content: string, mode = 0o600): void {
+    writeOwned(this.root, path, content, mode);
   }
 
   #command(): string[] {

@@ -63,11 +63,11 @@ export function installInto(root: string): void {
   }
 }
 
-/** Writes a file of the user orama into a node's root, readable by nobody else. */
-export function writeOwned(root: string, path: string, content: string): void {
+/** Writes a file of the user orama into a node's root. */
+export function writeOwned(root: string, path: string, content: string, mode: number): void {
   const file = join(root, path);
   const folder = dirname(file);
   if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) chownSync(folder, ORAMA_ID, ORAMA_ID);
-  writeFileSync(file, content, { mode: 0o600 });
+  writeFileSync(file, content, { mode });
   chownSync(file, ORAMA_ID, ORAMA_ID);
 }

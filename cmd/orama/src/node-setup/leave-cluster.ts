@@ -30,6 +30,8 @@ export async function leaveCluster({ force }: { force: boolean }, progress: Prog
   // First who would start the others again.
   for (const units of ['orama-controlplane.service', 'orama*'])
     await runTool('systemctl', ['stop', units], { timeoutMs: STOP_TIMEOUT_MS });
+  // One that ended badly would be listed for ever. It fails where none did.
+  await runTool('systemctl', ['reset-failed', 'orama*']).catch(() => {});
   progress.step('the services have ended');
   const firewall = createFirewall(config.firewall);
   if (firewall) {

@@ -37,6 +37,7 @@ beforeEach(async () => {
     listen: [{ address: ADDRESS, port: PORT }],
     health: ({ path }) => (path === '/healthz' ? { status: 200, body: { status: 'ok' } } : undefined),
     routes: createRoutes({
+      isCurrent: () => true,
       context: () => context,
       version: '1.2.3',
       clusterKey: 'key',

@@ -12,7 +12,7 @@ import {
   rotateSecretSchema,
   turnSettingsChangeSchema,
 } from '@orama/protocol';
-import { reportUsage } from '@orama/store';
+import { reportUsage, type ServiceReportRow } from '@orama/store';
 import type { Monitor } from '../monitor/monitor.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { requireNamespace } from '../operations/context.ts';
@@ -36,6 +36,8 @@ import { toClusterStatus, toNamespace, toOperation } from './views.ts';
 import { webrtcStatusOf } from './webrtc-status.ts';
 
 export interface RouteOptions {
+  /** Whether a report tells of now: not what stands in the store from before a power loss. */
+  isCurrent: (report: ServiceReportRow) => boolean;
   /** Throws STORE_UNAVAILABLE while the store has not been reached. */
   context: () => OperationContext;
   version: string;
@@ -53,6 +55,7 @@ export interface RouteOptions {
 
 /** The calls of protocol/internal/controlplane-api.ts, below their prefix, and those of them that a token may make. */
 export function createRoutes({
+  isCurrent,
   context,
   version,
   clusterKey,
@@ -91,7 +94,7 @@ export function createRoutes({
     [
       'GET',
       /^\/namespaces\/([^/]+)\/webrtc$/,
-      ({ context, subjects }) => showWebrtc(context, nameOf(subjects)),
+      ({ context, subjects }) => showWebrtc(context, nameOf(subjects), isCurrent),
       'viewer',
     ],
     [
@@ -184,7 +187,11 @@ async function listNamespaces({ store }: OperationContext): Promise<InternalRepl
   return { status: 200, body: { namespaces } };
 }
 
-async function showWebrtc({ store, config, clock }: OperationContext, name: string): Promise<InternalReply> {
+async function showWebrtc(
+  { store, config, clock }: OperationContext,
+  name: string,
+  isCurrent: RouteOptions['isCurrent'],
+): Promise<InternalReply> {
   await requireNamespace(store, name);
   const [settings, allocations, reports, nodes, dns, rooms, operation] = await Promise.all([
     store.webrtc.get(name),
@@ -199,7 +206,7 @@ async function showWebrtc({ store, config, clock }: OperationContext, name: stri
     namespace: name,
     settings,
     allocations,
-    reports,
+    reports: reports.filter(isCurrent),
     nodes,
     dns: dns.filter((record) => record.namespace === name),
     rooms: rooms.length,

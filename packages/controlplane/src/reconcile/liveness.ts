@@ -20,10 +20,17 @@ export interface LivenessChange {
 export class Liveness {
   readonly #own: string;
   readonly #beats = new Stillness(MAX_GAP_MS);
+  readonly #heard: Set<string>;
 
   /** @param own id of the node that watches */
   constructor(own: string) {
     this.#own = own;
+    this.#heard = new Set([own]);
+  }
+
+  /** Whether a heartbeat of the node came since this process began to listen. */
+  hasHeard(node: string): boolean {
+    return this.#heard.has(node);
   }
 
   /**
@@ -36,6 +43,7 @@ export class Liveness {
       const { forMs, moved } = stills.get(node.id) ?? { forMs: 0, moved: false };
       // A machine that joins has a row before its first heartbeat.
       const heard = (moved && node.beats > 0) || node.id === this.#own;
+      if (heard) this.#heard.add(node.id);
       if (node.reachable) return forMs >= (heard ? SILENT_MS : UNHEARD_MS) ? [{ node, reachable: false }] : [];
       return heard && forMs < SILENT_MS ? [{ node, reachable: true }] : [];
     });

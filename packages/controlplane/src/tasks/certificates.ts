@@ -22,7 +22,7 @@ type CertificateAction = Action &
 interface WantedHosts {
   /** TURN names that are served here. */
   turn: string[];
-  /** Those and the names of gateways. */
+  /** Those that lead somewhere already, as the authority will come by the name, and the names of gateways. */
   all: string[];
   /** Whether other nodes have them as well. */
   shared: boolean;
@@ -159,7 +159,9 @@ export class CertificatesTask implements Task<CertificateAction> {
           )
         : [];
     const nodes = (await view.nodes()).filter(({ state }) => state !== 'gone');
-    return { turn, all: [...turn, ...gateways].sort(), shared: nodes.length > 1 };
+    const named = new Set((await view.records()).map(({ fqdn }) => fqdn));
+    const all = [...turn.filter((name) => named.has(name)), ...gateways].sort();
+    return { turn, all, shared: nodes.length > 1 };
   }
 }
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type CoreServiceStatus, guardLease, type NodeRow, raiseChangeCounter, StoreConflictError } from '@orama/store';
 import type { NodeContext } from '../node-context.ts';
-import { Liveness } from '../reconcile/liveness.ts';
+import type { Liveness } from '../reconcile/liveness.ts';
 import type { Task } from '../reconcile/task.ts';
 
 const HEARTBEAT_MS = 1_000;
@@ -19,11 +19,16 @@ export class HeartbeatTask implements Task {
   #told: CoreServiceStatus[] | null = null;
   #toldAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(context: NodeContext, status: () => CoreServiceStatus[], register: () => Promise<void>) {
+  constructor(
+    context: NodeContext,
+    liveness: Liveness,
+    status: () => CoreServiceStatus[],
+    register: () => Promise<void>,
+  ) {
     this.#context = context;
     this.#status = status;
     this.#register = register;
-    this.#liveness = new Liveness(context.config.node);
+    this.#liveness = liveness;
   }
 
   async report(): Promise<number | null> {

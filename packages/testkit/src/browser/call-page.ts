@@ -42,14 +42,22 @@ export class CallPage {
   }
 
   /** Opens the page and joins the room. */
-  static async join(driver: BrowserDriver, access: NamespaceAccess, options: CallPageOptions): Promise<CallPage> {
+  static async join(
+    driver: BrowserDriver,
+    access: Pick<NamespaceAccess, 'callUrl'>,
+    options: CallPageOptions,
+  ): Promise<CallPage> {
     const page = await CallPage.open(driver, access, options);
     await page.pressJoin();
     return page;
   }
 
   /** Opens the page, with everything filled in; nothing is joined yet. */
-  static async open(driver: BrowserDriver, access: NamespaceAccess, options: CallPageOptions): Promise<CallPage> {
+  static async open(
+    driver: BrowserDriver,
+    access: Pick<NamespaceAccess, 'callUrl'>,
+    options: CallPageOptions,
+  ): Promise<CallPage> {
     const page = new CallPage(options.name, await driver.newPage());
     await page.tab.goto(access.callUrl(options));
     await waitFor(`the page of ${options.name} to be ready`, () => page.tab.evaluate<boolean>(LOBBY_READY));

@@ -22,11 +22,7 @@ const ARGUMENTS = [
 ];
 
 /** Starts headless Chromium with fake devices; every page is a user of its own. */
-export async function launchChromium({
-  authority,
-  hosts = {},
-  networkNamespace,
-}: LaunchOptions = {}): Promise<BrowserDriver> {
+export async function launchChromium({ authority, hosts = {}, within }: LaunchOptions = {}): Promise<BrowserDriver> {
   const camera = writeFakeCamera();
   const home = mkdtempSync(join(tmpdir(), 'orama-chromium-'));
   if (authority !== undefined) await trustAuthority(join(home, '.pki', 'nssdb'), authority);
@@ -38,7 +34,7 @@ export async function launchChromium({
   ];
   // A home of its own: Chromium looks there for authorities.
   const env = { HOME: home, PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin' };
-  const executablePath = networkNamespace === undefined ? EXECUTABLE : inNamespace(networkNamespace, home);
+  const executablePath = within === undefined ? EXECUTABLE : runBy(within, home);
   const browser = await chromium.launch({ executablePath, headless: true, args, env });
   return {
     version: browser.version(),
@@ -69,9 +65,10 @@ export async function launchChromium({
   };
 }
 
-/** A program that starts Chromium there: playwright-core has its own arguments before ours. */
-function inNamespace(name: string, folder: string): string {
+/** A program that starts Chromium so: playwright-core has its own arguments before ours. */
+function runBy(within: readonly string[], folder: string): string {
   const program = join(folder, 'chromium');
-  writeFileSync(program, `#!/bin/sh\nexec ip netns exec ${name} ${EXECUTABLE} "$@"\n`, { mode: 0o700 });
+  const command = [...within, EXECUTABLE].map((word) => `'${word}'`).join(' ');
+  writeFileSync(program, `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o700 });
   return program;
 }

@@ -22,6 +22,6 @@ export interface LaunchOptions {
   authority?: string;
   /** Addresses of host names, in place of DNS. Firefox takes one address for all of them. */
   hosts?: Record<string, string>;
-  /** Network namespace to run in, with the resolver of `/etc/netns/<name>`; needs root. Chromium only. */
-  networkNamespace?: string;
+  /** Command that it is run by, such as `ip netns exec <name>`. Chromium only. */
+  within?: readonly string[];
 }

@@ -1,0 +1,158 @@
+import { join } from 'node:path';
+import { AcmeAuthority, type BrowserDriver, CallPage, launchChromium, REPOSITORY, waitUntil } from '@orama/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Bed } from './bed/bed.ts';
+import { OramaNode } from './bed/orama.ts';
+import { publicIpOf } from './bed/network.ts';
+import { Transcript } from './bed/transcript.ts';
+
+/** Types what docs/first-cluster.md has; `UPDATE_TRANSCRIPT=1` writes there what was printed. */
+const transcript = new Transcript(join(REPOSITORY, 'docs/first-cluster.md'));
+const BASE = 'orama.test';
+const HOST = `ns-myapp.${BASE}`;
+const CLIENT_IP = publicIpOf(100);
+
+const OFFICE = join(REPOSITORY, 'test/nodes/office.nft');
+
+let bed: Bed;
+let authority: AcmeAuthority;
+let chromium: BrowserDriver | undefined;
+let pages: CallPage[] = [];
+
+beforeAll(async () => {
+  bed = await Bed.start({ bare: true });
+  authority = await AcmeAuthority.start({
+    ...{ address: CLIENT_IP, namesLeadTo: publicIpOf(1), dnsServer: `${publicIpOf(1)}:53` },
+    within: bed.asClient,
+  });
+  for (const node of bed.nodes)
+    node.write(
+      '/root/bin/orama',
+      '#!/bin/sh\nexec /opt/orama/bin/node /opt/orama/cmd/orama/dist/main.js "$@"\n',
+      0o755,
+    );
+});
+afterAll(async () => {
+  await chromium?.close();
+  await authority?.close();
+  await bed?.close();
+  if (process.env.UPDATE_TRANSCRIPT) transcript.write();
+});
+
+function type(at: string, command: string) {
+  if (at === 'client$') return bed.fromClient('sh', '-c', `exec 2>&1; ${command}`);
+  const node = bed.nodes.find((each) => at === `n${each.number}#`);
+  if (!node) throw new Error(`there is no ${at}`);
+  return node.run(
+    'env',
+    'PATH=/root/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin',
+    'sh',
+    '-c',
+    `exec 2>&1; ${command}`,
+  );
+}
+
+/** The authority's certificate, which the client trusts as it would a public one. */
+async function authorityCertificate(): Promise<string> {
+  const { stdout } = await bed.fromClient('curl', '-sk', `https://${CLIENT_IP}:15000/roots/0`);
+  expect(stdout).toContain('BEGIN CERTIFICATE');
+  return stdout;
+}
+
+const sees: Record<string, () => Promise<void>> = {
+  async 'Caddy is installed'() {
+    for (const { number } of bed.nodes) new OramaNode(bed, number).installCaddy('Caddyfile', authority);
+  },
+
+  async 'certificates of the authority'() {
+    bed.clientTrusts(await authorityCertificate());
+    for (const [name, port] of [
+      [HOST, 443],
+      [`turn.${HOST}`, 5349],
+    ] as const)
+      await waitUntil(
+        `a certificate of ${name} that is trusted`,
+        () =>
+          bed.fromClient(
+            'sh',
+            '-c',
+            `openssl s_client -connect ${name}:${port} -verify_return_error -verify_hostname ${name} </dev/null`,
+          ),
+        ({ code }) => code === 0,
+        { timeoutMs: 40_000 },
+      );
+  },
+
+  async 'a call by turns'() {
+    await Promise.all(pages.map((page) => page.close()));
+    if (!chromium) {
+      // An office that lets nothing out but TLS.
+      await bed.fromClient('nft', '-f', OFFICE);
+      chromium = await launchChromium({ authority: await authorityCertificate(), within: bed.asClient });
+    }
+    const key = transcript.value('<key>');
+    const callUrl = ({ room, name }: { room: string; name: string }) =>
+      `https://${HOST}/call/#${new URLSearchParams({ room, name, api_key: key })}`;
+    const driver = chromium;
+    pages = await Promise.all(
+      ['ann', 'bob'].map((name) => CallPage.join(driver, { callUrl }, { room: 'first', name })),
+    );
+    for (const { stats } of await Promise.all(pages.map((page) => page.waitMedia(1))))
+      expect(stats.local).toMatchObject({ type: 'relay', relayProtocol: 'tls' });
+  },
+
+  async 'n2 is switched off, and the call goes on'() {
+    await bed.losePower(2);
+    // What still comes in by what is buried does not count.
+    await waitUntil(
+      'n2 to be given up',
+      async () => (await answered('turn')) + (await answered('ns')),
+      (addresses) => !addresses.includes(publicIpOf(2)),
+    );
+    await Promise.all(pages.map((page) => page.waitMedia(1)));
+  },
+
+  async 'n2 is switched on, and all is healthy'() {
+    await bed.powerOn(2);
+    await untilHealthy();
+  },
+
+  async 'all are switched off and on, and all is healthy'() {
+    await Promise.all(bed.nodes.map(({ number }) => bed.losePower(number)));
+    await Promise.all(bed.nodes.map(({ number }) => bed.powerOn(number)));
+    await untilHealthy();
+  },
+
+  async 'nothing of us is left'() {
+    for (const node of bed.nodes) {
+      expect(await node.do('find', '/etc/orama', '/etc/wireguard', '/var/lib/orama', '-mindepth', '1')).toBe('');
+      expect(await node.do('systemctl', 'list-units', '--no-legend', 'orama*.service', 'wg-quick*')).toBe('');
+      expect(await node.do('ip', '-brief', 'link')).not.toContain('orama0');
+    }
+  },
+};
+
+/** What a name of the namespace leads to, by the server of n1. */
+async function answered(kind: 'turn' | 'ns'): Promise<string> {
+  const name = kind === 'turn' ? `turn.${HOST}` : HOST;
+  return (await bed.fromClient('dig', '+short', `@${publicIpOf(1)}`, name)).stdout;
+}
+
+function untilHealthy() {
+  return waitUntil(
+    'all to be healthy',
+    () => type('n1#', 'orama namespace webrtc-status --namespace myapp --json'),
+    ({ code, stdout }) => code === 0 && (JSON.parse(stdout) as { healthy: boolean }).healthy,
+  );
+}
+
+test.each(transcript.sections)(
+  '$title',
+  async ({ steps }) => {
+    for (const step of steps) {
+      if (step.kind === 'command') await transcript.play(step, type);
+      else await (sees[step.name] as () => Promise<void>)();
+    }
+  },
+  120_000,
+);
