@@ -1,17 +1,14 @@
-import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { REPOSITORY } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import type { SystemdNode } from './bed/node.ts';
+import { BUILD_TIMEOUT_MS, buildRelease } from './bed/release.ts';
 
 const RELEASES = '/root/releases';
 const INSTALL = ['sh', `${RELEASES}/install.sh`];
 const INIT = ['init', '--base-domain', 'orama.test', '--dns', 'file'];
-const BUILD_TIMEOUT_MS = 150_000;
 const CONTROLPLANE = 'orama-controlplane.service';
 const RUNNING = [CONTROLPLANE, 'orama-gateway.service', 'orama-rqlited.service', 'orama-turn.service'];
 const NAMESPACE = ['orama-namespace-sfu@demo.service', 'orama-namespace-turn@demo.service'];
@@ -22,7 +19,7 @@ let node: SystemdNode;
 let before: string;
 beforeAll(async () => {
   out = mkdtempSync(join(tmpdir(), 'orama-release-'));
-  await build(out);
+  await buildRelease(out);
   bed = await Bed.start({ bare: true, installed: false });
   node = bed.node(1);
   cpSync(out, join(node.root, RELEASES), { recursive: true });
@@ -32,12 +29,6 @@ afterAll(async () => {
   await bed?.close();
   rmSync(out, { recursive: true, force: true });
 });
-
-/** Builds a release of this checkout, as `pnpm release` does. */
-async function build(folder: string): Promise<void> {
-  const main = join(REPOSITORY, 'deploy/release/main.ts');
-  await promisify(execFile)(process.execPath, [main, '--fast', '--out', folder], { timeout: BUILD_TIMEOUT_MS });
-}
 
 /** All that an installation may change: files, users, interfaces, units and processes. */
 async function image(machine = node): Promise<string> {
@@ -87,7 +78,7 @@ async function makeVersion(version: string, change: string): Promise<string> {
 test('the same sources give the same release', { timeout: BUILD_TIMEOUT_MS }, async () => {
   const again = mkdtempSync(join(tmpdir(), 'orama-release-'));
   try {
-    await build(again);
+    await buildRelease(again);
     const sums = (folder: string) => readFileSync(join(folder, 'SHA256SUMS'), 'utf8');
     expect(sums(again)).toBe(sums(out));
     expect(sums(out)).toMatch(/^[0-9a-f]{64} {2}orama-webrtc-[\d.]+-linux-x64\.tar\.gz$/m);

@@ -5,6 +5,7 @@ import type { CommandResult } from './node.ts';
 const MASKS: readonly [pattern: RegExp, name: string][] = [
   [/orama-join-[\w-]+/g, '<token>'],
   [/\borama_[\w-]{20,}/g, '<key>'],
+  [/(?<="password":")[^"]+/g, '<password>'],
 ];
 
 export type Step =
