@@ -49,6 +49,19 @@ function clusters({ name, groupOrder, maxWorkers, include, exclude = [] }: Group
 // All of a group must have the same number. One of them is kept by the chaos.
 const UNIT_WORKERS = Math.max(2, availableParallelism());
 
+/** Real nodes, for which nobody but root can make machines: deploy/dev/test.ts says so where they are left out. */
+const nodes: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: 'nodes',
+    maxWorkers: 3,
+    sequence: { groupOrder: 4 },
+    include: ['test/nodes/**/*.test.ts'],
+    globalSetup: 'test/e2e/build.ts',
+    expect: { poll: { timeout: 20_000 } },
+  },
+};
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
@@ -102,6 +115,7 @@ export default defineConfig({
           hookTimeout: 240_000,
         },
       },
+      ...(process.getuid?.() === 0 ? [nodes] : []),
     ],
   },
 });
