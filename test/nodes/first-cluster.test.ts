@@ -119,7 +119,8 @@ const sees: Record<string, () => Promise<void>> = {
 
   async 'nothing of us is left'() {
     for (const node of bed.nodes) {
-      const left = 'find /etc/orama /etc/wireguard /var/lib/orama /opt -mindepth 1 2>/dev/null; ls /usr/local/bin/orama 2>/dev/null; true';
+      const left =
+        'find /etc/orama /etc/wireguard /var/lib/orama /opt -mindepth 1 2>/dev/null; ls /usr/local/bin/orama 2>/dev/null; true';
       expect(await node.do('sh', '-c', left)).toBe('');
       expect(await node.do('systemctl', 'list-units', '--no-legend', 'orama*.service', 'wg-quick*')).toBe('');
       expect(await node.do('ip', '-brief', 'link')).not.toContain('orama0');
