@@ -5,9 +5,11 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 // Workspace packages resolve to their sources, so that a unit test never runs against a stale build.
 const conditions = ['source', 'node', 'import', 'module', 'default'];
 
-// Files that run clusters without browsers.
-const withoutBrowsers = [
+// Files that run clusters without browsers, or wait longer for what happens than browsers work.
+const patient = [
   'test/e2e/commands.test.ts',
+  'test/e2e/crashes.test.ts',
+  'test/e2e/credentials.test.ts',
   'test/e2e/disable.test.ts',
   'test/e2e/doctor.test.ts',
   'test/e2e/environments.test.ts',
@@ -15,12 +17,14 @@ const withoutBrowsers = [
   'test/e2e/interrupted.test.ts',
   'test/e2e/local-cluster.test.ts',
   'test/e2e/monitor.test.ts',
+  'test/e2e/nodes.test.ts',
   'test/e2e/ports.test.ts',
   'test/e2e/prometheus.test.ts',
   'test/e2e/rooms.test.ts',
   'test/e2e/rqlite.test.ts',
   'test/e2e/sfu-address.test.ts',
   'test/e2e/turn-commands.test.ts',
+  'test/e2e/turn-stream.test.ts',
   'test/interop/gateway-sfu.test.ts',
   'test/interop/turn.test.ts',
 ];
@@ -49,7 +53,7 @@ function clusters({ name, groupOrder, maxWorkers, include, exclude = [] }: Group
 // All of a group must have the same number. One of them is kept by the chaos.
 const UNIT_WORKERS = Math.max(2, availableParallelism());
 
-/** Real nodes, for which nobody but root can make machines: deploy/dev/test.ts says so where they are left out. */
+/** Real nodes, for which nobody but root can make machines: `pnpm test:nodes`. */
 const nodes: TestProjectInlineConfiguration = {
   extends: true,
   test: {
@@ -102,9 +106,9 @@ export default defineConfig({
       clusters({
         ...{ name: 'cluster', groupOrder: 1, maxWorkers: 1 },
         include: ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'],
-        exclude: withoutBrowsers,
+        exclude: patient,
       }),
-      clusters({ name: 'commands', groupOrder: 2, maxWorkers: 3, include: withoutBrowsers }),
+      clusters({ name: 'commands', groupOrder: 2, maxWorkers: 3, include: patient }),
       {
         extends: true,
         test: {
@@ -115,7 +119,7 @@ export default defineConfig({
           hookTimeout: 240_000,
         },
       },
-      ...(process.getuid?.() === 0 ? [nodes] : []),
+      nodes,
     ],
   },
 });

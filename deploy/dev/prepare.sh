@@ -46,10 +46,10 @@ prepare() {
   mv "$PREPARED.begun" "$PREPARED"
 }
 
-# NEEDED: <program>:<Debian package that has it>, ...
+# NEEDED: <program or file>:<Debian package that has it>, ...
 missing_packages() {
   for pair in $NEEDED; do
-    command -v "${pair%%:*}" >/dev/null 2>&1 || echo "${pair#*:}"
+    [ -e "${pair%%:*}" ] || command -v "${pair%%:*}" >/dev/null 2>&1 || echo "${pair#*:}"
   done | sort -u
 }
 

@@ -93,12 +93,12 @@ export class RqliteNodes {
     return undefined;
   }
 
-  /** Waits until these nodes, all unless named, are ready to serve. */
+  /** Waits until these nodes, all unless named, are ready to serve, with all that the leader has. */
   async ready(...indexes: number[]): Promise<void> {
     for (const index of indexes.length > 0 ? indexes : this.#processes.keys()) {
       await waitUntil(
         `rqlited ${index} to be ready`,
-        () => this.#get(`${this.addresses[index]}/readyz`),
+        () => this.#get(`${this.addresses[index]}/readyz?sync&timeout=1s`),
         ({ status }) => status === 200,
       );
     }
