@@ -5,11 +5,11 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 // Workspace packages resolve to their sources, so that a unit test never runs against a stale build.
 const conditions = ['source', 'node', 'import', 'module', 'default'];
 
-// Files that run clusters without browsers, or wait longer for what happens than browsers work.
-const patient = [
+// Files with browsers that wait longer than these work.
+const patient = ['crashes', 'credentials', 'nodes', 'turn-stream'].map((name) => `test/e2e/${name}.test.ts`);
+// Files that run clusters without browsers.
+const withoutBrowsers = [
   'test/e2e/commands.test.ts',
-  'test/e2e/crashes.test.ts',
-  'test/e2e/credentials.test.ts',
   'test/e2e/disable.test.ts',
   'test/e2e/doctor.test.ts',
   'test/e2e/environments.test.ts',
@@ -17,14 +17,12 @@ const patient = [
   'test/e2e/interrupted.test.ts',
   'test/e2e/local-cluster.test.ts',
   'test/e2e/monitor.test.ts',
-  'test/e2e/nodes.test.ts',
   'test/e2e/ports.test.ts',
   'test/e2e/prometheus.test.ts',
   'test/e2e/rooms.test.ts',
   'test/e2e/rqlite.test.ts',
   'test/e2e/sfu-address.test.ts',
   'test/e2e/turn-commands.test.ts',
-  'test/e2e/turn-stream.test.ts',
   'test/interop/gateway-sfu.test.ts',
   'test/interop/turn.test.ts',
 ];
@@ -59,7 +57,7 @@ const nodes: TestProjectInlineConfiguration = {
   test: {
     name: 'nodes',
     maxWorkers: 3,
-    sequence: { groupOrder: 4 },
+    sequence: { groupOrder: 5 },
     include: ['test/nodes/**/*.test.ts'],
     globalSetup: 'test/e2e/build.ts',
     expect: { poll: { timeout: 20_000 } },
@@ -106,15 +104,16 @@ export default defineConfig({
       clusters({
         ...{ name: 'cluster', groupOrder: 1, maxWorkers: 1 },
         include: ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'],
-        exclude: patient,
+        exclude: [...withoutBrowsers, ...patient],
       }),
-      clusters({ name: 'commands', groupOrder: 2, maxWorkers: 3, include: patient }),
+      clusters({ name: 'patient', groupOrder: 2, maxWorkers: 2, include: patient }),
+      clusters({ name: 'commands', groupOrder: 3, maxWorkers: 3, include: withoutBrowsers }),
       {
         extends: true,
         test: {
           name: 'conformance',
           // Alone: a server that has to wait for its processor looks like one that does not answer.
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
           include: ['test/conformance/**/*.test.ts'],
           hookTimeout: 240_000,
         },

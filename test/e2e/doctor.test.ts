@@ -99,21 +99,24 @@ test('TURN servers that are down fail what asks them, and the call', async () =>
   expect(line('call')?.seen).toBe('getting a TURN allocation: nothing more came in time');
 });
 
-test('a doctor that is ended, or killed, in the middle leaves nothing, or what the next one removes', async () => {
+test('a doctor that is ended, met by another, or killed, in the middle leaves nothing, or what the next one removes', async () => {
   const ended = cluster.spawn('doctor');
   await waitUntil('the namespace of the first', namespaces, (names) => names.includes(TRIAL));
   ended.child.kill('SIGINT');
   expect((await ended.finished).code).not.toBe(EXIT.done);
   expect(await namespaces()).toEqual([NAME]);
 
-  const killed = cluster.spawn('doctor');
+  const halted = cluster.spawn('doctor');
   await waitUntil('the namespace of the second', namespaces, (names) => names.includes(TRIAL));
+  // However long the third takes to begin, the second is at work.
+  halted.child.kill('SIGSTOP');
   const third = await doctor();
+  halted.child.kill('SIGCONT');
   expect(third.line('call')).toMatchObject({
     state: 'failed',
     seen: expect.stringContaining('another doctor is at work'),
   });
-  await killed.finished;
+  await halted.finished;
 
   const fourth = cluster.spawn('doctor');
   await waitUntil('the namespace of the fourth', namespaces, (names) => names.includes(TRIAL));

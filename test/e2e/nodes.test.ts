@@ -21,7 +21,7 @@ let chromium: BrowserDriver;
 let pages: CallPage[];
 
 beforeAll(async () => {
-  [cluster, chromium] = await Promise.all([LocalCluster.start({ prefix: 92 }), launchChromium()]);
+  [cluster, chromium] = await Promise.all([LocalCluster.start({ prefix: 102 }), launchChromium()]);
   access = await cluster.createEnabled(NAME);
   pages = await Promise.all(
     ['ann', 'bob'].map((name, index) => CallPage.join(chromium, access, { room: ROOM, name, node: index + 1 })),

@@ -31,7 +31,7 @@ let rooms = 0;
 const NAME = 'turn.ns-stream.orama.test';
 
 beforeAll(async () => {
-  cluster = await LocalCluster.start({ prefix: 98 });
+  cluster = await LocalCluster.start({ prefix: 101 });
   authority = new CertificateAuthority();
   const { publicIp, dataDir } = cluster.node(1);
   const trusting = { authority: authority.certificate, hosts: { [NAME]: publicIp } };
