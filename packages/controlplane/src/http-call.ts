@@ -1,4 +1,5 @@
-import { type ClientRequest, type IncomingHttpHeaders, request } from 'node:http';
+import { type ClientRequest, type IncomingHttpHeaders, type RequestOptions, request } from 'node:http';
+import type { Socket } from 'node:net';
 
 const DEFAULT_TIMEOUT_MS = 1_500;
 const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
@@ -17,24 +18,22 @@ export class CallTimeoutError extends Error {
 }
 
 /**
- * One HTTP call to one of our processes over TCP or a Unix socket, on a connection of its own: a kept one may belong to
+ * One HTTP call to one of our processes over TCP, a Unix socket or what `connect` opens, on a connection of its own: a kept one may belong to
  * a process that was restarted since. Rejects with the socket's error, or CallTimeoutError when there is no answer in time.
  */
 export function callHttp(
-  where: { address: string; port: number } | { socketPath: string },
+  where: { address: string; port: number } | { socketPath: string } | { connect: () => Socket },
   method: string,
   path: string,
-  options: { body?: string; headers?: Record<string, string>; timeoutMs?: number } = {},
+  options: { body?: string; headers?: Record<string, string>; timeoutMs?: number; maxBytes?: number } = {},
 ): Promise<HttpAnswer> {
-  const { body = '', headers = {}, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { body = '', headers = {}, timeoutMs = DEFAULT_TIMEOUT_MS, maxBytes = ANSWER_MAX_BYTES } = options;
   return new Promise((resolve, reject) => {
-    const target = 'socketPath' in where ? { socketPath: where.socketPath } : { host: where.address, port: where.port };
     const call: ClientRequest = request(
       {
-        ...target,
+        ...targetOf(where),
         method,
         path,
-        agent: false,
         headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers },
       },
       (response) => {
@@ -43,7 +42,7 @@ export function callHttp(
         response.on('data', (chunk: Buffer) => {
           size += chunk.length;
           chunks.push(chunk);
-          if (size > ANSWER_MAX_BYTES) call.destroy(new Error('the answer is too large'));
+          if (size > maxBytes) call.destroy(new Error('the answer is too large'));
         });
         response.on('end', () =>
           resolve({
@@ -60,4 +59,11 @@ export function callHttp(
     call.on('close', () => clearTimeout(timer));
     call.end(body);
   });
+}
+
+function targetOf(where: Parameters<typeof callHttp>[0]): RequestOptions {
+  // An agent, even none, would open the connection itself.
+  if ('connect' in where) return { createConnection: where.connect };
+  if ('socketPath' in where) return { socketPath: where.socketPath, agent: false };
+  return { host: where.address, port: where.port, agent: false };
 }

@@ -1,4 +1,3 @@
-import { request } from 'node:http';
 import { connect } from 'node:tls';
 import { describeError, OramaError } from '@orama/core';
 import {
@@ -9,6 +8,7 @@ import {
   type JoinToken,
 } from '@orama/protocol';
 import { errorOfAnswer } from '../client/error-of-answer.ts';
+import { callHttp, type HttpAnswer } from '../http-call.ts';
 import { PSK_TLS } from './join-token.ts';
 
 const TIMEOUT_MS = 20_000;
@@ -16,7 +16,7 @@ const ANSWER_MAX_BYTES = 256 * 1024;
 
 /** Asks the node that a token names to take this machine in. Throws what it answers, or UNAVAILABLE. */
 export async function callEnrolment(token: JoinToken, enrolment: EnrolRequest): Promise<EnrolAnswer> {
-  let answer: { status: number; body: string };
+  let answer: HttpAnswer;
   try {
     answer = await post(token, JSON.stringify(enrolment));
   } catch (thrown) {
@@ -30,40 +30,17 @@ export async function callEnrolment(token: JoinToken, enrolment: EnrolRequest): 
   return enrolAnswerSchema.parse(JSON.parse(answer.body));
 }
 
-function post({ endpoint, id, secret }: JoinToken, body: string): Promise<{ status: number; body: string }> {
+function post({ endpoint, id, secret }: JoinToken, body: string): Promise<HttpAnswer> {
   const { hostname, port } = new URL(`https://${endpoint}`);
-  return new Promise((resolve, reject) => {
-    const call = request(
-      {
-        method: 'POST',
-        path: ENROLMENT_PATH,
-        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-        createConnection: () =>
-          connect({
-            ...PSK_TLS,
-            host: hostname.replaceAll(/[[\]]/g, ''),
-            port: Number(port || 443),
-            // The key that both have stands for a certificate.
-            checkServerIdentity: () => undefined,
-            pskCallback: () => ({ psk: Buffer.from(secret, 'base64url'), identity: id }),
-          }),
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length;
-          chunks.push(chunk);
-          if (size > ANSWER_MAX_BYTES) call.destroy(new Error('the answer is too large'));
-        });
-        response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
-        );
-        response.on('error', reject);
-      },
-    );
-    call.on('error', reject);
-    call.end(body);
-  });
+  const open = () =>
+    connect({
+      ...PSK_TLS,
+      host: hostname.replaceAll(/[[\]]/g, ''),
+      port: Number(port || 443),
+      // The key that both have stands for a certificate.
+      checkServerIdentity: () => undefined,
+      pskCallback: () => ({ psk: Buffer.from(secret, 'base64url'), identity: id }),
+    });
+  const limits = { timeoutMs: TIMEOUT_MS, maxBytes: ANSWER_MAX_BYTES };
+  return callHttp({ connect: open }, 'POST', ENROLMENT_PATH, { body, ...limits });
 }
