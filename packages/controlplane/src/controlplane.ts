@@ -78,6 +78,8 @@ import { UsageTask } from './tasks/usage.ts';
 /** Less than a caller waits for us, so that a node that does not answer is told by its name. */
 const PEER_TIMEOUT_MS = 5_000;
 const DNS_PORT = 53;
+/** Within so long after a start every node that lives was heard, and this one has looked at its own services. */
+const NEW_MS = 5_000;
 
 export interface ControlplaneOptions {
   config: ControlplaneConfig;
@@ -160,6 +162,7 @@ export class Controlplane implements Runnable {
       routes: createRoutes({
         context: () => this.#context(),
         isCurrent: (report) => this.#isCurrent(report),
+        isNew: () => this.#clock.now() < this.#startedAtMs + NEW_MS,
         version,
         clusterKey,
         onChange: () => this.#engine.wake(),

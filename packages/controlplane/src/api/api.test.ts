@@ -38,6 +38,7 @@ beforeEach(async () => {
     health: ({ path }) => (path === '/healthz' ? { status: 200, body: { status: 'ok' } } : undefined),
     routes: createRoutes({
       isCurrent: () => true,
+      isNew: () => false,
       context: () => context,
       version: '1.2.3',
       clusterKey: 'key',

@@ -12,7 +12,7 @@ import {
   rotateSecretSchema,
   turnSettingsChangeSchema,
 } from '@orama/protocol';
-import { reportUsage, type ServiceReportRow } from '@orama/store';
+import { type NodeRow, reportUsage, type ServiceReportRow } from '@orama/store';
 import type { Monitor } from '../monitor/monitor.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { requireNamespace } from '../operations/context.ts';
@@ -35,9 +35,14 @@ import { type TurnRouteOptions, turnRoutes } from './turn-routes.ts';
 import { toClusterStatus, toNamespace, toOperation } from './views.ts';
 import { webrtcStatusOf } from './webrtc-status.ts';
 
+/** How often a new controlplane looks whether what it waits for has come. */
+const NEWS_MS = 100;
+
 export interface RouteOptions {
   /** Whether a report tells of now: not what stands in the store from before a power loss. */
   isCurrent: (report: ServiceReportRow) => boolean;
+  /** Whether this controlplane has only just begun: what it has not heard of yet may be about to come. */
+  isNew: () => boolean;
   /** Throws STORE_UNAVAILABLE while the store has not been reached. */
   context: () => OperationContext;
   version: string;
@@ -56,6 +61,7 @@ export interface RouteOptions {
 /** The calls of protocol/internal/controlplane-api.ts, below their prefix, and those of them that a token may make. */
 export function createRoutes({
   isCurrent,
+  isNew,
   context,
   version,
   clusterKey,
@@ -94,7 +100,7 @@ export function createRoutes({
     [
       'GET',
       /^\/namespaces\/([^/]+)\/webrtc$/,
-      ({ context, subjects }) => showWebrtc(context, nameOf(subjects), isCurrent),
+      ({ context, subjects }) => showWebrtc(context, nameOf(subjects), { isCurrent, isNew }),
       'viewer',
     ],
     [
@@ -190,14 +196,13 @@ async function listNamespaces({ store }: OperationContext): Promise<InternalRepl
 async function showWebrtc(
   { store, config, clock }: OperationContext,
   name: string,
-  isCurrent: RouteOptions['isCurrent'],
+  { isCurrent, isNew }: Pick<RouteOptions, 'isCurrent' | 'isNew'>,
 ): Promise<InternalReply> {
   await requireNamespace(store, name);
-  const [settings, allocations, reports, nodes, dns, rooms, operation] = await Promise.all([
+  const [reports, nodes] = await currentReports();
+  const [settings, allocations, dns, rooms, operation] = await Promise.all([
     store.webrtc.get(name),
     store.ports.listTakenBy(name),
-    store.reports.listOf(name),
-    store.nodes.list(),
     store.dns.list(),
     store.rooms.listOf(name),
     store.operations.runningOf(name),
@@ -206,7 +211,7 @@ async function showWebrtc(
     namespace: name,
     settings,
     allocations,
-    reports: reports.filter(isCurrent),
+    reports,
     nodes,
     dns: dns.filter((record) => record.namespace === name),
     rooms: rooms.length,
@@ -214,6 +219,18 @@ async function showWebrtc(
     nowMs: clock.now(),
   });
   return { status: 200, body: status };
+
+  /** All that are left out are so because nothing came, not because nothing had the time to. */
+  async function currentReports(): Promise<[ServiceReportRow[], NodeRow[]]> {
+    for (;;) {
+      const [reports, nodes] = await Promise.all([store.reports.listOf(name), store.nodes.list()]);
+      const current = reports.filter(isCurrent);
+      const lost = new Set(nodes.filter(({ reachable }) => !reachable).map(({ id }) => id));
+      const isAwaited = reports.some((report) => !current.includes(report) && !lost.has(report.nodeId));
+      if (!isAwaited || !isNew()) return [current, nodes];
+      await new Promise<void>((resolve) => void clock.after(NEWS_MS, resolve));
+    }
+  }
 }
 
 async function showUsage({ context: { store, clock }, subjects, query }: Call): Promise<InternalReply> {
