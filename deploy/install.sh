@@ -178,13 +178,13 @@ running_units() {
 # Whether something that a unit runs is other in one release than in another.
 differs() {
   case $1 in
-    orama-turn.*) parts='cmd/turn packages/turn' ;;
-    orama-namespace-sfu@*) parts='cmd/sfu packages/sfu' ;;
-    orama-namespace-turn@*) parts='cmd/orama packages/controlplane' ;;
-    orama-gateway.*) parts='cmd/gateway packages/gateway packages/store packages/call-page' ;;
-    *) parts='cmd/controlplane packages/controlplane packages/store' ;;
+    orama-turn.*) parts=cmd/turn ;;
+    orama-namespace-sfu@*) parts=cmd/sfu ;;
+    orama-namespace-turn@*) parts=cmd/orama ;;
+    orama-gateway.*) parts='cmd/gateway packages/store packages/call-page' ;;
+    *) parts='cmd/controlplane packages/store' ;;
   esac
-  parts="$parts bin/node node_modules packages/core packages/protocol"
+  parts="$parts bin/node node_modules"
   case $1 in orama-rqlited.*) parts=bin/rqlited ;; esac
   file=$(echo "$1" | sed 's/@.*\./@./')
   for part in $parts "systemd/$file" systemd/orama-.service.d; do

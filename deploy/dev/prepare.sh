@@ -29,7 +29,7 @@ PREPARED=node_modules/.prepared
 # Whether something that is installed or built changed since, or is missing. dist/ and node_modules/ are results.
 is_stale() {
   if [ ! -e "$PREPARED" ] || [ ! -e cmd/orama/dist/main.js ]; then return 0; fi
-  changed=$(find cmd packages test/package.json patches package.json pnpm-*.yaml tsconfig*.json \
+  changed=$(find cmd packages deploy/dev/bundle.ts test/package.json patches package.json pnpm-*.yaml tsconfig*.json \
     -name node_modules -prune -o -name dist -prune -o -type f -newer "$PREPARED" -print | head -n 1)
   [ -n "$changed" ]
 }

@@ -22,17 +22,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'packages/client': ['@orama/protocol'],
   'packages/call-page': ['@orama/client'],
   'packages/testkit': ['@orama/protocol', '@orama/core', '@orama/sfu', '@orama/turn', '@orama/controlplane'],
-  'cmd/orama': [
-    '@orama/protocol',
-    '@orama/core',
-    '@orama/store',
-    '@orama/sfu',
-    '@orama/turn',
-    '@orama/controlplane',
-    '@orama/call-page',
-  ],
+  'cmd/orama': ['@orama/protocol', '@orama/core', '@orama/store', '@orama/sfu', '@orama/turn', '@orama/controlplane'],
   'cmd/controlplane': ['@orama/protocol', '@orama/core', '@orama/store', '@orama/controlplane'],
-  'cmd/gateway': ['@orama/protocol', '@orama/core', '@orama/store', '@orama/gateway', '@orama/call-page'],
+  'cmd/gateway': ['@orama/protocol', '@orama/core', '@orama/store', '@orama/gateway'],
   'cmd/sfu': ['@orama/protocol', '@orama/core', '@orama/sfu'],
   'cmd/turn': ['@orama/protocol', '@orama/core', '@orama/turn'],
 };
@@ -123,7 +115,7 @@ function fileViolations(file: SourceFile): Violation[] {
     if (importers && !startsWithAny(file.path, importers)) {
       report(`imports ${name}; only ${importers.join(', ')} may`);
     }
-    if (specifier.startsWith('node:') && startsWithAny(file.path, BROWSER_SIDE) && !file.isNodeSide) {
+    if (specifier.startsWith('node:') && startsWithAny(file.path, BROWSER_SIDE)) {
       report(`runs in browsers and imports ${specifier}`);
     }
   }

@@ -26,7 +26,7 @@ beforeEach(() => {
     write(`deploy/dev/${name}`, '');
     copyFileSync(join(REPOSITORY, 'deploy/dev', name), join(dir, 'deploy/dev', name));
   }
-  for (const name of ['test/package.json', 'package.json', 'tsconfig.json']) write(name, '{}');
+  for (const name of ['deploy/dev/bundle.ts', 'test/package.json', 'package.json', 'tsconfig.json']) write(name, '{}');
   for (const name of ['patches/some.patch', 'pnpm-lock.yaml', SOURCE]) write(name, '');
   pnpm(BUILDS);
 });
@@ -56,7 +56,7 @@ function run(...args: string[]) {
 test('a script installs and builds before its program runs, and neither again until something changes', () => {
   expect(run('dev', 'start')).toMatchObject({ status: 0, stdout: 'dev,start\n', calls: ['install', 'run'] });
   expect(run('dev', 'start')).toMatchObject({ status: 0, stdout: 'dev,start\n', stderr: '', calls: [] });
-  for (const changed of [SOURCE, 'pnpm-lock.yaml', 'tsconfig.json']) {
+  for (const changed of [SOURCE, 'deploy/dev/bundle.ts', 'pnpm-lock.yaml', 'tsconfig.json']) {
     const soon = Date.now() / 1000 + 1;
     utimesSync(join(dir, changed), soon, soon);
     expect(run().calls, changed).toEqual(['install', 'run']);

@@ -32,11 +32,6 @@ export class SourceFile {
   resolved(specifier: string): string {
     return normalize(join(dirname(this.path), specifier));
   }
-
-  /** The gateway needs to know where the built call page lies: that one file of a browser package runs in Node. */
-  get isNodeSide(): boolean {
-    return this.path === 'packages/call-page/src/index.ts';
-  }
 }
 
 /** Every package of the workspace. */

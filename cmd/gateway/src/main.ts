@@ -1,10 +1,12 @@
-import { callPageDir } from '@orama/call-page';
-import { configPathFromArgs, loadConfigFile, readSecretFile, runMain } from '@orama/core';
+import { join } from 'node:path';
+import { configPathFromArgs, INSTALL_DIR, loadConfigFile, readSecretFile, runMain } from '@orama/core';
 import { createLogger } from '@orama/core/logger';
 import { Gateway } from '@orama/gateway';
 import { gatewayConfigSchema } from '@orama/protocol';
 import { openStore } from '@orama/store';
 
+/** Built by packages/call-page. */
+const callPageDir = join(INSTALL_DIR, 'packages/call-page/dist/page');
 const bootLogger = createLogger({ svc: 'gateway' });
 
 await runMain(bootLogger, async () => {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError } from '@orama/core';
+import { ConfigError, INSTALL_DIR } from '@orama/core';
 import type { Database, Statement } from './database.ts';
 import { StoreConflictError } from './database.ts';
 
@@ -13,7 +13,7 @@ export interface Migration {
 
 const CREATE_TABLE =
   'CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL)';
-const DEFAULT_DIR = join(import.meta.dirname, '..', 'migrations');
+const DEFAULT_DIR = join(INSTALL_DIR, 'packages/store/migrations');
 
 /** Splits a script at the semicolons that end a line; migrations keep to that form. Comment lines are dropped. */
 export function splitScript(script: string): string[] {

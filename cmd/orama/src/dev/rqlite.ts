@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { OramaError, UserError, writeFileAtomic } from '@orama/core';
+import { INSTALL_DIR, OramaError, UserError, writeFileAtomic } from '@orama/core';
 import { connectStore, RqliteDatabase } from '@orama/store';
 import { pause } from '../wait.ts';
 import { storeConfig, storeCredentialsFile } from './layout.ts';
@@ -14,7 +13,7 @@ const POLL_MS = 100;
 
 /** The rqlited that this repository built, or else that of the system. Throws `UNAVAILABLE` with how to get one. */
 export function findRqlited(path: readonly string[]): string {
-  const built = fileURLToPath(new URL('../../../../.orama/rqlited/rqlited', import.meta.url));
+  const built = join(INSTALL_DIR, '.orama/rqlited/rqlited');
   const found = [built, ...path.map((folder) => join(folder, 'rqlited'))].find(isExecutable);
   if (found !== undefined) return found;
   throw new UserError('UNAVAILABLE', 'the store rqlite needs the program rqlited, which is not installed', {

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { describeError } from '@orama/core';
+import { describeError, INSTALL_DIR } from '@orama/core';
 import { failed, type Line, passed } from './line.ts';
 
 const run = promisify(execFile);
@@ -11,9 +12,9 @@ const LOAD_TIMEOUT_MS = 20_000;
 
 /** Packages with native code, who of ours has them, and what shows that they work. */
 const NATIVE = [
-  { name: 'node-datachannel', owner: '@orama/sfu', use: 'module.getLibraryVersion?.()' },
-  { name: 'better-sqlite3', owner: '@orama/store', use: "new module.default(':memory:').close()" },
-  { name: 'koffi', owner: '@orama/turn', use: "module.default.load('libc.so.6')" },
+  { name: 'node-datachannel', owner: 'packages/sfu', use: 'module.getLibraryVersion?.()' },
+  { name: 'better-sqlite3', owner: 'packages/store', use: "new module.default(':memory:').close()" },
+  { name: 'koffi', owner: 'packages/core', use: "module.default.load('libc.so.6')" },
 ] as const;
 const REINSTALL =
   'install the packages anew for this machine: rm -r node_modules, then npx -y pnpm@12 install; they need Linux with glibc on x64 or arm64';
@@ -36,7 +37,7 @@ export function checkNativeModules(): Promise<Line[]> {
 async function checkModule(name: string, owner: string, use: string): Promise<Line> {
   const id = `native:${name}`;
   try {
-    return await checkLoads(id, createRequire(import.meta.resolve(owner)).resolve(name), use);
+    return await checkLoads(id, createRequire(join(INSTALL_DIR, owner, 'package.json')).resolve(name), use);
   } catch (thrown) {
     return failed(id, describeError(thrown), REINSTALL);
   }

@@ -1,9 +1,8 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import { ConfigError, parseConfig, readSecretFile, UserError, writeFileAtomic } from '@orama/core';
 import { OPERATOR_TOKEN } from '@orama/protocol';
-import type { Document } from 'yaml';
+import { type Document, parseDocument } from 'yaml';
 import { z } from 'zod';
 
 /** The cluster of `orama dev start`; every list of environments has it. */
@@ -78,8 +77,6 @@ export class EnvironmentsFile {
   /** A file that is not there holds no environment. Throws ConfigError: malformed, or it holds secrets that others can read. */
   static read(path: string): EnvironmentsFile {
     const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
-    // Loaded here, for it takes longer than most commands that need no such file.
-    const { parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
     const document = parseDocument(text);
     const [fault] = document.errors;
     // The message without its excerpt, which may show a token.
