@@ -9,6 +9,7 @@ const conditions = ['source', 'node', 'import', 'module', 'default'];
 const patient = ['crashes', 'credentials', 'nodes', 'turn-stream'].map((name) => `test/e2e/${name}.test.ts`);
 // Files that run clusters without browsers.
 const withoutBrowsers = [
+  'test/e2e/bundles.test.ts',
   'test/e2e/commands.test.ts',
   'test/e2e/disable.test.ts',
   'test/e2e/doctor.test.ts',

@@ -28,7 +28,7 @@ export const NATIVE = ['packages/core:koffi', 'packages/store:better-sqlite3', '
 /** Packages that no service needs: Node is shipped as one program, browsers are driven in checkouts only, headers. */
 const DROPPED_PACKAGES = ['node-linux-*', 'playwright-core@*', '@types+*', 'node-addon-api@*'];
 /** Of packages: what is not read when they run. */
-const DROPPED_FILES = ['*.ts', '*.mts', '*.cts', '*.map', '*.md', '*.markdown', 'binding.gyp', 'CMakeLists.txt'];
+const DROPPED_FILES = ['*.ts', '*.mts', '*.cts', '*.map', '*.md', '*.markdown', '*.gyp', 'CMakeLists.txt'];
 const DROPPED_FOLDERS = [
   'test',
   'tests',
@@ -42,7 +42,7 @@ const DROPPED_FOLDERS = [
   'benchmarks',
 ];
 /** C and C++ of native packages, which come with what is built from it. */
-const NATIVE_SOURCES = ['better-sqlite3/{deps,src}', 'node-datachannel/src'];
+const NATIVE_SOURCES = ['better-sqlite3/{deps,src}', 'node-datachannel/src', 'koffi/{lib,vendor}'];
 const NATIVE_HERE = /\/(linux[_-]x64|linux-x64-gnu)[/.]/;
 /** A package is <store name>/node_modules/<name>, or .../@<scope>/<name>. */
 const IN_PACKAGE = ['*/node_modules/*', '*/node_modules/@*/*'];
