@@ -46,7 +46,8 @@ async function bundle(name: string, others: string[]): Promise<void> {
   const { output } = await build.generate({
     // All in one folder: INSTALL_DIR of packages/core and what is started beside a program count on it.
     entryFileNames: '[name].js',
-    chunkFileNames: '[name].js',
+    // A program that runs never loads a part of another build: it would take its functions for others.
+    chunkFileNames: '[name]-[hash].js',
     paths: (id) => (id.startsWith(REPOSITORY) ? relative(dist, id) : id),
   });
   await build.close();
