@@ -1,11 +1,23 @@
-// Bundles each of our programs from its sources into cmd/<program>/dist: Node would look for, read and compile some
-// hundreds of modules at each start. What a command loads late is a file of its own there. A file that stays as it was is
-// not written.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// Bundles each of our programs from its sources into cmd/<program>/dist, of this checkout or of the folder that is named:
+// Node would look for, read and compile some hundreds of modules at each start.
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
-import { type Plugin, rolldown } from 'rolldown';
+import { type OutputAsset, type OutputChunk, type Plugin, rolldown } from 'rolldown';
 
 const REPOSITORY = resolve(import.meta.dirname, '../..');
+const TARGET = resolve(process.argv[2] ?? REPOSITORY);
+/** Parts of earlier builds are kept for programs that run, and load them late. */
+const KEPT_MS = 24 * 3_600_000;
 /** Programs, each with what it starts as a thread or process from a file beside its own. */
 const PROGRAMS: Record<string, string[]> = {
   orama: [],
@@ -33,7 +45,7 @@ const external: Plugin = {
 await Promise.all(Object.entries(PROGRAMS).map(([name, others]) => bundle(name, others)));
 
 async function bundle(name: string, others: string[]): Promise<void> {
-  const dist = join(REPOSITORY, 'cmd', name, 'dist');
+  const dist = join('cmd', name, 'dist');
   const entries = [`cmd/${name}/src/main.ts`, ...others];
   const build = await rolldown({
     cwd: REPOSITORY,
@@ -46,16 +58,31 @@ async function bundle(name: string, others: string[]): Promise<void> {
   const { output } = await build.generate({
     // All in one folder: INSTALL_DIR of packages/core and what is started beside a program count on it.
     entryFileNames: '[name].js',
-    // A program that runs never loads a part of another build: it would take its functions for others.
+    // What a command loads late is a part of its own, and never one of another build than the rest.
     chunkFileNames: '[name]-[hash].js',
-    paths: (id) => (id.startsWith(REPOSITORY) ? relative(dist, id) : id),
+    paths: (id) => (id.startsWith(REPOSITORY) ? relative(join(REPOSITORY, dist), id) : id),
   });
   await build.close();
-  mkdirSync(dist, { recursive: true });
-  const made = new Map(output.map((file) => [file.fileName, file.type === 'chunk' ? file.code : file.source]));
-  for (const [file, content] of made) {
-    const path = join(dist, file);
-    if (!existsSync(path) || readFileSync(path, 'utf8') !== content) writeFileSync(path, content);
+  mkdirSync(join(TARGET, dist), { recursive: true });
+  // The entries last, for they need the others.
+  const isEntry = (file: OutputChunk | OutputAsset) => Number(file.type === 'chunk' && file.isEntry);
+  for (const file of output.toSorted((a, b) => isEntry(a) - isEntry(b))) {
+    write(join(TARGET, dist, file.fileName), file.type === 'chunk' ? file.code : file.source);
   }
-  for (const file of readdirSync(dist)) if (/\.js(\.map)?$/.test(file) && !made.has(file)) rmSync(join(dist, file));
+  removeOld(join(TARGET, dist));
+}
+
+/** At no time is a file there in part, or no file. One that stays as it was is only marked as of this build. */
+function write(path: string, content: string | Uint8Array): void {
+  if (existsSync(path) && readFileSync(path, 'utf8') === content) {
+    utimesSync(path, new Date(), new Date());
+  } else {
+    writeFileSync(`${path}.${process.pid}`, content);
+    renameSync(`${path}.${process.pid}`, path);
+  }
+}
+
+function removeOld(folder: string): void {
+  for (const path of readdirSync(folder).map((file) => join(folder, file)))
+    if (path.endsWith('.js') && Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path);
 }

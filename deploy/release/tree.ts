@@ -3,7 +3,6 @@ import {
   chmodSync,
   copyFileSync,
   cpSync,
-  globSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -30,7 +29,7 @@ export interface Identity {
 /** Lays out a release in an empty folder: programs, Node, rqlited, native packages, units, what installs it. */
 export function makeTree(repository: string, tree: string): Identity {
   installPackages(repository, tree);
-  copyPrograms(repository, tree);
+  makePrograms(repository, tree);
   for (const entry of SHIPPED) {
     cpSync(join(repository, entry), join(tree, entry), {
       recursive: true,
@@ -58,12 +57,9 @@ function files(folder: string): string[] {
     .sort();
 }
 
-/** The bundles, and what they find beside them. */
-function copyPrograms(repository: string, tree: string): void {
-  for (const path of globSync('cmd/*/dist/*.js', { cwd: repository })) {
-    mkdirSync(dirname(join(tree, path)), { recursive: true });
-    copyFileSync(join(repository, path), join(tree, path));
-  }
+/** The bundles, and what they find in other folders. */
+function makePrograms(repository: string, tree: string): void {
+  run(process.execPath, ['deploy/dev/bundle.ts', tree], { cwd: repository });
   for (const folder of ['packages/call-page/dist/page', 'packages/store/migrations'])
     cpSync(join(repository, folder), join(tree, folder), { recursive: true });
 }

@@ -44,8 +44,6 @@ async function runDemo(context: Context, options: DemoOptions): Promise<void> {
   // A cluster that this command started is stopped by it, whatever happens; one that ran before is left alone.
   let started = false;
   const { prepareDemo } = await import('../../demo/prepare.ts');
-  // Now already: a build may take its file away while the demo runs.
-  const { stopCluster } = await import('../../dev/stop.ts');
   try {
     await withInterrupt(async (signal) => {
       const demo = await prepareDemo(context, options, signal, () => {
@@ -71,6 +69,7 @@ async function runDemo(context: Context, options: DemoOptions): Promise<void> {
   } finally {
     if (started && !options.keep) {
       const progress = await output.progress('stopping');
+      const { stopCluster } = await import('../../dev/stop.ts');
       await stopCluster(settings.dataDir, (text) => progress.update(text));
       progress.succeed('stopped; nothing is left running');
     }
