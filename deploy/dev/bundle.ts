@@ -11,6 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import http from 'node:http';
 import { basename, join, relative, resolve } from 'node:path';
 import { type OutputAsset, type OutputChunk, type Plugin, rolldown } from 'rolldown';
 
@@ -42,6 +43,23 @@ const external: Plugin = {
   },
 };
 
+/**
+ * Of a module of its own that is imported Node reads every export, and so loads what hardly anybody asks for. With
+ * node:http that is all of fetch and WebSocket, a fifth of the time that `orama` takes to start: here are its others.
+ */
+const lightHttp: Plugin = {
+  name: 'light-http',
+  resolveId(name, _importer, { kind }) {
+    return kind === 'import-statement' && name === 'node:http' ? '\0light-http' : null;
+  },
+  load(id) {
+    if (id !== '\0light-http') return null;
+    const all = Object.entries(Object.getOwnPropertyDescriptors(http));
+    const names = all.filter(([, property]) => 'value' in property).map(([name]) => name);
+    return `const http = process.getBuiltinModule('node:http');\nexport default http;\nexport const { ${names.join(', ')} } = http;`;
+  },
+};
+
 await Promise.all(Object.entries(PROGRAMS).map(([name, others]) => bundle(name, others)));
 
 async function bundle(name: string, others: string[]): Promise<void> {
@@ -53,7 +71,7 @@ async function bundle(name: string, others: string[]): Promise<void> {
     platform: 'node',
     // Workspace packages are their sources: no build of theirs can be stale.
     resolve: { conditionNames: ['source', 'node', 'import', 'module', 'default'] },
-    plugins: [external],
+    plugins: [external, lightHttp],
   });
   const { output } = await build.generate({
     // All in one folder: INSTALL_DIR of packages/core and what is started beside a program count on it.
