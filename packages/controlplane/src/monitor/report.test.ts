@@ -4,7 +4,10 @@ import { expect, test } from 'vitest';
 import type { Desired } from '../reconcile/desired.ts';
 import { type Asked, reportCluster } from './report.ts';
 
-const CONFIG = { clusterId: 'c', baseDomain: 'orama.test', node: 'node-1' };
+const CONFIG = {
+  ...{ clusterId: 'c', baseDomain: 'orama.test', node: 'node-1' },
+  turn: { advertise: 'names' as const, port443: false },
+};
 const process = { up: true, reason: null, restarts: 0, event_loop_delay_ms: 1 };
 const certificate = {
   ...{ name: 'turn.ns-demo.orama.test', issuer: 'x', self_signed: false, name_matches: true },
@@ -43,6 +46,9 @@ const desired = (sfuNodeCount: number, turnNodeCount: number) =>
   ]) as unknown as Desired;
 const report = (asked: Asked[], counts: [number, number] = [2, 2]) =>
   reportCluster(CONFIG, asked, desired(...counts), 0);
+const withTls = (over: Partial<NonNullable<Placed['turn']>>): Partial<NodeReport> => ({
+  namespaces: [placed({ turn: { ...(placed().turn as NonNullable<Placed['turn']>), ...over } })],
+});
 const texts = (asked: Asked[], counts?: [number, number]) => report(asked, counts).problems.map(({ text }) => text);
 
 const BOTH = ['192.0.2.1', '192.0.2.2'];
@@ -100,17 +106,59 @@ test.each<[string, Partial<NodeReport>, string]>([
   ],
   [
     'a certificate that ends soon',
-    {
-      namespaces: [
-        placed({
-          turn: { ...(placed().turn as NonNullable<Placed['turn']>), certificate: { ...certificate, days: 13 } },
-        }),
-      ],
-    },
-    'the certificate of turn.ns-demo.orama.test on node-2 ends in 13 days',
+    withTls({ certificate: { ...certificate, days: 13 } }),
+    'the certificate of turn.ns-demo.orama.test ends in 13 days on node-2',
+  ],
+  [
+    'TLS that fails',
+    withTls({ certificate: null, certificate_reason: 'ECONNREFUSED' }),
+    'no TLS client gets to turn.ns-demo.orama.test (ECONNREFUSED) on node-2',
+  ],
+  [
+    'a certificate that nobody vouches for',
+    withTls({ certificate: { ...certificate, self_signed: true } }),
+    'the certificate of turn.ns-demo.orama.test is self-signed on node-2',
+  ],
+  [
+    'a certificate for other names',
+    withTls({ certificate: { ...certificate, name_matches: false } }),
+    'the certificate for turn.ns-demo.orama.test was made for other names on node-2',
   ],
 ])('%s is a problem of its node', (_what, over, text) => {
   expect(report([answered(1, BOTH), answered(2, BOTH, over)]).problems).toEqual([
     expect.objectContaining({ node: 'node-2', text }),
   ]);
+});
+
+test('where URIs carry addresses a self-signed certificate is as it should be', () => {
+  const asked = [answered(1, BOTH), answered(2, BOTH, withTls({ certificate: { ...certificate, self_signed: true } }))];
+  const config = { ...CONFIG, turn: { ...CONFIG.turn, advertise: 'addresses' as const } };
+  expect(reportCluster(config, asked, desired(2, 2), 0).problems).toEqual([]);
+});
+
+test('a DNS server that is silent is a problem, also where others answer', () => {
+  const dns = (asked: string, reason: string) => [
+    { name: 'turn.orama.test', namespace: 'demo', kind: 'turn' as const, asked, addresses: null, reason },
+  ];
+  const seen = report([answered(1, BOTH), answered(2, BOTH, { dns: dns('b:53', 'ETIMEOUT') })]);
+  expect(seen.problems).toEqual([
+    { node: 'node-2', namespace: null, text: 'DNS at b:53 does not answer node-2: ETIMEOUT' },
+  ]);
+  expect(seen.namespaces[0]?.dns_agrees).toBe(false);
+  // A zone file is there where it is written.
+  const file = answered(2, BOTH, { dns: dns('file /zone', 'ENOENT: no such file') });
+  expect(texts([answered(1, BOTH), file])).toEqual([]);
+});
+
+test('with TURN on port 443 a node whose TURN server is down serves no gateway either', () => {
+  const held = answered(2, BOTH);
+  if (held.report) held.report.turn.up = false;
+  const only = held.report?.dns.filter(({ kind }) => kind === 'gateway') ?? [];
+  if (held.report) held.report.dns = only.map((seen) => ({ ...seen, addresses: ['192.0.2.1'] }));
+  const faults = (port443: boolean) =>
+    reportCluster({ ...CONFIG, turn: { ...CONFIG.turn, port443 } }, [answered(1, BOTH), held], desired(2, 2), 0)
+      .problems.map(({ text }) => text)
+      .filter((text) => text.startsWith('gateway.orama.test'));
+  expect(faults(false)).toEqual(['gateway.orama.test at a:53 lacks 192.0.2.2']);
+  expect(faults(true)).toEqual(['gateway.orama.test at a:53 has 192.0.2.2, which does not serve']);
 });

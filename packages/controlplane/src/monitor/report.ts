@@ -1,4 +1,10 @@
-import type { ClusterReport, ControlplaneConfig, DnsSeen, NodeReport } from '@orama/protocol';
+import {
+  type ClusterReport,
+  type ControlplaneConfig,
+  type DnsSeen,
+  type NodeReport,
+  turnDomain,
+} from '@orama/protocol';
 import type { NodeRow } from '@orama/store';
 import type { Desired, DesiredNamespace } from '../reconcile/desired.ts';
 
@@ -12,12 +18,17 @@ export interface Asked {
   reason: string | null;
 }
 
+/** Of the controlplane that is asked; what is judged by it is the same on all nodes. */
+type ReportedConfig = Pick<ControlplaneConfig, 'clusterId' | 'baseDomain' | 'node'> & {
+  turn: Pick<ControlplaneConfig['turn'], 'advertise' | 'port443'>;
+};
+
 type NamespaceReport = ClusterReport['namespaces'][number];
 type Problem = ClusterReport['problems'][number];
 
 /** Makes the report of a cluster from those of its nodes. Pure. */
 export function reportCluster(
-  config: Pick<ControlplaneConfig, 'clusterId' | 'baseDomain' | 'node'>,
+  config: ReportedConfig,
   asked: readonly Asked[],
   desired: Desired,
   nowMs: number,
@@ -26,8 +37,9 @@ export function reportCluster(
   const namespaces = [...desired.values()]
     .sort((a, b) => a.config.namespace.localeCompare(b.config.namespace))
     .map((each) => {
-      const report = reportNamespace(each, asked);
-      if (each.wanted) problems.push(...problemsOfNamespace(each, report, asked));
+      const wrong = wrongDns(config, each.config.namespace, asked);
+      const report = reportNamespace(each, asked, wrong);
+      if (each.wanted) problems.push(...problemsOfNamespace(config, report, asked, wrong));
       return report;
     });
   return {
@@ -47,13 +59,17 @@ export function reportCluster(
   };
 }
 
-function reportNamespace({ config }: DesiredNamespace, asked: readonly Asked[]): NamespaceReport {
+function reportNamespace(
+  { config }: DesiredNamespace,
+  asked: readonly Asked[],
+  wrong: readonly string[] | null,
+): NamespaceReport {
   const { namespace } = config;
   const seen = asked.flatMap(({ report }) => report?.namespaces.filter((one) => one.namespace === namespace) ?? []);
   const sum = (counts: (number | null | undefined)[]) =>
     counts.reduce<number>((total, count) => total + (count ?? 0), 0);
   const days = seen.flatMap(({ turn }) => turn?.certificate?.days ?? []);
-  const wrong = wrongDns(namespace, asked);
+  const silent = asked.some(({ report }) => report?.dns.some((one) => one.namespace === namespace && isSilent(one)));
   return {
     namespace,
     state: config.state,
@@ -61,7 +77,7 @@ function reportNamespace({ config }: DesiredNamespace, asked: readonly Asked[]):
     sfu_wanted: config.sfuNodeCount,
     turn_up: seen.filter(({ turn_up }) => turn_up).length,
     turn_wanted: config.turnNodeCount,
-    dns_agrees: wrong && wrong.length === 0,
+    dns_agrees: wrong && wrong.length === 0 && !silent,
     rooms: sum(seen.map(({ sfu }) => sfu?.rooms)),
     peers: sum(seen.map(({ sfu }) => sfu?.peers)),
     relayed_bps: sum(seen.map(({ turn }) => turn?.relayed_bps)),
@@ -69,15 +85,20 @@ function reportNamespace({ config }: DesiredNamespace, asked: readonly Asked[]):
   };
 }
 
+/** A DNS server that gave no answer. A file is written by one node; the others have none to read. */
+function isSilent({ addresses, asked, reason }: DnsSeen): boolean {
+  return addresses === null && !(asked.startsWith('file ') && reason?.includes('ENOENT'));
+}
+
 /** What DNS answers otherwise than the nodes that serve; null when no server answered. */
-function wrongDns(namespace: string, asked: readonly Asked[]): string[] | null {
+function wrongDns(config: ReportedConfig, namespace: string, asked: readonly Asked[]): string[] | null {
   const answers = asked.flatMap(({ report }) => report?.dns.filter((seen) => seen.namespace === namespace) ?? []);
   const heard = answers.filter(({ addresses }) => addresses !== null);
   if (heard.length === 0) return null;
   // Of who is silent it is not known whether it serves.
   const unknown = new Set(asked.flatMap(({ node, report }) => (report === null ? addressesOf(node) : [])));
   const wrong = heard.flatMap((seen) => {
-    const expected = new Set(asked.filter((one) => serves(one, seen)).flatMap(({ node }) => addressesOf(node)));
+    const expected = new Set(asked.filter((one) => serves(config, one, seen)).flatMap(({ node }) => addressesOf(node)));
     const named = new Set(seen.addresses);
     const missing = [...expected].filter((address) => !named.has(address));
     const extra = [...named].filter((address) => !expected.has(address) && !unknown.has(address));
@@ -90,9 +111,10 @@ function wrongDns(namespace: string, asked: readonly Asked[]): string[] | null {
   return [...new Set(wrong)];
 }
 
-function serves({ node, report }: Asked, { kind, namespace }: DnsSeen): boolean {
+function serves({ turn }: ReportedConfig, { node, report }: Asked, { kind, namespace }: DnsSeen): boolean {
   if (!report || node.state !== 'active') return false;
-  if (kind === 'gateway') return report.gateway.up;
+  // What comes to port 443 passes the TURN server there.
+  if (kind === 'gateway') return report.gateway.up && (!turn.port443 || report.turn.up);
   const tenant = report.namespaces.find((one) => one.namespace === namespace);
   return tenant?.turn_up === true && !report.turn.draining;
 }
@@ -107,14 +129,18 @@ function problemsOfNode({ node, report, reason }: Asked): Problem[] {
   const full = Object.entries(port_blocks).flatMap(([name, { free }]) =>
     free > 0 ? [] : [problem(`${node.id} has no ports left for the ${name} of another namespace`)],
   );
-  return [...down, ...full];
+  const silent = new Map(report.dns.filter(isSilent).map(({ asked, reason }) => [asked, reason]));
+  const unheard = [...silent].map(([server, why]) => problem(`DNS at ${server} does not answer ${node.id}: ${why}`));
+  return [...down, ...full, ...unheard];
 }
 
 function problemsOfNamespace(
-  { config: { namespace } }: DesiredNamespace,
+  config: ReportedConfig,
   report: NamespaceReport,
   asked: readonly Asked[],
+  wrong: readonly string[] | null,
 ): Problem[] {
+  const { namespace } = report;
   const problem = (text: string, node: string | null = null): Problem => ({ node, namespace, text });
   const here = asked.flatMap(({ node, report }) => {
     const found = report?.namespaces.find((one) => one.namespace === namespace);
@@ -130,13 +156,32 @@ function problemsOfNamespace(
     const wanted = report[`${service}_wanted`];
     return up < wanted ? [problem(`${service} of ${namespace} is up on ${up} of ${wanted} nodes`)] : [];
   });
-  const ending = here.flatMap(({ node, turn }) => {
-    const { name, days } = turn?.certificate ?? { name: '', days: CERTIFICATE_DAYS_MIN };
-    if (days >= CERTIFICATE_DAYS_MIN) return [];
-    return [problem(`the certificate of ${name} on ${node} ${days < 0 ? 'has ended' : `ends in ${days} days`}`, node)];
-  });
-  const dns = wrongDns(namespace, asked) ?? [`no DNS server answers for ${namespace}`];
-  return [...few, ...down, ...ending, ...dns.map((text) => problem(text))];
+  const certificates = here.flatMap(({ node, turn }) =>
+    turn && turn.reason === null
+      ? faultsOfTls(turn, config, namespace).map((fault) => problem(`${fault} on ${node}`, node))
+      : [],
+  );
+  const dns = wrong ?? [`no DNS server answers for ${namespace}`];
+  return [...few, ...down, ...certificates, ...dns.map((text) => problem(text))];
+}
+
+type Tenant = NonNullable<NodeReport['namespaces'][number]['turn']>;
+
+/** What keeps a TLS client from TURN, or soon will. */
+function faultsOfTls(
+  { certificate, certificate_reason }: Tenant,
+  { turn, baseDomain }: ReportedConfig,
+  namespace: string,
+): string[] {
+  if (!certificate) return [`no TLS client gets to ${turnDomain(namespace, baseDomain)} (${certificate_reason})`];
+  const { name, days, self_signed, name_matches } = certificate;
+  const left = days < 0 ? 'has ended' : `ends in ${days} days`;
+  return [
+    ...(days < CERTIFICATE_DAYS_MIN ? [`the certificate of ${name} ${left}`] : []),
+    // Where URIs carry addresses nobody could vouch for one.
+    ...(turn.advertise === 'names' && self_signed ? [`the certificate of ${name} is self-signed`] : []),
+    ...(turn.advertise === 'names' && !name_matches ? [`the certificate for ${name} was made for other names`] : []),
+  ];
 }
 
 function addressesOf({ publicIp, publicIp6 }: NodeRow): string[] {
