@@ -13,10 +13,11 @@ import {
 } from 'node:fs';
 import http from 'node:http';
 import { basename, join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { type OutputAsset, type OutputChunk, type Plugin, rolldown } from 'rolldown';
 
 const REPOSITORY = resolve(import.meta.dirname, '../..');
-const TARGET = resolve(process.argv[2] ?? REPOSITORY);
+const TARGET = resolve(parseArgs({ allowPositionals: true }).positionals[0] ?? REPOSITORY);
 /** Parts of earlier builds are kept for programs that run, and load them late. */
 const KEPT_MS = 24 * 3_600_000;
 /** Programs, each with what it starts as a thread or process from a file beside its own. */
@@ -27,7 +28,7 @@ const PROGRAMS: Record<string, string[]> = {
   sfu: ['packages/sfu/src/worker/worker-process.ts'],
   turn: ['packages/turn/src/workers/worker-thread.ts'],
 };
-/** Native packages, and one that looks for its own files: they stay where pnpm has put them. */
+/** Native packages, which deploy/release/packages.ts ships, and one that looks for its own files: they stay where pnpm has put them. */
 const EXTERNAL = /^(better-sqlite3|koffi|node-datachannel|playwright-core)$/;
 
 /** Only the package that has one of them as a dependency could find it by its name. */
@@ -102,5 +103,5 @@ function write(path: string, content: string | Uint8Array): void {
 
 function removeOld(folder: string): void {
   for (const path of readdirSync(folder).map((file) => join(folder, file)))
-    if (path.endsWith('.js') && Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path);
+    if (/\.js(\.\d+)?$/.test(path) && Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path);
 }
