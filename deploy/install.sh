@@ -312,7 +312,7 @@ uninstall_command() {
   systemctl stop orama.slice 2>/dev/null || true
   [ "$(readlink $LINK || true)" != $CURRENT/bin/orama ] || rm -f $LINK
   if [ -n "$PURGE" ]; then
-    rm -rf $ETC $DATA
+    rm -rf $ETC $DATA $DATA-dns
     if getent passwd $OWNER >/dev/null; then userdel $OWNER; fi
     if getent group $OWNER >/dev/null; then groupdel $OWNER; fi
   fi

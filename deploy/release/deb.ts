@@ -22,7 +22,7 @@ set -e
 case $1 in remove | purge) rm -rf /run/orama /run/systemd/system/orama-*.service.d ;; esac
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 [ "$1" = purge ] || exit 0
-rm -rf /etc/orama /var/lib/orama /etc/systemd/system/orama-*.service.d
+rm -rf /etc/orama /var/lib/orama /var/lib/orama-dns /etc/systemd/system/orama-*.service.d
 if getent passwd orama >/dev/null; then userdel orama; fi
 `,
 };

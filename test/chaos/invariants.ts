@@ -104,9 +104,12 @@ function wrongRecords(bed: Bed, blocks: readonly Block[]): string[] {
     bed.machines.map(({ number }) => `${host} ${publicIpOf(number)}`),
   );
   const wanted = [...turn, ...gateways];
-  const served = bed.records();
-  const missing = wanted.filter((record) => !served.includes(record)).map((record) => `DNS misses ${record}`);
-  return [...missing, ...served.filter((record) => !wanted.includes(record)).map((record) => `DNS has ${record}`)];
+  return bed.machines.flatMap((machine) => {
+    const served = bed.records(machine);
+    const missing = wanted.filter((record) => !served.includes(record)).map((record) => `misses ${record}`);
+    const others = served.filter((record) => !wanted.includes(record)).map((record) => `has ${record}`);
+    return [...missing, ...others].map((wrong) => `DNS of ${machine.id} ${wrong}`);
+  });
 }
 
 async function wrongServices(machine: Machine, blocks: readonly Block[]): Promise<string[]> {

@@ -69,7 +69,11 @@ export async function endure({ bed, calls, shells }: Round, fault: Fault): Promi
         .catch(() => []);
       if (node?.reachable === 0) outcome.detectedMs = since();
     }
-    const isServed = bed.records().some((record) => record.startsWith('turn.') && record.endsWith(` ${address}`));
+    const isServed = bed.machines.some(
+      (machine) =>
+        machine.number !== fault.node &&
+        bed.records(machine).some((record) => record.startsWith('turn.') && record.endsWith(` ${address}`)),
+    );
     if (!isServed && !left) [left, outcome.movedMs] = [true, since()];
   };
   await fault.inject();

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { EXIT, type TurnCredentials } from '@orama/protocol';
 import {
   imageOf,
@@ -39,7 +38,7 @@ test('disable leaves no process, tenant, socket, row, record or file of the name
   expect(output).toContain('goes');
   expect(await leftoversOf(cluster, 'goes', blocks)).toEqual([]);
   expect(rowsOf(cluster.databaseFile, 'goes')).toEqual({});
-  expect(readFileSync(cluster.recordsFile, 'utf8')).not.toContain('goes');
+  expect(await cluster.zone()).not.toContain('goes');
 
   expect((await cluster.gateway(access, 'POST', '/v1/webrtc/turn/credentials')).body).toMatchObject({
     error: { code: 'WEBRTC_NOT_ENABLED' },

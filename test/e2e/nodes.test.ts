@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { NodeView } from '@orama/protocol';
 import {
   type BrowserDriver,
@@ -81,7 +80,7 @@ test('a node that goes silent with the room and its TURN server: others take ove
     await Promise.all([moved.then(() => console.log(`room elsewhere after ${since()}`)), callGoesOn()]);
     console.log(`both see and hear each other again after ${since()}`);
     const withdrawn = (text: string) => !text.includes(publicIp);
-    await waitUntil('its DNS record to be withdrawn', () => readFileSync(cluster.recordsFile, 'utf8'), withdrawn);
+    await waitUntil('its DNS record to be withdrawn', () => cluster.zone(), withdrawn);
     console.log(`DNS record withdrawn after ${since()}`);
     const turnNodes = async () => {
       const { services } = await cluster.status(NAME);

@@ -109,6 +109,11 @@ test('a bare machine is a node after one command, with Node, rqlited and all pac
   );
 });
 
+test('with --dns file a DNS server that runs as another user reads the zone', async () => {
+  const read = () => node.run('setpriv', '--reuid=nobody', '--clear-groups', 'cat', '/var/lib/orama-dns/zone');
+  await expect.poll(async () => (await read()).stdout).toContain('ns-demo.orama.test. 60 IN A ');
+});
+
 test('an installation that is run again changes nothing', async () => {
   const earlier = await runs(...RUNNING, ...NAMESPACE);
   await node.do(...INSTALL, 'install', ...INIT);

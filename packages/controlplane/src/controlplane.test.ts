@@ -47,7 +47,12 @@ async function traces(namespace: string): Promise<string[]> {
   );
   const left = tables.filter((_, index) => rows[index] !== 0);
   if ((await dns.list()).some((record) => record.namespace === namespace)) left.push('dns_records');
-  if (readFileSync(cluster.zoneFile, 'utf8').includes(namespace)) left.push('zone file');
+  // Those of other nodes than the one that changed the records follow within a moment.
+  await waitUntil(
+    'every zone file to be without it',
+    () => cluster.nodes.map(({ zoneFile }) => readFileSync(zoneFile, 'utf8')),
+    (zones) => zones.every((zone) => !zone.includes(namespace)),
+  );
   return [...files, ...left];
 }
 

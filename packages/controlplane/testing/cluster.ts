@@ -30,6 +30,7 @@ export interface TestNode {
   config: ControlplaneConfigInput;
   configFile: string;
   dataDir: string;
+  zoneFile: string;
   process: ChildProcess | null;
 }
 
@@ -38,7 +39,6 @@ export class TestCluster {
   readonly dir = mkdtempSync(join(tmpdir(), 'orama-cp-'));
   readonly clusterKey = randomBytes(32).toString('hex');
   readonly failpointDir = join(this.dir, 'failpoints');
-  readonly zoneFile = join(this.dir, 'zone.txt');
   readonly nodes: TestNode[];
   readonly client: ControlplaneClient;
   #store: Store | null = null;
@@ -173,6 +173,7 @@ export class TestCluster {
   #node(net: string, number: number, overrides: Partial<ControlplaneConfigInput>): TestNode {
     const id = `node-${number}`;
     const dataDir = join(this.dir, id);
+    const zoneFile = join(dataDir, 'dns', 'zone');
     const config: ControlplaneConfigInput = {
       clusterId: 'test',
       node: id,
@@ -187,12 +188,12 @@ export class TestCluster {
       services: { manager: 'processes', programs: STAND_INS },
       gateway: { listen: { address: `127.${net}.${number}`, port: 6080 } },
       turn: { advertise: 'addresses' },
-      dns: { writer: 'file', file: this.zoneFile },
+      dns: { writer: 'file', file: zoneFile },
       failpointDir: this.failpointDir,
       ...overrides,
     };
     const configFile = join(this.dir, `${id}.json`);
     writeFileSync(configFile, JSON.stringify(config));
-    return { id, config, configFile, dataDir, process: null };
+    return { id, config, configFile, dataDir, zoneFile, process: null };
   }
 }

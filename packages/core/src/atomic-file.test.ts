@@ -21,6 +21,20 @@ test('writeFileAtomic replaces a file whole, with mode 0600, and leaves nothing 
   expect(readFileSync(file, 'utf8')).toBe('two');
 });
 
+test('writeFileAtomic gives a file the mode that is asked, and makes folders for it, under any umask', async () => {
+  const former = process.umask(0o077);
+  try {
+    await writeFileAtomic(join(folder, 'public', 'zone'), 'one', 0o644);
+    await writeFileAtomic(join(folder, 'own', 'state.json'), 'one');
+  } finally {
+    process.umask(former);
+  }
+  const modes = ['public', 'public/zone', 'own', 'own/state.json'].map(
+    (path) => statSync(join(folder, path)).mode & 0o777,
+  );
+  expect(modes).toEqual([0o755, 0o644, 0o700, 0o600]);
+});
+
 test('writeFileAtomic of root gives what it makes to whom the folder belongs, new folders as well', async () => {
   const own = process.getuid?.() === 0 ? 12_345 : (process.getuid?.() ?? 0);
   chownSync(folder, own, own);

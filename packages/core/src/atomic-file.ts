@@ -1,21 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /**
  * Writes a file whole: temporary file beside it, fsync, rename, fsync of the folder. Readers see the old or the new
- * content, never a part. Missing folders are made with mode 0700. What root writes and makes belongs to whom the folder
+ * content, never a part. It has the mode that is asked, whatever the umask; missing folders are made with mode 0700, or 0755
+ * for a file that is for everybody. What root writes and makes belongs to whom the folder
  * belongs: a controlplane writes for services that run as another user.
  */
 export async function writeFileAtomic(path: string, content: string, mode = 0o600): Promise<void> {
   const folder = dirname(path);
-  await makeFolder(folder);
+  await makeFolder(folder, mode & 0o004 ? 0o755 : 0o700);
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     const file = await open(temporary, 'wx', mode);
     try {
       const owner = await ownerToGive(folder);
       if (owner) await file.chown(owner.uid, owner.gid);
+      await file.chmod(mode);
       await file.writeFile(content);
       await file.sync();
     } finally {
@@ -34,16 +36,17 @@ export async function writeFileAtomic(path: string, content: string, mode = 0o60
   }
 }
 
-async function makeFolder(folder: string): Promise<void> {
+async function makeFolder(folder: string, mode: number): Promise<void> {
   try {
-    await mkdir(folder, { mode: 0o700 });
+    await mkdir(folder, { mode });
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException;
     if (code === 'EEXIST') return;
     if (code !== 'ENOENT') throw thrown;
-    await makeFolder(dirname(folder));
-    return makeFolder(folder);
+    await makeFolder(dirname(folder), mode);
+    return makeFolder(folder, mode);
   }
+  await chmod(folder, mode);
   const owner = await ownerToGive(dirname(folder));
   if (owner) await chown(folder, owner.uid, owner.gid);
 }

@@ -1,15 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  globSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, globSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { daemonCommand } from '@orama/core';
@@ -46,7 +36,6 @@ export class Bed {
     this.network = network;
     this.#folder = folder;
     writeFileSync(this.#file('cluster.key'), this.clusterKey, { mode: 0o600 });
-    mkdirSync(this.#file('dns'), { mode: 0o700 });
     this.machines = Array.from({ length: NODES }, (_, i) => this.#machine(i + 1));
     this.store = new StoreView(this.machines.map((_, i) => rqliteOf(i + 1)));
   }
@@ -76,10 +65,11 @@ export class Bed {
     return `ns-${namespace}.${BASE_DOMAIN}`;
   }
 
-  /** What the zone file has: every TURN record, as `name address`. */
-  records(): string[] {
-    if (!existsSync(this.#zoneFile)) return [];
-    const lines = readFileSync(this.#zoneFile, 'utf8').split('\n');
+  /** What the zone file of a machine has: every A record, as `name address`. */
+  records({ folder }: Machine): string[] {
+    const file = zoneFileIn(folder);
+    if (!existsSync(file)) return [];
+    const lines = readFileSync(file, 'utf8').split('\n');
     return lines.flatMap((line) => {
       const [name, , , type, value] = line.split(' ');
       return type === 'A' ? [`${name?.replace(/\.$/, '')} ${value}`] : [];
@@ -109,10 +99,6 @@ export class Bed {
     await Promise.all(this.machines.map((machine) => machine.powerOff()));
     for (const machine of this.machines) machine.remove();
     rmSync(this.#folder, { recursive: true, force: true });
-  }
-
-  get #zoneFile(): string {
-    return this.#file('dns/zone');
   }
 
   #file(name: string): string {
@@ -157,11 +143,12 @@ export class Bed {
       },
       gateway: { listen: { address: publicIpOf(number), port: GATEWAY_PORT } },
       turn: { advertise: 'addresses', workers: 1 },
-      dns: { writer: 'file', file: this.#zoneFile },
+      dns: { writer: 'file', file: zoneFileIn(folder) },
     };
   }
 }
 
+const zoneFileIn = (folder: string) => join(folder, 'dns', 'zone');
 const apiOf = (number: number) => `http://${wireguardIpOf(number)}:${API_PORT}`;
 const rqliteOf = (number: number) => `http://${wireguardIpOf(number)}:${RQLITE_PORT}`;
 

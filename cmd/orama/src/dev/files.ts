@@ -18,7 +18,6 @@ export async function writeClusterFiles(options: {
   await keepOrWrite(clusterKeyFile(dataDir), () => randomBytes(32).toString('hex'));
   const clusterId = await keepOrWrite(join(dataDir, 'cluster.id'), randomUUID);
   if (settings.store === 'rqlite') await writeRqliteAuth(dataDir, keepOrWrite);
-  mkdirSync(join(dataDir, 'dns'), { recursive: true, mode: 0o700 });
   for (const node of nodes) {
     mkdirSync(join(node.dataDir, 'logs'), { recursive: true, mode: 0o700 });
     const config = controlplaneConfig({ dataDir, clusterId, node, nodes, settings, programs });

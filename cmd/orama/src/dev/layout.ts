@@ -113,7 +113,7 @@ export function controlplaneConfig(options: {
       defaultLifetimeSec: settings.turnLifetimeSec,
       nonceLifetimeSec: settings.turnNonceLifetimeSec,
     },
-    dns: { writer: 'file', file: join(dataDir, 'dns', 'records.json') },
+    dns: { writer: 'file', file: join(node.dataDir, 'dns', 'zone') },
     ...(settings.failpointDir === undefined ? {} : { failpointDir: settings.failpointDir }),
     logLevel: settings.logLevel,
   };

@@ -31,7 +31,7 @@ function config(driver: 'none' | 'ufw' | 'nftables', isOurs: boolean): Controlpl
     },
     ...{
       gateway: { listen: { address: '127.0.0.1', port: 6080 } },
-      dns: { writer: 'file', file: '/var/lib/orama/dns/zone' },
+      dns: { writer: 'file', file: '/var/lib/orama-dns/zone' },
     },
     firewall: { driver },
     ...(isOurs && {

@@ -14,7 +14,7 @@ import {
   writeNodeConfig,
   writeStoreMember,
 } from './node-files.ts';
-import { DEFAULT_NETWORK } from './paths.ts';
+import { DEFAULT_NETWORK, PATHS } from './paths.ts';
 import { publicAddress } from './public-address.ts';
 import { startNode } from './start-node.ts';
 
@@ -64,7 +64,7 @@ async function setUp(options: InitOptions, progress: Progress): Promise<Controlp
   const store =
     options.store === 'sqlite' ? fileStore() : await writeStoreMember({ node, address: wireguardIp, others: [] });
   const dns: ControlplaneConfigInput['dns'] =
-    options.dns === 'embedded' ? { writer: 'embedded' } : { writer: 'file', file: '/var/lib/orama/dns/zone' };
+    options.dns === 'embedded' ? { writer: 'embedded' } : { writer: 'file', file: PATHS.zoneFile };
   const shared = {
     clusterId: newId('cluster'),
     baseDomain: options.baseDomain,

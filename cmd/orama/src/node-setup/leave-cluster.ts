@@ -44,6 +44,7 @@ export async function leaveCluster({ force }: { force: boolean }, progress: Prog
   await runTool('systemctl', ['daemon-reload']);
   for (const name of await readdir(PATHS.data).catch(() => []))
     await rm(join(PATHS.data, name), { recursive: true, force: true });
+  await rm(PATHS.zoneFile, { force: true });
   const { clusterKey, storeCredentials, rqlitedAuth, rqlitedOptions, config: last } = PATHS;
   // The configuration last: with it the machine is a node, and another run goes on.
   for (const file of [clusterKey, storeCredentials, rqlitedAuth, rqlitedOptions, last]) await rm(file, { force: true });

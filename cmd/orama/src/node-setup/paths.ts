@@ -8,6 +8,8 @@ export const PATHS = {
   rqlitedOptions: '/etc/orama/rqlited.env',
   data: '/var/lib/orama',
   storeFile: '/var/lib/orama/store/store.sqlite',
+  /** In a folder that a DNS server may read; the unit of the controlplane has systemd make it. */
+  zoneFile: '/var/lib/orama-dns/zone',
   rqlited: '/opt/orama/bin/rqlited',
   lockFiles: '/etc/tmpfiles.d/orama.conf',
   controlplaneDropIns: '/etc/systemd/system/orama-controlplane.service.d',

@@ -16,6 +16,7 @@ export interface ZoneProvider {
 
 /** Keeps our names in a zone that others write to as well. Texts are not written there: who has such a server proves by it. */
 export class RemoteZone implements DnsWriter {
+  readonly onEveryNode = false;
   readonly #provider: ZoneProvider;
   readonly #baseDomain: string;
   readonly #clock: Clock;

@@ -10,6 +10,8 @@ export function addressType(address: string): 'A' | 'AAAA' {
 
 /** Brings records to where they are served from. One file per provider beside this one. */
 export interface DnsWriter {
+  /** Whether every node serves records of its own. Where it does not, who holds the lease `dns` writes for all. */
+  readonly onEveryNode: boolean;
   /** Whether exactly these records are served now. */
   isCurrent(records: readonly DnsRecord[]): Promise<boolean>;
   /** Serves exactly these records, replacing all that were served before in one step. */

@@ -33,8 +33,9 @@ function quoted(bytes: Buffer): string {
   return `"${text}"`;
 }
 
-/** Writes the records to a file that a DNS server includes in its zone. */
+/** Writes the records to a file that a DNS server includes in its zone; on every node, for each may have a server. */
 export class ZoneFileWriter implements DnsWriter {
+  readonly onEveryNode = true;
   readonly #file: string;
 
   constructor(file: string) {

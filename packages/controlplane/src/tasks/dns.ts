@@ -20,7 +20,10 @@ export const CLUSTER_REPORTER = 'cluster';
 
 type DnsAction = Action & ({ kind: 'dns-records'; change: DnsChange; lease: Lease } | { kind: 'dns-write' });
 
-/** Keeps the TURN names of all namespaces equal to their healthy TURN nodes. Works on the node that holds the lease. */
+/**
+ * Keeps the TURN names of all namespaces equal to their healthy TURN nodes, on the node that holds the lease, and what is served
+ * equal to the store: there, or on every node.
+ */
 export class DnsTask implements Task<DnsAction> {
   readonly name = 'dns';
   readonly #context: NodeContext;
@@ -40,12 +43,9 @@ export class DnsTask implements Task<DnsAction> {
   async plan(): Promise<DnsAction[]> {
     const { view, leases } = this.#context;
     const lease = leases.held('dns');
-    if (!lease) return [];
+    if (!lease && !this.#writer.onEveryNode) return [];
     const seen = await view.read();
-    const actions: DnsAction[] = (await this.#changes(seen)).map((change) => {
-      const reason = change.records.length === 0 ? 'not desired' : 'its healthy TURN nodes changed';
-      return { kind: 'dns-records', subject: change.namespace, reason, change, lease };
-    });
+    const actions: DnsAction[] = lease ? (await this.#changes(seen)).map((change) => changeOf(change, lease)) : [];
     if (actions.length > 0 || !(await this.#writer.isCurrent(await servedRecords(seen, this.#context.config))))
       actions.push({ kind: 'dns-write', subject: 'records', reason: 'what is served differs from the store' });
     return actions;
@@ -134,6 +134,11 @@ export class DnsTask implements Task<DnsAction> {
     this.#settled = changes.length === 0 && reports.every(({ healthy }) => healthy) ? view : null;
     return changes;
   }
+}
+
+function changeOf(change: DnsChange, lease: Lease): DnsAction {
+  const reason = change.records.length === 0 ? 'not desired' : 'its healthy TURN nodes changed';
+  return { kind: 'dns-records', subject: change.namespace, reason, change, lease };
 }
 
 function keyOf({ nodeId, namespace }: ServiceReportRow): string {

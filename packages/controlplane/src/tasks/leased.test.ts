@@ -2,7 +2,7 @@ import { systemClock } from '@orama/core';
 import { enableWebrtcSchema } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';
-import type { DnsWriter } from '../dns/writer.ts';
+import type { DnsRecord, DnsWriter } from '../dns/writer.ts';
 import type { NodeContext } from '../node-context.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { enableWebrtc } from '../operations/enable-webrtc.ts';
@@ -64,7 +64,7 @@ test('DnsTask writes no records under a lease that another node has taken since 
     store.reports.upsert({ ...report, desired: 'running', observed: 'running', healthy: true, reportedAtMs: 1 }),
   ]);
   await hold('dns');
-  const writer: DnsWriter = { isCurrent: async () => true, write: async () => {} };
+  const writer: DnsWriter = { onEveryNode: false, isCurrent: async () => true, write: async () => {} };
   const task = new DnsTask(node, writer);
   const [change] = await task.plan();
   if (!change) throw new Error('no record changes');
@@ -74,3 +74,19 @@ test('DnsTask writes no records under a lease that another node has taken since 
   expect(node.leases.held('dns')).toBeNull();
   expect(await task.plan()).toEqual([]);
 });
+
+test.each([true, false])(
+  'DnsTask has what is served follow the store without the lease: on every node %s',
+  async (onEveryNode) => {
+    const written: (readonly DnsRecord[])[] = [];
+    const writer: DnsWriter = {
+      onEveryNode,
+      isCurrent: async () => false,
+      write: async (records) => void written.push(records),
+    };
+    const task = new DnsTask(node, writer);
+    for (const action of await task.plan()) await task.apply(action);
+    expect(written.map((records) => records.length > 0)).toEqual(onEveryNode ? [true] : []);
+    expect(await context.store.dns.list()).toEqual([]);
+  },
+);

@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { listSockets, showSocket } from '@orama/core';
 import { type PortBlock, rowsOf } from './database.ts';
@@ -42,7 +42,7 @@ export async function leftoversOf(cluster: LocalCluster, namespace: string, bloc
   for (const file of globSync('**/*', { cwd: cluster.dataDir })) {
     if (word.test(file) && file !== `keys/${namespace}.key`) left.push(`file ${file}`);
   }
-  if (word.test(readFileSync(cluster.recordsFile, 'utf8').replaceAll(`ns-${namespace}`, ` ${namespace} `))) {
+  if (word.test((await cluster.zone()).replaceAll(`ns-${namespace}`, ` ${namespace} `))) {
     left.push('a record in the zone file');
   }
   return left;

@@ -112,9 +112,10 @@ export class LocalCluster {
     });
   }
 
-  /** Where the cluster's DNS writer puts the records. */
-  get recordsFile(): string {
-    return join(this.dataDir, 'dns', 'records.json');
+  /** The zone file of the node that looks after the records. Rejects while none does. */
+  async zone(): Promise<string> {
+    const holder = (await this.client.leases()).find(({ name }) => name === 'dns')?.holder;
+    return readFileSync(join(this.dataDir, 'nodes', holder ?? 'none', 'dns', 'zone'), 'utf8');
   }
 
   get databaseFile(): string {

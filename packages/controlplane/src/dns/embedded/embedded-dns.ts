@@ -10,6 +10,7 @@ import { buildZone, type Nameserver } from './zone.ts';
 
 /** Has this node's server answer from what the store says. Every node has one; the lease of `dns` is not needed to read. */
 export class EmbeddedDns implements DnsWriter {
+  readonly onEveryNode = true;
   readonly #server: DnsServer;
   readonly #context: Pick<NodeContext, 'config' | 'view'>;
   #seen: View | null = null;
