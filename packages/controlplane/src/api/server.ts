@@ -12,13 +12,15 @@ import {
   SIGNATURE_HEADER,
   TokenBucket,
 } from '@orama/core';
-import { CONTROLPLANE_KEY_INFO } from '@orama/protocol';
+import { CONTROLPLANE_KEY_INFO, OPERATOR_API_PREFIX } from '@orama/protocol';
 
 /**
  * More calls than operators and nodes make; keeps a runaway caller from starving the reconciler. What is not signed has a
  * bucket of its own, so that strangers cannot lock the operator out.
  */
 const CALL_RATE = { burst: 500, perSec: 200 };
+/** Of operators with tokens. A gateway signs their calls before anybody knows the token: strangers' are among them. */
+const TOKEN_RATE = { burst: 200, perSec: 50 };
 
 export interface ApiServerOptions {
   clusterKey: string;
@@ -60,12 +62,14 @@ export class ApiServer {
   #guarded(verifier: RequestVerifier): InternalHandler {
     const { health, routes, clock, logger } = this.#options;
     const signed = new TokenBucket(CALL_RATE, clock.monotonic());
+    const withToken = new TokenBucket(TOKEN_RATE, clock.monotonic());
     const unsigned = new TokenBucket(CALL_RATE, clock.monotonic());
     return async (request) => {
       const header = request.headers[SIGNATURE_HEADER];
       const signature = typeof header === 'string' ? header : undefined;
       const refusal = verifier.verify(signature, request.method, request.target, request.body, clock.now());
-      if (!(refusal === null ? signed : unsigned).take(clock.monotonic())) {
+      const ofKnown = request.path.startsWith(`${OPERATOR_API_PREFIX}/`) ? withToken : signed;
+      if (!(refusal === null ? ofKnown : unsigned).take(clock.monotonic())) {
         throw new OramaError('RATE_LIMITED', 'too many calls to this controlplane', { retryable: true });
       }
       const open = await health(request);
