@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import { OramaError } from '@orama/core';
@@ -9,7 +10,7 @@ import { pause } from '../wait.ts';
 const TRIAL_NAMESPACE = 'orama-doctor';
 /** A younger one may belong to a doctor who is at work on another machine. */
 const ABANDONED_MS = 120_000;
-const OWNER = /^doctor (\d+) (\d+) at (\S+)$/;
+const OWNER = /^doctor (\d+) (\d+) at (\S+ \S+)$/;
 const ENABLE_TIMEOUT_MS = 60_000;
 const LOOK_MS = 200;
 
@@ -38,6 +39,15 @@ export async function withTrialNamespace<T>(
 async function removeAbandoned(client: ControlplaneClient): Promise<void> {
   const there = (await client.namespaces()).find(({ name }) => name === TRIAL_NAMESPACE);
   if (!there) return;
+  if (!OWNER.test(there.owner)) {
+    throw new OramaError(
+      'CONFLICT',
+      `there is a namespace ${TRIAL_NAMESPACE} that no doctor made: ${there.owner} did`,
+      {
+        hint: `use --namespace <name>, or delete it: orama namespace delete ${TRIAL_NAMESPACE}`,
+      },
+    );
+  }
   if (isAtWork(there)) {
     throw new OramaError(
       'CONFLICT',
@@ -53,12 +63,17 @@ async function removeAbandoned(client: ControlplaneClient): Promise<void> {
 
 /** Who this doctor is, so that another one sees whether it still runs. */
 function ownName(): string {
-  return `doctor ${process.pid} ${identify(process.pid)?.startTime} at ${hostname().slice(0, 64)}`;
+  return `doctor ${process.pid} ${identify(process.pid)?.startTime} at ${place()}`;
+}
+
+/** Where process numbers mean the same: this machine since it was started. Others may have the same name. */
+function place(): string {
+  return `${hostname().slice(0, 64)} ${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8)}`;
 }
 
 function isAtWork({ owner, createdAt }: Namespace): boolean {
-  const [, pid, startTime = '', host] = OWNER.exec(owner) ?? [];
-  if (host === hostname().slice(0, 64)) return isRunning({ pid: Number(pid), startTime });
+  const [, pid, startTime = '', where] = OWNER.exec(owner) ?? [];
+  if (where === place()) return isRunning({ pid: Number(pid), startTime });
   return Date.now() - Date.parse(createdAt) < ABANDONED_MS;
 }
 
