@@ -1,4 +1,6 @@
+import { UserError } from '@orama/core';
 import type { Command } from 'commander';
+import { LOCAL_ENVIRONMENT } from './environments/environments-file.ts';
 import { Output } from './output/output.ts';
 import { type GlobalOptions, readEnvironment, resolveSettings, type Settings } from './settings.ts';
 
@@ -25,5 +27,23 @@ export function withContext<A extends unknown[]>(run: (context: Context, ...args
   return async (...given: unknown[]): Promise<void> => {
     const command = given.at(-1) as Command;
     await run(createContext(command.optsWithGlobals<GlobalOptions>()), ...(given.slice(0, -1) as A));
+  };
+}
+
+/** As `withContext`, for what is done to this machine: another cluster that `--env` names is refused, not passed over. */
+export function onThisMachine<A extends unknown[]>(run: (context: Context, ...args: A) => Promise<void>) {
+  const action = withContext(run);
+  return async (...given: unknown[]): Promise<void> => {
+    const { env } = (given.at(-1) as Command).optsWithGlobals<GlobalOptions>();
+    if (env !== undefined && env !== LOCAL_ENVIRONMENT) {
+      throw new UserError(
+        'INVALID_REQUEST',
+        `this command is about this machine, and "--env ${env}" about another one`,
+        {
+          hint: 'leave out --env; for another machine run the command there',
+        },
+      );
+    }
+    await action(...given);
   };
 }

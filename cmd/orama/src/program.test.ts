@@ -111,6 +111,41 @@ describe('orama', () => {
     expect(run.stderr).toContain('such as http://10.0.0.1:6001');
   });
 
+  it.each([
+    ['store', 'backup', 'x'],
+    ['store', 'restore', 'x', '--replace'],
+    ['store', 'check'],
+    ['dev', 'start'],
+    ['dev', 'stop'],
+    ['demo'],
+    ['node', 'init', '--base-domain', 'example.com'],
+    ['node', 'leave', '--force'],
+  ])('refuses --env for a command about this machine: %s %s', async (...args) => {
+    const run = await orama('--env', 'nosuch', ...args);
+    expect(run.stderr).toContain('"--env nosuch"');
+    expect(run.exitCode).not.toBe(EXIT.done);
+    expect(run.stdout).toBe('');
+  });
+
+  it('means the cluster of the data directory by --env local, whatever variables name another one', async () => {
+    const variables = { ORAMA_API: NOBODY, ORAMA_CLUSTER_KEY_FILE: keyFile };
+    const run = await oramaIn(variables, '--env', 'local', 'namespace', 'list');
+    expect(run.exitCode).toBe(EXIT.unreachable);
+    expect(run.stderr).toContain(`no cluster runs on ${dataDir}`);
+  });
+
+  it.each(['http://127.evil.example', 'http://localhost.evil.example', 'http://192.0.2.1'])(
+    'sends no key to %s in clear',
+    async (url) => {
+      const room = await orama('room', 'list', '--gateway', url, '--api-key-file', keyFile);
+      expect(room.exitCode).toBe(EXIT.usage);
+      expect(room.stderr).toContain('http is for loopback only');
+      const added = await orama('env', 'add', 'evil', '--url', url, '--token-file', keyFile);
+      expect(added.exitCode).toBe(EXIT.usage);
+      expect(added.stderr).toContain('http is for loopback only');
+    },
+  );
+
   it('tells a malformed command line as JSON on stdout with --json', async () => {
     const run = await orama('namespace', 'create', '--json');
     expect(run.exitCode).toBe(EXIT.usage);

@@ -6,7 +6,12 @@ import { z } from 'zod';
 import { apiKeyFile } from './dev/layout.ts';
 import { type DevState, devStateSchema } from './dev/state.ts';
 import { chooseEnvironment } from './environments/choose.ts';
-import { apiUrlSchema, EnvironmentsFile } from './environments/environments-file.ts';
+import {
+  apiUrlSchema,
+  EnvironmentsFile,
+  gatewayUrlSchema,
+  LOCAL_ENVIRONMENT,
+} from './environments/environments-file.ts';
 import { API_PORT, PATHS } from './node-setup/paths.ts';
 
 /** Options that every command takes. */
@@ -94,8 +99,9 @@ export function readEnvironment(): Environment {
 }
 
 /** Joins options and environment. Throws ConfigError when one of them is malformed. */
-export function resolveSettings(options: GlobalOptions, environment: Environment): Settings {
+export function resolveSettings(options: GlobalOptions, variables: Environment): Settings {
   const given = parseConfig(globalOptionsSchema, options, 'the command line');
+  const environment = given.env === LOCAL_ENVIRONMENT ? withoutOtherClusters(variables) : variables;
   const stateHome = environment.XDG_STATE_HOME ?? join(homedir(), '.local', 'state');
   const dataDir = resolve(given.dataDir ?? environment.ORAMA_DATA_DIR ?? join(stateHome, 'orama', 'dev'));
   const configHome = environment.XDG_CONFIG_HOME ?? join(homedir(), '.config');
@@ -119,8 +125,8 @@ export function resolveSettings(options: GlobalOptions, environment: Environment
         byVariables,
       });
       if (chosen) return chosen.cluster;
-      const named = given.api ?? environment.ORAMA_API;
-      const keyFile = given.clusterKeyFile ?? environment.ORAMA_CLUSTER_KEY_FILE;
+      const named = given.api ?? ORAMA_API;
+      const keyFile = given.clusterKeyFile ?? ORAMA_CLUSTER_KEY_FILE;
       const local = named && keyFile ? undefined : readDevState(dataDir);
       const endpoints = named ?? local?.nodes.map((node) => node.api);
       const clusterKeyFile = keyFile ?? local?.clusterKeyFile;
@@ -159,7 +165,16 @@ export function resolveSettings(options: GlobalOptions, environment: Environment
   };
 }
 
-const gatewayUrlSchema = z.url({ protocol: /^https?$/, error: 'use a URL such as https://ns-myapp.example.org' });
+/** What says where other clusters are than the one of the data directory. */
+function withoutOtherClusters({
+  ORAMA_API: _api,
+  ORAMA_CLUSTER_KEY_FILE: _clusterKey,
+  ORAMA_GATEWAY: _gateway,
+  ORAMA_API_KEY_FILE: _apiKey,
+  ...rest
+}: Environment): Environment {
+  return rest;
+}
 
 function missing(option: string, why: string): UserError {
   return new UserError('INVALID_REQUEST', `${why}: ${option} is missing`, {

@@ -12,7 +12,7 @@ export const apiUrlSchema = z.url({ protocol: /^http$/, error: 'use a URL such a
 
 const URL_HINT = 'use a URL such as https://orama.example.org; http is for loopback only';
 
-/** A token must not cross a network in the clear. */
+/** A token or key must not cross a network in the clear. */
 export const gatewayUrlSchema = z.url({ protocol: /^https?$/, error: URL_HINT }).refine(isPrivate, { error: URL_HINT });
 
 export const environmentNameSchema = z
@@ -149,5 +149,6 @@ export class EnvironmentsFile {
 
 function isPrivate(url: string): boolean {
   const { protocol, hostname } = new URL(url);
-  return protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname);
+  // A number is written by URL as an address of four parts; "127.evil.example" is a name.
+  return protocol === 'https:' || hostname === '[::1]' || /^(.+\.)?localhost$|^127(\.\d{1,3}){3}$/.test(hostname);
 }

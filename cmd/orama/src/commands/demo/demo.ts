@@ -1,7 +1,7 @@
 import { UserError } from '@orama/core';
 import { EXIT, namespaceNameSchema } from '@orama/protocol';
 import { Command } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { Interrupted, withInterrupt } from '../../interrupt.ts';
 import { examples, integerOption, schemaOption } from '../../options.ts';
 import { aborted } from '../../wait.ts';
@@ -28,7 +28,7 @@ export function demoCommand(): Command {
     .option('--loopback-prefix <prefix>', 'first two octets of the cluster\'s addresses (see "orama dev start")')
     .option('--http-port <port>', 'public port of the first gateway', integerOption(1, 65_000))
     .addHelpText('after', examples('orama demo', 'orama demo --check'))
-    .action(withContext(runDemo));
+    .action(onThisMachine(runDemo));
 }
 
 /** A release has no browser driver. */

@@ -1,7 +1,7 @@
 import { UserError } from '@orama/core';
 import { Command } from 'commander';
 import { connectTo } from '../../cluster.ts';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { planNodes } from '../../dev/layout.ts';
 import { lockHolder } from '../../dev/lock.ts';
 import { checkAddresses, wantedAddresses } from '../../dev/preflight.ts';
@@ -19,7 +19,7 @@ export function devAddNodeCommand(): Command {
   return new Command('add-node')
     .description('start one more node of the local cluster that runs, and wait until it takes part')
     .addHelpText('after', examples('orama dev add-node', 'orama dev add-node && orama node list'))
-    .action(withContext(addNode));
+    .action(onThisMachine(addNode));
 }
 
 async function addNode({ settings: { dataDir }, output }: Context): Promise<void> {

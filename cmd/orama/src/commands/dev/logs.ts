@@ -1,6 +1,6 @@
 import { UserError } from '@orama/core';
 import { Command } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { findLogs, LogFollower, tail } from '../../dev/logs.ts';
 import { Interrupted, withInterrupt } from '../../interrupt.ts';
 import { examples, integerOption } from '../../options.ts';
@@ -16,7 +16,7 @@ export function devLogsCommand(): Command {
     .option('-f, --follow', 'go on as lines come, until Ctrl-C')
     .option('-n, --lines <count>', 'lines of each log to begin with', integerOption(0, 10_000), 20)
     .addHelpText('after', examples('orama dev logs', 'orama dev logs node-1/turn -n 100', 'orama dev logs sfu@demo -f'))
-    .action(withContext(showLogs));
+    .action(onThisMachine(showLogs));
 }
 
 async function showLogs(

@@ -1,6 +1,6 @@
 import { toOramaError } from '@orama/core';
 import { Command } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { hasStarter, leaveStarter, startDetached, starterGone, tellStarter } from '../../dev/detach.ts';
 import { DEFAULT_DEV_SETTINGS } from '../../dev/layout.ts';
 import { type DevSettings, type DevState, devSettingsSchema } from '../../dev/state.ts';
@@ -54,7 +54,7 @@ export function devStartCommand(): Command {
     command.createOption('--failpoint-dir <folder>', 'one-shot crash points, for tests'),
   ])
     command.addOption(option.hideHelp());
-  return command.action(withContext(startDev));
+  return command.action(onThisMachine(startDev));
 }
 
 const prefixOption = schemaOption(devSettingsSchema.shape.loopbackPrefix);

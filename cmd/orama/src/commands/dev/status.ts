@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { connectTo } from '../../cluster.ts';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { lockHolder } from '../../dev/lock.ts';
 import { missingParts, unreadyNodes } from '../../dev/readiness.ts';
 import { describeStore, devStore } from '../../dev/store-status.ts';
@@ -12,7 +12,7 @@ export function devStatusCommand(): Command {
   return new Command('status')
     .description('show the local cluster and how its nodes are; exits with 3 when it does not run')
     .addHelpText('after', examples('orama dev status', 'orama dev status --json'))
-    .action(withContext(showStatus));
+    .action(onThisMachine(showStatus));
 }
 
 async function showStatus({ settings, output }: Context): Promise<void> {

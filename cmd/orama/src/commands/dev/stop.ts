@@ -1,12 +1,12 @@
 import { Command } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { examples } from '../../options.ts';
 
 export function devStopCommand(): Command {
   return new Command('stop')
     .description('stop the local cluster and everything it started; its data stays')
     .addHelpText('after', examples('orama dev stop'))
-    .action(withContext(stopDev));
+    .action(onThisMachine(stopDev));
 }
 
 async function stopDev({ settings, output }: Context): Promise<void> {

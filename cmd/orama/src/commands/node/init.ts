@@ -1,6 +1,6 @@
 import { hostNameSchema } from '@orama/protocol';
 import { Command, Option } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { withInterrupt } from '../../interrupt.ts';
 import type { InitOptions } from '../../node-setup/init-node.ts';
 import { DEFAULT_INTERFACE, DEFAULT_NETWORK } from '../../node-setup/paths.ts';
@@ -44,7 +44,7 @@ ${examples(
   'orama node init --base-domain example.com --wireguard-interface eth1 --trusted-network 10.1.0.0/24',
 )}`,
     )
-    .action(withContext(init));
+    .action(onThisMachine(init));
 }
 
 async function init({ output }: Context, options: InitOptions): Promise<void> {

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { withInterrupt } from '../../interrupt.ts';
 import type { JoinOptions } from '../../node-setup/join-node.ts';
 import { examples } from '../../options.ts';
@@ -18,7 +18,7 @@ Run again it goes on where it was cut off, with the same token while that is goo
 services were not up yet.
 ${examples('orama node join orama-join-...', 'orama node join --token-file token --name node-2')}`,
     )
-    .action(withContext(join));
+    .action(onThisMachine(join));
 }
 
 async function join({ output }: Context, token: string | undefined, options: JoinOptions): Promise<void> {

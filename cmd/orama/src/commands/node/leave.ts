@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { examples } from '../../options.ts';
 
 export function nodeLeaveCommand(): Command {
@@ -9,7 +9,7 @@ export function nodeLeaveCommand(): Command {
     )
     .option('--force', 'without asking the cluster, which then still has it: remove it there')
     .addHelpText('after', examples('orama node leave', 'orama node leave --force'))
-    .action(withContext(leave));
+    .action(onThisMachine(leave));
 }
 
 async function leave({ output }: Context, { force = false }: { force?: boolean }): Promise<void> {

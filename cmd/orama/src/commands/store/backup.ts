@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { examples } from '../../options.ts';
 import { chosenStore, configOption, reaching } from './config-option.ts';
 
@@ -15,7 +15,7 @@ export function storeBackupCommand(): Command {
         'orama store backup store.backup --config /etc/orama/controlplane.yaml',
       ),
     )
-    .action(withContext(backup));
+    .action(onThisMachine(backup));
 }
 
 async function backup({ settings, output }: Context, file: string, options: { config?: string }): Promise<void> {

@@ -1,7 +1,7 @@
 import { OramaError } from '@orama/core';
 import type { CheckReport } from '@orama/store';
 import { Command } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { examples } from '../../options.ts';
 import type { Output } from '../../output/output.ts';
 import { renderTable } from '../../output/table.ts';
@@ -12,7 +12,7 @@ export function storeCheckCommand(): Command {
     .description('look for damage, rows that break what the programs rely on, and copies that lag; exits with 1 on any')
     .addOption(configOption())
     .addHelpText('after', examples('orama store check', 'orama store check --json'))
-    .action(withContext(check));
+    .action(onThisMachine(check));
 }
 
 async function check({ settings, output }: Context, { config }: { config?: string }): Promise<void> {

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { examples } from '../../options.ts';
 import { chosenStore, configOption, reaching } from './config-option.ts';
 
@@ -17,7 +17,7 @@ export function storeRestoreCommand(): Command {
     .option('--in-use', 'under controlplanes and gateways that run')
     .addOption(configOption())
     .addHelpText('after', examples('orama store restore store.backup', 'orama store restore store.backup --replace'))
-    .action(withContext(restore));
+    .action(onThisMachine(restore));
 }
 
 async function restore({ settings, output }: Context, file: string, options: RestoreOptions): Promise<void> {

@@ -1,7 +1,7 @@
 import { openServiceNotifier } from '@orama/core';
 import { namespaceNameSchema } from '@orama/protocol';
 import { Command } from 'commander';
-import { type Context, withContext } from '../../context.ts';
+import { type Context, onThisMachine } from '../../context.ts';
 import { Interrupted, withInterrupt } from '../../interrupt.ts';
 import { examples, schemaOption } from '../../options.ts';
 import { pause } from '../../wait.ts';
@@ -30,7 +30,7 @@ export function turnAttachCommand(): Command {
         'orama turn attach --namespace myapp --tenant-file /run/orama/tenants/myapp/tenant.json --control-socket /var/lib/orama/run/turn.sock',
       ),
     )
-    .action(withContext(attach));
+    .action(onThisMachine(attach));
 }
 
 async function attach(_context: Context, { namespace, tenantFile, controlSocket }: Options): Promise<void> {
