@@ -8,6 +8,10 @@ version=$(sed -n 's#^\tgithub.com/caddyserver/caddy/v2 ##p' deploy/dev/caddy/go.
 folder=$PWD/.orama/caddy
 program=$folder/$version/caddy
 
+# One at a time: who comes second waits for what the first one builds.
+mkdir -p "$folder"
+exec 9>"$folder/lock"
+flock 9
 if [ ! -x "$program" ]; then
   . deploy/dev/go.sh
   cd deploy/dev/caddy

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,6 +23,8 @@ let here: OramaNode;
 let authority: AcmeAuthority;
 let knot: Knot;
 beforeAll(async () => {
+  // Built while the tests before this one run, or now.
+  execFileSync('sh', ['deploy/dev/caddy.sh'], { cwd: REPOSITORY, stdio: ['ignore', 'ignore', 'inherit'] });
   bed = await Bed.start();
   here = new OramaNode(bed, 1);
   const within = ['ip', 'netns', 'exec', bed.network.namespaceOf(3)];
@@ -53,7 +55,7 @@ beforeAll(async () => {
   const rules = ['tcp dport 443 accept', 'drop'].map((rule) => `add rule inet wall out ${rule}`);
   const table = ['add table inet wall', 'add chain inet wall out { type filter hook output priority 0; }'];
   await bed.fromClient('nft', [...table, ...rules].join('; '));
-});
+}, 300_000);
 afterAll(async () => {
   await authority?.close();
   await knot?.close();
