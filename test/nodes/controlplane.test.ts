@@ -158,7 +158,7 @@ test('the inspector sees sockets and files of a real node as they are, and the d
   const access = ['--api', 'http://127.0.0.1:6001', '--cluster-key-file', '/etc/orama/cluster.key'];
   // Nobody serves the names of this cluster, or vouches for them.
   const checks = ['sfu-coverage', 'turn-redundancy', 'sfu-wireguard-only', 'turn-reachable', 'relay-policy'];
-  const others = ['clock-skew', 'orphans', 'port-rows', 'secret-files', 'version-skew'];
+  const others = ['services', 'reconcile', 'clock-skew', 'orphans', 'port-rows', 'secret-files', 'version-skew'];
   const only = [...checks, ...others].flatMap((id) => ['--only', id]);
   const bad = async () => {
     const { stdout } = await node.run(...cli, ...access, 'inspector', '--json', ...only);

@@ -167,7 +167,8 @@ export class Controlplane implements Runnable {
         clusterKey,
         onChange: () => this.#engine.wake(),
         plans: () => this.#engine.plans(),
-        nodeFacts: () => gatherNodeFacts(this.#context(), { version, held: this.#held }),
+        nodeFacts: () =>
+          gatherNodeFacts(this.#context(), { version, held: this.#held, ownStore: () => this.#askOwnStore() }),
         monitor: this.#monitor,
         turn: {
           held: this.#held,

@@ -11,7 +11,7 @@ export * from './errors.ts';
 export * from './event-loop-meter.ts';
 export * from './failpoints.ts';
 export * from './ids.ts';
-export { INSTALL_DIR } from './install-dir.ts';
+export { INSTALL_DIR, VERSION } from './install-dir.ts';
 export * from './internal-http.ts';
 export * from './lifecycle.ts';
 export type { Logger } from './logger.ts';

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { ErrorBody } from '@orama/protocol';
 import { bindError } from './bind-error.ts';
 import { OramaError, toOramaError } from './errors.ts';
+import { VERSION } from './install-dir.ts';
 import type { Logger } from './logger.ts';
 import type { Registry } from './metrics.ts';
 
@@ -104,7 +105,7 @@ export function healthHandler(
 ): InternalHandler {
   return async ({ method, path }) => {
     if (method !== 'GET') return undefined;
-    if (path === '/healthz') return { status: 200, body: health() };
+    if (path === '/healthz') return { status: 200, body: { ...health(), version: VERSION } };
     if (path === '/readyz') {
       const reason = ready();
       return reason === null

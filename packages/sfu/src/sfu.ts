@@ -11,6 +11,7 @@ import {
   sfuControlKey,
   systemClock,
   type Timer,
+  VERSION,
   withReadiness,
 } from '@orama/core';
 import { AggregatorRegistry } from '@orama/core/metrics';
@@ -206,7 +207,7 @@ export class Sfu implements Runnable {
 
   async #describe({ method, path }: InternalRequest): Promise<InternalReply | undefined> {
     if (method !== 'GET') return undefined;
-    if (path === '/healthz') return { status: 200, body: this.#health() };
+    if (path === '/healthz') return { status: 200, body: { ...this.#health(), version: VERSION } };
     if (path === '/readyz')
       return this.#state === 'running'
         ? { status: 200, body: { status: 'ready' } }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { VirtualClock } from '@orama/core';
+import { VERSION, VirtualClock } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import { turnConfigSchema } from '@orama/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -65,6 +65,7 @@ describe('TurnService', () => {
       tenants: 1,
       allocations: 1,
       draining: false,
+      version: VERSION,
     });
     expect((await turn.internal('/readyz')).status).toBe(200);
     const metrics = await (await turn.internal('/metrics')).text();

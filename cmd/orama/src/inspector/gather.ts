@@ -1,10 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import type { Facts, Namespace, Need, Silent } from '@orama/controlplane/inspector';
 import { describeError, OramaError } from '@orama/core';
-import type { ClusterFacts, NodeFacts } from '@orama/protocol';
+import type { ClusterFacts, NodeFacts, NodePlan } from '@orama/protocol';
 import { unlessAborted } from '../wait.ts';
 import { askNameservers } from './outside-dns.ts';
 import { tryPeers, tryTurn } from './outside-turn.ts';
+
+/** Two rounds of the tasks. */
+const PLAN_PATIENCE_MS = 4_000;
 
 export interface GatherOptions {
   client: ControlplaneClient;
@@ -47,9 +51,8 @@ export async function gather({ client, needs, namespace, version, ...rest }: Gat
   onProgress(`asking ${present.length} nodes`);
   const nodes = new Map<string, NodeFacts>();
   const clocks = new Map<string, { aheadMs: number; uncertainMs: number }>();
-  // Where nameservers are is what the nodes know.
-  const asked = needs.has('nodes') || needs.has('dns') ? present : [];
-  const answers = await unlessAborted(Promise.all(asked.map(({ id }) => askNode(client, id))), signal);
+  // Also for checks of what is seen from outside: the nodes know where nameservers are, and what an operator took out.
+  const answers = await unlessAborted(Promise.all(present.map(({ id }) => askNode(client, id))), signal);
   for (const answer of answers) {
     if ('why' in answer) silent.push(answer);
     else {
@@ -59,15 +62,18 @@ export async function gather({ client, needs, namespace, version, ...rest }: Gat
   }
   const base = { client, cluster, enabled, signal };
   onProgress('trying TURN servers and nameservers');
-  const [turn, peers, dns] = await unlessAborted(
+  const [turn, peers, dns, planned] = await unlessAborted(
     Promise.all([
       needs.has('turn') ? tryTurn(base) : [],
       needs.has('peers') ? tryPeers(base) : [],
       needs.has('dns') ? askNameservers({ ...base, nodes }) : [],
+      Promise.all(needs.has('plans') ? present.map(({ id }) => askPlan(client, id, signal)) : []),
     ]),
     signal,
   );
-  return { facts: { cluster, enabled, nodes, clocks, turn, peers, dns, version, nowMs: Date.now() }, silent };
+  const plans = planned.filter((plan) => 'tasks' in plan);
+  silent.push(...planned.filter((plan) => 'why' in plan));
+  return { facts: { cluster, enabled, nodes, plans, clocks, turn, peers, dns, version, nowMs: Date.now() }, silent };
 }
 
 interface Answer {
@@ -81,9 +87,38 @@ async function askNode(client: ControlplaneClient, node: string): Promise<Answer
     const facts = await client.nodeFacts(node);
     return { facts, clock: clockOf(facts, askedMs, Date.now()) };
   } catch (thrown) {
-    const why = `${node} does not answer: ${describeError(thrown)}`;
-    return { node, needs: 'nodes', why, mend: `on ${node}: systemctl status orama-controlplane` };
+    return silence(node, 'nodes', thrown);
   }
+}
+
+function silence(node: string, needs: Need, thrown: unknown): Silent {
+  const why = `${node} does not answer: ${describeError(thrown)}`;
+  return { node, needs, why, mend: `on ${node}: systemctl status orama-controlplane` };
+}
+
+/** What the node's tasks had to do, and a moment later still have: what they do by themselves is no finding. */
+async function askPlan(client: ControlplaneClient, node: string, signal: AbortSignal): Promise<NodePlan | Silent> {
+  try {
+    const before = await client.nodePlan(node);
+    if (before.tasks.every(({ actions, error }) => actions.length === 0 && error === undefined)) return before;
+    await delay(PLAN_PATIENCE_MS, undefined, { signal });
+    return staying(before, await client.nodePlan(node));
+  } catch (thrown) {
+    return silence(node, 'plans', thrown);
+  }
+}
+
+/** What is in both plans. Pure. */
+export function staying(before: NodePlan, after: NodePlan): NodePlan {
+  const earlier = new Map(before.tasks.map((one) => [one.task, one]));
+  const tasks = after.tasks.map(({ task, actions, error }) => {
+    const then = earlier.get(task);
+    const isOld = ({ kind, subject }: (typeof actions)[number]) =>
+      then?.actions.some((action) => action.kind === kind && action.subject === subject) ?? false;
+    const stays = error !== undefined && then?.error !== undefined;
+    return { task, actions: actions.filter(isOld), ...(stays && { error }) };
+  });
+  return { node: after.node, tasks };
 }
 
 function enabledOf(cluster: ClusterFacts, wanted: string | undefined): Namespace[] {

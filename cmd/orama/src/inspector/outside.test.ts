@@ -12,6 +12,7 @@ import { silentLogger } from '@orama/core/logger';
 import { type ClusterFacts, type NodeFacts, turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { TurnService } from '@orama/turn';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { staying } from './gather.ts';
 import { askNameservers } from './outside-dns.ts';
 import { tryPeers, tryTurn } from './outside-turn.ts';
 
@@ -89,7 +90,7 @@ const client = {
 } as unknown as ControlplaneClient;
 
 function judge(id: string, facts: Partial<Facts>) {
-  const nothing = { nodes: new Map(), clocks: new Map(), turn: [], peers: [], dns: [] };
+  const nothing = { nodes: new Map(), plans: [], clocks: new Map(), turn: [], peers: [], dns: [] };
   const all = {
     cluster: clusterOf(3478, 5349),
     enabled: [NAMESPACE],
@@ -182,4 +183,15 @@ test('a nameserver that leads elsewhere is critical, and one that does not answe
     severity: 'critical',
     seen: expect.stringContaining('does not answer'),
   });
+});
+
+test('what is to do is told when a later look finds it again, and not what was done meanwhile', () => {
+  const action = (subject: string) => ({ kind: 'firewall-open', subject, reason: 'it is closed' });
+  const plan = (subjects: string[], error?: string) => ({
+    node: 'node-1',
+    tasks: [{ task: 'firewall', actions: subjects.map(action), ...(error !== undefined && { error }) }],
+  });
+  expect(staying(plan(['443', '53']), plan(['53', '80']))).toEqual(plan(['53']));
+  expect(staying(plan([], 'ufw is gone'), plan([]))).toEqual(plan([]));
+  expect(staying(plan([], 'ufw is gone'), plan([], 'ufw is gone'))).toEqual(plan([], 'ufw is gone'));
 });

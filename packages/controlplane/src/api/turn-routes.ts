@@ -83,7 +83,7 @@ async function turnOf(context: OperationContext, held: HeldUnits, isSecondLook =
 
 function wasReset(thrown: unknown): boolean {
   const cause = thrown instanceof Error ? (thrown.cause as NodeJS.ErrnoException | undefined) : undefined;
-  return cause?.code === 'ECONNRESET';
+  return cause?.code === 'ECONNRESET' || cause?.code === 'EPIPE';
 }
 
 /** Begins a drain. A server that is to stay down afterwards is held before it can end. */

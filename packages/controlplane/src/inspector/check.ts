@@ -1,4 +1,4 @@
-import type { ClusterFacts, NodeFacts } from '@orama/protocol';
+import type { ClusterFacts, NodeFacts, NodePlan } from '@orama/protocol';
 
 /** From what need not be acted on to what is broken for somebody now. */
 export const SEVERITIES = ['ok', 'warning', 'critical'] as const;
@@ -16,7 +16,7 @@ export interface Finding {
 }
 
 /** What a check is judged by, beside the store: each is gathered only for the checks that need it. */
-export type Need = 'nodes' | 'turn' | 'peers' | 'dns';
+export type Need = 'nodes' | 'plans' | 'turn' | 'peers' | 'dns';
 
 /** One check: a pure judgement of facts. A new one is a file in checks/ and a line in checks/index.ts. */
 export interface Check {
@@ -39,6 +39,8 @@ export interface Facts {
   enabled: readonly Namespace[];
   /** Nodes that answered, by id. Those that did not are told for every check that needs them. */
   nodes: ReadonlyMap<string, NodeFacts>;
+  /** What each node's tasks still have to do, and had to a moment before. */
+  plans: readonly NodePlan[];
   /** Milliseconds that each node's clock is ahead of this machine's, and how far that may be off. */
   clocks: ReadonlyMap<string, { aheadMs: number; uncertainMs: number }>;
   /** One allocation tried on each TURN node of each namespace over each transport, from this machine. */
@@ -111,12 +113,19 @@ export function servesTurn(node: NodeFacts | undefined, namespace: string): bool
   return node?.turn.running === true && !node.turn.draining && node.turn.tenants.includes(namespace);
 }
 
-/** Why it does not. */
-export function whyNoTurn(node: NodeFacts | undefined): string {
-  if (!node) return 'the node does not answer';
-  if (node.turn.held) return 'an operator keeps it down';
-  if (!node.turn.running) return node.turn.reason ?? 'no TURN server runs';
-  return node.turn.draining ? 'it drains' : 'the namespace is not attached';
+/** Why an operator wants a node's TURN server not to serve, and what puts an end to it; null where nobody does. */
+export function takenOut({ cluster, nodes }: Facts, node: string): { why: string; mend: string } | null {
+  if (cluster.nodes.some(({ id, state }) => id === node && state === 'draining'))
+    return { why: 'the node is drained', mend: `orama node resume ${node}` };
+  const turn = nodes.get(node)?.turn;
+  if (!turn?.held && !turn?.draining) return null;
+  return { why: turn.running ? 'it drains' : 'an operator keeps it down', mend: `orama turn resume --node ${node}` };
+}
+
+/** What TURN of a node that was taken out does not do is no fault: a warning, with what brings it back. */
+export function unlessTakenOut(facts: Facts, finding: Finding): Finding {
+  const out = finding.node === undefined || finding.severity === 'ok' ? null : takenOut(facts, finding.node);
+  return out ? { ...finding, severity: 'warning', seen: `${finding.seen} (${out.why})`, mend: out.mend } : finding;
 }
 
 /** A finding that there is nothing a check is about. */

@@ -1,6 +1,6 @@
-import type { NodeFacts } from '@orama/protocol';
+import type { NodeFacts, NodePlan } from '@orama/protocol';
 import { describe, expect, it, test } from 'vitest';
-import type { Check, Facts, PeerAttempt, TurnAttempt } from './check.ts';
+import type { Check, Facts, Namespace, PeerAttempt, TurnAttempt } from './check.ts';
 import { CHECKS } from './checks/index.ts';
 import { inspect, worstOf } from './inspect.ts';
 
@@ -42,10 +42,12 @@ function nodeFacts(node: string): NodeFacts {
     units: ['orama-gateway', 'orama-turn', 'orama-namespace-sfu@myapp'],
     unitFolders: ['orama-namespace-sfu@myapp'],
     namespaceFolders: ['myapp'],
-    sfus: [{ namespace: 'myapp', healthy: true, reason: null }],
-    gateway: { healthy: true, reason: null },
+    sfus: [{ namespace: 'myapp', healthy: true, reason: null, version: '1.0.0' }],
+    gateway: { healthy: true, reason: null, version: '1.0.0' },
+    store: { reason: null },
     turn: {
       running: true,
+      version: '1.0.0',
       reason: null,
       held: false,
       draining: false,
@@ -55,13 +57,13 @@ function nodeFacts(node: string): NodeFacts {
       certificates: [],
     },
     secretFiles: [{ path: '/etc/orama/cluster.key', mode: 0o600 }],
-    dns: { writer: 'embedded', servers: [{ address: publicIp(node), port: 53 }], zoneFile: null },
+    dns: { writer: 'embedded', reason: null, servers: [{ address: publicIp(node), port: 53 }], zoneFile: null },
   };
 }
 
 /** A cluster of three nodes on which everything is well. */
 function wellFacts() {
-  const namespace = { name: 'myapp', webrtc: 'enabled' as const, sfuNodeCount: 3, turnNodeCount: 2 };
+  const namespace: Namespace = { name: 'myapp', webrtc: 'enabled', sfuNodeCount: 3, turnNodeCount: 2 };
   const turn = NODES.slice(0, 2).flatMap((node) =>
     (['udp', 'tcp', 'tls'] as const).map(
       (transport): TurnAttempt => ({
@@ -90,7 +92,7 @@ function wellFacts() {
     cluster: {
       baseDomain: 'example.com',
       turnNames: true,
-      turnPort443: false,
+      turnPort443: false as boolean,
       nodes: NODES.map((id) => ({
         id,
         state: 'active' as const,
@@ -128,6 +130,7 @@ function wellFacts() {
     },
     enabled: [namespace],
     nodes,
+    plans: NODES.map((node): NodePlan => ({ node, tasks: [{ task: 'firewall', actions: [] }] })),
     clocks: new Map(NODES.map((node) => [node, { aheadMs: 3, uncertainMs: 1 }])),
     turn,
     peers,
@@ -159,12 +162,99 @@ type Break = [what: string, id: string, severity: string, seen: RegExp, mend: Re
 
 const BREAKS: Break[] = [
   [
+    'a gateway that is down where others serve',
+    'services',
+    'warning',
+    /^gateway does not serve: it does not answer/,
+    /on node-2: journalctl -u orama-gateway/,
+    (facts) => Object.assign(node(facts, 2).gateway, { healthy: false, reason: 'it does not answer' }),
+  ],
+  [
+    'gateways that are all down',
+    'services',
+    'critical',
+    /^gateway does not serve/,
+    /on node-1: journalctl -u orama-gateway/,
+    (facts) => {
+      for (const each of facts.nodes.values()) each.gateway = { healthy: false, reason: 'down', version: null };
+    },
+  ],
+  [
+    'a TURN server that crashed',
+    'services',
+    'warning',
+    /^turn does not serve: no TURN server runs/,
+    /on node-3: journalctl -u orama-turn/,
+    (facts) => Object.assign(node(facts, 3).turn, { running: false, reason: 'no TURN server runs' }),
+  ],
+  [
+    'TURN servers that operators keep down, all of them',
+    'services',
+    'warning',
+    /^turn does not serve: an operator keeps it down/,
+    /^orama turn resume --node node-1$/,
+    (facts) => {
+      for (const each of facts.nodes.values()) Object.assign(each.turn, { running: false, held: true });
+    },
+  ],
+  [
+    'a nameserver that gives no answer',
+    'services',
+    'warning',
+    /^dns does not serve: ETIMEOUT/,
+    /ss -tulpn/,
+    (facts) => (node(facts, 1).dns.reason = 'ETIMEOUT'),
+  ],
+  [
+    'an rqlited that is down',
+    'services',
+    'warning',
+    /^store does not serve: no leader/,
+    /orama store check/,
+    (facts) => (node(facts, 1).store.reason = 'no leader'),
+  ],
+  [
+    'a rule of the firewall that cannot be set',
+    'reconcile',
+    'warning',
+    /^the task firewall still has to do: firewall-open 3478\/udp \(a namespace has TURN\)/,
+    /on node-2: journalctl -u orama-controlplane/,
+    (facts) =>
+      facts.plans[1]?.tasks[0]?.actions.push({
+        ...{ kind: 'firewall-open', subject: '3478/udp', reason: 'a namespace has TURN' },
+      }),
+  ],
+  [
+    'a task that cannot tell what to do',
+    'reconcile',
+    'warning',
+    /^the task certificates cannot tell what to do: Caddy refused/,
+    /journalctl/,
+    (facts) => facts.plans[0]?.tasks.push({ task: 'certificates', actions: [], error: 'Caddy refused' }),
+  ],
+  [
+    'a namespace that is being enabled',
+    'reconcile',
+    'warning',
+    /^is enabling, and not looked at/,
+    /^orama operations list/,
+    (facts) => facts.cluster.namespaces.push({ name: 'new', webrtc: 'enabling', sfuNodeCount: 3, turnNodeCount: 2 }),
+  ],
+  [
+    'a TURN server that runs on from before an upgrade',
+    'version-skew',
+    'warning',
+    /^version 1\.0\.0, and orama-turn still runs 0\.9\.0/,
+    /systemctl restart orama-turn;/,
+    (facts) => (node(facts, 1).turn.version = '0.9.0'),
+  ],
+  [
     'an SFU that does not answer',
     'sfu-coverage',
     'warning',
     /^2 of 3 SFUs answer \(node-2: it hangs\)/,
     /orama-namespace-sfu@myapp/,
-    (facts) => (node(facts, 2).sfus = [{ namespace: 'myapp', healthy: false, reason: 'it hangs' }]),
+    (facts) => (node(facts, 2).sfus = [{ namespace: 'myapp', healthy: false, reason: 'it hangs', version: null }]),
   ],
   [
     'SFUs that are all down',
@@ -173,7 +263,8 @@ const BREAKS: Break[] = [
     /^0 of 3/,
     /webrtc-status --namespace myapp/,
     (facts) => {
-      for (const each of facts.nodes.values()) each.sfus = [{ namespace: 'myapp', healthy: false, reason: 'down' }];
+      for (const each of facts.nodes.values())
+        each.sfus = [{ namespace: 'myapp', healthy: false, reason: 'down', version: null }];
     },
   ],
   [
@@ -468,8 +559,43 @@ test('a check that says nothing is a failure', () => {
   expect(worstOf([])).toBe('ok');
 });
 
-test('a namespace that is being enabled or disabled is left alone', () => {
+test('what a drained TURN server does not do is a warning in every check, with the command that brings it back', () => {
   const facts = wellFacts();
-  const results = inspect(CHECKS, { ...facts, enabled: [], turn: [], peers: [] }, []);
-  expect(results.filter(({ severity }) => severity !== 'ok')).toEqual([]);
+  Object.assign(node(facts, 2).turn, { running: false, held: true });
+  const sockets = node(facts, 2).sockets;
+  node(facts, 2).sockets = sockets.filter(({ port }) => port !== 3478 && port !== 5349);
+  for (const attempt of facts.turn.filter((one) => one.node === 'node-2'))
+    Object.assign(attempt, { failure: { message: 'refused', hint: 'open the port' }, certificate: null });
+  for (const attempt of facts.peers.filter((one) => one.node === 'node-2')) attempt.failure = 'refused';
+  const bad = inspect(CHECKS, facts, []).flatMap(({ id, findings }) =>
+    findings.filter(({ severity }) => severity !== 'ok').map((finding) => ({ id, ...finding })),
+  );
+  expect(new Set(bad.map(({ id }) => id))).toEqual(
+    new Set(['services', 'turn-redundancy', 'turn-reachable', 'relay-policy', 'dns', 'certificate', 'port-rows']),
+  );
+  for (const { id, severity, mend } of bad)
+    expect({ id, severity, mend }).toEqual({ id, severity: 'warning', mend: 'orama turn resume --node node-2' });
+});
+
+test('of a drained node it is the node that is brought back', () => {
+  const facts = wellFacts();
+  Object.assign(facts.cluster.nodes[1] ?? {}, { state: 'draining' });
+  Object.assign(node(facts, 2).turn, { draining: true });
+  const [turn] = inspect(CHECKS, facts, []).filter(({ id }) => id === 'turn-redundancy');
+  expect(turn?.findings[0]).toMatchObject({ severity: 'warning', mend: 'orama node resume node-2' });
+});
+
+test('with TURN on port 443 no name leads to a node whose TURN server is down', () => {
+  const facts = wellFacts();
+  facts.cluster.turnPort443 = true;
+  Object.assign(node(facts, 3).turn, { running: false });
+  for (const { names } of facts.dns) names.set('ns-myapp.example.com', NODES.slice(0, 2).map(publicIp));
+  expect(inspect(CHECKS, facts, []).find(({ id }) => id === 'dns')?.severity).toBe('ok');
+});
+
+test('where no namespace is enabled, nodes that are down are told all the same', () => {
+  const facts = { ...wellFacts(), enabled: [], turn: [], peers: [] };
+  expect(inspect(CHECKS, facts, []).filter(({ severity }) => severity !== 'ok')).toEqual([]);
+  for (const each of facts.nodes.values()) each.gateway = { healthy: false, reason: 'down', version: null };
+  expect(worstOf(inspect(CHECKS, facts, []))).toBe('critical');
 });

@@ -30,6 +30,16 @@ export async function probeReady(internal: Internal): Promise<string | null> {
   }
 }
 
+/** The version that the service runs; null when it does not answer. */
+export async function probeVersion(internal: Internal): Promise<string | null> {
+  try {
+    const { body } = await callHttp(internal, 'GET', '/healthz', { timeoutMs: PROBE_TIMEOUT_MS });
+    return (JSON.parse(body) as { version?: string }).version ?? null;
+  } catch {
+    return null;
+  }
+}
+
 /** What the service counts; nothing when it does not answer. */
 export async function probeMetrics(internal: Internal): Promise<Exposition> {
   try {

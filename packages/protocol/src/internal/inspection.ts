@@ -5,6 +5,9 @@ import { turnCertificateStatusSchema } from './turn-control.ts';
 const portRangeSchema = z.object({ start: portSchema, end: portSchema });
 const endpointSchema = z.object({ address: ipSchema, port: portSchema });
 
+/** Of a program that runs; null where it does not answer. */
+const runningVersion = z.string().nullable();
+
 /** What a node sees of itself at this moment, asked of the system and of its processes: nothing of it is desired state. */
 export const nodeFactsSchema = z.object({
   node: nodeIdSchema,
@@ -35,10 +38,20 @@ export const nodeFactsSchema = z.object({
   /** Namespaces that have a folder. */
   namespaceFolders: z.array(z.string()),
   /** The SFUs that belong here, as they answer. */
-  sfus: z.array(z.object({ namespace: namespaceNameSchema, healthy: z.boolean(), reason: z.string().nullable() })),
-  gateway: z.object({ healthy: z.boolean(), reason: z.string().nullable() }),
+  sfus: z.array(
+    z.object({
+      namespace: namespaceNameSchema,
+      healthy: z.boolean(),
+      reason: z.string().nullable(),
+      version: runningVersion,
+    }),
+  ),
+  gateway: z.object({ healthy: z.boolean(), reason: z.string().nullable(), version: runningVersion }),
+  /** This node's rqlited, or the file; `reason` is null when it serves. */
+  store: z.object({ reason: z.string().nullable() }),
   turn: z.object({
     running: z.boolean(),
+    version: runningVersion,
     /** Why it is not running. */
     reason: z.string().nullable(),
     /** An operator keeps it down. */
@@ -53,6 +66,8 @@ export const nodeFactsSchema = z.object({
   secretFiles: z.array(z.object({ path: z.string(), mode: z.int() })),
   dns: z.object({
     writer: z.enum(['file', 'embedded', 'powerdns', 'rfc2136']),
+    /** Why this node's own nameserver gives no answer; null when it does, and where it has none. */
+    reason: z.string().nullable(),
     /** Servers that answer for the base domain, as this node knows them. */
     servers: z.array(endpointSchema),
     /** Lines of the zone file, where that is the writer and it is there. */

@@ -1,4 +1,4 @@
-import { type Check, type Finding, NOTHING_ENABLED, ok, type TurnAttempt } from '../check.ts';
+import { type Check, type Finding, NOTHING_ENABLED, ok, type TurnAttempt, unlessTakenOut } from '../check.ts';
 
 const DAY_MS = 86_400_000;
 /** Renewal comes at a third of a certificate's life: with 90 days, nothing has renewed it for two weeks by then. */
@@ -9,11 +9,15 @@ export const certificate: Check = {
   id: 'certificate',
   question: 'does every TURN server show browsers a certificate for its name that they trust, for long enough?',
   needs: ['turn'],
-  judge({ enabled, turn, cluster, nowMs }) {
+  judge(facts) {
+    const { enabled, turn, cluster, nowMs } = facts;
     if (enabled.length === 0) return [NOTHING_ENABLED];
     return turn
       .filter(({ transport }) => transport === 'tls')
-      .map((attempt) => judgeOne(attempt, cluster.turnNames, nowMs));
+      .map((attempt) => {
+        const finding = judgeOne(attempt, cluster.turnNames, nowMs);
+        return attempt.certificate ? finding : unlessTakenOut(facts, finding);
+      });
   },
 };
 

@@ -8,6 +8,7 @@ import {
   ok,
   placed,
   servesTurn,
+  takenOut,
 } from '../check.ts';
 
 export const dns: Check = {
@@ -21,7 +22,7 @@ export const dns: Check = {
       return facts.enabled.flatMap((namespace) =>
         expected(facts, namespace).map(({ name, addresses }) => {
           const seen = names.get(name) ?? [];
-          return compare(server, name, namespace.name, addresses, seen);
+          return compare(facts, server, { name, namespace: namespace.name, wanted: addresses, seen });
         }),
       );
     });
@@ -39,7 +40,10 @@ function expected(facts: Facts, { name }: Namespace): { name: string; addresses:
       ids.includes(id) ? [publicIp, publicIp6].filter((address) => address !== null) : [],
     );
   const turn = placed(facts, 'turn', name).map(({ node }) => node);
-  const gateways = cluster.nodes.filter(({ id, state }) => state === 'active' && nodes.get(id)?.gateway.healthy);
+  // What comes to port 443 passes the TURN server there.
+  const leads = (id: string) =>
+    nodes.get(id)?.gateway.healthy && (!cluster.turnPort443 || nodes.get(id)?.turn.running === true);
+  const gateways = cluster.nodes.filter(({ id, state }) => state === 'active' && leads(id));
   return [
     {
       name: turnDomain(name, cluster.baseDomain),
@@ -49,13 +53,14 @@ function expected(facts: Facts, { name }: Namespace): { name: string; addresses:
   ];
 }
 
-function compare(
-  server: string,
-  name: string,
-  namespace: string,
-  wanted: readonly string[],
-  seen: readonly string[],
-): Finding {
+interface Compared {
+  name: string;
+  namespace: string;
+  wanted: readonly string[];
+  seen: readonly string[];
+}
+
+function compare(facts: Facts, server: string, { name, namespace, wanted, seen }: Compared): Finding {
   const there = [...new Set(seen)].sort();
   if (there.length > 0 && there.join() === [...new Set(wanted)].sort().join())
     return ok(`${server}: ${name} leads to ${there.join(', ')}`, { namespace });
@@ -67,12 +72,23 @@ function compare(
     ...(missing.length > 0 ? [`does not lead to ${missing.join(', ')}`] : []),
     ...(wanted.length === 0 ? ['no node serves it'] : []),
   ];
+  const seenText = `${server}: ${name}: ${wrong.join('; ')}`;
+  // Records of a server that was just taken out end some seconds later.
+  const outs = extra.map((address) => outAt(facts, address));
+  const [out] = outs;
+  if (out && outs.every((one) => one !== null))
+    return { severity: 'warning', namespace, seen: `${seenText} (${out.why})`, mend: out.mend };
   // As long as it leads to one that serves, clients that try all addresses get there.
   const works = there.some((address) => wanted.includes(address));
   return {
     severity: works && extra.length === 0 ? 'warning' : 'critical',
     namespace,
-    seen: `${server}: ${name}: ${wrong.join('; ')}`,
+    seen: seenText,
     mend: WHO_WRITES,
   };
+}
+
+function outAt(facts: Facts, address: string): { why: string; mend: string } | null {
+  const node = facts.cluster.nodes.find(({ publicIp, publicIp6 }) => [publicIp, publicIp6].includes(address));
+  return node ? takenOut(facts, node.id) : null;
 }

@@ -4,8 +4,10 @@ import { clockSkew } from './clock-skew.ts';
 import { dns } from './dns.ts';
 import { orphans } from './orphans.ts';
 import { portRows } from './port-rows.ts';
+import { reconcile } from './reconcile.ts';
 import { relayPolicy } from './relay-policy.ts';
 import { secretFiles } from './secret-files.ts';
+import { services } from './services.ts';
 import { sfuCoverage } from './sfu-coverage.ts';
 import { sfuWireguardOnly } from './sfu-wireguard-only.ts';
 import { turnReachable } from './turn-reachable.ts';
@@ -14,6 +16,7 @@ import { versionSkew } from './version-skew.ts';
 
 /** Every check, in the order in which they are told. */
 export const CHECKS: readonly Check[] = [
+  services,
   sfuCoverage,
   turnRedundancy,
   sfuWireguardOnly,
@@ -22,6 +25,7 @@ export const CHECKS: readonly Check[] = [
   dns,
   certificate,
   clockSkew,
+  reconcile,
   orphans,
   portRows,
   secretFiles,

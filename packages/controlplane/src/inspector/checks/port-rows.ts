@@ -1,5 +1,5 @@
 import type { NodeFacts } from '@orama/protocol';
-import { type Block, type Check, type Facts, type Finding, ok } from '../check.ts';
+import { type Block, type Check, type Facts, type Finding, ok, unlessTakenOut } from '../check.ts';
 
 type Socket = NodeFacts['sockets'][number];
 
@@ -10,7 +10,8 @@ export const portRows: Check = {
   judge: (facts) => [...facts.nodes.values()].flatMap((node) => judgeNode(facts, node)),
 };
 
-function judgeNode({ cluster, enabled }: Facts, facts: NodeFacts): Finding[] {
+function judgeNode(all: Facts, facts: NodeFacts): Finding[] {
+  const { cluster, enabled } = all;
   const { node, sockets } = facts;
   const blocks = cluster.blocks.filter((block) => block.node === node);
   const wanted = blocks.filter(({ leaving, namespace }) => !leaving && enabled.some(({ name }) => name === namespace));
@@ -18,15 +19,14 @@ function judgeNode({ cluster, enabled }: Facts, facts: NodeFacts): Finding[] {
     const absent = listenersOf(block, facts).filter((one) => !sockets.some((socket) => isSame(socket, one)));
     if (absent.length === 0) return [];
     const { service, namespace } = block;
-    return [
-      {
-        severity: 'critical',
-        node,
-        namespace,
-        seen: `nothing of ours listens on ${absent.map(show).join(', ')}, which the store gives to its ${service}`,
-        mend: `on ${node}: ss -tulpn shows who does; journalctl -u ${service === 'sfu' ? `orama-namespace-sfu@${namespace}` : 'orama-turn'}`,
-      },
-    ];
+    const finding: Finding = {
+      severity: 'critical',
+      node,
+      namespace,
+      seen: `nothing of ours listens on ${absent.map(show).join(', ')}, which the store gives to its ${service}`,
+      mend: `on ${node}: ss -tulpn shows who does; journalctl -u ${service === 'sfu' ? `orama-namespace-sfu@${namespace}` : 'orama-turn'}`,
+    };
+    return [service === 'turn' ? unlessTakenOut(all, finding) : finding];
   });
   const stray = sockets.filter(
     (socket) => isInOurRanges(socket, facts) && !blocks.some((block) => holds(block, socket)),

@@ -1,4 +1,4 @@
-import { type Check, type Finding, NOTHING_ENABLED, ok } from '../check.ts';
+import { type Check, type Finding, NOTHING_ENABLED, ok, unlessTakenOut } from '../check.ts';
 
 const FORBIDDEN = 403;
 
@@ -6,7 +6,8 @@ export const relayPolicy: Check = {
   id: 'relay-policy',
   question: 'does every TURN server refuse to relay to private addresses?',
   needs: ['peers'],
-  judge({ enabled, peers }) {
+  judge(facts) {
+    const { enabled, peers } = facts;
     if (enabled.length === 0) return [NOTHING_ENABLED];
     return [...Map.groupBy(peers, ({ namespace, node }) => `${namespace} ${node}`).values()].flatMap(
       (tried): Finding[] => {
@@ -15,7 +16,8 @@ export const relayPolicy: Check = {
         const broken = tried.find(({ failure }) => failure !== null);
         if (broken) {
           const mend = `orama turn check --namespace ${namespace}`;
-          return [{ severity: 'critical', ...where, seen: `could not be tried: ${broken.failure}`, mend }];
+          const seen = `could not be tried: ${broken.failure}`;
+          return [unlessTakenOut(facts, { severity: 'critical', ...where, seen, mend })];
         }
         const granted = tried.filter(({ code }) => code === null).map(({ peer }) => peer);
         const others = tried.filter(({ code }) => code !== null && code !== FORBIDDEN);

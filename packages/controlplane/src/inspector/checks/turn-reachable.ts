@@ -1,12 +1,12 @@
-import { type Check, type Finding, NOTHING_ENABLED, ok, type TurnAttempt } from '../check.ts';
+import { type Check, type Finding, NOTHING_ENABLED, ok, type TurnAttempt, unlessTakenOut } from '../check.ts';
 
 export const turnReachable: Check = {
   id: 'turn-reachable',
   question: 'does every TURN server give this machine an allocation, over UDP, TCP and TLS, and relay through it?',
   needs: ['turn'],
-  judge({ enabled, turn }) {
-    if (enabled.length === 0) return [NOTHING_ENABLED];
-    return turn.map(judgeOne);
+  judge(facts) {
+    if (facts.enabled.length === 0) return [NOTHING_ENABLED];
+    return facts.turn.map((attempt) => unlessTakenOut(facts, judgeOne(attempt)));
   },
 };
 

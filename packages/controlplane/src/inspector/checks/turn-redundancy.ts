@@ -7,7 +7,7 @@ import {
   ok,
   placed,
   servesTurn,
-  whyNoTurn,
+  takenOut,
 } from '../check.ts';
 
 export const turnRedundancy: Check = {
@@ -25,16 +25,20 @@ function judgeOne(facts: Facts, { name, turnNodeCount }: Namespace): Finding {
   const down = nodes.filter((node) => !servesTurn(facts.nodes.get(node), name));
   const up = nodes.length - down.length;
   if (up >= turnNodeCount) return ok(`${up} of ${turnNodeCount} TURN servers serve it`, { namespace: name });
-  const reasons = down.map((node) => `${node}: ${whyNoTurn(facts.nodes.get(node))}`);
+  const reasons = down.map((node) => `${node}: ${whyNot(facts, node)}`);
   if (nodes.length < turnNodeCount) reasons.push(`${turnNodeCount - nodes.length} have no node that can take them`);
-  const held = down.find((node) => facts.nodes.get(node)?.turn.held);
+  const [out] = down.flatMap((node) => takenOut(facts, node) ?? []);
   return {
     severity: up === 0 ? 'critical' : 'warning',
     namespace: name,
     seen: `${up} of ${turnNodeCount} TURN servers serve it (${reasons.join('; ')})`,
-    mend:
-      held === undefined
-        ? `orama namespace webrtc-status --namespace ${name}; on the node: journalctl -u orama-turn`
-        : `orama turn resume --node ${held}`,
+    mend: out?.mend ?? `orama namespace webrtc-status --namespace ${name}; on the node: journalctl -u orama-turn`,
   };
+}
+
+function whyNot(facts: Facts, node: string): string {
+  const seen = facts.nodes.get(node);
+  if (!seen) return 'the node does not answer';
+  if (seen.turn.running && !seen.turn.draining) return 'the namespace is not attached';
+  return takenOut(facts, node)?.why ?? seen.turn.reason ?? 'no TURN server runs';
 }

@@ -1,15 +1,16 @@
+import type { NodeFacts } from '@orama/protocol';
 import { type Check, type Finding, ok } from '../check.ts';
 
 export const versionSkew: Check = {
   id: 'version-skew',
-  question: 'do all nodes, and this program, run the same version?',
+  question: 'do all nodes, all services of each, and this program run the same version?',
   needs: ['nodes'],
   judge({ nodes, version }) {
     const counts = Map.groupBy(nodes.values(), (node) => node.version);
     const [most] = [...counts].sort(([, a], [, b]) => b.length - a.length)[0] ?? [];
     const findings = [...nodes.values()].map((facts): Finding => {
       const { node } = facts;
-      if (facts.version === most) return ok(`version ${facts.version}`, { node });
+      if (facts.version === most) return ofServices(facts);
       return {
         severity: 'warning',
         node,
@@ -27,3 +28,19 @@ export const versionSkew: Check = {
     return findings;
   },
 };
+
+/** Programs are replaced on the disk, and run on as they were until they are started again. */
+function ofServices({ node, version, gateway, turn, sfus }: NodeFacts): Finding {
+  const others = [
+    { unit: 'orama-gateway', version: gateway.version },
+    { unit: 'orama-turn', version: turn.version },
+    ...sfus.map((sfu) => ({ unit: `orama-namespace-sfu@${sfu.namespace}`, version: sfu.version })),
+  ].filter((service) => service.version !== null && service.version !== version);
+  if (others.length === 0) return ok(`version ${version}`, { node });
+  return {
+    severity: 'warning',
+    node,
+    seen: `version ${version}, and ${others.map((one) => `${one.unit} still runs ${one.version}`).join(', ')}`,
+    mend: `orama node drain ${node}; on ${node}: systemctl restart ${others.map(({ unit }) => unit).join(' ')}; orama node resume ${node}`,
+  };
+}
