@@ -329,7 +329,7 @@ export class Controlplane implements Runnable {
       const dns = new EmbeddedDns(this.#dnsServer, context);
       return [new DnsServerTask(dns), task(dns)];
     }
-    const writer = createDnsWriter(context.config, this.#clock);
+    const writer = createDnsWriter(context.config, context);
     return writer ? [task(writer)] : [];
   }
 

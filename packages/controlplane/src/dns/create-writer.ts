@@ -1,4 +1,4 @@
-import { type Clock, ConfigError, readSecretFile } from '@orama/core';
+import { type Clock, ConfigError, type Logger, readSecretFile } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
 import { PowerDnsZone } from './powerdns.ts';
 import { RemoteZone } from './remote-zone.ts';
@@ -7,17 +7,23 @@ import type { DnsWriter } from './writer.ts';
 import { ZoneFileWriter } from './zone-file.ts';
 
 /** The writer that the configuration names; null for the embedded server, which writes nowhere. Throws ConfigError. */
-export function createDnsWriter({ dns, baseDomain }: ControlplaneConfig, clock: Clock): DnsWriter | null {
+export function createDnsWriter(
+  { dns, baseDomain }: ControlplaneConfig,
+  { clock, logger }: { clock: Clock; logger: Logger },
+): DnsWriter | null {
   if (dns.writer === 'embedded') return null;
   if (dns.writer === 'file') return new ZoneFileWriter(dns.file);
   if (dns.writer === 'rfc2136') {
     const { server, tsig, timeoutMs, zone = baseDomain } = dns;
     const key = { ...tsig, secret: readTsigSecret(tsig.keyFile) };
-    return new RemoteZone(new Rfc2136Zone({ server, zone, key, timeoutMs, clock }), baseDomain, clock);
+    return new RemoteZone(new Rfc2136Zone({ server, zone, key, timeoutMs, clock }), baseDomain, { clock, logger });
   }
   const { url, server, apiKeyFile, timeoutMs, zone = baseDomain } = dns;
   const apiKey = readSecretFile(apiKeyFile);
-  return new RemoteZone(new PowerDnsZone({ url, server, zone, apiKey, timeoutMs }), baseDomain, clock);
+  return new RemoteZone(new PowerDnsZone({ url, server, zone, apiKey, timeoutMs, logger }), baseDomain, {
+    clock,
+    logger,
+  });
 }
 
 function readTsigSecret(file: string): Buffer {

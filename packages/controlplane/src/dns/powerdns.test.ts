@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { VirtualClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { waitFor } from '@orama/testkit';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { PowerDnsZone } from './powerdns.ts';
@@ -91,9 +92,18 @@ const a = (fqdn: string, value: string): DnsRecord => ({
   ttlSec: 60,
 });
 function open(overrides: Partial<ConstructorParameters<typeof PowerDnsZone>[0]> = {}) {
-  const options = { url: URL, server: 'localhost', zone: 'orama.test', apiKey: KEY, timeoutMs: 5_000, ...overrides };
+  const logger = silentLogger;
+  const options = {
+    url: URL,
+    server: 'localhost',
+    zone: 'orama.test',
+    apiKey: KEY,
+    timeoutMs: 5_000,
+    logger,
+    ...overrides,
+  };
   const clock = new VirtualClock();
-  return { zone: new RemoteZone(new PowerDnsZone(options), 'orama.test', clock), clock };
+  return { zone: new RemoteZone(new PowerDnsZone(options), 'orama.test', { clock, logger }), clock };
 }
 
 test('records are served by PowerDNS as they change, whatever the spelling of an address, and nothing is written twice', async () => {
@@ -123,6 +133,50 @@ test('what others have in the zone stays, and names of ours that are no longer w
   expect(dig('www.orama.test')).toEqual(['198.51.100.1']);
   expect(dig('turn.ns-gone.sub.orama.test')).toEqual(['198.51.100.3']);
   expect(dig('orama.test', 'NS')).toEqual(['ns1.orama.test.']);
+});
+
+test('the addresses of a nameserver, a mail server and an alias that have names like ours stay, and who wants them is told', async () => {
+  const { zone } = open();
+  await others('orama.test', 'NS', 'ns-1.orama.test.');
+  await others('orama.test', 'MX', '10 NS-mail.orama.test.');
+  await others('ns-1.orama.test', 'A', '198.51.100.1');
+  await others('ns-mail.orama.test', 'A', '198.51.100.2');
+  await others('ns-alias.orama.test', 'CNAME', 'www.orama.test.');
+  const ours = a(TURN, '203.0.113.1');
+  await zone.write([ours]);
+  expect(await zone.isCurrent([ours])).toBe(true);
+  for (const name of ['ns-1.orama.test', 'ns-alias.orama.test']) {
+    const wanted = [a(name, '203.0.113.1'), a(TURN, '203.0.113.2')];
+    await expect(zone.write(wanted)).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: expect.stringContaining(name),
+    });
+    expect(await zone.isCurrent(wanted)).toBe(false);
+    expect(dig(TURN)).toEqual(['203.0.113.2']);
+    await zone.write([ours]);
+  }
+  expect([dig('ns-1.orama.test'), dig('ns-mail.orama.test')]).toEqual([['198.51.100.1'], ['198.51.100.2']]);
+  await others('orama.test', 'NS', 'ns1.orama.test.');
+  await zone.write([ours]);
+  expect(dig('ns-1.orama.test')).toEqual([]);
+});
+
+test('a zone made by hand, whose serial stays, is told once with the command that mends it', async () => {
+  const pdnsutil = (...args: string[]) =>
+    execFileSync('pdnsutil', [`--config-dir=${dir}`, ...args], { stdio: 'ignore' });
+  pdnsutil('create-zone', 'plain.test');
+  const warnings: object[] = [];
+  const logger = { ...silentLogger, warn: (fields: object) => void warnings.push(fields) } as typeof silentLogger;
+  const { zone } = open({ zone: 'plain.test', logger });
+  const serial = () => dig('plain.test', 'SOA').map((soa) => soa.split(' ')[2]);
+  const before = serial();
+  await zone.write([a('ns-a.plain.test', '203.0.113.1')]);
+  await zone.write([a('ns-a.plain.test', '203.0.113.2')]);
+  expect(serial()).toEqual(before);
+  expect(warnings).toEqual([{ zone: 'plain.test', mend: 'pdnsutil set-meta plain.test SOA-EDIT-API DEFAULT' }]);
+  pdnsutil('set-meta', 'plain.test', 'SOA-EDIT-API', 'DEFAULT');
+  await zone.write([a('ns-a.plain.test', '203.0.113.3')]);
+  expect(serial()).not.toEqual(before);
 });
 
 test('what somebody else changed of ours is seen within 10 s', async () => {

@@ -1,14 +1,16 @@
 import { isIP } from 'node:net';
-import { ConfigError, describeError, OramaError, specialRangeOf } from '@orama/core';
+import { ConfigError, describeError, type Logger, OramaError, specialRangeOf } from '@orama/core';
 import { z } from 'zod';
 import type { ZoneProvider } from './remote-zone.ts';
-import type { AddressSet, ZoneChanges } from './zone-changes.ts';
+import { type AddressSet, TAKEN_BY, type ZoneChanges, type ZoneSeen } from './zone-changes.ts';
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** Of what PowerDNS says of a fault. */
 const MAX_REASON_CHARS = 200;
 
 const zoneSchema = z.object({
+  /** How the serial of the zone follows changes by the API; empty where it does not. */
+  soa_edit_api: z.string().optional(),
   rrsets: z.array(
     z.object({
       name: z.string(),
@@ -29,12 +31,14 @@ export interface PowerDnsOptions {
   zone: string;
   apiKey: string;
   timeoutMs: number;
+  logger: Logger;
 }
 
 /** A zone behind the HTTP API of a PowerDNS server. */
 export class PowerDnsZone implements ZoneProvider {
   readonly #options: PowerDnsOptions;
   readonly #url: string;
+  #hasWarned = false;
 
   /** @throws ConfigError when the key would cross a foreign network in clear */
   constructor(options: PowerDnsOptions) {
@@ -50,16 +54,31 @@ export class PowerDnsZone implements ZoneProvider {
     this.#url = `${url.replace(/\/$/, '')}/api/v1/servers/${encodeURIComponent(server)}/zones/${encodeURIComponent(`${zone}.`)}`;
   }
 
-  async read(): Promise<AddressSet[]> {
+  async read(): Promise<ZoneSeen> {
     const body = await this.#call('GET');
     const parsed = zoneSchema.safeParse(parseJson(body));
     if (!parsed.success)
       throw this.#error('url', 'answered with something else than a zone', 'check what listens there');
-    return parsed.data.rrsets.flatMap(({ name, type, ttl, records }) => {
-      if (type !== 'A' && type !== 'AAAA') return [];
+    if (parsed.data.soa_edit_api === '') this.#warnOfSerial();
+    const addresses: AddressSet[] = [];
+    const taken = new Map<string, string>();
+    for (const { name, type, ttl, records } of parsed.data.rrsets) {
       const values = records.filter(({ disabled }) => !disabled).map(({ content }) => content);
-      return [{ name: name.toLowerCase().replace(/\.$/, ''), type, ttlSec: ttl, values }];
-    });
+      if (type === 'A' || type === 'AAAA') addresses.push({ name: plainName(name), type, ttlSec: ttl, values });
+      if (type === 'CNAME') taken.set(plainName(name), TAKEN_BY.CNAME);
+      // The name is the last word of both: "10 mail.example.com."
+      if (type === 'NS' || type === 'MX')
+        for (const value of values) taken.set(plainName(value.split(' ').at(-1) ?? ''), TAKEN_BY[type]);
+    }
+    return { addresses, taken };
+  }
+
+  #warnOfSerial(): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    const { zone, logger } = this.#options;
+    const mend = `pdnsutil set-meta ${zone} SOA-EDIT-API DEFAULT`;
+    logger.warn({ zone, mend }, 'the serial of the zone does not rise with changes, so that secondaries miss them');
   }
 
   async apply({ replace, remove }: ZoneChanges): Promise<void> {
@@ -110,7 +129,7 @@ export class PowerDnsZone implements ZoneProvider {
       return this.#error('apiKeyFile', 'refused the API key', 'compare the file with api-key in pdns.conf');
     }
     if (status === 404) {
-      const hint = `make it with "pdnsutil create-zone ${zone}", or correct dns.zone or dns.server`;
+      const hint = `make it with "pdnsutil create-zone ${zone}" and "pdnsutil set-meta ${zone} SOA-EDIT-API DEFAULT", or correct dns.zone or dns.server`;
       return this.#error('zone', `has no zone ${zone}`, hint);
     }
     return this.#error(
@@ -137,6 +156,10 @@ async function readText(response: Response): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();
+}
+
+function plainName(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '');
 }
 
 function parseJson(text: string): unknown {

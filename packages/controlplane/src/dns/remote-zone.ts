@@ -1,6 +1,6 @@
-import type { Clock } from '@orama/core';
+import { type Clock, type Logger, OramaError } from '@orama/core';
 import type { DnsRecord, DnsWriter } from './writer.ts';
-import { type AddressSet, planZone, type ZoneChanges } from './zone-changes.ts';
+import { planZone, type ZoneChanges, type ZonePlan, type ZoneSeen } from './zone-changes.ts';
 import { formatZone } from './zone-file.ts';
 
 /** What was seen in the zone is believed for so long; the reconciler looks more often. */
@@ -8,8 +8,8 @@ const BELIEVED_MS = 10_000;
 
 /** A zone on somebody else's server. One file per protocol beside this one. */
 export interface ZoneProvider {
-  /** All address records of the zone. */
-  read(): Promise<AddressSet[]>;
+  /** All address records of the zone, and the names that others need. */
+  read(): Promise<ZoneSeen>;
   /** Makes the changes. Doing it again does no harm. */
   apply(changes: ZoneChanges): Promise<void>;
 }
@@ -20,31 +20,41 @@ export class RemoteZone implements DnsWriter {
   readonly #provider: ZoneProvider;
   readonly #baseDomain: string;
   readonly #clock: Clock;
+  readonly #logger: Logger;
   #confirmed: { records: string; atMs: number } | null = null;
 
-  constructor(provider: ZoneProvider, baseDomain: string, clock: Clock) {
+  constructor(provider: ZoneProvider, baseDomain: string, { clock, logger }: { clock: Clock; logger: Logger }) {
     this.#provider = provider;
     this.#baseDomain = baseDomain;
     this.#clock = clock;
+    this.#logger = logger;
   }
 
   async isCurrent(records: readonly DnsRecord[]): Promise<boolean> {
     const text = formatZone(records);
     const now = this.#clock.monotonic();
     if (this.#confirmed?.records === text && now - this.#confirmed.atMs < BELIEVED_MS) return true;
-    const { replace, remove } = await this.#plan(records);
-    const isCurrent = replace.length + remove.length === 0;
+    const { replace, remove, refused } = await this.#plan(records);
+    const isCurrent = replace.length + remove.length + refused.size === 0;
     this.#confirmed = isCurrent ? { records: text, atMs: now } : null;
     return isCurrent;
   }
 
+  /** Throws CONFLICT, with everything else done, where other records are in the place of what is wanted. */
   async write(records: readonly DnsRecord[]): Promise<void> {
     this.#confirmed = null;
-    const changes = await this.#plan(records);
-    if (changes.replace.length + changes.remove.length > 0) await this.#provider.apply(changes);
+    const { replace, remove, refused } = await this.#plan(records);
+    if (replace.length + remove.length > 0) await this.#provider.apply({ replace, remove });
+    for (const { name, type, values } of remove) this.#logger.info({ name, type, values }, 'DNS records removed');
+    const [first] = refused;
+    if (!first) return;
+    const [name, what] = first;
+    throw new OramaError('CONFLICT', `${name} cannot lead to our nodes: in the zone it is ${what}`, {
+      hint: 'take that record away, or have another namespace in the place of this one',
+    });
   }
 
-  async #plan(records: readonly DnsRecord[]): Promise<ZoneChanges> {
+  async #plan(records: readonly DnsRecord[]): Promise<ZonePlan> {
     return planZone(await this.#provider.read(), records, this.#baseDomain);
   }
 }

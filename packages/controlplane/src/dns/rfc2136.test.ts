@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@orama/core';
+import { silentLogger } from '@orama/core/logger';
 import { waitFor } from '@orama/testkit';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -32,7 +33,7 @@ beforeAll(async () => {
   const hosts = Array.from({ length: 3000 }, (_, index) => `h${index} A 198.51.100.7\n`).join('');
   writeFileSync(
     join(dir, 'orama.test.zone'),
-    `$ORIGIN orama.test.\n$TTL 60\n@ SOA ns1 admin 1 60 60 60 60\n@ NS ns1\nns1 A 198.51.100.1\nns-gone A 198.51.100.2\nns-gone TXT "a proof"\n${hosts}`,
+    `$ORIGIN orama.test.\n$TTL 60\n@ SOA ns1 admin 1 60 60 60 60\n@ NS ns1\n@ NS ns-1\n@ MX 10 ns-mail\nns1 A 198.51.100.1\nns-1 A 198.51.100.3\nns-mail A 198.51.100.4\nns-alias CNAME h1\nns-gone A 198.51.100.2\nns-gone TXT "a proof"\n${hosts}`,
   );
   const keys = ['hmac-sha256', 'hmac-sha512'];
   writeFileSync(
@@ -82,7 +83,7 @@ const open = (key: TsigKey, zone = 'orama.test', port = PORT) =>
   new RemoteZone(
     new Rfc2136Zone({ server: { address: ADDRESS, port }, zone, key, timeoutMs: 5_000, clock: systemClock }),
     'orama.test',
-    systemClock,
+    { clock: systemClock, logger: silentLogger },
   );
 
 test.each(['hmac-sha256', 'hmac-sha512'] as const)(
@@ -99,7 +100,9 @@ test.each(['hmac-sha256', 'hmac-sha512'] as const)(
     expect(dig('orama.test', 'SOA')).toEqual(serial);
     expect([dig('ns-gone.orama.test'), dig('ns-gone.orama.test', 'TXT')]).toEqual([[], ['"a proof"']]);
     expect(dig('h2999.orama.test')).toEqual(['198.51.100.7']);
-    await zone.write([]);
+    expect([dig('ns-1.orama.test'), dig('ns-mail.orama.test')]).toEqual([['198.51.100.3'], ['198.51.100.4']]);
+    const refused = zone.write([a('ns-alias.orama.test', '203.0.113.1')]);
+    await expect(refused).rejects.toThrow('ns-alias.orama.test cannot lead to our nodes: in the zone it is an alias');
     expect(dig(TURN)).toEqual([]);
   },
 );

@@ -1,13 +1,15 @@
 import { randomInt } from 'node:crypto';
 import { connect } from 'node:net';
 import { type Clock, describeError, OramaError } from '@orama/core';
-import { readRecords } from './message-records.ts';
+import { readName, readRecords } from './message-records.ts';
 import { nameBytes, recordBytes } from './record-bytes.ts';
 import type { ZoneProvider } from './remote-zone.ts';
 import { sign, TsigAnswers, TsigError, type TsigKey, UnsignedError } from './tsig.ts';
-import type { AddressSet, ZoneChanges } from './zone-changes.ts';
+import { type AddressSet, TAKEN_BY, type ZoneChanges, type ZoneSeen } from './zone-changes.ts';
 
-const TYPE = { A: 1, SOA: 6, AAAA: 28, AXFR: 252 } as const;
+const TYPE = { A: 1, NS: 2, CNAME: 5, SOA: 6, MX: 15, AAAA: 28, AXFR: 252 } as const;
+/** Before the name in the data of an MX record. */
+const PREFERENCE_BYTES = 2;
 const CLASS_IN = 1;
 const CLASS_ANY = 255;
 const OPCODE_UPDATE = 5;
@@ -36,16 +38,21 @@ export class Rfc2136Zone implements ZoneProvider {
     this.#options = options;
   }
 
-  async read(): Promise<AddressSet[]> {
+  async read(): Promise<ZoneSeen> {
     let soas = 0;
     const messages = await this.#exchange(this.#message(0, TYPE.AXFR, []), (message) => {
       soas += readRecords(message).filter(({ section, type }) => section === 'answer' && type === TYPE.SOA).length;
       return soas >= 2;
     });
     const sets = new Map<string, AddressSet & { values: string[] }>();
+    const taken = new Map<string, string>();
     for (const message of messages) {
       for (const { section, name, type, ttlSec, data, end } of readRecords(message)) {
-        const value = section === 'answer' ? addressOf(type, message.subarray(data, end)) : null;
+        if (section !== 'answer') continue;
+        if (type === TYPE.NS) taken.set(readName(message, data).name, TAKEN_BY.NS);
+        if (type === TYPE.MX) taken.set(readName(message, data + PREFERENCE_BYTES).name, TAKEN_BY.MX);
+        if (type === TYPE.CNAME) taken.set(name, TAKEN_BY.CNAME);
+        const value = addressOf(type, message.subarray(data, end));
         if (value === null) continue;
         const family = type === TYPE.A ? ('A' as const) : ('AAAA' as const);
         const known = sets.get(`${name} ${family}`);
@@ -53,7 +60,7 @@ export class Rfc2136Zone implements ZoneProvider {
         else sets.set(`${name} ${family}`, { name, type: family, ttlSec, values: [value] });
       }
     }
-    return [...sets.values()];
+    return { addresses: [...sets.values()], taken };
   }
 
   async apply({ replace, remove }: ZoneChanges): Promise<void> {

@@ -10,6 +10,13 @@ export interface AddressSet {
   values: readonly string[];
 }
 
+/** A zone as it was read. */
+export interface ZoneSeen {
+  addresses: readonly AddressSet[];
+  /** Names, in lower case, whose addresses are somebody else's whatever they look like, and what each is. */
+  taken: ReadonlyMap<string, string>;
+}
+
 /** What makes a zone what it has to be. */
 export interface ZoneChanges {
   /** Sets in place of whatever is there by their name and type. */
@@ -18,23 +25,35 @@ export interface ZoneChanges {
   remove: AddressSet[];
 }
 
+export interface ZonePlan extends ZoneChanges {
+  /** What is wanted and cannot be, by name: another record is in its place. */
+  refused: ReadonlyMap<string, string>;
+}
+
+/** What a record makes of a name that others use. */
+export const TAKEN_BY = {
+  NS: 'the name of a nameserver (NS)',
+  MX: 'the name of a mail server (MX)',
+  CNAME: 'an alias (CNAME)',
+} as const;
+
 /**
  * The steps from what a zone has to the records that it has to have. Only addresses of names that are ours are looked at:
- * `ns-<namespace>` and `turn.ns-<namespace>` below the base domain. All else in the zone belongs to others. Pure.
+ * `ns-<namespace>` and `turn.ns-<namespace>` below the base domain, unless a server of the zone has that name: `ns-1` is a
+ * common one. All else in the zone belongs to others. Pure.
  */
-export function planZone(
-  current: readonly AddressSet[],
-  records: readonly DnsRecord[],
-  baseDomain: string,
-): ZoneChanges {
+export function planZone({ addresses, taken }: ZoneSeen, records: readonly DnsRecord[], baseDomain: string): ZonePlan {
   const wanted = setsOf(records);
-  const there = new Map(current.map((set) => [keyOf(set), set]));
-  const replace = [...wanted.values()].filter((set) => {
+  const there = new Map(addresses.map((set) => [keyOf(set), set]));
+  const different = [...wanted.values()].filter((set) => {
     const known = there.get(keyOf(set));
     return known?.ttlSec !== set.ttlSec || contentOf(known) !== contentOf(set);
   });
-  const remove = current.filter((set) => isOurs(set.name, baseDomain) && !wanted.has(keyOf(set)));
-  return { replace, remove };
+  return {
+    replace: different.filter(({ name }) => !taken.has(name)),
+    remove: addresses.filter((set) => isOurs(set.name, baseDomain) && !wanted.has(keyOf(set)) && !taken.has(set.name)),
+    refused: new Map(different.flatMap(({ name }) => (taken.has(name) ? [[name, taken.get(name) ?? '']] : []))),
+  };
 }
 
 function setsOf(records: readonly DnsRecord[]): Map<string, AddressSet> {
