@@ -61,11 +61,23 @@ export async function gather({ client, needs, namespace, version, ...rest }: Gat
     }
   }
   const base = { client, cluster, enabled, signal };
+  /** Who may only read gets no credentials: nothing is known of TURN then. */
+  const unlessRefused = <T>(needs: Need, tried: Promise<T[]>) =>
+    tried.catch((thrown: unknown): T[] => {
+      if (!(thrown instanceof OramaError) || thrown.code !== 'FORBIDDEN') throw thrown;
+      silent.push({
+        node: null,
+        needs,
+        why: `TURN cannot be tried: ${thrown.message}`,
+        mend: thrown.hint ?? 'orama token',
+      });
+      return [];
+    });
   onProgress('trying TURN servers and nameservers');
   const [turn, peers, dns, planned] = await unlessAborted(
     Promise.all([
-      needs.has('turn') ? tryTurn(base) : [],
-      needs.has('peers') ? tryPeers(base) : [],
+      needs.has('turn') ? unlessRefused('turn', tryTurn(base)) : [],
+      needs.has('peers') ? unlessRefused('peers', tryPeers(base)) : [],
       needs.has('dns') ? askNameservers({ ...base, nodes }) : [],
       Promise.all(needs.has('plans') ? present.map(({ id }) => askPlan(client, id, signal)) : []),
     ]),

@@ -5,8 +5,11 @@ import { type NameserverAnswers, type Namespace, probeDns } from '@orama/control
 import { describeError } from '@orama/core';
 import { type ClusterFacts, type NodeFacts, namespaceHost, turnDomain } from '@orama/protocol';
 
+const DNS_PORT = 53;
 const TIMEOUT_MS = 2_000;
 const TRIES = 2;
+/** A server has a rate for each source. */
+const NAMES_AT_A_TIME = 10;
 
 interface Target {
   client: ControlplaneClient;
@@ -15,41 +18,55 @@ interface Target {
   nodes: ReadonlyMap<string, NodeFacts>;
 }
 
-/** Asks each nameserver of the base domain for the names of the namespaces. */
-export async function askNameservers({ client, cluster, enabled, nodes }: Target): Promise<NameserverAnswers[]> {
+/** Addresses of the nameservers that the world finds for a domain. Throws when there are none. */
+type FindNameservers = (domain: string) => Promise<string[]>;
+
+/** Asks each nameserver of the base domain for the names of the namespaces, and for those that should have none any more. */
+export async function askNameservers(
+  { client, cluster, enabled, nodes }: Target,
+  findNameservers: FindNameservers = delegatedServers,
+): Promise<NameserverAnswers[]> {
   const { baseDomain } = cluster;
-  const names = enabled.flatMap(({ name }) => [turnDomain(name, baseDomain), namespaceHost(name, baseDomain)]);
+  const off = cluster.namespaces.filter(({ webrtc }) => webrtc === 'off');
+  const names = [...enabled, ...off].flatMap(({ name }) => [
+    turnDomain(name, baseDomain),
+    namespaceHost(name, baseDomain),
+  ]);
   const known = [...nodes.values()].flatMap(({ dns }) =>
     dns.servers.map(({ address, port }) => serverText(address, port)),
   );
   const writers = new Set([...nodes.values()].map(({ dns }) => dns.writer));
-  const answers = [...new Set(known)].map((server) => askOne(server, names));
   // Nobody delegates names below "localhost".
-  if (!writers.has('embedded') && writers.size > 0 && !/(^|\.)localhost$/.test(baseDomain))
-    answers.push(...(await delegatedServers(baseDomain, names)));
+  const isPublic = writers.size > 0 && !/(^|\.)localhost$/.test(baseDomain);
+  const found = isPublic ? await findNameservers(baseDomain).catch(describeError) : [];
+  const answers: (NameserverAnswers | Promise<NameserverAnswers>)[] = [];
+  if (typeof found === 'string') {
+    const failure = `cannot be found: ${found}`;
+    answers.push({ server: `the nameservers of ${baseDomain}`, names: new Map(), failure, isDelegation: true });
+  } else known.push(...found.map((address) => serverText(address, DNS_PORT)));
+  answers.push(...[...new Set(known)].map((server) => askOne(server, names)));
   if (writers.has('file')) answers.push(zoneFileOf(client, nodes));
   return Promise.all(answers);
 }
 
 async function askOne(server: string, names: readonly string[]): Promise<NameserverAnswers> {
   try {
-    const found = await Promise.all(names.map(async (name) => [name, await probeDns(server, name)] as const));
-    return { server, names: new Map(found), failure: null };
+    const found = new Map<string, string[]>();
+    for (let first = 0; first < names.length; first += NAMES_AT_A_TIME) {
+      const some = names.slice(first, first + NAMES_AT_A_TIME);
+      await Promise.all(some.map(async (name) => found.set(name, await probeDns(server, name))));
+    }
+    return { server, names: found, failure: null };
   } catch (thrown) {
     return { server, names: new Map(), failure: `does not answer: ${describeError(thrown)}` };
   }
 }
 
-/** The nameservers that the world finds for the base domain. */
-async function delegatedServers(baseDomain: string, names: readonly string[]): Promise<Promise<NameserverAnswers>[]> {
-  try {
-    const servers = await new Resolver({ timeout: TIMEOUT_MS, tries: TRIES }).resolveNs(baseDomain);
-    const addresses = await Promise.all(servers.map((server) => probeDns(null, server)));
-    return addresses.flat().map((address) => askOne(serverText(address, 53), names));
-  } catch (thrown) {
-    const failure = `cannot be found: ${describeError(thrown)}; delegate ${baseDomain} in its parent zone`;
-    return [Promise.resolve({ server: `the nameservers of ${baseDomain}`, names: new Map(), failure })];
-  }
+async function delegatedServers(baseDomain: string): Promise<string[]> {
+  const servers = await new Resolver({ timeout: TIMEOUT_MS, tries: TRIES }).resolveNs(baseDomain);
+  const addresses = (await Promise.all(servers.map((server) => probeDns(null, server)))).flat();
+  if (addresses.length === 0) throw new Error(`${servers.join(', ')} have no address`);
+  return addresses;
 }
 
 /** The file that a server is fed with, at the node that writes it. */

@@ -129,9 +129,12 @@ async function targetsOf({ client, cluster, enabled }: Target): Promise<OneServe
     const blocks = cluster.blocks.filter(
       (block): block is TurnBlock => block.service === 'turn' && block.namespace === name && !block.leaving,
     );
-    const credentials = await client
-      .turnCredentials(name)
-      .catch((thrown: unknown) => toOramaError(thrown, 'getting TURN credentials'));
+    const credentials = await client.turnCredentials(name).catch((thrown: unknown) => {
+      const error = toOramaError(thrown, 'getting TURN credentials');
+      // Of whoever asks, and not of a server.
+      if (error.code === 'FORBIDDEN') throw error;
+      return error;
+    });
     return blocks.map((block) => ({ block, publicIp: publicIps.get(block.node) ?? '', credentials }));
   });
   return (await Promise.all(targets)).flat();

@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import { CHECKS, type Facts, inspect, type Namespace } from '@orama/controlplane/inspector';
-import { issueTurnCredentials } from '@orama/core';
+import { issueTurnCredentials, OramaError } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import { type ClusterFacts, type NodeFacts, turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { TurnService } from '@orama/turn';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { staying } from './gather.ts';
+import { gather, staying } from './gather.ts';
 import { askNameservers } from './outside-dns.ts';
 import { tryPeers, tryTurn } from './outside-turn.ts';
 
@@ -68,7 +68,7 @@ function answerTo(query: Buffer): Buffer {
 
 function clusterOf(port: number, tlsPort: number): ClusterFacts {
   return {
-    baseDomain: 'orama.test',
+    baseDomain: 'orama.localhost',
     turnNames: true,
     turnPort443: false,
     nodes: [{ id: 'node-1', state: 'active', wireguardIp: WIREGUARD_IP, publicIp: PUBLIC_IP, publicIp6: null }],
@@ -177,12 +177,54 @@ test('a nameserver that leads elsewhere is critical, and one that does not answe
   const wrong = await ask(DNS.port);
   expect(wrong.severity).toBe('critical');
   expect(wrong.seen).toContain(
-    'turn.ns-demo.orama.test: leads to 203.0.113.9, where nothing serves it; does not lead to',
+    'turn.ns-demo.orama.localhost: leads to 203.0.113.9, where nothing serves it; does not lead to',
   );
   expect(await ask(DNS.port + 1)).toMatchObject({
     severity: 'critical',
     seen: expect.stringContaining('does not answer'),
   });
+});
+
+test('nameservers that nobody is led to are critical, whoever writes DNS, and names of namespaces without WebRTC are orphans', async () => {
+  const off = { ...NAMESPACE, name: 'gone', webrtc: 'off' as const };
+  const node = {
+    ...{ node: 'node-1', dns: { writer: 'embedded', servers: [DNS], zoneFile: null } },
+    ...{ units: [], unitFolders: [], namespaceFolders: [], turn: { tenants: [] }, gateway: { healthy: true } },
+  } as unknown as NodeFacts;
+  const cluster = { ...clusterOf(3478, 5349), baseDomain: 'orama.test', namespaces: [NAMESPACE, off] };
+  const nodes = new Map([['node-1', node]]);
+  const ask = (find: (domain: string) => Promise<string[]>) =>
+    askNameservers({ client, cluster, enabled: [NAMESPACE], nodes }, find);
+  const lost = await ask(async (domain) => Promise.reject(new Error(`queryNs ENOTFOUND ${domain}`)));
+  const [delegation] = lost.filter(({ isDelegation }) => isDelegation);
+  expect(judge('dns', { cluster, nodes, dns: delegation ? [delegation] : [] })).toEqual({
+    severity: 'critical',
+    seen: 'the nameservers of orama.test: cannot be found: queryNs ENOTFOUND orama.test',
+  });
+  const byAddress = { ...cluster, turnNames: false };
+  expect(judge('dns', { cluster: byAddress, nodes, dns: delegation ? [delegation] : [] }).severity).toBe('warning');
+  const found = await ask(async () => []);
+  expect(found.map(({ server }) => server)).toEqual([`${DNS.address}:${DNS.port}`]);
+  expect(judge('orphans', { cluster, nodes, dns: found }).seen).toContain('turn.ns-gone.orama.test at');
+});
+
+test('who may only read is told that TURN was not tried, with the token that it needs', async () => {
+  const hint = 'use one of scope operator';
+  const viewer = {
+    clusterFacts: async () => clusterOf(3478, 5349),
+    nodeFacts: async () => Promise.reject(new Error('not asked here')),
+    turnCredentials: async () =>
+      Promise.reject(new OramaError('FORBIDDEN', 'the token "anna" may only read', { hint })),
+  } as unknown as ControlplaneClient;
+  const needs = new Set(['turn', 'peers'] as const);
+  const { facts, silent } = await gather({
+    ...{ client: viewer, needs, namespace: undefined, version: '1', signal, onProgress: () => {} },
+  });
+  const why = 'TURN cannot be tried: the token "anna" may only read';
+  expect(silent.filter(({ node }) => node === null)).toEqual(
+    ['turn', 'peers'].map((need) => ({ node: null, needs: need, why, mend: hint })),
+  );
+  expect(facts).toMatchObject({ turn: [], peers: [] });
 });
 
 test('what is to do is told when a later look finds it again, and not what was done meanwhile', () => {

@@ -83,6 +83,8 @@ export interface NameserverAnswers {
   names: ReadonlyMap<string, readonly string[]>;
   /** Why it could not be asked. */
   failure: string | null;
+  /** It stands for the delegation in the parent zone, of which no nameserver was found. */
+  isDelegation?: true;
 }
 
 /** Something that was asked for and did not come. */

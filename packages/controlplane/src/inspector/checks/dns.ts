@@ -17,7 +17,13 @@ export const dns: Check = {
   needs: ['dns', 'nodes'],
   judge(facts) {
     if (facts.enabled.length === 0) return [NOTHING_ENABLED];
-    return facts.dns.flatMap(({ server, failure, names }): Finding[] => {
+    const { baseDomain, turnNames } = facts.cluster;
+    return facts.dns.flatMap(({ server, failure, names, isDelegation }): Finding[] => {
+      if (failure !== null && isDelegation) {
+        const mend = `delegate ${baseDomain} in its parent zone: docs/operations.md, "DNS"`;
+        // Where URIs carry addresses, calls go without names.
+        return [{ severity: turnNames ? 'critical' : 'warning', seen: `${server}: ${failure}`, mend }];
+      }
       if (failure !== null) return [{ severity: 'critical', seen: `${server}: ${failure}`, mend: WHO_WRITES }];
       return facts.enabled.flatMap((namespace) =>
         expected(facts, namespace).map(({ name, addresses }) => {
