@@ -26,7 +26,7 @@ let nft: SystemdNode;
 beforeAll(async () => {
   bed = await Bed.start({ bare: true });
   [ufw, nft] = [bed.node(1), bed.node(2)];
-  for (const command of ['--force enable', 'allow 22/tcp', 'allow 443/tcp', 'deny 9999/tcp'])
+  for (const command of ['--force enable', 'allow 22/tcp', 'allow 443/tcp', 'deny 80/tcp'])
     await ufw.do('ufw', ...command.split(' '));
   await loadOperatorsRules();
   // A client beside the nodes, who sends to their inner addresses what their kernels would take from anywhere.
@@ -76,15 +76,19 @@ test('nodes come together through ufw and nftables that drop what nobody allowed
 });
 
 test('before a namespace is there only the gateway is open, and nothing of the nodes own network from outside', async () => {
-  for (const { publicIp, wireguardIp } of [ufw, nft]) {
+  for (const node of [ufw, nft]) {
+    const { publicIp, wireguardIp } = node;
+    // Its operator denies the port of plain HTTP, which a gateway would have open.
+    const http = node === ufw ? 'silent' : 'refused';
     expect(await seen(publicIp, 'tcp/80', 'tcp/443', 'tcp/6001', 'tcp/6080', 'udp/3478', 'tcp/5349')).toEqual({
-      ...{ 'tcp/80': 'refused', 'tcp/443': 'refused', 'tcp/6001': 'silent', 'tcp/6080': 'silent' },
+      ...{ 'tcp/80': http, 'tcp/443': 'refused', 'tcp/6001': 'silent', 'tcp/6080': 'silent' },
       ...{ 'udp/3478': 'silent', 'tcp/5349': 'silent' },
     });
     expect(await seen(wireguardIp, 'tcp/80', 'tcp/4001', 'tcp/6001')).toEqual({
       ...{ 'tcp/80': 'silent', 'tcp/4001': 'silent', 'tcp/6001': 'silent' },
     });
   }
+  expect(await ufw.do('journalctl', '--no-pager', '-u', 'orama-controlplane')).toContain('"by":"deny 80/tcp"');
 });
 
 test('a namespace opens TURN, and its relay block where peers are public', async () => {

@@ -228,7 +228,7 @@ export class Controlplane implements Runnable {
     const firewall = createFirewall(config.firewall);
     const view = () => this.#view?.read() ?? null;
     // Nothing waits for it: what it opens is there in time, or a moment later.
-    if (firewall) void this.#engine.add(new FirewallTask({ config, clock: this.#clock }, firewall, view) as Task);
+    if (firewall) void this.#engine.add(new FirewallTask({ config, clock: this.#clock, logger }, firewall, view) as Task);
     await coldBoot({
       config,
       engine: this.#engine,

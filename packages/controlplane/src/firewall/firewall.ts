@@ -19,6 +19,8 @@ export interface FirewallChanges {
   add: FirewallRule[];
   /** Tags. */
   remove: string[];
+  /** What is not added, because a rule of the operator (`by`, as his firewall words it) already says otherwise. */
+  overruled: { tag: string; by: string }[];
 }
 
 /** The firewall of a machine, of which only rules of ours are touched. */

@@ -51,6 +51,8 @@ export class Nftables implements Firewall {
     return {
       add: wanted.filter((rule) => placesWithout(ruleset, rule).length > 0),
       remove: [...new Set(ours)].filter((tag) => !tags.has(tag)),
+      // Whatever the operator refuses stands before ours, and both are there.
+      overruled: [],
     };
   }
 

@@ -1,4 +1,4 @@
-import { VirtualClock } from '@orama/core';
+import { type Logger, VirtualClock } from '@orama/core';
 import { type NodeRow, StoreUnavailableError } from '@orama/store';
 import { expect, test } from 'vitest';
 import { testConfig } from '../../testing/node-context.ts';
@@ -12,6 +12,7 @@ import { FirewallTask } from './firewall.ts';
 class Rules implements Firewall {
   readonly lookMs = 5_000;
   readonly tags = new Set<string>();
+  overruled: { tag: string; by: string }[] = [];
   looks = 0;
 
   async compare(wanted: readonly FirewallRule[]) {
@@ -20,6 +21,7 @@ class Rules implements Firewall {
     return {
       add: wanted.filter(({ tag }) => !this.tags.has(tag)),
       remove: [...this.tags].filter((tag) => !keep.has(tag)),
+      overruled: this.overruled,
     };
   }
   async add({ tag }: FirewallRule): Promise<void> {
@@ -41,12 +43,14 @@ const viewOf = (own: Partial<NodeRow>, rows = [turnRow('demo', 1)]) =>
 function start(view: () => Promise<View> | null) {
   const rules = new Rules();
   const clock = new VirtualClock();
-  const task = new FirewallTask({ config, clock }, rules, view);
+  const warnings: unknown[] = [];
+  const logger = { warn: (fields: object) => warnings.push(fields) } as unknown as Logger;
+  const task = new FirewallTask({ config, clock, logger }, rules, view);
   const run = async () => {
     for (const action of await task.plan()) await task.apply(action);
     return [...rules.tags].filter((tag) => tag.includes('TURN 3478') || tag.includes('gateway'));
   };
-  return { rules, clock, run };
+  return { rules, clock, warnings, run };
 }
 const WEB = ['orama gateway 80/tcp', 'orama gateway 443/tcp'];
 const TURN = ['orama TURN 3478/udp', 'orama TURN 3478/tcp'];
@@ -87,4 +91,18 @@ test('the firewall is looked at again when its time has come, or something else 
   await run();
   view = viewOf({}, []);
   expect(await run()).toEqual(WEB);
+});
+
+test('what a rule of the operator overrules is told once, and again after he had taken that away', async () => {
+  const { rules, clock, warnings, run } = start(() => null);
+  const overruled = [{ tag: 'orama gateway 80/tcp', by: 'deny 80/tcp' }];
+  for (const now of [overruled, overruled, [], overruled]) {
+    rules.overruled = now;
+    clock.advance(5_000);
+    await run();
+  }
+  expect(warnings).toEqual([
+    { rule: 'orama gateway 80/tcp', by: 'deny 80/tcp' },
+    { rule: 'orama gateway 80/tcp', by: 'deny 80/tcp' },
+  ]);
 });

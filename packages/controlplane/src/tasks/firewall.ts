@@ -1,8 +1,8 @@
 import { networkInterfaces } from 'node:os';
-import type { Clock } from '@orama/core';
+import type { Clock, Logger } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
 import { StoreUnavailableError } from '@orama/store';
-import type { Firewall, FirewallRule } from '../firewall/firewall.ts';
+import type { Firewall, FirewallChanges, FirewallRule } from '../firewall/firewall.ts';
 import { distinct, type InterfaceAddress, invitationRules, namespaceRules, nodeRules } from '../firewall/rules.ts';
 import { openInvitations } from '../operations/invitations.ts';
 import type { View } from '../reconcile/store-view.ts';
@@ -23,18 +23,22 @@ export class FirewallTask implements Task<FirewallAction> {
   readonly #config: ControlplaneConfig;
   readonly #firewall: Firewall;
   readonly #clock: Clock;
+  readonly #logger: Logger;
   readonly #view: () => Promise<View> | null;
   /** What was wanted when nothing was to be done. */
   #settled = { wanted: '', atMs: Number.NEGATIVE_INFINITY };
+  /** Rules of ours that the operator's overrule, as far as the log says so. */
+  #told = new Set<string>();
 
   /** @param view null before the store was reached */
   constructor(
-    context: { config: ControlplaneConfig; clock: Clock },
+    context: { config: ControlplaneConfig; clock: Clock; logger: Logger },
     firewall: Firewall,
     view: () => Promise<View> | null,
   ) {
     this.#config = context.config;
     this.#clock = context.clock;
+    this.#logger = context.logger;
     this.#firewall = firewall;
     this.#view = view;
   }
@@ -45,7 +49,8 @@ export class FirewallTask implements Task<FirewallAction> {
     const rules = distinct(await this.#wanted(view));
     const wanted = JSON.stringify([view !== null, rules.map(({ tag }) => tag)]);
     if (wanted === this.#settled.wanted && nowMs - this.#settled.atMs < this.#firewall.lookMs) return [];
-    const { add, remove } = await this.#firewall.compare(rules);
+    const { add, remove, overruled } = await this.#firewall.compare(rules);
+    this.#tell(overruled);
     const close = view === null ? [] : remove;
     if (add.length + close.length === 0) this.#settled = { wanted, atMs: nowMs };
     return [
@@ -60,6 +65,15 @@ export class FirewallTask implements Task<FirewallAction> {
 
   async report(): Promise<null> {
     return null;
+  }
+
+  /** Each once, and again after it was not so. */
+  #tell(overruled: FirewallChanges['overruled']): void {
+    for (const { tag, by } of overruled) {
+      if (this.#told.has(tag)) continue;
+      this.#logger.warn({ rule: tag, by }, "not opened: a rule of the operator's own says otherwise, and holds");
+    }
+    this.#told = new Set(overruled.map(({ tag }) => tag));
   }
 
   /** Null while the store cannot say what is wanted. */
