@@ -86,13 +86,31 @@ test('the SFU answers on WireGuard, and its unit has no other network', async ()
 
 test('an SFU sees its own configuration and secret, and none of another namespace or of the node', async () => {
   await node.do('systemctl', 'start', OTHER_SFU);
-  node.write('/etc/orama/some.key', 'a secret of the node');
   for (const unit of [SFU, OTHER_SFU]) {
     const folder = `${DATA}/configs/${unit.replace('.service', '')}`;
     expect(await node.filesSeenBy(unit, DATA)).toEqual([`${folder}/config.json`, `${folder}/secret`]);
-    expect(await node.filesSeenBy(unit, '/etc/orama')).toEqual([]);
   }
   await node.do('systemctl', 'stop', OTHER_SFU);
+});
+
+test('neither a TURN server nor an SFU reads what the node keeps from them, by no way that their user has', async () => {
+  // As the store's password is: of their user, for the gateway, and made anew while they run.
+  const secret = '/etc/orama/store.credentials';
+  node.write(secret, 'a secret of the node');
+  const gateway = ['--uid=orama', '--property=PrivateUsers=yes', '--property=PrivateTmp=yes', '--unit=other'];
+  await node.do('systemd-run', '--quiet', ...gateway, 'sleep', 'infinity');
+  const { MainPID: other } = await node.show('other', 'MainPID');
+  for (const unit of [TURN, SFU]) {
+    expect(await node.filesSeenBy(unit, '/etc/orama'), unit).toEqual([]);
+    const { MainPID: pid } = await node.show(unit, 'MainPID');
+    for (const path of [secret, `/proc/${other}/root${secret}`]) {
+      const asUnit = ['nsenter', '-t', `${pid}`, '-m', 'setpriv', '--reuid=orama', '--regid=orama', '--clear-groups'];
+      const { code, stdout, stderr } = await node.run(...asUnit, 'cat', path);
+      expect({ code, stdout }, `${unit} ${path}`).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toMatch(/Permission denied|No such file/);
+    }
+  }
+  await node.do('systemctl', 'stop', 'other');
 });
 
 test('a program that hangs is ended by the watchdog and started again', async () => {
