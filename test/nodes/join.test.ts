@@ -117,6 +117,24 @@ test('a cluster that lost its power comes back over what the files of WireGuard 
   await expect.poll(status, { timeout: 40_000 }).toMatchObject({ healthy: true });
 });
 
+test('WireGuard that dies is back within seconds, and the node says what is missing as long as it is', async () => {
+  const node = bed.node(2);
+  const status = async () => (await node.show('orama-controlplane.service', 'StatusText')).StatusText;
+  await expect.poll(status).toBe('ok');
+  await node.do('mv', CONF, '/root/conf');
+  await node.do('pkill', '--signal', 'KILL', 'wireguard-go');
+  await expect.poll(status).toContain('orama0 does not come up: "systemctl restart wg-quick@orama0.service" failed');
+  await node.do('mv', '/root/conf', CONF);
+  await expect.poll(status).toBe('ok');
+  expect((await node.run('ping', '-c', '1', '-W', '5', '10.0.0.1')).code).toBe(0);
+  await expect.poll(() => orama(node, 'namespace', 'list').catch(() => null)).not.toBeNull();
+  // As it is after a boot at which it did not come up: the controlplane has nowhere to listen before.
+  await node.do('systemctl', 'stop', 'orama-controlplane.service');
+  await node.do('pkill', '--signal', 'KILL', 'wireguard-go');
+  await node.do('systemctl', 'start', 'orama-controlplane.service');
+  await expect.poll(status).toBe('ok');
+});
+
 test('a node that leaves is a peer of nobody and has no vote; on the machine nothing is left, and it may join again', async () => {
   const node = bed.node(3);
   expect(await refused(node, 'node', 'leave')).toMatchObject({ code: 6, error: { code: 'CONFLICT' } });

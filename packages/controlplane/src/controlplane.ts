@@ -74,6 +74,7 @@ import { type TenantKeeper, TenantsBySocket } from './tasks/tenant-keeper.ts';
 import { TenantUnits } from './tasks/tenant-units.ts';
 import { TurnTenantsTask } from './tasks/turn-tenants.ts';
 import { UsageTask } from './tasks/usage.ts';
+import { WireguardInterfaceTask } from './tasks/wireguard-interface.ts';
 
 /** Less than a caller waits for us, so that a node that does not answer is told by its name. */
 const PEER_TIMEOUT_MS = 5_000;
@@ -106,6 +107,7 @@ export class Controlplane implements Runnable {
   readonly #startedAtMs: number;
   readonly #dnsServer: DnsServer | null;
   readonly #monitor: Monitor;
+  readonly #wireguard: WireguardInterfaceTask | null;
   #api: ApiServer | null = null;
   #services: ServiceManager | null = null;
   #store: Store | null = null;
@@ -131,6 +133,7 @@ export class Controlplane implements Runnable {
     this.#load = new LoadMeter(this.#clock, new EventLoopMeter());
     this.#dnsServer = this.#createDnsServer();
     this.#monitor = this.#createMonitor();
+    this.#wireguard = WireguardInterfaceTask.of(config, logger);
     this.#engine = new Engine(
       {
         clock: this.#clock,
@@ -144,7 +147,7 @@ export class Controlplane implements Runnable {
   }
 
   get statusLine(): string {
-    return this.#notReady ?? 'ok';
+    return this.#wireguard?.problem ?? this.#notReady ?? 'ok';
   }
 
   /** Listens, adopts running services and begins the cold boot, which goes on in the background. */
@@ -152,6 +155,7 @@ export class Controlplane implements Runnable {
     const { config, logger, clusterKey, version } = this.#options;
     const { port } = config.api;
     await this.#held.load();
+    await this.#wireguard?.restore();
     this.#api = new ApiServer({
       clusterKey,
       listen: [{ address: config.wireguardIp, port }, ...(config.api.loopback ? [{ address: '127.0.0.1', port }] : [])],
@@ -225,10 +229,12 @@ export class Controlplane implements Runnable {
       backoff.note(exit);
       this.#engine.wake(...core.map((task) => task.name), 'turn-tenants', 'sfu-services');
     });
+    if (this.#wireguard) void this.#engine.add(this.#wireguard as Task);
     const firewall = createFirewall(config.firewall);
     const view = () => this.#view?.read() ?? null;
     // Nothing waits for it: what it opens is there in time, or a moment later.
-    if (firewall) void this.#engine.add(new FirewallTask({ config, clock: this.#clock, logger }, firewall, view) as Task);
+    if (firewall)
+      void this.#engine.add(new FirewallTask({ config, clock: this.#clock, logger }, firewall, view) as Task);
     await coldBoot({
       config,
       engine: this.#engine,

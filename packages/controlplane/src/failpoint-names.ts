@@ -23,6 +23,7 @@ export const ACTION_KINDS = [
   'caddy-names',
   'certificate-serve',
   'certificate-forget',
+  'wireguard-up',
   'wireguard-peers',
   'firewall-open',
   'firewall-close',
