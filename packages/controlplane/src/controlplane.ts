@@ -303,9 +303,10 @@ export class Controlplane implements Runnable {
   };
 
   #createMonitor(): Monitor {
-    const { version } = this.#options;
+    const { version, config } = this.#options;
     return new Monitor({
       version,
+      turn: config.turn,
       metrics: this.#metrics,
       context: () => this.#context(),
       peer: this.#peer,

@@ -1,6 +1,6 @@
 import { describeError } from '@orama/core';
 import type { Registry } from '@orama/core/metrics';
-import type { ClusterReport, NodeReport } from '@orama/protocol';
+import type { ClusterReport, ControlplaneConfig, NodeReport } from '@orama/protocol';
 import type { Database, NodeRow } from '@orama/store';
 import type { PeerOf } from '../api/forward.ts';
 import type { NodeContext } from '../node-context.ts';
@@ -20,6 +20,7 @@ type MonitorContext = Pick<NodeContext, 'config' | 'store' | 'view' | 'clock'>;
 
 export interface MonitorOptions {
   version: string;
+  turn: Pick<ControlplaneConfig['turn'], 'advertise'>;
   /** Of this controlplane. */
   metrics: Registry;
   /** Throws STORE_UNAVAILABLE while the store has not been reached. */
@@ -29,21 +30,28 @@ export interface MonitorOptions {
   storeProbe: () => Database;
 }
 
+/** What the store says. */
+interface Known {
+  view: View;
+  nodes: NodeRow[];
+}
+
 /** Tells how this node is, and how the cluster is, from what runs: of what is desired only where to look. */
 export class Monitor {
   readonly #options: MonitorOptions;
   readonly #ends: ServiceEnds;
   /** What the store last said, for when it is away. */
-  #known: { view: View; nodes: NodeRow[] } | null = null;
+  #known: Known | null = null;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
     this.#ends = new ServiceEnds(options.metrics);
     registerNodeMetrics(options.metrics, {
       version: options.version,
+      turn: options.turn,
       read: async () => {
         const context = options.context();
-        return { config: context.config, ...(await this.#read(context)) };
+        return { config: context.config, view: (await readStore(context)).view };
       },
     });
   }
@@ -92,13 +100,17 @@ export class Monitor {
     return scrapeTargets(context.config, nodes, view);
   }
 
-  async #read({ view }: MonitorContext): Promise<{ view: View; nodes: NodeRow[] }> {
+  async #read(context: MonitorContext): Promise<Known> {
     try {
-      const read = view.read().then(async (seen) => ({ view: seen, nodes: await seen.nodes() }));
-      this.#known = await within(STORE_PATIENCE_MS, read);
+      this.#known = await readStore(context);
     } catch (thrown) {
       if (!this.#known) throw thrown;
     }
     return this.#known;
   }
+}
+
+function readStore({ view }: MonitorContext): Promise<Known> {
+  const read = view.read().then(async (seen) => ({ view: seen, nodes: await seen.nodes() }));
+  return within(STORE_PATIENCE_MS, read);
 }

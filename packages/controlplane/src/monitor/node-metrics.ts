@@ -3,11 +3,16 @@ import type { ControlplaneConfig } from '@orama/protocol';
 import { countFreeBlocks } from '../placement/free-blocks.ts';
 import type { View } from '../reconcile/store-view.ts';
 
+export interface NodeMetricsSources {
+  /** Of this controlplane. */
+  version: string;
+  turn: Pick<ControlplaneConfig['turn'], 'advertise'>;
+  /** What the store says now. Rejects where it does not answer: what it said before is no measurement. */
+  read: () => Promise<{ config: ControlplaneConfig; view: View }>;
+}
+
 /** What a controlplane shows of its node; nothing of it before the store was reached, or with a store that does not answer. */
-export function registerNodeMetrics(
-  metrics: Registry,
-  { version, read }: { version: string; read: () => Promise<{ config: ControlplaneConfig; view: View }> },
-): void {
+export function registerNodeMetrics(metrics: Registry, { version, turn, read }: NodeMetricsSources): void {
   const registers = [metrics];
   new Gauge({
     name: 'orama_build_info',
@@ -15,6 +20,24 @@ export function registerNodeMetrics(
     labelNames: ['version'],
     registers,
   }).set({ version }, 1);
+  new Gauge({
+    name: 'orama_store_up',
+    help: 'Whether the store answered this controlplane just now',
+    registers,
+    async collect() {
+      this.set(
+        await read().then(
+          () => 1,
+          () => 0,
+        ),
+      );
+    },
+  });
+  new Gauge({
+    name: 'orama_turn_advertises_names',
+    help: 'Whether clients are told names of TURN servers, for which certificates must hold, and not addresses',
+    registers,
+  }).set(Number(turn.advertise === 'names'));
   new Gauge({
     name: 'orama_port_blocks_free',
     help: 'Further namespaces that this node has ports for',
