@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { canonicalIp } from '@orama/protocol';
 
 export interface SocketInfo {
   protocol: 'udp' | 'tcp';
@@ -22,7 +23,7 @@ function parseAddress(hex: string): string {
   if (mapped) return bytes.slice(12).join('.');
   const groups: string[] = [];
   for (let i = 0; i < 16; i += 2) groups.push((((bytes[i] as number) << 8) | (bytes[i + 1] as number)).toString(16));
-  return groups.join(':').replace(/(^|:)0(:0)+(:|$)/, '::');
+  return canonicalIp(groups.join(':'));
 }
 
 function parseEndpoint(text: string): { address: string; port: number } {

@@ -1,4 +1,6 @@
 // The map of everything that crosses a wire or lands in a file.
+
+export * from './canonical-ip.ts';
 export * from './config/certificates.ts';
 export { cidrSchema, TURN_INTERNAL_PORT } from './config/common.ts';
 export * from './config/controlplane.ts';

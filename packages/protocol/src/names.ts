@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { canonicalIp } from './canonical-ip.ts';
 
 /** A namespace (tenant): DNS label of at most 42 characters, so that `ns-<name>` still fits a label. */
 export const namespaceNameSchema = z
@@ -28,10 +29,10 @@ export const hostNameSchema = z
     /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*(?![0-9]+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i,
     'use a host name such as turn.ns-demo.example.com: labels of a-z, 0-9 and "-" with dots between them',
   );
-/** An IPv4 or IPv6 address in text form. */
-export const ipSchema = z.union([z.ipv4(), z.ipv6()], {
-  error: 'use an IPv4 or IPv6 address without brackets and port',
-});
+/** An IPv4 or IPv6 address in text form, from here on in the spelling of DNS and the kernel. */
+export const ipSchema = z
+  .union([z.ipv4(), z.ipv6()], { error: 'use an IPv4 or IPv6 address without brackets and port' })
+  .overwrite(canonicalIp);
 
 /** `ns-<namespace>.<baseDomain>`: the host of a namespace's gateway. */
 export function namespaceHost(namespace: string, baseDomain: string): string {
