@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import {
   type Clock,
   EventLoopMeter,
@@ -15,7 +15,7 @@ import {
   systemClock,
 } from '@orama/core';
 import { createMetrics } from '@orama/core/metrics';
-import type { ControlplaneConfig, DnsConfig, StoreConfig } from '@orama/protocol';
+import type { ControlplaneConfig } from '@orama/protocol';
 import {
   connectStore,
   createStore,
@@ -25,6 +25,7 @@ import {
   type Store,
   TURN_SECRET_PURPOSE,
 } from '@orama/store';
+import { withAbsolutePaths } from './absolute-paths.ts';
 import type { PeerOf } from './api/forward.ts';
 import { withTargets } from './api/monitor-routes.ts';
 import { createRoutes } from './api/routes.ts';
@@ -60,7 +61,7 @@ import type { ServiceManager } from './services/service-manager.ts';
 import { CertificatesTask } from './tasks/certificates.ts';
 import { CoreServiceTask, STOP_MARGIN_MS } from './tasks/core-service.ts';
 import { CLUSTER_REPORTER, DnsTask } from './tasks/dns.ts';
-import { DnsServerTask } from './tasks/dns-server.ts';
+import { DnsListenTask, DnsServerTask } from './tasks/dns-server.ts';
 import { FirewallTask } from './tasks/firewall.ts';
 import { HeartbeatTask } from './tasks/heartbeat.ts';
 import { MovesTask } from './tasks/moves.ts';
@@ -185,7 +186,6 @@ export class Controlplane implements Runnable {
     });
     // First of all: a second controlplane of this node ends here, before it touches the first one's services.
     await this.#api.start();
-    await this.#dnsServer?.start();
     await mkdir(nodePaths(config.dataDir).namespaces, { recursive: true, mode: 0o700 });
     const dnsDir = config.dns.writer === 'file' ? [dirname(config.dns.file)] : [];
     await Promise.all([config.dataDir, ...dnsDir].map(removeAbandonedFiles));
@@ -232,7 +232,9 @@ export class Controlplane implements Runnable {
     if (this.#wireguard) void this.#engine.add(this.#wireguard as Task);
     const firewall = createFirewall(config.firewall);
     const view = () => this.#view?.read() ?? null;
-    // Nothing waits for it: what it opens is there in time, or a moment later.
+    const listen = this.#dnsServer && new DnsListenTask(this.#dnsServer, logger, onCore);
+    // Nothing waits for these: what they open is there in time, or a moment later.
+    if (listen) void this.#engine.add(listen as Task);
     if (firewall)
       void this.#engine.add(new FirewallTask({ config, clock: this.#clock, logger }, firewall, view) as Task);
     await coldBoot({
@@ -269,7 +271,7 @@ export class Controlplane implements Runnable {
             new HeartbeatTask(
               context,
               this.#liveness,
-              () => core.map((task) => task.status),
+              () => [...core, ...(listen ? [listen] : [])].map((task) => task.status),
               () => this.#register(store),
             ),
           ],
@@ -407,31 +409,4 @@ function tenantKeeper(context: NodeContext, backoff: CrashBackoff): TenantKeeper
   return context.config.services.manager === 'systemd'
     ? new TenantUnits(context, backoff)
     : new TenantsBySocket(context.config);
-}
-
-/** Services are started in another working directory, so that paths in their configuration must not depend on ours. */
-function withAbsolutePaths(config: ControlplaneConfig): ControlplaneConfig {
-  return {
-    ...config,
-    dataDir: resolve(config.dataDir),
-    clusterKeyFile: resolve(config.clusterKeyFile),
-    store: withAbsoluteStorePaths(config.store),
-    dns: withAbsoluteDnsPaths(config.dns),
-  };
-}
-
-function withAbsoluteDnsPaths(dns: DnsConfig): DnsConfig {
-  if (dns.writer === 'file') return { ...dns, file: resolve(dns.file) };
-  if (dns.writer === 'rfc2136') return { ...dns, tsig: { ...dns.tsig, keyFile: resolve(dns.tsig.keyFile) } };
-  return dns.writer === 'powerdns' ? { ...dns, apiKeyFile: resolve(dns.apiKeyFile) } : dns;
-}
-
-function withAbsoluteStorePaths(store: StoreConfig): StoreConfig {
-  if (store.driver === 'sqlite') return { ...store, file: resolve(store.file) };
-  const { credentialsFile, caFile } = store;
-  return {
-    ...store,
-    ...(credentialsFile === undefined ? {} : { credentialsFile: resolve(credentialsFile) }),
-    ...(caFile === undefined ? {} : { caFile: resolve(caFile) }),
-  };
 }

@@ -41,7 +41,9 @@ test('planMoves leaves what no other node can take, and takes first from nodes t
   expect(moves([nodeRow(1), nodeRow(2, unreachable)], rows)).toEqual([]);
   const unready = nodeRow(3, { core: [{ service: 'turn', healthy: false }] });
   expect(moves([nodeRow(1), nodeRow(2, unreachable), unready], rows)).toEqual([]);
-  expect(words(moves([nodeRow(1, draining), nodeRow(2, unreachable), nodeRow(3)], rows))).toEqual(['node-2 to node-3']);
+  const withoutDns = nodeRow(3, { core: [{ service: 'dns', healthy: false }] });
+  for (const third of [nodeRow(3), withoutDns])
+    expect(words(moves([nodeRow(1, draining), nodeRow(2, unreachable), third], rows))).toEqual(['node-2 to node-3']);
 });
 
 test('planMoves counts a block that is being left neither as placed nor as free', () => {

@@ -67,7 +67,10 @@ function movesOf(
   // Its other nodes count for the spread; those that still have a block of it cannot take another.
   const having = staying.flatMap((row) => nodeOf(row) ?? []);
   const blocked = new Set(rows.map((row) => row.nodeId));
-  const nodes = request.nodes.filter((node) => !blocked.has(node.id) && node.core.every(({ healthy }) => healthy));
+  // A DNS server has others beside it: that one is away keeps no service from here.
+  const isWell = ({ core }: (typeof request.nodes)[number]) =>
+    core.every(({ service, healthy }) => healthy || service === 'dns');
+  const nodes = request.nodes.filter((node) => !blocked.has(node.id) && isWell(node));
   const moves: Move[] = [];
   for (const from of [...lost.slice(0, Math.max(0, asked - staying.length)), ...missing]) {
     const found = placeOne(service, having, taken, { ...request, nodes });

@@ -12,6 +12,7 @@ import { DnsServer } from './dns-server.ts';
 import { buildZone } from './zone.ts';
 
 const ADDRESS = '127.112.0.1';
+const OTHER_ADDRESS = '127.112.0.2';
 const NAME = 'turn.ns-demo.orama.test';
 const run = promisify(execFile);
 const zone = (count: number) =>
@@ -93,6 +94,22 @@ test('a port that is taken is named with its field', async () => {
   const { port, options } = await start();
   const second = new DnsServer({ ...options, metrics: createMetrics('other'), listen: [{ address: ADDRESS, port }] });
   await expect(second.start()).rejects.toThrow(`dns.listen.0: UDP port ${port} of ${ADDRESS} is in use`);
+});
+
+test('an address that cannot be bound keeps no other from being served, and is bound when it can be', async () => {
+  const { port, options, server } = await start();
+  const listen = [
+    { address: ADDRESS, port },
+    { address: OTHER_ADDRESS, port },
+  ];
+  const second = new DnsServer({ ...options, metrics: createMetrics('other'), listen });
+  onTestFinished(() => second.stop());
+  await expect(second.start()).rejects.toThrow('dns.listen.0');
+  second.serve(zone(1));
+  const { stdout } = await run('dig', [`@${OTHER_ADDRESS}`, '-p', `${port}`, '+tries=1', '+time=5', NAME, 'A']);
+  expect(stdout).toContain('status: NOERROR');
+  await server.stop();
+  expect(await second.start()).toEqual([listen[1], listen[0]]);
 });
 
 test('a source that asks too much over UDP is sent to TCP or not answered, and hears of it no more than it asked', async () => {

@@ -34,6 +34,8 @@ export class DnsServer {
   readonly #tcp: Server[] = [];
   readonly #connections = new Set<TcpConnection>();
   readonly #bySource = new Map<string, number>();
+  /** By place in `listen`. */
+  readonly #bound = new Map<number, { address: string; port: number }>();
   #zone: Zone | null = null;
 
   constructor(options: DnsServerOptions) {
@@ -57,36 +59,50 @@ export class DnsServer {
   }
 
   /**
-   * Binds every address, over UDP and TCP. Port 0 takes a free one.
+   * Binds every address that is not bound yet, over UDP and TCP. Port 0 takes a free one.
    * @returns what it listens on
-   * @throws OramaError UNAVAILABLE that names field, address and port
+   * @throws OramaError UNAVAILABLE that names field, address and port of the first that could not be bound; it answers at the
+   * others
    */
   async start(): Promise<{ address: string; port: number }[]> {
-    try {
-      const bound: { address: string; port: number }[] = [];
-      for (const [index, wanted] of this.#options.listen.entries()) {
-        const field = `dns.listen.${index}`;
-        const port = await this.#bindUdp({ ...wanted, field });
-        await this.#bindTcp({ ...wanted, port, field });
+    const faults: unknown[] = [];
+    for (const [index, wanted] of this.#options.listen.entries()) {
+      if (this.#bound.has(index)) continue;
+      try {
+        const port = await this.#bind({ ...wanted, field: `dns.listen.${index}` });
+        this.#bound.set(index, { address: wanted.address, port });
         this.#options.logger.info({ address: wanted.address, port }, 'DNS server listens');
-        bound.push({ address: wanted.address, port });
+      } catch (thrown) {
+        faults.push(thrown);
       }
-      return bound;
-    } catch (thrown) {
-      await this.stop();
-      throw thrown;
     }
+    if (faults.length > 0) throw faults[0];
+    return [...this.#bound.values()];
   }
 
   /** Closes sockets and connections; clients have other servers to ask. */
   async stop(): Promise<void> {
+    this.#bound.clear();
     const sockets = [...this.#udp.splice(0), ...this.#tcp.splice(0)];
     const closed = sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve())));
     for (const connection of this.#connections) connection.close();
     await Promise.all(closed);
   }
 
-  async #bindUdp(wanted: { address: string; port: number; field: string }): Promise<number> {
+  async #bind(wanted: { address: string; port: number; field: string }): Promise<number> {
+    const udp = await this.#bindUdp(wanted);
+    const { port } = udp.address();
+    try {
+      await this.#bindTcp({ ...wanted, port });
+    } catch (thrown) {
+      udp.close();
+      throw thrown;
+    }
+    this.#udp.push(udp);
+    return port;
+  }
+
+  async #bindUdp(wanted: { address: string; port: number; field: string }): Promise<UdpSocket> {
     const type = isIPv6(wanted.address) ? 'udp6' : 'udp4';
     const socket = createSocket({ type, ipv6Only: type === 'udp6' }, (message, from) =>
       this.#onMessage(socket, message, from),
@@ -99,8 +115,7 @@ export class DnsServer {
       throw bindError(thrown as NodeJS.ErrnoException, { transport: 'udp', ...wanted });
     }
     socket.on('error', (err) => this.#options.logger.warn({ err }, 'DNS socket failed'));
-    this.#udp.push(socket);
-    return socket.address().port;
+    return socket;
   }
 
   async #bindTcp(wanted: { address: string; port: number; field: string }): Promise<void> {
