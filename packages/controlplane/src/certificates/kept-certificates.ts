@@ -11,7 +11,7 @@ const KEY_BEGINS = /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----$/m;
  */
 export class KeptCertificates {
   readonly #folder: string;
-  /** Null for a file that holds no good one. */
+  /** Null for a file that holds no good one, or cannot be read. */
   readonly #kept = new Map<string, Certificate | null>();
   #loaded: Promise<void> | undefined;
 
@@ -48,9 +48,9 @@ export class KeptCertificates {
     for (const file of await readdir(this.#folder).catch(() => [])) {
       if (!file.endsWith(SUFFIX)) continue;
       const name = file.slice(0, -SUFFIX.length);
-      const text = await readFile(this.#fileOf(name), 'utf8');
-      const begin = text.search(KEY_BEGINS);
       try {
+        const text = await readFile(this.#fileOf(name), 'utf8');
+        const begin = text.search(KEY_BEGINS);
         this.#kept.set(name, readCertificate({ cert: text.slice(0, begin), key: text.slice(begin) }, { name, nowMs }));
       } catch {
         this.#kept.set(name, null);
