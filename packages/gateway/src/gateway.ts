@@ -103,7 +103,8 @@ export class Gateway implements Runnable {
     await routeWhip(app, { authenticator, sessions, settings, turnUris, clock });
     routeOperator(app, { config, clusterKey, trustedProxies, clock, logger });
     const { acmeChallengePort: port, node, baseDomain } = config;
-    if (port !== undefined) routeAcmeChallenge(app, { node, baseDomain, port, nodes: () => nodes.list() });
+    if (port !== undefined)
+      routeAcmeChallenge(app, { node, baseDomain, port, nodes: () => nodes.list(), trustedProxies, clock });
     if (config.callPage && callPageDir !== undefined) await routeCallPage(app, callPageDir);
     const signalling = new SignallingServer({
       authenticator,

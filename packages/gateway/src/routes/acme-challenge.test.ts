@@ -93,6 +93,14 @@ it('a question of another node is answered here or not at all, and ours says tha
   expect(heard).toHaveLength(1);
 });
 
+it('a source that asks on and on is not carried to the other nodes for each', async () => {
+  const ask = () => call(gateway, 'GET', '/.well-known/acme-challenge/nothing', { key: null, host: TURN });
+  const statuses: number[] = [];
+  for (let asked = 0; asked < 40 && statuses.at(-1) !== 429; asked += 1) statuses.push((await ask()).status);
+  expect(statuses.slice(0, 10)).toEqual(statuses.slice(0, 10).fill(404));
+  expect(statuses.at(-1)).toBe(429);
+});
+
 it('is not there unless configured', async () => {
   const without = await bed.startGateway();
   const answer = await call(without, 'GET', '/.well-known/acme-challenge/x', { key: null, host: TURN });

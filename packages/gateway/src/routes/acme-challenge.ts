@@ -1,7 +1,8 @@
 import { request } from 'node:http';
-import { UserError } from '@orama/core';
+import { type AddressSet, type Clock, KeyedTokenBuckets, sourceKey, UserError } from '@orama/core';
 import type { NodeRow } from '@orama/store';
 import type { FastifyInstance } from 'fastify';
+import { sourceAddress } from '../limits/source.ts';
 
 const PATH = '/.well-known/acme-challenge/';
 /** Tokens of RFC 8555 section 8.1 are base64url. */
@@ -10,6 +11,8 @@ const TOKEN = /^[\w-]{1,128}$/;
 const ASKED_BY_NODE = 'orama-acme-challenge';
 const TIMEOUT_MS = 3_000;
 const ANSWER_MAX_BYTES = 1024;
+/** Each question becomes one to every other node, which counts them all as this node's. An authority asks once or twice. */
+const RATE = { burst: 20, perSec: 2 };
 
 /**
  * HTTP-01 challenges (RFC 8555 section 8.3) that another node's Caddy has the answer of: a name leads to several nodes, and
@@ -23,12 +26,21 @@ export function routeAcmeChallenge(
     /** Where the Caddys of all nodes answer. */
     port: number;
     nodes: () => Promise<readonly NodeRow[]>;
+    trustedProxies: AddressSet;
+    clock: Clock;
   },
 ): void {
+  const perSource = new KeyedTokenBuckets(RATE);
   const isOurs = (host: string) => /^[a-z0-9.-]{1,253}$/.test(host) && host.endsWith(`.${deps.baseDomain}`);
-  app.get<{ Params: { token: string } }>(`${PATH}:token`, async ({ params: { token }, headers, hostname }, reply) => {
+  app.get<{ Params: { token: string } }>(`${PATH}:token`, async (request, reply) => {
+    const { token } = request.params;
+    const { headers, hostname, socket } = request;
     const host = hostname.toLowerCase();
     const known = TOKEN.test(token) && isOurs(host) && headers[ASKED_BY_NODE] === undefined;
+    const source = sourceAddress(socket.remoteAddress, headers['x-forwarded-for'], deps.trustedProxies);
+    if (known && !perSource.take(sourceKey(source), deps.clock.monotonic())) {
+      throw new UserError('RATE_LIMITED', 'too many challenges from this address', { retryable: true });
+    }
     const others = known ? (await deps.nodes()).filter(({ id, reachable }) => reachable && id !== deps.node) : [];
     try {
       const answer = await Promise.any(
