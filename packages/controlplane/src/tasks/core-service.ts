@@ -152,8 +152,9 @@ function coreService(name: CoreName, config: NodeContext['config']): CoreService
 
 /** Configuration of the node's gateway. Pure. */
 export function gatewayConfig(config: NodeContext['config']) {
+  const isBehindCaddy = config.certificates.source === 'caddy';
   // Its requests come from this machine, and say where they came from to it.
-  const behindCaddy = { trustedProxies: ['127.0.0.1', '::1'], acmeChallengePort: HTTP_PORT };
+  const caddys = isBehindCaddy ? ['127.0.0.1', '::1'] : [];
   return gatewayConfigSchema.parse({
     node: config.node,
     listen: config.gateway.listen,
@@ -170,7 +171,8 @@ export function gatewayConfig(config: NodeContext['config']) {
         controlplane: { address: config.wireguardIp, port: config.api.port },
       },
     }),
-    ...(config.certificates.source === 'caddy' && behindCaddy),
+    trustedProxies: [...new Set([...caddys, ...config.gateway.trustedProxies])],
+    ...(isBehindCaddy && { acmeChallengePort: HTTP_PORT }),
     drainTimeoutMs: GATEWAY_DRAIN_MS,
     logLevel: config.logLevel,
   });

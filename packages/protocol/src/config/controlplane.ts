@@ -67,6 +67,8 @@ export const controlplaneConfigSchema = z
     gateway: z.strictObject({
       listen: z.strictObject({ address: ipSchema, port: portSchema }),
       callPage: z.boolean().default(false),
+      /** Reverse proxies of the operator whose X-Forwarded-For is believed; a Caddy of this node with our names is anyway. */
+      trustedProxies: z.array(ipSchema).default([]),
       /** Operators with a token may come through the gateway, as `orama --env` does; not unless it is given. */
       operatorApi: z.strictObject({ allowFrom: operatorSourcesSchema.optional() }).optional(),
     }),
