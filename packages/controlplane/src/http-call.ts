@@ -34,6 +34,8 @@ export function callHttp(
         ...targetOf(where),
         method,
         path,
+        // Node would put another in the place of an empty one, which is right for a server without a name.
+        setHost: headers.host === undefined,
         headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers },
       },
       (response) => {

@@ -98,6 +98,21 @@ test('names come back after an operator reloaded Caddy, and what the operator ch
   ]);
 });
 
+test('the admin API is asked on a socket as well, where no other user reads the key of a DNS provider', async () => {
+  const socket = join(caddy.storage, '..', 'admin.sock');
+  await caddy.start({});
+  await caddy.reload({ admin: { listen: `unix/${socket}` } });
+  const there = new CaddyWatch({ source: 'caddy', admin: `unix:${socket}`, gateways: true }, clock, null);
+  const due = () => {
+    clock.advance(60_000);
+    return there.dueChange([TURN], false);
+  };
+  // The socket is there a moment after the answer.
+  const change = await waitFor('Caddy on its socket', due);
+  await there.apply(change);
+  expect(await waitFor('the names', async () => (await due()) === null)).toBe(true);
+});
+
 test('a change that somebody made in between is not lost: ours is refused and made anew', async () => {
   await caddy.start(operators());
   clock.advance(60_000);
