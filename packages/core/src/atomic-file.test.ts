@@ -42,6 +42,18 @@ test('writeFileAtomic of root gives what it makes to whom the folder belongs, ne
   for (const path of ['a', 'a/b', 'a/b/state.json']) expect(statSync(join(folder, path)).uid, path).toBe(own);
 });
 
+test('writeFileAtomic of root needs no capability but to give away', () => {
+  if (process.getuid?.() === 0) chownSync(folder, 12_345, 12_345);
+  const write = `import { writeFileAtomic } from ${JSON.stringify(join(import.meta.dirname, 'atomic-file.ts'))};
+    await writeFileAtomic(${JSON.stringify(join(folder, 'a', 'state.json'))}, 'one', 0o644);`;
+  const node = [process.execPath, '--input-type=module', '--eval', write];
+  const asController =
+    process.getuid?.() === 0 ? ['setpriv', '--inh-caps=-fowner', '--bounding-set=-fowner', ...node] : node;
+  const [program = '', ...args] = asController;
+  expect(spawnSync(program, args, { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+  expect(statSync(join(folder, 'a', 'state.json')).mode & 0o777).toBe(0o644);
+});
+
 test('removeAbandonedFiles takes away temporary files of writers that are gone, and no other file', async () => {
   const gone = spawnSync(process.execPath, ['--version']).pid;
   mkdirSync(join(folder, 'configs'));

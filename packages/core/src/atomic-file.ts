@@ -15,9 +15,10 @@ export async function writeFileAtomic(path: string, content: string, mode = 0o60
   try {
     const file = await open(temporary, 'wx', mode);
     try {
+      // First: what belongs to another is no longer changed without CAP_FOWNER, which a controlplane has not.
+      await file.chmod(mode);
       const owner = await ownerToGive(folder);
       if (owner) await file.chown(owner.uid, owner.gid);
-      await file.chmod(mode);
       await file.writeFile(content);
       await file.sync();
     } finally {
