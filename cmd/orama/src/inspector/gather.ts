@@ -5,6 +5,7 @@ import { describeError, OramaError } from '@orama/core';
 import type { ClusterFacts, NodeFacts, NodePlan } from '@orama/protocol';
 import { unlessAborted } from '../wait.ts';
 import { askNameservers } from './outside-dns.ts';
+import { tryGateways } from './outside-gateway.ts';
 import { tryPeers, tryTurn } from './outside-turn.ts';
 
 /** Two rounds of the tasks. */
@@ -74,10 +75,11 @@ export async function gather({ client, needs, namespace, version, ...rest }: Gat
       return [];
     });
   onProgress('trying TURN servers and nameservers');
-  const [turn, peers, dns, planned] = await unlessAborted(
+  const [turn, peers, gateways, dns, planned] = await unlessAborted(
     Promise.all([
       needs.has('turn') ? unlessRefused('turn', tryTurn(base)) : [],
       needs.has('peers') ? unlessRefused('peers', tryPeers(base)) : [],
+      needs.has('gateways') ? tryGateways(base) : [],
       needs.has('dns') ? askNameservers({ ...base, nodes }) : [],
       Promise.all(needs.has('plans') ? present.map(({ id }) => askPlan(client, id, signal)) : []),
     ]),
@@ -85,7 +87,10 @@ export async function gather({ client, needs, namespace, version, ...rest }: Gat
   );
   const plans = planned.filter((plan) => 'tasks' in plan);
   silent.push(...planned.filter((plan) => 'why' in plan));
-  return { facts: { cluster, enabled, nodes, plans, clocks, turn, peers, dns, version, nowMs: Date.now() }, silent };
+  return {
+    facts: { cluster, enabled, nodes, plans, clocks, turn, peers, gateways, dns, version, nowMs: Date.now() },
+    silent,
+  };
 }
 
 interface Answer {

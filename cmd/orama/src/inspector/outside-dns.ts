@@ -1,9 +1,9 @@
 import { Resolver } from 'node:dns/promises';
-import { isIPv6 } from 'node:net';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import { type NameserverAnswers, type Namespace, probeDns } from '@orama/controlplane/inspector';
 import { describeError } from '@orama/core';
 import { type ClusterFacts, type NodeFacts, namespaceHost, turnDomain } from '@orama/protocol';
+import { serverText } from './outside.ts';
 
 const DNS_PORT = 53;
 const TIMEOUT_MS = 2_000;
@@ -95,8 +95,4 @@ function readZone(text: string): Map<string, string[]> {
     if (name !== undefined && address !== undefined) names.set(name, [...(names.get(name) ?? []), address]);
   }
   return names;
-}
-
-function serverText(address: string, port: number): string {
-  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -1,25 +1,27 @@
+import { isIPv6 } from 'node:net';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import type { Namespace, PeerAttempt, TurnAttempt } from '@orama/controlplane/inspector';
 import { describeError, OramaError, toOramaError } from '@orama/core';
-import { type ClusterFacts, type TurnCredentials, turnDomain } from '@orama/protocol';
+import { type ClusterFacts, HTTPS_PORT, type TurnCredentials, turnDomain } from '@orama/protocol';
 import { TurnClient, TurnError } from '@orama/turn/client';
 import { checkTurn } from '../turn-check/check-turn.ts';
 import { CheckFailure } from '../turn-check/failure.ts';
 import type { CheckResult } from '../turn-check/result.ts';
+import { addressesOf, hasRoute, serverText, someAtOnce } from './outside.ts';
 
 interface Target {
   client: ControlplaneClient;
   cluster: ClusterFacts;
   enabled: readonly Namespace[];
   signal: AbortSignal;
+  /** How long a server is waited for. */
+  timeoutMs?: number;
 }
 
 type TurnBlock = Extract<ClusterFacts['blocks'][number], { service: 'turn' }>;
 
 const TIMEOUT_MS = 5_000;
 const PACKETS = 3;
-const AT_ONCE = 6;
-const HTTPS_PORT = 443;
 
 /** One address of each kind that no client has any business with. */
 const PRIVATE_PEERS = [
@@ -28,23 +30,25 @@ const PRIVATE_PEERS = [
 ];
 
 /** Goes a client's way with each TURN server of each namespace, from this machine, over each transport. */
-export async function tryTurn({ cluster, signal, ...target }: Target): Promise<TurnAttempt[]> {
+export async function tryTurn({ cluster, signal, timeoutMs = TIMEOUT_MS, ...target }: Target): Promise<TurnAttempt[]> {
   const tries = await targetsOf({ cluster, signal, ...target });
   const each = tries.flatMap(({ block, publicIp, credentials }) =>
     waysTo(block, cluster).map(({ transport, port }) => async (): Promise<TurnAttempt> => {
       const { namespace, node } = block;
-      const attempt = { namespace, node, transport, server: `${publicIp}:${port}` };
+      const attempt = { namespace, node, transport, server: serverText(publicIp, port) };
+      if (!(await hasRoute(publicIp)))
+        return { ...attempt, certificate: null, failure: null, untried: 'this machine has no IPv6' };
       if (credentials instanceof OramaError)
         return { ...attempt, certificate: null, failure: { message: credentials.message, hint: credentials.hint } };
       const host = cluster.turnNames ? turnDomain(namespace, cluster.baseDomain) : publicIp;
       const settings = {
-        uri: `${transport} ${publicIp}:${port}`,
+        uri: `${transport} ${attempt.server}`,
         server: { relays: true, host, port, transport },
         address: publicIp,
         username: credentials.username,
         password: credentials.password,
         namespace,
-        ...{ insecure: true, relay: true, packets: PACKETS, timeoutMs: TIMEOUT_MS, signal },
+        ...{ insecure: true, relay: true, packets: PACKETS, timeoutMs, signal },
       };
       try {
         // The name is judged by another check: this one is about the server that should be behind it.
@@ -73,7 +77,9 @@ function waysTo({ port, tlsPort }: TurnBlock, { turnPort443 }: ClusterFacts) {
 /** Asks each TURN server of each namespace for permission to send to private addresses. */
 export async function tryPeers(target: Target): Promise<PeerAttempt[]> {
   const tries = await targetsOf(target);
-  const attempts = await someAtOnce(tries.map((one) => () => tryPeersOf(target, one)));
+  // One server has one policy, whichever way its clients come.
+  const once = tries.filter(({ publicIp }) => !isIPv6(publicIp));
+  const attempts = await someAtOnce(once.map((one) => () => tryPeersOf(target, one)));
   return attempts.flat();
 }
 
@@ -124,7 +130,6 @@ interface OneServer {
 }
 
 async function targetsOf({ client, cluster, enabled }: Target): Promise<OneServer[]> {
-  const publicIps = new Map(cluster.nodes.map(({ id, publicIp }) => [id, publicIp]));
   const targets = enabled.map(async ({ name }) => {
     const blocks = cluster.blocks.filter(
       (block): block is TurnBlock => block.service === 'turn' && block.namespace === name && !block.leaving,
@@ -135,7 +140,9 @@ async function targetsOf({ client, cluster, enabled }: Target): Promise<OneServe
       if (error.code === 'FORBIDDEN') throw error;
       return error;
     });
-    return blocks.map((block) => ({ block, publicIp: publicIps.get(block.node) ?? '', credentials }));
+    return blocks.flatMap((block) =>
+      addressesOf(cluster, block.node).map((publicIp) => ({ block, publicIp, credentials })),
+    );
   });
   return (await Promise.all(targets)).flat();
 }
@@ -144,16 +151,4 @@ function certificateOf({ tls }: CheckResult): TurnAttempt['certificate'] {
   if (!tls) return null;
   const { subject, issuer, validTo } = tls.certificate;
   return { subject, issuer, validTo, distrust: tls.distrust };
-}
-
-/** Results in the order of the tasks, a few of which run at a time. */
-async function someAtOnce<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
-  const results: T[] = [];
-  let next = 0;
-  const worker = async () => {
-    for (let index = next++; index < tasks.length; index = next++)
-      results[index] = await (tasks[index] as () => Promise<T>)();
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return results;
 }

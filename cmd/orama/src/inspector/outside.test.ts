@@ -13,7 +13,9 @@ import { type ClusterFacts, type NodeFacts, turnConfigSchema, turnTenantSchema }
 import { TurnService } from '@orama/turn';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { gather, staying } from './gather.ts';
+import { hasRoute } from './outside.ts';
 import { askNameservers } from './outside-dns.ts';
+import { tryGateways } from './outside-gateway.ts';
 import { tryPeers, tryTurn } from './outside-turn.ts';
 
 /** What the inspector sees from outside, of servers that are wrong for real. */
@@ -90,7 +92,7 @@ const client = {
 } as unknown as ControlplaneClient;
 
 function judge(id: string, facts: Partial<Facts>) {
-  const nothing = { nodes: new Map(), plans: [], clocks: new Map(), turn: [], peers: [], dns: [] };
+  const nothing = { nodes: new Map(), plans: [], clocks: new Map(), turn: [], peers: [], gateways: [], dns: [] };
   const all = {
     cluster: clusterOf(3478, 5349),
     enabled: [NAMESPACE],
@@ -146,11 +148,17 @@ test('a certificate that has ended is told as that, and a port where nothing lis
   const server = createServer({ key, cert }, (socket) => socket.destroy()).listen(5349, PUBLIC_IP);
   await once(server, 'listening');
   try {
-    const attempts = await tryTurn({ client, cluster: clusterOf(3479, 5349), enabled: [NAMESPACE], signal });
+    const attempts = await tryTurn({
+      ...{ client, cluster: clusterOf(3479, 5349), enabled: [NAMESPACE], signal, timeoutMs: 700 },
+    });
     const certificate = judge('certificate', { turn: attempts });
     expect(certificate.severity).toBe('critical');
     expect(certificate.seen).toMatch(/ended at \d{4}-/);
     expect(judge('turn-reachable', { turn: attempts })).toMatchObject({ severity: 'critical' });
+    const gateways = await tryGateways({ cluster: clusterOf(3479, 5349), enabled: [NAMESPACE], port: 5349 });
+    expect(judge('certificate', { gateways }).seen).toMatch(/:5349: browsers refuse it: .*; ended at \d{4}-/);
+    const closed = await tryGateways({ cluster: clusterOf(3479, 5349), enabled: [NAMESPACE], port: 5350 });
+    expect(judge('certificate', { gateways: closed }).seen).toContain('no certificate was seen');
     expect(attempts.map(({ transport, failure }) => [transport, failure !== null])).toEqual([
       ['udp', true],
       ['tcp', true],
@@ -206,6 +214,20 @@ test('nameservers that nobody is led to are critical, whoever writes DNS, and na
   const found = await ask(async () => []);
   expect(found.map(({ server }) => server)).toEqual([`${DNS.address}:${DNS.port}`]);
   expect(judge('orphans', { cluster, nodes, dns: found }).seen).toContain('turn.ns-gone.orama.test at');
+});
+
+test('an IPv6 address of a node is tried where this machine has a way to it', async () => {
+  await attach([]);
+  const cluster = clusterOf(3478, 5349);
+  for (const node of cluster.nodes) node.publicIp6 = '::1';
+  const attempts = await tryTurn({ client, cluster, enabled: [NAMESPACE], signal, timeoutMs: 700 });
+  const seen = attempts.filter(({ server }) => server.startsWith('[::1]:'));
+  expect(seen.map(({ transport }) => transport)).toEqual(['udp', 'tcp', 'tls']);
+  // Nothing listens there; without IPv6 it is not tried.
+  const isTried = await hasRoute('::1');
+  expect(
+    seen.every(({ failure, untried }) => (failure !== null) === isTried && (untried === undefined) === isTried),
+  ).toBe(true);
 });
 
 test('who may only read is told that TURN was not tried, with the token that it needs', async () => {

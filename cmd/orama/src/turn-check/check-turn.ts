@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { ADDRCONFIG } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import type { PeerCertificate } from 'node:tls';
 import type { StunUri } from '@orama/protocol';
 import { type TlsFacts, TurnClient } from '@orama/turn/client';
 import { unlessAborted } from '../wait.ts';
@@ -162,23 +163,32 @@ async function relayPackets(
 
 function describeTls(tls: TlsFacts): NonNullable<CheckResult['tls']> {
   const { certificate, protocol, cipher, distrust, handshakeMs } = tls;
+  return {
+    ms: round(handshakeMs),
+    protocol,
+    cipher,
+    certificate: describeCertificate(certificate),
+    distrust: describeDistrust(distrust),
+  };
+}
+
+export function describeCertificate(certificate: PeerCertificate): NonNullable<CheckResult['tls']>['certificate'] {
   const nameOf = (names: object | undefined) =>
     Object.entries(names ?? {})
       .map(([key, value]) => `${key}=${value}`)
       .join(', ');
   return {
-    ms: round(handshakeMs),
-    protocol,
-    cipher,
-    certificate: {
-      subject: nameOf(certificate.subject),
-      issuer: nameOf(certificate.issuer),
-      names: certificate.subjectaltname?.split(', ') ?? [],
-      validTo: new Date(certificate.valid_to).toISOString(),
-      fingerprint256: certificate.fingerprint256,
-    },
-    distrust: distrust === null ? null : (DISTRUST[distrust] ?? distrust),
+    subject: nameOf(certificate.subject),
+    issuer: nameOf(certificate.issuer),
+    names: certificate.subjectaltname?.split(', ') ?? [],
+    validTo: new Date(certificate.valid_to).toISOString(),
+    fingerprint256: certificate.fingerprint256,
   };
+}
+
+/** Why a certificate is not trusted, in words; null when it is. */
+export function describeDistrust(code: string | null): string | null {
+  return code === null ? null : (DISTRUST[code] ?? code);
 }
 
 /** What OpenSSL and Node have against a certificate, in words. */

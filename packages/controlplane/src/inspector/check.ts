@@ -16,7 +16,7 @@ export interface Finding {
 }
 
 /** What a check is judged by, beside the store: each is gathered only for the checks that need it. */
-export type Need = 'nodes' | 'plans' | 'turn' | 'peers' | 'dns';
+export type Need = 'nodes' | 'plans' | 'turn' | 'peers' | 'gateways' | 'dns';
 
 /** One check: a pure judgement of facts. A new one is a file in checks/ and a line in checks/index.ts. */
 export interface Check {
@@ -45,6 +45,8 @@ export interface Facts {
   clocks: ReadonlyMap<string, { aheadMs: number; uncertainMs: number }>;
   /** One allocation tried on each TURN node of each namespace over each transport, from this machine. */
   turn: readonly TurnAttempt[];
+  /** One TLS handshake with each gateway for each namespace, where URIs carry names. */
+  gateways: readonly GatewayAttempt[];
   /** One peer tried from an allocation on each TURN node of each namespace. */
   peers: readonly PeerAttempt[];
   /** What each nameserver says. */
@@ -63,7 +65,25 @@ export interface TurnAttempt {
   /** Null when an allocation was made and packets went through it. */
   failure: { message: string; hint: string | undefined } | null;
   /** What the server showed over TLS, as far as it came. */
-  certificate: { subject: string; issuer: string; validTo: string; distrust: string | null } | null;
+  certificate: ShownCertificate | null;
+  /** Why this machine cannot try it, which says nothing of the server. */
+  untried?: string;
+}
+
+export interface GatewayAttempt {
+  namespace: string;
+  node: string;
+  /** `address:port`. */
+  server: string;
+  failure: { message: string } | null;
+  certificate: ShownCertificate | null;
+}
+
+export interface ShownCertificate {
+  subject: string;
+  issuer: string;
+  validTo: string;
+  distrust: string | null;
 }
 
 export interface PeerAttempt {

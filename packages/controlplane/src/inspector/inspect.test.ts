@@ -61,6 +61,13 @@ function nodeFacts(node: string): NodeFacts {
   };
 }
 
+const shown = (name: string) => ({
+  subject: `CN=${name}`,
+  issuer: 'CN=R11',
+  validTo: new Date(NOW_MS + 60 * DAY_MS).toISOString(),
+  distrust: null,
+});
+
 /** A cluster of three nodes on which everything is well. */
 function wellFacts() {
   const namespace: Namespace = { name: 'myapp', webrtc: 'enabled', sfuNodeCount: 3, turnNodeCount: 2 };
@@ -72,15 +79,7 @@ function wellFacts() {
         transport,
         server: `${publicIp(node)}:${transport === 'tls' ? 5349 : 3478}`,
         failure: null,
-        certificate:
-          transport === 'tls'
-            ? {
-                subject: 'CN=turn.ns-myapp.example.com',
-                issuer: 'CN=R11',
-                validTo: new Date(NOW_MS + 60 * DAY_MS).toISOString(),
-                distrust: null,
-              }
-            : null,
+        certificate: transport === 'tls' ? shown('turn.ns-myapp.example.com') : null,
       }),
     ),
   );
@@ -134,6 +133,10 @@ function wellFacts() {
     clocks: new Map(NODES.map((node) => [node, { aheadMs: 3, uncertainMs: 1 }])),
     turn,
     peers,
+    gateways: NODES.map((node) => ({
+      ...{ namespace: 'myapp', node, server: `${publicIp(node)}:443`, failure: null as { message: string } | null },
+      certificate: { ...shown('ns-myapp.example.com') } as TurnAttempt['certificate'],
+    })),
     dns: NODES.map((node) => ({
       server: `${publicIp(node)}:53`,
       names: new Map<string, string[]>([
@@ -401,6 +404,22 @@ const BREAKS: Break[] = [
     (facts) => Object.assign(tls(facts).certificate ?? {}, { distrust: 'it was made for other names' }),
   ],
   [
+    'a gateway whose certificate is for another name',
+    'certificate',
+    'critical',
+    /203\.0\.113\.3:443: browsers refuse it: it was made for other names/,
+    /journalctl -u caddy/,
+    (facts) => Object.assign(facts.gateways[2]?.certificate ?? {}, { distrust: 'it was made for other names' }),
+  ],
+  [
+    'a gateway that nothing answers for on port 443',
+    'certificate',
+    'critical',
+    /203\.0\.113\.1:443: no certificate was seen: ECONNREFUSED/,
+    /on node-1: ss -tlnp/,
+    (facts) => Object.assign(facts.gateways[0] ?? {}, { failure: { message: 'ECONNREFUSED' }, certificate: null }),
+  ],
+  [
     'a clock that is 40 s behind',
     'clock-skew',
     'critical',
@@ -575,6 +594,20 @@ test('what a drained TURN server does not do is a warning in every check, with t
   );
   for (const { id, severity, mend } of bad)
     expect({ id, severity, mend }).toEqual({ id, severity: 'warning', mend: 'orama turn resume --node node-2' });
+});
+
+test('a server that this machine has no way to is told as not tried, and is no fault', () => {
+  const facts = wellFacts();
+  for (const transport of ['udp', 'tls'] as const)
+    facts.turn.push({
+      ...{ namespace: 'myapp', node: 'node-1', transport, server: '[2001:db8::1]:3478' },
+      ...{ failure: null, certificate: null, untried: 'this machine has no IPv6' },
+    });
+  const results = inspect(CHECKS, facts, []);
+  expect(results.filter(({ severity }) => severity !== 'ok')).toEqual([]);
+  expect(results.flatMap(({ findings }) => findings).map(({ seen }) => seen)).toContain(
+    'udp [2001:db8::1]:3478: not tried, for this machine has no IPv6',
+  );
 });
 
 test('of a drained node it is the node that is brought back', () => {

@@ -1,4 +1,12 @@
-import { type Check, type Finding, NOTHING_ENABLED, ok, type TurnAttempt, unlessTakenOut } from '../check.ts';
+import {
+  type Check,
+  type Finding,
+  type GatewayAttempt,
+  NOTHING_ENABLED,
+  ok,
+  type TurnAttempt,
+  unlessTakenOut,
+} from '../check.ts';
 
 const DAY_MS = 86_400_000;
 /** Renewal comes at a third of a certificate's life: with 90 days, nothing has renewed it for two weeks by then. */
@@ -7,26 +15,43 @@ const CRITICAL_DAYS = 3;
 
 export const certificate: Check = {
   id: 'certificate',
-  question: 'does every TURN server show browsers a certificate for its name that they trust, for long enough?',
-  needs: ['turn'],
+  question:
+    'does every TURN server and gateway show browsers a certificate for its name that they trust, for long enough?',
+  needs: ['turn', 'gateways'],
   judge(facts) {
     const { enabled, turn, cluster, nowMs } = facts;
     if (enabled.length === 0) return [NOTHING_ENABLED];
-    return turn
-      .filter(({ transport }) => transport === 'tls')
+    const ofGateways = facts.gateways.map((attempt) => judgeOne(attempt, OF_GATEWAY, true, nowMs));
+    const ofTurn = turn
+      .filter(({ transport, untried }) => transport === 'tls' && untried === undefined)
       .map((attempt) => {
-        const finding = judgeOne(attempt, cluster.turnNames, nowMs);
+        const finding = judgeOne(attempt, OF_TURN, cluster.turnNames, nowMs);
         return attempt.certificate ? finding : unlessTakenOut(facts, finding);
       });
+    return [...ofTurn, ...ofGateways];
   },
 };
 
-function judgeOne({ certificate, ...attempt }: TurnAttempt, hasName: boolean, nowMs: number): Finding {
+const OF_TURN = {
+  none: (namespace: string, _node: string) => `orama turn check --namespace ${namespace}`,
+  bad: 'see where certificates come from: orama turn status; then docs/operations.md, "Certificates of TURN over TLS"',
+};
+const OF_GATEWAY = {
+  none: (_namespace: string, node: string) => `on ${node}: ss -tlnp names who has port 443; journalctl -u caddy`,
+  bad: 'journalctl -u caddy on the node says why there is no better one; deploy/Caddyfile is how it is set up',
+};
+
+function judgeOne(
+  { certificate, ...attempt }: TurnAttempt | GatewayAttempt,
+  mends: typeof OF_TURN,
+  hasName: boolean,
+  nowMs: number,
+): Finding {
   const { namespace, node, server, failure } = attempt;
   const where = { namespace, node };
   if (!certificate) {
     const why = failure?.message ?? 'the server showed none';
-    const mend = `orama turn check --namespace ${namespace}`;
+    const mend = mends.none(namespace, node);
     return { severity: 'critical', ...where, seen: `${server}: no certificate was seen: ${why}`, mend };
   }
   const { issuer, validTo, distrust } = certificate;
@@ -34,7 +59,7 @@ function judgeOne({ certificate, ...attempt }: TurnAttempt, hasName: boolean, no
   const days = Math.floor(leftMs / DAY_MS);
   const until = leftMs < 0 ? `ended at ${validTo}` : `${days} days left, until ${validTo}`;
   const seen = `${server}: ${distrust === null ? 'trusted' : `browsers refuse it: ${distrust}`}; ${until}; issuer ${issuer}`;
-  const mend = `see where certificates come from: orama turn status; then docs/operations.md, "Certificates of TURN over TLS"`;
+  const mend = mends.bad;
   if (leftMs < 0) return { severity: 'critical', ...where, seen, mend };
   // Where URIs carry addresses, as on a local cluster, nobody could vouch for one: clients use UDP and TCP there.
   if (distrust !== null) return hasName ? { severity: 'critical', ...where, seen, mend } : ok(seen, where);

@@ -10,8 +10,9 @@ export const turnReachable: Check = {
   },
 };
 
-function judgeOne({ namespace, node, transport, server, failure }: TurnAttempt): Finding {
+function judgeOne({ namespace, node, transport, server, failure, untried }: TurnAttempt): Finding {
   const where = { namespace, node };
+  if (untried !== undefined) return ok(`${transport} ${server}: not tried, for ${untried}`, where);
   if (failure === null) return ok(`${transport} ${server}: allocated, and packets went through`, where);
   return {
     severity: 'critical',
