@@ -28,6 +28,7 @@ function nodeFacts(node: string): NodeFacts {
       turnRelay: { start: 49152, end: 65535 },
     },
     sockets: [
+      socket('tcp', '0.0.0.0', 6080),
       socket('tcp', wireguardIp(node), 30000),
       socket('udp', wireguardIp(node), 20000),
       ...(hasTurn
@@ -38,6 +39,12 @@ function nodeFacts(node: string): NodeFacts {
             socket('udp', wireguardIp(node), 49200),
           ]
         : []),
+    ],
+    listeners: [
+      { protocol: 'tcp', address: '0.0.0.0', port: 6080 },
+      { protocol: 'udp', address: publicIp(node), port: 3478 },
+      { protocol: 'tcp', address: publicIp(node), port: 3478 },
+      { protocol: 'tcp', address: publicIp(node), port: 5349 },
     ],
     units: ['orama-gateway', 'orama-turn', 'orama-namespace-sfu@myapp'],
     unitFolders: ['orama-namespace-sfu@myapp'],
@@ -56,7 +63,7 @@ function nodeFacts(node: string): NodeFacts {
       tenants: hasTurn ? ['myapp'] : [],
       certificates: [],
     },
-    secretFiles: [{ path: '/etc/orama/cluster.key', mode: 0o600 }],
+    secretFiles: [{ path: '/etc/orama/cluster.key', mode: 0o600, isForeign: false }],
     dns: { writer: 'embedded', reason: null, servers: [{ address: publicIp(node), port: 53 }], zoneFile: null },
   };
 }
@@ -316,6 +323,22 @@ const BREAKS: Break[] = [
     },
   ],
   [
+    'a socket of our user on a port of nobody, on all addresses',
+    'sfu-wireguard-only',
+    'critical',
+    /^bound beside WireGuard: udp 0\.0\.0\.0:40123$/,
+    /ss -tulpn/,
+    (facts) => node(facts, 1).sockets.push({ protocol: 'udp', address: '0.0.0.0', port: 40123, unit: null }),
+  ],
+  [
+    'a socket of our user on a port of nobody, on the public address',
+    'sfu-wireguard-only',
+    'critical',
+    /tcp 203\.0\.113\.2:9000/,
+    /ss -tulpn/,
+    (facts) => node(facts, 2).sockets.push({ protocol: 'tcp', address: publicIp('node-2'), port: 9000, unit: null }),
+  ],
+  [
     'TURN that gives no allocation',
     'turn-reachable',
     'critical',
@@ -508,7 +531,7 @@ const BREAKS: Break[] = [
     'critical',
     /^nothing of ours listens on tcp 10\.0\.0\.3:30000, which the store gives to its sfu/,
     /ss -tulpn/,
-    (facts) => node(facts, 3).sockets.splice(0, 1),
+    (facts) => node(facts, 3).sockets.splice(1, 1),
   ],
   [
     'a relay socket outside of every block',
@@ -525,7 +548,15 @@ const BREAKS: Break[] = [
     'critical',
     /^\/etc\/orama\/cluster\.key has mode 0640/,
     /on node-2: chmod go= \/etc\/orama\/cluster\.key/,
-    (facts) => (node(facts, 2).secretFiles = [{ path: '/etc/orama/cluster.key', mode: 0o640 }]),
+    (facts) => (node(facts, 2).secretFiles = [{ path: '/etc/orama/cluster.key', mode: 0o640, isForeign: false }]),
+  ],
+  [
+    'a secret that belongs to somebody',
+    'secret-files',
+    'critical',
+    /^\/etc\/orama\/cluster\.key belongs to somebody else/,
+    /chown root \/etc\/orama\/cluster\.key/,
+    (facts) => (node(facts, 2).secretFiles = [{ path: '/etc/orama/cluster.key', mode: 0o600, isForeign: true }]),
   ],
   [
     'a node of another version',

@@ -61,6 +61,7 @@ export async function gatherNodeFacts(
     manager: config.services.manager,
     ranges: { sfuSignaling, sfuMedia, turnRelay },
     sockets,
+    listeners: listenersOf(config),
     units: units.map(({ unit }) => unit),
     unitFolders: unitFolders.filter((unit) => namespaceOfSfuUnit(unit) !== null),
     namespaceFolders,
@@ -72,6 +73,18 @@ export async function gatherNodeFacts(
     dns: { writer: config.dns.writer, reason: dns, servers: dnsServersOf(config), zoneFile },
     answeredAtMs: clock.now(),
   };
+}
+
+function listenersOf(config: ControlplaneConfig): NodeFacts['listeners'] {
+  const { listen, port, tls } = turnConfig(config);
+  const tlsPorts = tls === false ? [] : [tls.port, ...(tls.shared ? [tls.shared.port] : [])];
+  return [
+    { protocol: 'tcp', ...config.gateway.listen },
+    ...listen.flatMap((address): NodeFacts['listeners'] => [
+      { protocol: 'udp', address, port },
+      ...[port, ...tlsPorts].map((tcpPort) => ({ protocol: 'tcp' as const, address, port: tcpPort })),
+    ]),
+  ];
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -8,11 +8,17 @@ import { findByEnvironment } from '../services/proc.ts';
  * UDP sockets and listening TCP sockets of this node's services, as the kernel has them. Processes that we started are
  * told apart by their mark; units of systemd run as a user of their own, and nobody else's processes may be looked into.
  */
-export async function ownSockets({ services, dataDir }: ControlplaneConfig): Promise<NodeFacts['sockets']> {
+export async function ownSockets({ services, dataDir, ports }: ControlplaneConfig): Promise<NodeFacts['sockets']> {
   const listening = listSockets().filter((socket) => socket.listening);
   if (services.manager === 'systemd') {
     const { uid } = await stat(dataDir);
-    return listening.filter((socket) => socket.uid === uid).map((socket) => toFact(socket, null));
+    const media = [ports.sfuMedia, ports.turnRelay];
+    // A client's socket, such as that of a question to DNS, is anywhere and hears its server alone.
+    const isOfClient = ({ remote, local }: SocketInfo) =>
+      remote.port !== 0 && !media.some(({ start, end }) => local.port >= start && local.port <= end);
+    return listening
+      .filter((socket) => socket.uid === uid && !isOfClient(socket))
+      .map((socket) => toFact(socket, null));
   }
   const units = new Map<string, string>();
   for (const { pid, environment } of await findByEnvironment('ORAMA_RUN_DIR', join(dataDir, 'run'))) {

@@ -31,6 +31,8 @@ export const nodeFactsSchema = z.object({
       unit: z.string().nullable(),
     }),
   ),
+  /** Where our services, but for SFUs and relays, listen outside of WireGuard by their configuration. */
+  listeners: z.array(z.object({ protocol: z.enum(['udp', 'tcp']), address: z.string(), port: z.int() })),
   /** Units of services that run. */
   units: z.array(z.string()),
   /** Units of SFUs that have a folder with their configuration. */
@@ -62,8 +64,8 @@ export const nodeFactsSchema = z.object({
     tenants: z.array(namespaceNameSchema),
     certificates: z.array(turnCertificateStatusSchema),
   }),
-  /** Files that hold secrets, with their permission bits. */
-  secretFiles: z.array(z.object({ path: z.string(), mode: z.int() })),
+  /** Files that hold secrets, with their permission bits, and whether somebody owns them but root and our services' user. */
+  secretFiles: z.array(z.object({ path: z.string(), mode: z.int(), isForeign: z.boolean() })),
   dns: z.object({
     writer: z.enum(['file', 'embedded', 'powerdns', 'rfc2136']),
     /** Why this node's own nameserver gives no answer; null when it does, and where it has none. */

@@ -9,13 +9,15 @@ export const secretFiles: Check = {
   needs: ['nodes'],
   judge: ({ nodes }) =>
     [...nodes.values()].flatMap(({ node, secretFiles: files }): Finding[] => {
-      const open = files.filter(({ mode }) => (mode & OTHERS) !== 0);
+      const open = files.filter(({ mode, isForeign }) => (mode & OTHERS) !== 0 || isForeign);
       if (open.length === 0) return [ok(`${files.length} files, for their owners alone`, { node })];
-      return open.map(({ path, mode }) => ({
+      return open.map(({ path, mode, isForeign }) => ({
         severity: 'critical',
         node,
-        seen: `${path} has mode ${mode.toString(8).padStart(4, '0')}`,
-        mend: `on ${node}: chmod go= ${path}; who could read it meanwhile knows the secret`,
+        seen: isForeign
+          ? `${path} belongs to somebody else than root and our services`
+          : `${path} has mode ${mode.toString(8).padStart(4, '0')}`,
+        mend: `on ${node}: ${isForeign ? `ls -l ${path}; chown root` : 'chmod go='} ${path}; who could read it meanwhile knows the secret`,
       }));
     }),
 };

@@ -13,7 +13,8 @@ export const sfuWireguardOnly: Check = {
 
 function judgeNode(facts: NodeFacts, cluster: ClusterFacts): Finding {
   const { node, wireguardIp } = facts;
-  const sockets = facts.sockets.filter((socket) => isOfSfu(socket, facts));
+  const strangers = facts.sockets.filter((socket) => isStranger(socket, facts));
+  const sockets = facts.sockets.filter((socket) => isOfSfu(socket, facts) || strangers.includes(socket));
   const open = sockets.filter(({ address }) => address !== wireguardIp);
   if (open.length === 0) {
     return ok(`${sockets.length} sockets of SFUs, all on ${wireguardIp}`, { node });
@@ -26,8 +27,27 @@ function judgeNode(facts: NodeFacts, cluster: ClusterFacts): Finding {
     severity: 'critical',
     node,
     seen: `bound beside WireGuard: ${open.map(show).join(', ')}`,
-    mend: `on ${node}: systemctl stop ${units.join(' ')}; then see who changed its configuration in ${facts.dataDir}/configs`,
+    mend:
+      strangers.length === open.length
+        ? `on ${node}: ss -tulpn names the process; no service of ours has to listen there`
+        : `on ${node}: systemctl stop ${units.join(' ')}; then see who changed its configuration in ${facts.dataDir}/configs`,
   };
+}
+
+const WILDCARDS = ['0.0.0.0', '::'];
+
+/** What no service has to listen on, of our services' user, reached from outside: which of them it is cannot be told. */
+function isStranger(socket: Socket, facts: NodeFacts): boolean {
+  const { unit, protocol, address, port } = socket;
+  const { publicAddresses, listeners, ranges, wireguardIp } = facts;
+  const isOutside = WILDCARDS.includes(address) || publicAddresses.includes(address);
+  if (unit !== null || isOfSfu(socket, facts) || !isOutside || address === wireguardIp) return false;
+  const isRelay = protocol === 'udp' && port >= ranges.turnRelay.start && port <= ranges.turnRelay.end;
+  const isKnown = listeners.some(
+    (one) =>
+      one.protocol === protocol && one.port === port && (one.address === address || WILDCARDS.includes(one.address)),
+  );
+  return !isKnown && !(isRelay && !WILDCARDS.includes(address));
 }
 
 /** By its unit where that is known; else by its port, of which those ranges are for SFUs alone. */
