@@ -33,6 +33,8 @@ export const hostNameSchema = z
 export const ipSchema = z
   .union([z.ipv4(), z.ipv6()], { error: 'use an IPv4 or IPv6 address without brackets and port' })
   .overwrite(canonicalIp);
+/** The same, of IPv6 alone. */
+export const ipv6Schema = z.ipv6().overwrite(canonicalIp);
 
 /** `ns-<namespace>.<baseDomain>`: the host of a namespace's gateway. */
 export function namespaceHost(namespace: string, baseDomain: string): string {

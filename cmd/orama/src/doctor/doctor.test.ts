@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { controlplaneConfigSchema } from '@orama/protocol';
 import { afterAll, expect, test } from 'vitest';
-import { checkPorts } from './ports.ts';
+import { addressesOfNode, checkPorts } from './ports.ts';
 import { checkLoads, checkNativeModules, checkNode } from './programs.ts';
 
 const ADDRESS = '127.85.9.1';
@@ -58,4 +59,27 @@ test('ports are free, or held by a program that is named', async () => {
   } finally {
     stranger.close();
   }
+});
+
+test('the ports of a node are all that its configuration has it listen on', () => {
+  const config = controlplaneConfigSchema.parse({
+    ...{ clusterId: 'c', node: 'node-1', wireguardIp: '10.0.0.1', wireguardNetwork: '10.0.0.0/24' },
+    ...{ publicIp: '203.0.113.1', publicIp6: '2001:DB8::1', baseDomain: 'example.com', dataDir: '/var/lib/orama' },
+    ...{ clusterKeyFile: '/etc/orama/cluster.key', services: { manager: 'systemd' }, api: {} },
+    store: { driver: 'rqlite', addresses: ['https://10.0.0.1:4001', 'https://10.0.0.2:4001'], credentialsFile: '/c' },
+    gateway: { listen: { address: '127.0.0.1', port: 6080 } },
+    turn: { port443: true, external: { '192.168.0.2': '203.0.113.1' } },
+    dns: { writer: 'embedded' },
+  });
+  const shown = addressesOfNode(config).map(({ transport, address, port }) => `${transport} ${address} ${port}`);
+  expect(shown.sort()).toEqual(
+    [
+      ...[4001, 4002, 6001, 6002, 6003].map((port) => `tcp 10.0.0.1 ${port}`),
+      ...[6001, 6080].map((port) => `tcp 127.0.0.1 ${port}`),
+      ...['192.168.0.2', '2001:db8::1'].flatMap((address) => [
+        ...[443, 3478, 5349, 53].map((port) => `tcp ${address} ${port}`),
+        ...[3478, 53].map((port) => `udp ${address} ${port}`),
+      ]),
+    ].sort(),
+  );
 });

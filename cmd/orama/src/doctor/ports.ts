@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { listSockets, type SocketInfo, socketInodesOf } from '@orama/core';
-import type { ControlplaneConfig } from '@orama/protocol';
+import { type ControlplaneConfig, canonicalIp, HTTPS_PORT, TURN_INTERNAL_PORT } from '@orama/protocol';
 import { wantedAddresses } from '../dev/preflight.ts';
 import type { DevNode } from '../dev/state.ts';
 import { failed, type Line, passed } from './line.ts';
@@ -15,6 +15,8 @@ interface Wanted {
 
 const GATEWAY_INTERNAL_PORT = 6002;
 const DNS_PORT = 53;
+const RQLITE_PORT = 4001;
+const RAFT_PORT = 4002;
 
 /** What the nodes of a local cluster listen on. */
 export function addressesOfCluster(nodes: readonly DevNode[]): Wanted[] {
@@ -23,16 +25,34 @@ export function addressesOfCluster(nodes: readonly DevNode[]): Wanted[] {
 
 /** What a node of a cluster listens on. */
 export function addressesOfNode(config: ControlplaneConfig): Wanted[] {
-  const { wireguardIp, publicIp, api, gateway, turn, dns } = config;
-  const local = Object.entries(turn.external).find(([, external]) => external === publicIp)?.[0] ?? publicIp;
-  const nameserver = dns.writer === 'embedded' ? (dns.listen ?? [{ address: local, port: DNS_PORT }]) : [];
+  const { wireguardIp, publicIp, publicIp6, api, gateway, turn, dns, store } = config;
+  const publicIps = publicIp6 === undefined ? [publicIp] : [publicIp, publicIp6];
+  const locals = publicIps.map(
+    (address) => Object.entries(turn.external).find(([, external]) => external === address)?.[0] ?? address,
+  );
+  const everywhere = locals.map((address) => ({ address, port: DNS_PORT }));
+  const nameserver = dns.writer === 'embedded' ? (dns.listen ?? everywhere) : [];
+  const [rqlite] = store.driver === 'rqlite' ? store.addresses.map((address) => new URL(address)) : [];
+  const isOwnRqlite = rqlite !== undefined && canonicalIp(rqlite.hostname.replace(/[[\]]/g, '')) === wireguardIp;
   return [
     { transport: 'tcp', address: wireguardIp, port: api.port, user: 'controlplane' },
+    ...(api.loopback
+      ? [{ transport: 'tcp' as const, address: '127.0.0.1', port: api.port, user: 'controlplane' }]
+      : []),
     { transport: 'tcp', ...gateway.listen, user: 'gateway' },
     { transport: 'tcp', address: wireguardIp, port: GATEWAY_INTERNAL_PORT, user: 'gateway' },
-    { transport: 'udp', address: local, port: turn.port, user: 'turn' },
-    { transport: 'tcp', address: local, port: turn.port, user: 'turn' },
-    { transport: 'tcp', address: local, port: turn.tlsPort, user: 'turn' },
+    { transport: 'tcp', address: wireguardIp, port: TURN_INTERNAL_PORT, user: 'turn' },
+    ...locals.flatMap((address): Wanted[] => [
+      { transport: 'udp', address, port: turn.port, user: 'turn' },
+      ...[turn.port, turn.tlsPort, ...(turn.port443 ? [HTTPS_PORT] : [])].map(
+        (port): Wanted => ({ transport: 'tcp', address, port, user: 'turn' }),
+      ),
+    ]),
+    ...(isOwnRqlite
+      ? [Number(rqlite.port || RQLITE_PORT), RAFT_PORT].map(
+          (port): Wanted => ({ transport: 'tcp', address: wireguardIp, port, user: 'rqlited' }),
+        )
+      : []),
     ...nameserver.flatMap((where): Wanted[] => [
       { transport: 'udp', ...where, user: 'nameserver' },
       { transport: 'tcp', ...where, user: 'nameserver' },

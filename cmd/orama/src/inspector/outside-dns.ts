@@ -1,5 +1,4 @@
 import { Resolver } from 'node:dns/promises';
-import type { ControlplaneClient } from '@orama/controlplane/client';
 import { type NameserverAnswers, type Namespace, probeDns } from '@orama/controlplane/inspector';
 import { describeError } from '@orama/core';
 import { type ClusterFacts, type NodeFacts, namespaceHost, turnDomain } from '@orama/protocol';
@@ -12,7 +11,6 @@ const TRIES = 2;
 const NAMES_AT_A_TIME = 10;
 
 interface Target {
-  client: ControlplaneClient;
   cluster: ClusterFacts;
   enabled: readonly Namespace[];
   nodes: ReadonlyMap<string, NodeFacts>;
@@ -23,7 +21,7 @@ type FindNameservers = (domain: string) => Promise<string[]>;
 
 /** Asks each nameserver of the base domain for the names of the namespaces, and for those that should have none any more. */
 export async function askNameservers(
-  { client, cluster, enabled, nodes }: Target,
+  { cluster, enabled, nodes }: Target,
   findNameservers: FindNameservers = delegatedServers,
 ): Promise<NameserverAnswers[]> {
   const { baseDomain } = cluster;
@@ -45,7 +43,7 @@ export async function askNameservers(
     answers.push({ server: `the nameservers of ${baseDomain}`, names: new Map(), failure, isDelegation: true });
   } else known.push(...found.map((address) => serverText(address, DNS_PORT)));
   answers.push(...[...new Set(known)].map((server) => askOne(server, names)));
-  if (writers.has('file')) answers.push(zoneFileOf(client, nodes));
+  answers.push(...[...nodes.values()].filter(({ dns }) => dns.writer === 'file').map(zoneFileOf));
   return Promise.all(answers);
 }
 
@@ -69,22 +67,11 @@ async function delegatedServers(baseDomain: string): Promise<string[]> {
   return addresses;
 }
 
-/** The file that a server is fed with, at the node that writes it. */
-async function zoneFileOf(
-  client: ControlplaneClient,
-  nodes: ReadonlyMap<string, NodeFacts>,
-): Promise<NameserverAnswers> {
-  const missing = (failure: string) => ({ server: 'the zone file', names: new Map(), failure });
-  try {
-    const holder = (await client.leases()).find(({ name }) => name === 'dns')?.holder;
-    if (holder == null) return missing('no node holds the lease "dns", so that nobody writes it');
-    const file = nodes.get(holder)?.dns.zoneFile;
-    if (file === undefined) return missing(`${holder}, which writes it, does not answer`);
-    if (file === null) return missing(`${holder} has not written it`);
-    return { server: `${file.path} of ${holder}`, names: readZone(file.text), failure: null };
-  } catch (thrown) {
-    return missing(describeError(thrown));
-  }
+/** The file that a server of this node is fed with. */
+function zoneFileOf({ node, dns: { zoneFile } }: NodeFacts): NameserverAnswers {
+  if (zoneFile === null)
+    return { server: `the zone file of ${node}`, names: new Map(), failure: 'has not been written' };
+  return { server: `${zoneFile.path} of ${node}`, names: readZone(zoneFile.text), failure: null };
 }
 
 /** Names and addresses of a zone file as the controlplane writes it: `<name>. <ttl> IN A <address>`. */

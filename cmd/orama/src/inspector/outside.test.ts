@@ -180,7 +180,7 @@ test('a nameserver that leads elsewhere is critical, and one that does not answe
   const ask = async (port: number) => {
     const nodes = new Map([['node-1', nodeWith(port)]]);
     const cluster = clusterOf(3478, 5349);
-    return judge('dns', { nodes, dns: await askNameservers({ client, cluster, enabled: [NAMESPACE], nodes }) });
+    return judge('dns', { nodes, dns: await askNameservers({ cluster, enabled: [NAMESPACE], nodes }) });
   };
   const wrong = await ask(DNS.port);
   expect(wrong.severity).toBe('critical');
@@ -202,7 +202,7 @@ test('nameservers that nobody is led to are critical, whoever writes DNS, and na
   const cluster = { ...clusterOf(3478, 5349), baseDomain: 'orama.test', namespaces: [NAMESPACE, off] };
   const nodes = new Map([['node-1', node]]);
   const ask = (find: (domain: string) => Promise<string[]>) =>
-    askNameservers({ client, cluster, enabled: [NAMESPACE], nodes }, find);
+    askNameservers({ cluster, enabled: [NAMESPACE], nodes }, find);
   const lost = await ask(async (domain) => Promise.reject(new Error(`queryNs ENOTFOUND ${domain}`)));
   const [delegation] = lost.filter(({ isDelegation }) => isDelegation);
   expect(judge('dns', { cluster, nodes, dns: delegation ? [delegation] : [] })).toEqual({
@@ -228,6 +228,18 @@ test('an IPv6 address of a node is tried where this machine has a way to it', as
   expect(
     seen.every(({ failure, untried }) => (failure !== null) === isTried && (untried === undefined) === isTried),
   ).toBe(true);
+});
+
+test('the zone file of every node is read, and one that is missing is critical', async () => {
+  const nodeWith = (node: string, zoneFile: NodeFacts['dns']['zoneFile']) =>
+    [node, { node, dns: { writer: 'file', servers: [], zoneFile } } as unknown as NodeFacts] as const;
+  const text = 'turn.ns-demo.orama.localhost. 60 IN A 203.0.113.9\n';
+  const nodes = new Map([nodeWith('node-1', { path: '/zone', text }), nodeWith('node-2', null)]);
+  const seen = await askNameservers({ cluster: clusterOf(3478, 5349), enabled: [NAMESPACE], nodes });
+  expect(seen).toEqual([
+    { server: '/zone of node-1', names: new Map([['turn.ns-demo.orama.localhost', ['203.0.113.9']]]), failure: null },
+    { server: 'the zone file of node-2', names: new Map(), failure: 'has not been written' },
+  ]);
 });
 
 test('who may only read is told that TURN was not tried, with the token that it needs', async () => {

@@ -145,9 +145,6 @@ test('a DNS server that is silent is a problem, also where others answer', () =>
     { node: 'node-2', namespace: null, text: 'DNS at b:53 does not answer node-2: ETIMEOUT' },
   ]);
   expect(seen.namespaces[0]?.dns_agrees).toBe(false);
-  // A zone file is there where it is written.
-  const file = answered(2, BOTH, { dns: dns('file /zone', 'ENOENT: no such file') });
-  expect(texts([answered(1, BOTH), file])).toEqual([]);
 });
 
 test('with TURN on port 443 a node whose TURN server is down serves no gateway either', () => {

@@ -85,9 +85,9 @@ function reportNamespace(
   };
 }
 
-/** A DNS server that gave no answer. A file is written by one node; the others have none to read. */
-function isSilent({ addresses, asked, reason }: DnsSeen): boolean {
-  return addresses === null && !(asked.startsWith('file ') && reason?.includes('ENOENT'));
+/** A DNS server that gave no answer, or a zone file that cannot be read. */
+function isSilent({ addresses }: DnsSeen): boolean {
+  return addresses === null;
 }
 
 /** What DNS answers otherwise than the nodes that serve; null when no server answered. */

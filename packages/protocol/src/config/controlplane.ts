@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hostNameSchema, ipSchema, nodeIdSchema, portSchema, relayPortSchema } from '../names.ts';
+import { hostNameSchema, ipSchema, ipv6Schema, nodeIdSchema, portSchema, relayPortSchema } from '../names.ts';
 import { certificatesConfigSchema } from './certificates.ts';
 import {
   cidrSchema,
@@ -36,7 +36,7 @@ export const controlplaneConfigSchema = z
     wireguardIp: ipSchema,
     publicIp: ipSchema,
     /** Second public address of the node, for clients that ask TURN for an IPv6 relay address. */
-    publicIp6: z.ipv6().optional(),
+    publicIp6: ipv6Schema.optional(),
     wireguardNetwork: cidrSchema,
     /** Absent where the operator keeps the peers, or the network is no WireGuard at all. */
     wireguard: wireguardConfigSchema.optional(),

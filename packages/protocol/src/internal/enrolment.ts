@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { cidrSchema } from '../config/common.ts';
 import { endpointSchema, wireguardKeySchema } from '../config/wireguard.ts';
-import { ipSchema, nodeIdSchema, portSchema } from '../names.ts';
+import { ipSchema, ipv6Schema, nodeIdSchema, portSchema } from '../names.ts';
 
 /**
  * Joining a cluster: `POST /v1/enrolment` `enrolRequestSchema` → `enrolAnswerSchema`, over TLS 1.2 with a pre-shared key
@@ -43,7 +43,7 @@ export const enrolRequestSchema = z.strictObject({
   region: z.string().min(1).max(64),
   /** Null where the node does not know it: then it is the address the request comes from. */
   publicIp: ipSchema.nullable(),
-  publicIp6: z.ipv6().nullable(),
+  publicIp6: ipv6Schema.nullable(),
   /** An interface of which the controlplanes keep the peers, or the address that it has in a network that is there. */
   network: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('wireguard'), publicKey: wireguardKeySchema, port: portSchema }),

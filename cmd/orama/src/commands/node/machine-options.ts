@@ -1,6 +1,5 @@
-import { cidrSchema, interfaceNameSchema, ipSchema, nodeIdSchema } from '@orama/protocol';
+import { cidrSchema, interfaceNameSchema, ipSchema, ipv6Schema, nodeIdSchema } from '@orama/protocol';
 import { type Command, Option } from 'commander';
-import { z } from 'zod';
 import { integerOption, schemaOption } from '../../options.ts';
 
 export const cidrOption = schemaOption(cidrSchema);
@@ -11,7 +10,7 @@ export function machineOptions(command: Command): Command {
     .option('--name <node>', "name of the node (the machine's)", schemaOption(nodeIdSchema))
     .option('--region <name>', 'where it stands', 'default')
     .option('--public-ip <address>', 'how clients reach it, where that is not seen here', schemaOption(ipSchema))
-    .option('--public-ip6 <address>', 'the same in IPv6, where it has one', schemaOption(z.ipv6()))
+    .option('--public-ip6 <address>', 'the same in IPv6, where it has one', schemaOption(ipv6Schema))
     .option('--wireguard-interface <name>', 'interface to use or to make', schemaOption(interfaceNameSchema))
     .option('--wireguard-port <port>', 'of an interface that is made', integerOption(1, 65_535), 51_820)
     .option('--trusted-network <cidr>', 'a network that nobody else is in, used without WireGuard', cidrOption)
