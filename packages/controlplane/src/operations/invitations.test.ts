@@ -118,6 +118,18 @@ test('a name is free again once its node was removed, and keeps its address', as
   expect(await enrol(context, await open(), another, FROM)).toMatchObject({ wireguardIp: '10.0.0.2' });
 });
 
+test('a machine that was taken in under another name is told that name, and gets the new one once that node is removed', async () => {
+  await enrol(context, await open(), request(2, { node: 'wrong-name' }), FROM);
+  await expect(enrol(context, await open(), request(2), FROM)).rejects.toMatchObject({
+    ...{ code: 'CONFLICT', message: expect.stringContaining('this machine is wrong-name already') },
+    hint: expect.stringContaining('orama node remove wrong-name --force'),
+  });
+  await removeNode(context, 'wrong-name', { force: true, requestedBy: 'operator' });
+  await enrol(context, await open(), request(2), FROM);
+  const rows = (await context.store.nodes.list()).filter(({ wireguard }) => wireguard?.publicKey === key(2));
+  expect(rows.map(({ id }) => id)).toEqual(['node-2']);
+});
+
 test('a machine joins the network as the cluster keeps it: ours with a key, others with their address there', async () => {
   const present = request(2, { network: { kind: 'present', address: '10.0.0.5' } });
   await expect(enrol(context, await open(), present, FROM)).rejects.toMatchObject({ code: 'CONFLICT' });

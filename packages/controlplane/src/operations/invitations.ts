@@ -96,6 +96,7 @@ async function attemptEnrol(
       hint: `take another name with --name, or take that node out first (orama node remove ${id})`,
     });
   }
+  refuseOtherName(nodes, request);
   const wireguardIp = addressOf(config.wireguardNetwork, nodes, request);
   const publicIp = request.publicIp ?? from;
   const wireguard =
@@ -114,6 +115,7 @@ async function attemptEnrol(
       `NOT EXISTS (SELECT 1 FROM nodes WHERE id = ? AND state <> 'gone' AND (wireguard_public_key IS NOT ? OR wireguard_ip <> ?))`,
       [id, wireguard?.publicKey ?? null, wireguardIp],
     ),
+    ...(wireguard ? [store.nodes.releaseWireguardKey(wireguard.publicKey, id)] : []),
     store.nodes.enrol({
       ...{ id, name: id, wireguardIp, publicIp, region: request.region, lastSeenAtMs: nowMs },
       // Told by its controlplane when it starts.
@@ -158,6 +160,18 @@ function isSame(node: NodeRow, { network }: EnrolRequest): boolean {
   return network.kind === 'wireguard'
     ? node.wireguard?.publicKey === network.publicKey
     : node.wireguard === null && node.wireguardIp === network.address;
+}
+
+/** Two nodes with one key would be one peer of WireGuard. */
+function refuseOtherName(nodes: readonly NodeRow[], { node: id, network }: EnrolRequest): void {
+  if (network.kind !== 'wireguard') return;
+  const other = nodes.find(
+    (node) => node.id !== id && node.state !== 'gone' && node.wireguard?.publicKey === network.publicKey,
+  );
+  if (!other) return;
+  throw new OramaError('CONFLICT', `this machine is ${other.id} already, by its WireGuard key`, {
+    hint: `join with that name (--name ${other.id}), or take it out first (orama node remove ${other.id} --force); a copy of that machine is made one of its own by "orama node leave"`,
+  });
 }
 
 /** The address that the machine has or gets. One that comes back keeps its own. */

@@ -109,6 +109,15 @@ export class NodesRepository {
     return { sql: `${sql}, state = 'active'`, params };
   }
 
+  /** A machine that was removed comes back under another name: its key is no longer that of the row before. */
+  releaseWireguardKey(publicKey: string, newId: string): Statement {
+    return {
+      sql: `UPDATE nodes SET wireguard_public_key = NULL, wireguard_endpoint = NULL
+            WHERE wireguard_public_key = ? AND id <> ? AND state = 'gone'`,
+      params: [publicKey, newId],
+    };
+  }
+
   /** A sign of life with the state of the node's own services. */
   heartbeat(id: string, core: CoreServiceStatus[], nowMs: number): Statement {
     return {

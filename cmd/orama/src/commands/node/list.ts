@@ -19,7 +19,7 @@ async function listNodes(context: Context, { all = false }: { all?: boolean }): 
   context.output.result({ nodes }, () => describeNodes(context.output, nodes));
 }
 
-function describeNodes(output: Output, nodes: readonly NodeView[]): string {
+export function describeNodes(output: Output, nodes: readonly NodeView[]): string {
   const head = ['node', 'state', 'reachable', 'WireGuard', 'public', 'region', 'version', 'services', 'load'];
   return renderTable(
     output,
@@ -27,7 +27,7 @@ function describeNodes(output: Output, nodes: readonly NodeView[]): string {
     nodes.map((node) => [
       node.id,
       describeState(output, node),
-      node.alive ? output.style('green', 'yes') : output.style('red', `no, since ${node.aliveSince}`),
+      node.alive ? output.style('green', 'yes') : output.style('red', describeAbsence(node)),
       node.wireguardIp,
       [node.publicIp, node.publicIp6].filter((address) => address !== null).join(' '),
       node.region,
@@ -36,6 +36,11 @@ function describeNodes(output: Output, nodes: readonly NodeView[]): string {
       `${node.peers} peers, ${node.allocations} allocations`,
     ]),
   );
+}
+
+/** A machine that was taken in and has not started yet was never heard. */
+function describeAbsence({ aliveSince }: NodeView): string {
+  return Date.parse(aliveSince) === 0 ? 'never seen' : `no, since ${aliveSince}`;
 }
 
 function describeState(output: Output, { state, services, operation }: NodeView): string {
