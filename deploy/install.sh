@@ -18,14 +18,15 @@ usage() {
   cat <<'END'
 Usage: sh install.sh install [--tarball <file>] [init|join <options>]
        sh install.sh upgrade [--tarball <file>]
-       sh install.sh uninstall [--purge]
+       sh install.sh uninstall [--purge [--force]]
 
 install    puts the release on this machine: programs in /opt/orama, units of systemd, the user orama, "orama" in the PATH.
            With "init" or "join" it then makes the machine a node: "orama node init" or "orama node join" with those options.
 upgrade    switches to the release beside this file and starts again what is different in it; goes back to the release
            before when the node is not ready within 90 s. Calls on a TURN server or SFU that is started again reconnect.
            To cut none, run "orama node drain <node>" before and "orama node resume <node>" afterwards.
-uninstall  takes the programs and units away; --purge also the node's membership, data, configuration and user.
+uninstall  takes the programs and units away; --purge also the node's membership, data, configuration and user. A node that
+           its cluster does not let go (drain it first) stays whole; with --force it goes without asking.
 
 Each may be run twice, and again after it was interrupted.
 
@@ -170,6 +171,9 @@ install_units() {
 
 is_node() { [ -f $ETC/controlplane.yaml ]; }
 
+# Whether it is a node, or was to become one by an init or join that was cut off.
+is_begun() { is_node || [ -e $ETC/cluster.key ] || grep -qs '^# Made by "orama node"' /etc/wireguard/*.conf; }
+
 # Our services that run.
 running_units() {
   systemctl list-units --plain --no-legend --state=active,activating,reloading 'orama-*.service' | cut -d ' ' -f 1
@@ -290,16 +294,25 @@ upgrade_command() {
   if [ "$before" = "$RELEASE" ]; then say "$RELEASE is installed already"; else say "$before is $RELEASE now"; fi
 }
 
+# A node that goes without its cluster's word takes a vote of the store with it, and may end the store by that.
+leave_cluster() {
+  # What leaves the cluster, and takes the WireGuard interface away, is a part of what is uninstalled.
+  [ -x $CURRENT/bin/orama ] || die 'this machine is a node still, without its programs' "sh $0 install, then this again"
+  node=$(sed -n 's/^node: *//p' $ETC/controlplane.yaml 2>/dev/null || true)
+  if [ -z "$FORCE" ]; then
+    $CURRENT/bin/orama node leave >&2 || die 'this machine is a node still; it stays installed' \
+      "what is said above; or, whatever becomes of the cluster: sh $0 uninstall --purge --force"
+    return
+  fi
+  $CURRENT/bin/orama node leave --force >&2 || die 'this machine is a node still; it stays installed' 'what is said above'
+  [ -z "$node" ] || say "where its cluster goes on, it has $node still; on another node: orama node remove $node --force"
+}
+
 uninstall_command() {
   if [ -f /var/lib/dpkg/info/orama-webrtc.list ]; then
     die 'Orama WebRTC is here as a Debian package' 'apt-get remove orama-webrtc, or apt-get purge'
   fi
-  if [ -n "$PURGE" ] && is_node; then
-    # What leaves the cluster, and takes the WireGuard interface away, is a part of what is uninstalled.
-    [ -x $CURRENT/bin/orama ] || die 'this machine is a node still, without its programs' "sh $0 install, then this again"
-    $CURRENT/bin/orama node leave >&2 || $CURRENT/bin/orama node leave --force >&2 ||
-      say 'this machine may still be a node of its cluster: there, orama node remove <node>'
-  fi
+  [ -z "$PURGE" ] || ! is_begun || leave_cluster
   systemctl disable --quiet --now orama.target 2>/dev/null || true
   for unit in $(systemctl list-units --all --plain --no-legend 'orama-*.service' | cut -d ' ' -f 1); do
     systemctl stop "$unit" 2>/dev/null || true
@@ -319,7 +332,7 @@ uninstall_command() {
   rm -rf $CURRENT /opt/.orama-*
   for folder in /opt/orama-*-*; do [ ! -f "$folder/RELEASE" ] || rm -rf "$folder"; done
   rm -f /run/orama-install.lock
-  [ -n "$PURGE" ] || [ ! -d $ETC ] || say "kept: $ETC, $DATA and the user $OWNER; uninstall --purge takes them away"
+  [ -n "$PURGE" ] || [ ! -d $ETC ] || say "kept: $ETC, $DATA, the user $OWNER, and of a node its WireGuard interface and its rules in the firewall; install, then uninstall --purge takes them away"
 }
 
 COMMAND=${1:-}
@@ -328,6 +341,7 @@ case $COMMAND in -h | --help | help) usage && exit 0 ;; '') usage >&2 && exit 2 
 
 TARBALL=
 PURGE=
+FORCE=
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage && exit 0 ;;
@@ -337,12 +351,14 @@ while [ $# -gt 0 ]; do
       shift 2
       ;;
     --purge) PURGE=yes && shift ;;
+    --force) FORCE=yes && shift ;;
     init | join) break ;;
     *) die "\"$1\" means nothing here" "sh $0 --help" ;;
   esac
 done
 [ $# = 0 ] || [ "$COMMAND" = install ] || die "\"$1\" belongs to install" "sh $0 --help"
 [ -z "$PURGE" ] || [ "$COMMAND" = uninstall ] || die '--purge belongs to uninstall' "sh $0 --help"
+[ -z "$FORCE" ] || [ -n "$PURGE" ] || die '--force belongs to uninstall --purge' "sh $0 --help"
 
 case $COMMAND in
   install) check_machine && install_command "$@" ;;

@@ -163,8 +163,13 @@ test('uninstall keeps data and configuration, with which the next installation g
   await waitFor([...RUNNING, ...NAMESPACE]);
 });
 
-test('uninstall --purge leaves the machine as it was, and may be run again', async () => {
-  await node.do('sh', '/opt/orama/deploy/install.sh', 'uninstall', '--purge');
+test('uninstall --purge leaves the machine as it was, once its cluster may end, and may be run again', async () => {
+  const purge = ['sh', '/opt/orama/deploy/install.sh', 'uninstall', '--purge'];
+  const refusal = await node.run(...purge);
+  expect(refusal).toMatchObject({ code: 1 });
+  expect(refusal.stderr).toContain('the cluster and all it keeps would be gone');
+  expect(await active(...RUNNING, ...NAMESPACE)).not.toContain('inactive');
+  expect((await node.run(...purge, '--force')).stderr).toContain('orama node remove n1 --force');
   expect(await image()).toBe(before);
   await node.do(...INSTALL, 'uninstall', '--purge');
   expect(await image()).toBe(before);
@@ -177,6 +182,7 @@ test('what cannot work is refused with what to do', async () => {
     'there is no /root/none.tar.gz',
   );
   expect(await refused(...INSTALL, 'install', '--purge')).toContain('--purge belongs to uninstall');
+  expect(await refused(...INSTALL, 'uninstall', '--force')).toContain('--force belongs to uninstall --purge');
   await node.do(
     'sh',
     '-c',
