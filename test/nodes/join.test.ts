@@ -54,7 +54,45 @@ test('a machine that is no node refuses what would be unsafe, and says what to d
   expect((await refused(node, 'node', 'join', 'orama-join-x')).error.message).toBe(
     'this is no join token, or only a part of one',
   );
+  // What was refused has left nothing.
+  expect(await refused(node, ...INIT, '--base-domain', `${'a.'.repeat(63)}test`)).toMatchObject({ code: 2 });
   expect(await orama(node, 'node', 'leave')).toMatchObject({ outcome: 'unchanged' });
+});
+
+test('an interface that is up is used as it is, whoever wrote its file', async () => {
+  const node = bed.node(2);
+  const key = (await node.do('wg', 'genkey')).trim();
+  node.write('/etc/wireguard/wg0.conf', `[Interface]\nPrivateKey = ${key}\nAddress = 10.77.0.3/32\n`);
+  const init = [...INIT.slice(0, 4), '--wireguard-interface', 'wg0'];
+  expect((await refused(node, ...init)).error.message).toContain('was not made by orama');
+  await node.do('systemctl', 'start', 'wg-quick@wg0');
+  expect((await refused(node, ...init)).error).toMatchObject({
+    ...{ message: '10.77.0.3/32 of wg0 holds no other node' },
+    hint: expect.stringContaining('--wireguard-network'),
+  });
+  expect(await orama(node, 'node', 'leave')).toMatchObject({ outcome: 'unchanged' });
+  await node.do('systemctl', 'stop', 'wg-quick@wg0');
+  await node.do('rm', '/etc/wireguard/wg0.conf');
+});
+
+test('what a join left that was cut off is taken away, and nothing else', async () => {
+  const node = bed.node(3);
+  const dropIns = '/etc/systemd/system/orama-controlplane.service.d';
+  await node.do(
+    'sh',
+    '-c',
+    `mkdir -p ${dropIns} /etc/orama; echo '[Service]' >${dropIns}/override.conf; echo x >/etc/orama/cluster.key`,
+  );
+  const [head, key] = ['# Made by "orama node".', (await node.do('wg', 'genkey')).trim()];
+  const rest = ` Peers below a line "# orama: <node>" are kept by its controlplane; others are yours.`;
+  node.write(CONF, `${head}${rest}\n[Interface]\nPrivateKey = ${key}\nListenPort = 51820\nAddress = 10.0.0.9/24\n`);
+  await node.do('systemctl', 'enable', '--now', 'wg-quick@orama0');
+  expect(await orama(node, 'node', 'leave')).toMatchObject({ outcome: 'changed', node: null });
+  expect(await node.do('find', '/etc/orama', '/etc/wireguard', dropIns, '-mindepth', '1')).toBe(
+    `${dropIns}/override.conf\n`,
+  );
+  expect(await node.do('ip', '-brief', 'link')).not.toContain('orama0');
+  expect(await node.do('systemctl', 'list-units', '--no-legend', 'orama*.service', 'wg-quick*')).toBe('');
 });
 
 test('init makes the first node: an interface, a configuration that others cannot read, and services that serve', async () => {
@@ -79,6 +117,8 @@ test('two machines join with tokens, and the three know each other', async () =>
   const tampered = Buffer.from(JSON.stringify({ ...readToken(token), secret: 'A'.repeat(43) })).toString('base64url');
   const stranger = await refused(bed.node(2), 'node', 'join', `orama-join-${tampered}`, '--name', 'node-2');
   expect(stranger).toMatchObject({ code: 3, error: { code: 'UNAVAILABLE' } });
+  // Left by an init that was cut off.
+  await bed.node(2).do('sh', '-c', `mkdir -p /etc/orama; umask 077; echo ${'ab'.repeat(32)} >/etc/orama/cluster.key`);
   expect(await orama(bed.node(2), 'node', 'join', token, '--name', 'node-2')).toMatchObject({
     wireguardIp: '10.0.0.2',
   });
@@ -89,6 +129,8 @@ test('two machines join with tokens, and the three know each other', async () =>
   const third = ['node', 'join', '--token-file', '/root-token', '--name', 'node-3'];
   await bed.node(3).run('timeout', '--signal=KILL', '2', ...ORAMA, ...third);
   expect(await orama(bed.node(3), ...third)).toMatchObject({ wireguardIp: '10.0.0.3' });
+  const keys = await Promise.all(bed.nodes.map((node) => node.do('cat', '/etc/orama/cluster.key')));
+  expect(new Set(keys).size).toBe(1);
   for (const number of [1, 2, 3]) {
     const others = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].filter((address) => address !== `10.0.0.${number}`);
     await expect.poll(() => peers(bed.node(number))).toEqual({ live: others, file: others });
@@ -99,6 +141,19 @@ test('two machines join with tokens, and the three know each other', async () =>
   expect(nodes.map(({ id, alive }) => ({ id, alive }))).toEqual(
     ['node-1', 'node-2', 'node-3'].map((id) => ({ id, alive: true })),
   );
+});
+
+test('a node whose key is not the cluster’s is not called ready', async () => {
+  const node = bed.node(3);
+  const key = '/etc/orama/cluster.key';
+  const restart = () => node.do('systemctl', 'restart', 'orama-gateway.service', 'orama-controlplane.service');
+  await node.do('sh', '-c', `cp -p ${key} ${key}.kept && echo ${'cd'.repeat(32)} >${key}`);
+  await restart();
+  expect(await refused(node, 'node', 'join')).toMatchObject({ code: 4, error: { code: 'UNAUTHORIZED' } });
+  await node.do('mv', `${key}.kept`, key);
+  await restart();
+  expect(await refused(node, 'node', 'join', '--name', 'other')).toMatchObject({ code: 6 });
+  expect(await orama(node, 'node', 'join')).toMatchObject({ node: 'node-3' });
 });
 
 test('WebRTC is enabled over it', async () => {

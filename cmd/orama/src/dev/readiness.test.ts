@@ -27,6 +27,8 @@ test('missingParts() names controlplanes that do not answer, and services that a
     'gateway of node-1',
     'turn of node-1',
   ]);
+  const refused = { service: 'turn', healthy: false, reason: 'it refuses its configuration' };
+  expect(missing({ core: [refused] })).toEqual(['turn of node-1 (it refuses its configuration)']);
 });
 
 test('missingParts() wants no TURN server of a node that is drained, and nothing of one that was removed', () => {

@@ -70,7 +70,7 @@ export function missingParts(
     if (!node?.alive || unready.has(id)) return [`the controlplane of ${id}`];
     const drained = node.state === 'draining';
     const down = node.core.filter(({ service, healthy }) => !healthy && !(drained && service === 'turn'));
-    return down.map(({ service }) => `${service} of ${id}`);
+    return down.map(({ service, reason }) => `${service} of ${id}${reason === undefined ? '' : ` (${reason})`}`);
   });
 }
 

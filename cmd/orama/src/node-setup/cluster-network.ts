@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { isIPv4 } from 'node:net';
 import { contains, freeAddress, networksOverlap } from '@orama/controlplane/enrolment';
 import { runTool } from '@orama/controlplane/run-tool';
 import {
   type ConfFile,
   confFileOf,
   createPrivateWireguardKey,
+  ownInterfaces,
   publicWireguardKey,
   readConfFile,
   readInterface,
@@ -18,38 +20,48 @@ import { DEFAULT_INTERFACE } from './paths.ts';
 /** The network between the nodes, as this machine is to be in it. */
 export type ClusterNetwork =
   /** An interface of ours, whose peers the controlplane keeps. */
-  | { kind: 'wireguard'; interface: string; publicKey: string; listenPort: number }
+  | { kind: 'wireguard'; interface: string; privateKey: string; publicKey: string; listenPort: number }
   /** An interface that is there already. */
   | { kind: 'present'; interface: string; address: string; network: string };
 
 export interface NetworkOptions {
   wireguardInterface?: string;
+  /** That of the cluster. */
+  wireguardNetwork?: string;
   trustedNetwork?: string;
   wireguardPort: number;
 }
 
 /**
- * Finds the interface of the cluster's network, or begins one of our own: with its key, but not up yet. Throws what an
- * operator has to decide first.
- * @param network that of the cluster, where it is known already
+ * Finds the interface of the cluster's network, or thinks up one of our own. Changes nothing. Throws what an operator has
+ * to decide first.
  */
-export async function chooseNetwork(options: NetworkOptions, network?: string): Promise<ClusterNetwork> {
+export async function chooseNetwork(options: NetworkOptions): Promise<ClusterNetwork> {
   const { wireguardInterface: name = DEFAULT_INTERFACE, trustedNetwork } = options;
   if (trustedNetwork !== undefined) return inTrustedNetwork(trustedNetwork, options.wireguardInterface);
+  // One that is up and not ours is used as it is, whoever wrote its file.
+  if (!(await ownInterfaces()).includes(name) && (await interfaceExists(name)))
+    return adopted(name, options.wireguardNetwork);
   const conf = await readConfFile(name);
-  if (!conf && interfaceExists(name)) return adopted(name, network);
   await requireWireguard();
   const privateKey = conf?.privateKey ?? createPrivateWireguardKey();
   const listenPort = conf?.listenPort ?? options.wireguardPort;
-  if (!conf) await writeConfFile(name, { privateKey, listenPort, address: undefined, peers: [], foreign: '' });
-  return { kind: 'wireguard', interface: name, publicKey: publicWireguardKey(privateKey), listenPort };
+  return { kind: 'wireguard', interface: name, privateKey, publicKey: publicWireguardKey(privateKey), listenPort };
+}
+
+type OwnNetwork = Extract<ClusterNetwork, { kind: 'wireguard' }>;
+
+/** Keeps the key of an interface of ours, which is not up yet: who asks again has to be the same. */
+export async function keepKey({ interface: name, privateKey, listenPort }: OwnNetwork): Promise<void> {
+  if (await readConfFile(name)) return;
+  await writeConfFile(name, { privateKey, listenPort, address: undefined, peers: [], foreign: '' });
 }
 
 /** The interface that has an address in a network: joining a cluster whose controlplanes keep no peers. */
 export async function findInNetwork(options: NetworkOptions, network: string): Promise<ClusterNetwork> {
   if (options.trustedNetwork !== undefined) return inTrustedNetwork(network, options.wireguardInterface);
   const name = options.wireguardInterface ?? addressIn(network)?.interface;
-  if (name !== undefined && interfaceExists(name)) return adopted(name, network);
+  if (name !== undefined && (await interfaceExists(name))) return adopted(name, network);
   throw new UserError('PRECONDITION_FAILED', `this machine has no address in the cluster's network ${network}`, {
     hint: 'bring its interface up first: the peers of that network are kept by whoever made it',
   });
@@ -65,11 +77,9 @@ export function firstAddress(network: string, own: string): string {
 }
 
 /** Brings an interface of ours up with this address and these peers, now and at every boot. */
-export async function bringUp(
-  { interface: name, publicKey }: { interface: string; publicKey: string },
-  address: string,
-  peers: readonly WireguardPeer[],
-): Promise<void> {
+export async function bringUp(network: OwnNetwork, address: string, peers: readonly WireguardPeer[]): Promise<void> {
+  const { interface: name, publicKey } = network;
+  await keepKey(network);
   const before = (await readConfFile(name)) as ConfFile;
   const text = await readFile(confFileOf(name), 'utf8');
   await writeConfFile(name, { ...before, address, peers: [...peers] });
@@ -91,7 +101,7 @@ export async function bringUp(
 async function adopted(name: string, network: string | undefined): Promise<ClusterNetwork> {
   const addresses = localAddresses().filter((each) => each.interface === name);
   const address = addresses.find(({ cidr }) => network === undefined || contains(network, cidr));
-  const where = address?.cidr ?? 'your network';
+  const where = (address ?? addresses[0])?.cidr ?? 'your network';
   if (!(await isWireguard(name))) {
     throw new UserError(
       'FORBIDDEN',
@@ -107,12 +117,28 @@ async function adopted(name: string, network: string | undefined): Promise<Clust
       hint: 'give it one first: its addresses are kept by whoever made it',
     });
   }
-  return { kind: 'present', interface: name, address: address.address, network: network ?? address.cidr };
+  return present(address, network);
+}
+
+/** What is there already, as the network of the cluster: without another word that which its address says. */
+export function present(
+  { interface: name, address, cidr }: LocalAddress,
+  network = cidr,
+): Extract<ClusterNetwork, { kind: 'present' }> {
+  if (!isIPv4(address)) {
+    throw new UserError('INVALID_REQUEST', `the network between the nodes has to be IPv4, and ${name} has ${cidr}`, {
+      hint: 'give the interface an IPv4 address too, or leave it out: an interface is made',
+    });
+  }
+  if (Number(network.split('/')[1]) < 31) return { kind: 'present', interface: name, address, network };
+  throw new UserError('INVALID_REQUEST', `${network} of ${name} holds no other node`, {
+    hint: 'name the network that all nodes are in: --wireguard-network 10.77.0.0/24, or --trusted-network',
+  });
 }
 
 function inTrustedNetwork(network: string, wanted: string | undefined): ClusterNetwork {
   const address = addressIn(network, wanted);
-  if (address) return { kind: 'present', interface: address.interface, address: address.address, network };
+  if (address) return present(address, network);
   throw new UserError('PRECONDITION_FAILED', `${wanted ?? 'this machine'} has no address in ${network}`, {
     hint: 'name the network that the interface is in: see "ip addr"',
   });

@@ -6,8 +6,10 @@ import { bringUp, type ClusterNetwork, chooseNetwork, firstAddress } from './clu
 import { localAddresses, nodeName, requireNodeMachine } from './machine.ts';
 import { nodeConfig } from './node-config.ts';
 import {
+  checkNodeConfig,
   fileStore,
   makeFolders,
+  memberStore,
   readNodeConfig,
   requireRqlited,
   writeClusterKey,
@@ -49,7 +51,7 @@ export async function initNode(
   return config;
 }
 
-/** Every step finds what a run before it left, and the configuration comes last. */
+/** What cannot be is refused first; then every step finds what a run before it left, and the configuration comes last. */
 async function setUp(options: InitOptions, progress: Progress): Promise<ControlplaneConfig> {
   if (options.store === 'rqlite') requireRqlited();
   const node = nodeName(options.name);
@@ -57,12 +59,9 @@ async function setUp(options: InitOptions, progress: Progress): Promise<Controlp
   const own = localAddresses().filter((each) => each.interface !== network.interface);
   const { publicIp, localIp } = await publicAddress(own, options.publicIp);
   progress.step(`${node} is reached at ${publicIp}${localIp === publicIp ? '' : `, by 1:1 NAT to ${localIp}`}`);
-  await makeFolders();
-  const { wireguardIp, wireguardNetwork } = await enterNetwork(network, options);
-  progress.step(`${network.interface} is up with ${wireguardIp}`);
-  await writeClusterKey();
-  const store =
-    options.store === 'sqlite' ? fileStore() : await writeStoreMember({ node, address: wireguardIp, others: [] });
+  const { wireguardIp, wireguardNetwork } = placeIn(network, options);
+  const member = { node, address: wireguardIp, others: [] };
+  const store = options.store === 'sqlite' ? fileStore() : memberStore(member);
   const dns: ControlplaneConfigInput['dns'] =
     options.dns === 'embedded' ? { writer: 'embedded' } : { writer: 'file', file: PATHS.zoneFile };
   const shared = {
@@ -72,32 +71,34 @@ async function setUp(options: InitOptions, progress: Progress): Promise<Controlp
     certificates: { source: options.certificates },
     gateway: { callPage: options.callPage ?? false },
   };
-  return writeNodeConfig(
-    nodeConfig({
-      node,
-      region: options.region,
-      publicIp,
-      localIp,
-      wireguardIp,
-      wireguardNetwork,
-      network,
-      store,
-      firewall: await chooseFirewall(options.firewall, progress),
-      shared,
-      publicIp6: options.publicIp6,
-    }),
-  );
+  const config = nodeConfig({
+    node,
+    region: options.region,
+    publicIp,
+    localIp,
+    wireguardIp,
+    wireguardNetwork,
+    network,
+    store,
+    firewall: await chooseFirewall(options.firewall, progress),
+    shared,
+    publicIp6: options.publicIp6,
+  });
+  // Nothing is changed for what cannot be.
+  checkNodeConfig(config);
+  await makeFolders();
+  if (network.kind === 'wireguard') await bringUp(network, `${wireguardIp}/${wireguardNetwork.split('/')[1]}`, []);
+  progress.step(`${network.interface} is up with ${wireguardIp}`);
+  await writeClusterKey();
+  if (store.driver === 'rqlite') await writeStoreMember(member);
+  return writeNodeConfig(config);
 }
 
-async function enterNetwork(
-  network: ClusterNetwork,
-  options: InitOptions,
-): Promise<{ wireguardIp: string; wireguardNetwork: string }> {
+/** Where the first node is in its network. */
+function placeIn(network: ClusterNetwork, options: InitOptions): { wireguardIp: string; wireguardNetwork: string } {
   if (network.kind === 'present') return { wireguardIp: network.address, wireguardNetwork: network.network };
   const wireguardNetwork = options.wireguardNetwork ?? DEFAULT_NETWORK;
-  const wireguardIp = firstAddress(wireguardNetwork, network.interface);
-  await bringUp(network, `${wireguardIp}/${wireguardNetwork.split('/')[1]}`, []);
-  return { wireguardIp, wireguardNetwork };
+  return { wireguardIp: firstAddress(wireguardNetwork, network.interface), wireguardNetwork };
 }
 
 /** What a node is does not change by another init. */

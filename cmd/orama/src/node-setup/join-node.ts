@@ -5,11 +5,13 @@ import { describeError, UserError } from '@orama/core';
 import type { ControlplaneConfig, EnrolRequest, JoinToken } from '@orama/protocol';
 import type { Progress } from '../output/progress.ts';
 import { chooseFirewall, type FirewallOption } from './choose-firewall.ts';
-import { bringUp, type ClusterNetwork, chooseNetwork, findInNetwork } from './cluster-network.ts';
+import { bringUp, type ClusterNetwork, chooseNetwork, findInNetwork, keepKey } from './cluster-network.ts';
 import { localAddresses, nodeName, requireNodeMachine } from './machine.ts';
 import { type NodeFacts, nodeConfig } from './node-config.ts';
 import {
+  checkNodeConfig,
   makeFolders,
+  memberStore,
   readNodeConfig,
   requireRqlited,
   writeClusterKey,
@@ -51,6 +53,15 @@ export async function joinNode(
       },
     );
   }
+  if (existing && options.name !== undefined && options.name !== existing.node) {
+    throw new UserError(
+      'CONFLICT',
+      `this machine is a node already, and its name is ${existing.node}; nothing was changed`,
+      {
+        hint: 'take it out first: orama node leave',
+      },
+    );
+  }
   const config = existing ?? (await setUp(given as JoinToken, options, progress));
   await startNode(config, progress, signal);
   return config;
@@ -62,38 +73,38 @@ async function setUp(token: JoinToken, options: JoinOptions, progress: Progress)
   const node = nodeName(options.name);
   const network = token.keepsPeers ? await chooseOwn(options) : await findInNetwork(options, token.wireguardNetwork);
   const own = localAddresses().filter((each) => each.interface !== network.interface);
+  if (network.kind === 'wireguard') await keepKey(network);
   progress.update(`asking ${token.endpoint} to take ${node} in`);
   const answer = await callEnrolment(token, await request(node, network, own, options));
   const { publicIp, localIp } = await publicAddress(own, options.publicIp, answer.publicIp);
   progress.step(
     `${node} is taken in; it is reached at ${publicIp}${localIp === publicIp ? '' : `, by 1:1 NAT to ${localIp}`}`,
   );
-  await makeFolders();
   const { wireguardIp, wireguardNetwork, members } = answer;
+  const credentials = answer.storeCredentials ?? undefined;
+  const member = { node, address: wireguardIp, others: members, credentials };
+  const { region, publicIp6 } = options;
+  const config = nodeConfig({
+    node,
+    region,
+    publicIp,
+    publicIp6,
+    localIp,
+    wireguardIp,
+    wireguardNetwork,
+    network,
+    store: memberStore(member),
+    firewall: await chooseFirewall(options.firewall, progress),
+    shared: answer.shared as NodeFacts['shared'],
+  });
+  checkNodeConfig(config);
+  await makeFolders();
   if (network.kind === 'wireguard')
     await bringUp(network, `${wireguardIp}/${wireguardNetwork.split('/')[1]}`, answer.peers);
   progress.step(`${network.interface} is up with ${wireguardIp}`);
   await writeClusterKey(answer.clusterKey);
-  const credentials = answer.storeCredentials ?? undefined;
-  const store = await writeStoreMember({ node, address: wireguardIp, others: members, credentials });
-  const shared = answer.shared as NodeFacts['shared'];
-  const { region, publicIp6 } = options;
-  const firewall = await chooseFirewall(options.firewall, progress);
-  return writeNodeConfig(
-    nodeConfig({
-      node,
-      region,
-      publicIp,
-      publicIp6,
-      localIp,
-      wireguardIp,
-      wireguardNetwork,
-      network,
-      store,
-      firewall,
-      shared,
-    }),
-  );
+  await writeStoreMember(member);
+  return writeNodeConfig(config);
 }
 
 /** An interface of ours: the members have it as a peer. */

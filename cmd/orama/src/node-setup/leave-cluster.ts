@@ -1,30 +1,52 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { clearFirewall, createFirewall } from '@orama/controlplane/firewall';
 import { runTool } from '@orama/controlplane/run-tool';
-import { confFileOf } from '@orama/controlplane/wireguard';
-import { describeError, UserError } from '@orama/core';
+import { confFileOf, ownInterfaces } from '@orama/controlplane/wireguard';
+import { describeError, UserError, writeFileAtomic } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
 import type { Progress } from '../output/progress.ts';
-import { requireNodeMachine } from './machine.ts';
+import { interfaceExists, requireNodeMachine } from './machine.ts';
 import { readNodeConfig } from './node-files.ts';
 import { PATHS } from './paths.ts';
 import { ownControlplane } from './start-node.ts';
 
 /** More than any unit may take. */
 const STOP_TIMEOUT_MS = 60_000;
+/** Where the controlplane has drop-ins of its own. */
+const RUN_UNITS = '/run/systemd/system';
+
+/** Ours, the last one last: with the configuration the machine is a node, and another run goes on as one that left. */
+const FILES = [
+  PATHS.lockFiles,
+  PATHS.zoneFile,
+  PATHS.clusterKey,
+  PATHS.storeCredentials,
+  PATHS.rqlitedAuth,
+  PATHS.rqlitedOptions,
+  PATHS.config,
+  PATHS.left,
+];
 
 /**
- * Makes this machine no node any more: out of the cluster, its services ended, its interface and its files gone. Throws
- * CONFLICT while something is on it, UNAVAILABLE where the cluster cannot be asked; by force neither is asked for.
- * @returns the node's name; null where the machine was none
+ * Makes this machine no node any more: out of the cluster, its services ended, its interface and its files gone. Goes by
+ * what is there, so that it also takes away what an init or join left that was cut off. Throws CONFLICT while something is
+ * on it, UNAVAILABLE where the cluster cannot be asked; by force neither is asked for.
+ * @returns the node's name, null for one that was never whole; nothing where there is nothing of a node
  */
-export async function leaveCluster({ force }: { force: boolean }, progress: Progress): Promise<string | null> {
+export async function leaveCluster(
+  { force }: { force: boolean },
+  progress: Progress,
+): Promise<{ node: string | null } | undefined> {
   requireNodeMachine();
   const config = await readNodeConfig();
-  if (!config) return null;
-  if (!force) await leaveByConsent(config);
+  const interfaces = new Set([...(await ownInterfaces()), ...(config?.wireguard ? [config.wireguard.interface] : [])]);
+  if (interfaces.size === 0 && !FILES.some(existsSync)) return undefined;
+  if (config && !force) {
+    await leaveByConsent(config);
+    await writeFileAtomic(PATHS.left, '');
+  }
   progress.update('ending the services');
   await runTool('systemctl', ['disable', 'orama.target']);
   // First who would start the others again.
@@ -33,28 +55,43 @@ export async function leaveCluster({ force }: { force: boolean }, progress: Prog
   // One that ended badly would be listed for ever. It fails where none did.
   await runTool('systemctl', ['reset-failed', 'orama*']).catch(() => {});
   progress.step('the services have ended');
+  if (config) await closeFirewall(config, force, progress);
+  for (const name of interfaces) await takeDown(name);
+  await rm(PATHS.networkRights, { force: true });
+  // Those of the operator stay.
+  await rmdir(dirname(PATHS.networkRights)).catch(() => {});
+  for (const name of await namesIn(RUN_UNITS))
+    if (/^orama-.*\.service\.d$/.test(name)) await rm(join(RUN_UNITS, name), { recursive: true, force: true });
+  await runTool('systemctl', ['daemon-reload']);
+  for (const folder of [PATHS.data, PATHS.run])
+    for (const name of await namesIn(folder)) await rm(join(folder, name), { recursive: true, force: true });
+  for (const file of FILES) await rm(file, { force: true });
+  progress.step('its files are gone');
+  return { node: config?.node ?? null };
+}
+
+function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => []);
+}
+
+/** By force it also goes where the firewall was uninstalled before. */
+async function closeFirewall(config: ControlplaneConfig, force: boolean, progress: Progress): Promise<void> {
   const firewall = createFirewall(config.firewall);
-  if (firewall) {
+  if (!firewall) return;
+  try {
     await clearFirewall(firewall);
     progress.step('its rules are gone from the firewall');
+  } catch (thrown) {
+    if (!force) throw thrown;
+    progress.step(`its rules are not taken out of the firewall: ${describeError(thrown)}`);
   }
-  if (config.wireguard) await takeDown(config.wireguard.interface);
-  await rm(PATHS.controlplaneDropIns, { recursive: true, force: true });
-  await rm(PATHS.lockFiles, { force: true });
-  await runTool('systemctl', ['daemon-reload']);
-  for (const name of await readdir(PATHS.data).catch(() => []))
-    await rm(join(PATHS.data, name), { recursive: true, force: true });
-  await rm(PATHS.zoneFile, { force: true });
-  const { clusterKey, storeCredentials, rqlitedAuth, rqlitedOptions, config: last } = PATHS;
-  // The configuration last: with it the machine is a node, and another run goes on.
-  for (const file of [clusterKey, storeCredentials, rqlitedAuth, rqlitedOptions, last]) await rm(file, { force: true });
-  progress.step('its files are gone');
-  return config.node;
 }
 
 async function leaveByConsent(config: ControlplaneConfig): Promise<void> {
   const client = ownControlplane(config);
   const nodes = await client.nodes().catch((cause: unknown) => {
+    // A run before had its word and was cut off.
+    if (existsSync(PATHS.left)) return [];
     throw new UserError(
       'UNAVAILABLE',
       `the cluster cannot be asked whether ${config.node} may leave: ${describeError(cause)}`,
@@ -84,6 +121,6 @@ async function takeDown(interfaceName: string): Promise<void> {
   const unit = `wg-quick@${interfaceName}.service`;
   // It fails where the interface was taken down by hand, which is as good.
   await runTool('systemctl', ['disable', '--now', unit]).catch(() => {});
-  if (existsSync(`/sys/class/net/${interfaceName}`)) await runTool('wg-quick', ['down', interfaceName]);
+  if (await interfaceExists(interfaceName)) await runTool('wg-quick', ['down', interfaceName]);
   await rm(confFileOf(interfaceName), { force: true });
 }

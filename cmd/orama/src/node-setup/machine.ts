@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
+import { runTool } from '@orama/controlplane/run-tool';
 import { wireguardInterfaces } from '@orama/controlplane/wireguard';
 import { specialRangeOf, UserError } from '@orama/core';
 import { nodeIdSchema } from '@orama/protocol';
@@ -73,8 +74,9 @@ export function localAddresses(): LocalAddress[] {
   );
 }
 
-export function interfaceExists(name: string): boolean {
-  return existsSync(`/sys/class/net/${name}`);
+export async function interfaceExists(name: string): Promise<boolean> {
+  const links = JSON.parse(await runTool('ip', ['-json', 'link'])) as { ifname: string }[];
+  return links.some(({ ifname }) => ifname === name);
 }
 
 export async function isWireguard(name: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, chown, mkdir, readFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadConfigFile, UserError, writeFileAtomic } from '@orama/core';
 import {
@@ -23,8 +23,8 @@ export async function readNodeConfig(): Promise<ControlplaneConfig | null> {
   return existsSync(PATHS.config) ? loadConfigFile(controlplaneConfigSchema, PATHS.config) : null;
 }
 
-/** Writes the configuration, the last of a node's files: with it the machine is a node. Throws ConfigError. */
-export async function writeNodeConfig(config: ControlplaneConfigInput): Promise<ControlplaneConfig> {
+/** The configuration as it will be read. Throws what an operator has to give otherwise. */
+export function checkNodeConfig(config: ControlplaneConfigInput): ControlplaneConfig {
   const parsed = controlplaneConfigSchema.safeParse(config);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -32,8 +32,15 @@ export async function writeNodeConfig(config: ControlplaneConfigInput): Promise<
       hint: 'give other options; see --help',
     });
   }
-  await writeFileAtomic(PATHS.config, FIRST_LINE + stringify(config));
   return parsed.data;
+}
+
+/** Writes the configuration, the last of a node's files: with it the machine is a node. */
+export async function writeNodeConfig(config: ControlplaneConfigInput): Promise<ControlplaneConfig> {
+  const checked = checkNodeConfig(config);
+  await rm(PATHS.left, { force: true });
+  await writeFileAtomic(PATHS.config, FIRST_LINE + stringify(config));
+  return checked;
 }
 
 /** The folders that the services need, as they need them. */
@@ -48,9 +55,10 @@ export async function makeFolders(): Promise<void> {
   }
 }
 
-/** The cluster's key: as another node told it, or a new one. One that is there stays. */
-export async function writeClusterKey(key = randomBytes(32).toString('hex')): Promise<void> {
-  if (!existsSync(PATHS.clusterKey)) await writeFileAtomic(PATHS.clusterKey, `${key}\n`);
+/** The cluster's key: as another node told it, or a new one; then one that is there already stays. */
+export async function writeClusterKey(told?: string): Promise<void> {
+  if (told === undefined && existsSync(PATHS.clusterKey)) return;
+  await writeFileAtomic(PATHS.clusterKey, `${told ?? randomBytes(32).toString('hex')}\n`);
 }
 
 /** A store that is a file of this machine. */
@@ -67,18 +75,8 @@ export interface StoreMember {
   credentials?: string | undefined;
 }
 
-/** Makes this machine's rqlited a member of the cluster's, to be started by its unit. Throws where there is no rqlited. */
-export async function writeStoreMember({ node, address, others, ...member }: StoreMember): Promise<StoreConfig> {
-  requireRqlited();
-  const credentials = member.credentials ?? (await keptCredentials());
-  const password = credentials.slice(credentials.indexOf(':') + 1);
-  await writeFileAtomic(PATHS.storeCredentials, `${credentials}\n`);
-  const { uid, gid } = ownerIds();
-  await chown(PATHS.storeCredentials, uid, gid);
-  await writeFileAtomic(PATHS.rqlitedAuth, `${JSON.stringify([{ username: STORE_USER, password, perms: ['all'] }])}\n`);
-  const join = others.length === 0 ? [] : ['-join', others.map((other) => `${other}:${RAFT_PORT}`).join(',')];
-  const own = ['-node-id', node, '-http-addr', `${address}:${HTTP_PORT}`, '-raft-addr', `${address}:${RAFT_PORT}`];
-  await writeFileAtomic(PATHS.rqlitedOptions, `RQLITED_OPTIONS=${[...own, ...join].join(' ')}\n`);
+/** A store that this machine's rqlited keeps with those of the others. */
+export function memberStore({ address, others }: Pick<StoreMember, 'address' | 'others'>): StoreConfig {
   const [first, ...rest] = [address, ...others].map((each) => `http://${each}:${HTTP_PORT}`) as [string, ...string[]];
   return {
     driver: 'rqlite',
@@ -89,6 +87,20 @@ export async function writeStoreMember({ node, address, others, ...member }: Sto
   };
 }
 
+/** Makes this machine's rqlited a member of the cluster's, to be started by its unit. */
+export async function writeStoreMember({ node, address, others, ...member }: StoreMember): Promise<void> {
+  const credentials = member.credentials ?? (await keptCredentials());
+  const password = credentials.slice(credentials.indexOf(':') + 1);
+  await writeFileAtomic(PATHS.storeCredentials, `${credentials}\n`);
+  const { uid, gid } = ownerIds();
+  await chown(PATHS.storeCredentials, uid, gid);
+  await writeFileAtomic(PATHS.rqlitedAuth, `${JSON.stringify([{ username: STORE_USER, password, perms: ['all'] }])}\n`);
+  const join = others.length === 0 ? [] : ['-join', others.map((other) => `${other}:${RAFT_PORT}`).join(',')];
+  const own = ['-node-id', node, '-http-addr', `${address}:${HTTP_PORT}`, '-raft-addr', `${address}:${RAFT_PORT}`];
+  await writeFileAtomic(PATHS.rqlitedOptions, `RQLITED_OPTIONS=${[...own, ...join].join(' ')}\n`);
+}
+
+/** Throws where there is no rqlited. */
 export function requireRqlited(): void {
   if (existsSync(PATHS.rqlited)) return;
   throw new UserError('PRECONDITION_FAILED', `there is no ${PATHS.rqlited}, which keeps the store of a cluster`, {

@@ -7,12 +7,15 @@ export const PATHS = {
   rqlitedAuth: '/etc/orama/rqlited.auth.json',
   rqlitedOptions: '/etc/orama/rqlited.env',
   data: '/var/lib/orama',
+  run: '/run/orama',
   storeFile: '/var/lib/orama/store/store.sqlite',
   /** In a folder that a DNS server may read; the unit of the controlplane has systemd make it. */
   zoneFile: '/var/lib/orama-dns/zone',
   rqlited: '/opt/orama/bin/rqlited',
   lockFiles: '/etc/tmpfiles.d/orama.conf',
-  controlplaneDropIns: '/etc/systemd/system/orama-controlplane.service.d',
+  networkRights: '/etc/systemd/system/orama-controlplane.service.d/20-network.conf',
+  /** There from the moment that the cluster has let a machine go until the machine is cleared. */
+  left: '/etc/orama/left',
 } as const;
 
 /** The user that the services run as. */

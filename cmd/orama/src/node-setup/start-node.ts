@@ -1,9 +1,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { ControlplaneClient } from '@orama/controlplane/client';
 import { runTool } from '@orama/controlplane/run-tool';
-import { OramaError, readSecretFile, writeFileAtomic } from '@orama/core';
-import type { ControlplaneConfig } from '@orama/protocol';
+import { hostPort, OramaError, readSecretFile, writeFileAtomic } from '@orama/core';
+import type { ClusterStatus, ControlplaneConfig } from '@orama/protocol';
 import { missingParts, unreadyNodes } from '../dev/readiness.ts';
 import type { Progress } from '../output/progress.ts';
 import { pause } from '../wait.ts';
@@ -12,7 +11,6 @@ import { PATHS } from './paths.ts';
 
 const READY_TIMEOUT_MS = 90_000;
 const POLL_MS = 150;
-const RIGHTS = join(PATHS.controlplaneDropIns, '20-network.conf');
 const CONTROLPLANE_UNIT = 'orama-controlplane.service';
 
 /** A client of this node's own controlplane. */
@@ -36,7 +34,7 @@ async function giveRights(config: ControlplaneConfig): Promise<boolean> {
   const locks = lockFiles(config);
   await keepFile(PATHS.lockFiles, locks);
   if (locks !== null) for (const file of UFW_LOCKS) await writeFile(file, '', { flag: 'a', mode: 0o600 });
-  return keepFile(RIGHTS, controlplaneRights(config));
+  return keepFile(PATHS.networkRights, controlplaneRights(config));
 }
 
 /** Makes a file what it is to be, or away; whether it was another. */
@@ -55,7 +53,10 @@ async function waitUntilReady(config: ControlplaneConfig, progress: Progress, si
   for (;;) {
     const cluster = await client.cluster().catch(() => undefined);
     const missing = missingParts([node], cluster, await unreadyNodes([node]));
-    if (missing.length === 0) return;
+    if (missing.length === 0) {
+      if (cluster && (await othersAnswer(config, cluster))) return;
+      missing.push(`another node to answer on port ${config.api.port} of its WireGuard address`);
+    }
     const state = await runTool('systemctl', ['show', '--property=ActiveState', '--value', CONTROLPLANE_UNIT]);
     const hint = `journalctl -u ${CONTROLPLANE_UNIT} -n 20, or of another unit of "systemctl status orama.slice"; then run the same command again`;
     if (state.trim() === 'failed') throw new OramaError('UNAVAILABLE', 'the controlplane of this node ended', { hint });
@@ -67,6 +68,29 @@ async function waitUntilReady(config: ControlplaneConfig, progress: Progress, si
     }
     progress.update(`waiting for ${missing.join(', ')}`);
     await pause(POLL_MS, signal);
+  }
+}
+
+/**
+ * Whether another node takes what this one signs: then both have one key, and a way to each other. True where none can be
+ * asked.
+ */
+async function othersAnswer(
+  { node, api, clusterKeyFile }: ControlplaneConfig,
+  cluster: ClusterStatus,
+): Promise<boolean> {
+  const others = cluster.nodes.filter(({ id, alive, state }) => id !== node && alive && state !== 'gone');
+  if (others.length === 0) return true;
+  const endpoints = others.map(({ wireguardIp }) => `http://${hostPort(wireguardIp, api.port)}`);
+  try {
+    await new ControlplaneClient({ endpoints, clusterKey: readSecretFile(clusterKeyFile) }).cluster();
+    return true;
+  } catch (thrown) {
+    if (!(thrown instanceof OramaError) || thrown.code !== 'UNAUTHORIZED') return false;
+    throw new OramaError('UNAUTHORIZED', `the other nodes refuse what ${node} says: ${thrown.message}`, {
+      cause: thrown,
+      hint: `where the clocks agree (timedatectl), ${clusterKeyFile} is not the cluster's: orama node leave --force, orama node remove ${node} --force on another node, then join anew`,
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OramaError, writeFileAtomic } from '@orama/core';
 import type { WireguardPeer } from '@orama/protocol';
@@ -28,18 +28,29 @@ export function confFileOf(interfaceName: string): string {
 /** The file, or null where there is none. Throws CONFLICT for one that is not ours. */
 export async function readConfFile(interfaceName: string): Promise<ConfFile | null> {
   const file = confFileOf(interfaceName);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw thrown;
-  }
+  const text = await readText(file);
+  if (text === null) return null;
   const conf = parseConf(text);
   if (conf) return conf;
   throw new OramaError('CONFLICT', `${file} was not made by orama, and is left alone`, {
     hint: `take another name with --wireguard-interface, or bring that interface up (wg-quick up ${interfaceName}) to use it as it is`,
   });
+}
+
+/** Names of the interfaces whose files are ours. */
+export async function ownInterfaces(): Promise<string[]> {
+  const names = (await readdir(FOLDER).catch(() => [])).flatMap((file) => /^(.+)\.conf$/.exec(file)?.[1] ?? []);
+  const texts = await Promise.all(names.map((name) => readText(confFileOf(name))));
+  return names.filter((_, index) => texts[index]?.startsWith(FIRST_LINE));
+}
+
+async function readText(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw thrown;
+  }
 }
 
 /** Readable by nobody else: it holds the private key. */

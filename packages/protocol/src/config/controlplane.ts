@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hostNameSchema, ipSchema, ipv6Schema, nodeIdSchema, portSchema, relayPortSchema } from '../names.ts';
+import { baseDomainSchema, ipSchema, ipv6Schema, nodeIdSchema, portSchema, relayPortSchema } from '../names.ts';
 import { certificatesConfigSchema } from './certificates.ts';
 import {
   cidrSchema,
@@ -43,8 +43,7 @@ export const controlplaneConfigSchema = z
     /** Absent where no machine is to join by this node. */
     invitations: invitationsConfigSchema.optional(),
     region: z.string().default('default'),
-    /** Also the realm of TURN credentials, which has fewer than 128 characters (RFC 8489 section 14.9). */
-    baseDomain: hostNameSchema.max(127),
+    baseDomain: baseDomainSchema,
     /** The node's own data: namespaces/, run/, logs/, configs/. */
     dataDir: z.string().min(1),
     clusterKeyFile: z.string().min(1),

@@ -1,4 +1,4 @@
-import { hostNameSchema } from '@orama/protocol';
+import { baseDomainSchema } from '@orama/protocol';
 import { Command, Option } from 'commander';
 import { type Context, onThisMachine } from '../../context.ts';
 import { withInterrupt } from '../../interrupt.ts';
@@ -12,7 +12,7 @@ export function nodeInitCommand(): Command {
     .description(
       'make this machine the first node of a cluster: its WireGuard interface, its configuration, its services',
     )
-    .requiredOption('--base-domain <name>', 'below which the names of namespaces are', schemaOption(hostNameSchema))
+    .requiredOption('--base-domain <name>', 'below which the names of namespaces are', schemaOption(baseDomainSchema))
     .option('--wireguard-network <cidr>', `network of the nodes (${DEFAULT_NETWORK})`, cidrOption)
     .addOption(
       new Option('--store <store>', 'replicated on all nodes, or a file of this machine, which then stays alone')

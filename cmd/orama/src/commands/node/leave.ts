@@ -16,11 +16,17 @@ async function leave({ output }: Context, { force = false }: { force?: boolean }
   const { leaveCluster } = await import('../../node-setup/leave-cluster.ts');
   const progress = await output.progress('looking at this machine');
   try {
-    const node = await leaveCluster({ force }, progress);
+    const left = await leaveCluster({ force }, progress);
     progress.stop();
-    const message = node === null ? 'this machine is no node; nothing was changed' : `this machine is ${node} no more`;
-    output.result({ node, outcome: node === null ? 'unchanged' : 'changed', message }, () => message);
+    const message = describeLeft(left);
+    output.result({ node: left?.node ?? null, outcome: left ? 'changed' : 'unchanged', message }, () => message);
   } finally {
     progress.stop();
   }
+}
+
+function describeLeft(left: { node: string | null } | undefined): string {
+  if (!left) return 'this machine is no node; nothing was changed';
+  if (left.node !== null) return `this machine is ${left.node} no more`;
+  return 'what an init or join had left that was cut off is gone; where a cluster took this machine in already, there: orama node remove <node> --force';
 }
