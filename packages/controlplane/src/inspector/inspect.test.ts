@@ -70,6 +70,13 @@ test('a server that this machine has no way to is told as not tried, and is no f
   );
 });
 
+test('a name that leads to drained servers alone is critical, with the command that brings one back', () => {
+  const facts = wellFacts();
+  for (const number of [1, 2]) Object.assign(node(facts, number).turn, { running: false, held: true });
+  const dns = inspect(CHECKS, facts, []).find(({ id }) => id === 'dns');
+  expect(dns?.findings[0]).toMatchObject({ severity: 'critical', mend: 'orama turn resume --node node-1' });
+});
+
 test('of a drained node it is the node that is brought back', () => {
   const facts = wellFacts();
   Object.assign(facts.cluster.nodes[1] ?? {}, { state: 'draining' });

@@ -79,13 +79,13 @@ function compare(facts: Facts, server: string, { name, namespace, wanted, seen }
     ...(wanted.length === 0 ? ['no node serves it'] : []),
   ];
   const seenText = `${server}: ${name}: ${wrong.join('; ')}`;
+  // As long as it leads to one that serves, clients that try all addresses get there.
+  const works = there.some((address) => wanted.includes(address));
   // Records of a server that was just taken out end some seconds later.
   const outs = extra.map((address) => outAt(facts, address));
   const [out] = outs;
   if (out && outs.every((one) => one !== null))
-    return { severity: 'warning', namespace, seen: `${seenText} (${out.why})`, mend: out.mend };
-  // As long as it leads to one that serves, clients that try all addresses get there.
-  const works = there.some((address) => wanted.includes(address));
+    return { severity: works ? 'warning' : 'critical', namespace, seen: `${seenText} (${out.why})`, mend: out.mend };
   return {
     severity: works && extra.length === 0 ? 'warning' : 'critical',
     namespace,
