@@ -1,4 +1,4 @@
-import { newId, UserError } from '@orama/core';
+import { newId } from '@orama/core';
 import type { ControlplaneConfig, ControlplaneConfigInput } from '@orama/protocol';
 import type { Progress } from '../output/progress.ts';
 import { chooseFirewall, type FirewallOption } from './choose-firewall.ts';
@@ -18,6 +18,7 @@ import {
 } from './node-files.ts';
 import { DEFAULT_NETWORK, PATHS } from './paths.ts';
 import { publicAddress } from './public-address.ts';
+import { refuseOther } from './refuse-other.ts';
 import { startNode } from './start-node.ts';
 
 export interface InitOptions {
@@ -99,17 +100,4 @@ function placeIn(network: ClusterNetwork, options: InitOptions): { wireguardIp: 
   if (network.kind === 'present') return { wireguardIp: network.address, wireguardNetwork: network.network };
   const wireguardNetwork = options.wireguardNetwork ?? DEFAULT_NETWORK;
   return { wireguardIp: firstAddress(wireguardNetwork, network.interface), wireguardNetwork };
-}
-
-/** What a node is does not change by another init. */
-function refuseOther(config: ControlplaneConfig, options: InitOptions): void {
-  const differs = [
-    ...(options.baseDomain === config.baseDomain ? [] : [`its base domain is ${config.baseDomain}`]),
-    ...(options.name === undefined || options.name === config.node ? [] : [`its name is ${config.node}`]),
-    ...(options.store === config.store.driver ? [] : [`its store is ${config.store.driver}`]),
-  ];
-  if (differs.length === 0) return;
-  throw new UserError('CONFLICT', `this machine is a node already, and ${differs.join(', ')}; nothing was changed`, {
-    hint: 'take it out first: orama node leave',
-  });
 }

@@ -19,6 +19,7 @@ import {
   writeStoreMember,
 } from './node-files.ts';
 import { openAddress, publicAddress } from './public-address.ts';
+import { refuseOther } from './refuse-other.ts';
 import { startNode } from './start-node.ts';
 
 export interface JoinOptions {
@@ -53,15 +54,7 @@ export async function joinNode(
       },
     );
   }
-  if (existing && options.name !== undefined && options.name !== existing.node) {
-    throw new UserError(
-      'CONFLICT',
-      `this machine is a node already, and its name is ${existing.node}; nothing was changed`,
-      {
-        hint: 'take it out first: orama node leave',
-      },
-    );
-  }
+  if (existing) refuseOther(existing, options);
   const config = existing ?? (await setUp(given as JoinToken, options, progress));
   await startNode(config, progress, signal);
   return config;
