@@ -26,6 +26,12 @@ export const HOST = `ns-demo.${BASE_DOMAIN}`;
 export const TURN_NAME = `turn.${HOST}`;
 const CADDYFILE = '/etc/caddy/Caddyfile';
 
+/** Has a Caddyfile ask the authority of a test, and look for what is to be renewed each second. */
+export function withAuthority(authority: AcmeAuthority): (caddyfile: string) => string {
+  const acme = [`acme_ca ${authority.directory}`, 'acme_ca_root /etc/caddy/acme.pem', 'renew_interval 1s'];
+  return (caddyfile) => caddyfile.replace(/email \S+/, (email) => [email, ...acme].join('\n\t'));
+}
+
 /** Our programs on a node, as one that is alone has them, and a Caddy in front of them. */
 export class OramaNode {
   readonly node: SystemdNode;
@@ -99,20 +105,8 @@ export class OramaNode {
    */
   installCaddy(file: string, authority: AcmeAuthority, change = (text: string) => text, program?: string): void {
     const { root } = this.node;
-    const [uid, gid] = /^caddy:x:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'))?.slice(1).map(Number) ?? [];
-    if (uid === undefined || gid === undefined) throw new Error('there is no user caddy: apt-get install caddy');
-    const owned = (path: string, content: string) => {
-      writeFileSync(join(root, path), content, { mode: 0o600 });
-      chownSync(join(root, path), uid, gid);
-    };
-    const acme = [`acme_ca ${authority.directory}`, 'acme_ca_root /etc/caddy/acme.pem', 'renew_interval 1s'];
     const caddyfile = readFileSync(join(REPOSITORY, 'deploy', file), 'utf8');
-    mkdirSync(join(root, 'etc/caddy'), { recursive: true });
-    owned('etc/caddy/acme.pem', readFileSync(authority.caFile, 'utf8'));
-    owned(CADDYFILE, change(caddyfile.replace('email you@example.com', (email) => [email, ...acme].join('\n\t'))));
-    const home = join(root, 'var/lib/caddy');
-    mkdirSync(home, { mode: 0o700 });
-    chownSync(home, uid, gid);
+    this.#makeCaddy(authority, change(withAuthority(authority)(caddyfile)));
     if (program === undefined) return;
     copyFileSync(program, join(root, 'opt/caddy'));
     chmodSync(join(root, 'opt/caddy'), 0o755);
@@ -120,6 +114,34 @@ export class OramaNode {
     mkdirSync(unit);
     const run = `/opt/caddy run --config ${CADDYFILE}`;
     writeFileSync(join(unit, 'program.conf'), `[Service]\nExecStart=\nExecStart=${run}\n`);
+  }
+
+  /** Caddy as it is after `apt-get install`: it runs, with a page of its own. */
+  async startDebianCaddy(authority: AcmeAuthority): Promise<void> {
+    this.#makeCaddy(authority, ':80 {\n\troot * /usr/share/caddy\n\tfile_server\n}\n');
+    await this.node.do('systemctl', 'enable', '--now', 'caddy');
+  }
+
+  changeCaddyfile(change: (text: string) => string): void {
+    const file = join(this.node.root, CADDYFILE);
+    writeFileSync(file, change(readFileSync(file, 'utf8')));
+  }
+
+  /** The files of Debian's package, and a Caddyfile. */
+  #makeCaddy(authority: AcmeAuthority, caddyfile: string): void {
+    const { root } = this.node;
+    const [uid, gid] = /^caddy:x:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'))?.slice(1).map(Number) ?? [];
+    if (uid === undefined || gid === undefined) throw new Error('there is no user caddy: apt-get install caddy');
+    const owned = (path: string, content: string) => {
+      writeFileSync(join(root, path), content, { mode: 0o600 });
+      chownSync(join(root, path), uid, gid);
+    };
+    mkdirSync(join(root, 'etc/caddy'), { recursive: true });
+    owned('etc/caddy/acme.pem', readFileSync(authority.caFile, 'utf8'));
+    owned(CADDYFILE, caddyfile);
+    const home = join(root, 'var/lib/caddy');
+    mkdirSync(home, { mode: 0o700 });
+    chownSync(home, uid, gid);
   }
 
   /** A part of Caddy's configuration, JSON. */
