@@ -5,6 +5,14 @@ import type { Identity } from './tree.ts';
 
 /** Hooks of the package: they call the installer for what both have in common. */
 const SCRIPTS = {
+  // Units of the installer would hide those of the package for ever.
+  preinst: `#!/bin/sh
+set -e
+[ -e /etc/systemd/system/orama-controlplane.service ] || exit 0
+echo "error: Orama WebRTC is here as install.sh installed it" >&2
+echo "next: sh /opt/orama/deploy/install.sh uninstall, which keeps data and configuration; then this again" >&2
+exit 1
+`,
   postinst: `#!/bin/sh
 set -e
 [ "$1" = configure ] || exit 0
@@ -14,6 +22,12 @@ if [ -d /run/systemd/system ]; then sh /opt/orama/deploy/install.sh restart; fi
   prerm: `#!/bin/sh
 set -e
 [ "$1" = remove ] || exit 0
+if [ -f /etc/orama/controlplane.yaml ]; then
+  # Its WireGuard interface, firewall rules and place in the cluster would stay, and what takes them away would be gone.
+  echo "error: this machine is a node; nothing was changed" >&2
+  echo "next: orama node drain <node>, then orama node leave (or orama node leave --force); then this again" >&2
+  exit 1
+fi
 if [ -d /run/systemd/system ]; then sh /opt/orama/deploy/install.sh stop; fi
 `,
   // Our files are gone by now, so this stands by itself.

@@ -194,16 +194,23 @@ test('what cannot work is refused with what to do', async () => {
   expect(await node.do('sh', '-c', 'ls -A /opt')).toBe('');
 });
 
-test('the Debian package installs, and purging it leaves nothing', async () => {
+test('the Debian package installs, and purging it leaves nothing, which a node has to leave before', async () => {
   const other = bed.node(2);
   mkdirSync(join(other.root, 'var/lib/dpkg/updates'), { recursive: true });
   mkdirSync(join(other.root, 'var/lib/dpkg/info'));
   cpSync('/var/lib/dpkg/status', join(other.root, 'var/lib/dpkg/status'));
   cpSync(out, join(other.root, RELEASES), { recursive: true });
   const empty = await image(other);
-  await other.do('sh', '-c', `dpkg --install ${RELEASES}/*.deb`);
+  const installPackage = () => other.run('sh', '-c', `dpkg --install ${RELEASES}/*.deb`);
+  other.write('/etc/systemd/system/orama-controlplane.service', '');
+  expect((await installPackage()).stderr).toContain('next: sh /opt/orama/deploy/install.sh uninstall');
+  await other.do('rm', '/etc/systemd/system/orama-controlplane.service');
+  expect((await installPackage()).code).toBe(0);
   await other.do('orama', 'node', ...INIT);
   await expect.poll(() => other.run('systemctl', 'is-active', ...RUNNING).then(({ code }) => code)).toBe(0);
+  const purged = await other.run('dpkg', '--purge', 'orama-webrtc');
+  expect(purged).toMatchObject({ code: 1, stderr: expect.stringContaining('then orama node leave') });
+  expect((await other.run('systemctl', 'is-active', ...RUNNING)).code).toBe(0);
   await other.do('orama', 'node', 'leave', '--force');
   await other.do('dpkg', '--purge', 'orama-webrtc');
   // A folder that another package has as well, on a real machine.
