@@ -34,7 +34,7 @@ Each may be run twice, and again after it was interrupted.
 
 Examples:
   sh install.sh install init --base-domain example.com
-  sh install.sh install join <token>
+  sh install.sh install join --token-file <file>
   sh install.sh upgrade --tarball /root/orama-webrtc-0.2.0-linux-x64.tar.gz
   sh install.sh uninstall --purge
 END
@@ -261,7 +261,7 @@ install_command() {
     systemctl enable --quiet orama.target
     systemctl start orama.target
   else
-    say 'next: orama node init --base-domain <name>, or orama node join <token>'
+    say 'next: orama node init --base-domain <name>, or orama node join --token-file <file>'
   fi
 }
 

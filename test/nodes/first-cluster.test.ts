@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AcmeAuthority, type BrowserDriver, CallPage, launchChromium, REPOSITORY, waitUntil } from '@orama/testkit';
@@ -59,6 +59,14 @@ async function authorityCertificate(): Promise<string> {
 }
 
 const sees: Record<string, () => Promise<void>> = {
+  async 'n2 has its token'() {
+    handOver(2);
+  },
+
+  async 'n3 has its token'() {
+    handOver(3);
+  },
+
   async "Debian's Caddy runs"() {
     for (const { number } of bed.nodes) await new OramaNode(bed, number).startDebianCaddy(authority);
   },
@@ -140,6 +148,12 @@ const sees: Record<string, () => Promise<void>> = {
     }
   },
 };
+
+/** Takes the token for a node from the machine where it was made. */
+function handOver(number: number): void {
+  const file = `root/token-of-n${number}`;
+  renameSync(join(bed.node(1).root, file), join(bed.node(number).root, file));
+}
 
 /** What a name of the namespace leads to, by the server of n3, which stays. */
 async function answered(kind: 'turn' | 'ns'): Promise<string> {

@@ -3,7 +3,6 @@ import type { CommandResult } from './node.ts';
 
 /** What has to stand where the output of a command would differ each time or hold a secret. */
 const MASKS: readonly [pattern: RegExp, name: string][] = [
-  [/orama-join-[\w-]+/g, '<token>'],
   [/\borama_[\w-]{20,}/g, '<key>'],
   [/(?<="password":")[^"]+/g, '<password>'],
 ];

@@ -140,7 +140,7 @@ async function readToken(given: string | undefined, { tokenFile }: JoinOptions):
   if (tokenFile === undefined) {
     if (given === undefined && process.stdin.isTTY) {
       throw new UserError('INVALID_REQUEST', 'a machine joins with a token, and none was given', {
-        hint: 'print one on a node of the cluster (orama node invite), then: orama node join <token>, or --token-file <file>',
+        hint: 'print one on a node of the cluster (orama node invite), then: orama node join --token-file <file>',
       });
     }
     return parseJoinToken(await text(process.stdin));

@@ -13,14 +13,14 @@ export function nodeInviteCommand(): Command {
       integerOption(60, INVITATION_TTL_SEC.max),
       INVITATION_TTL_SEC.default,
     )
-    .addHelpText('after', examples('orama node invite', 'orama node invite --ttl 600 --json'))
+    .addHelpText('after', examples('orama node invite > token', 'orama node invite --ttl 600 --json'))
     .action(withContext(invite));
 }
 
 async function invite(context: Context, { ttl }: { ttl: number }): Promise<void> {
   const invitation = await connect(context).invite({ ttlSec: ttl });
   context.output.note(
-    `on the other machine, until ${invitation.expiresAt} (it joins by TCP to ${invitation.endpoint}): orama node join <token>`,
+    `on the other machine, until ${invitation.expiresAt} (it joins by TCP to ${invitation.endpoint}): orama node join --token-file <file>`,
   );
   context.output.result(invitation, () => invitation.token);
 }

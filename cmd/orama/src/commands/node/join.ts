@@ -8,7 +8,10 @@ import { machineOptions } from './machine-options.ts';
 export function nodeJoinCommand(): Command {
   const command = new Command('join')
     .description('make this machine a node of a cluster, with a token that "orama node invite" printed there')
-    .argument('[token]', 'the token; "-" or nothing reads it from standard input')
+    .argument(
+      '[token]',
+      'the token, which all users of this machine then see; "-" or nothing reads it from standard input',
+    )
     .option('--token-file <file>', 'file that holds the token');
   return machineOptions(command)
     .addHelpText(
@@ -16,7 +19,7 @@ export function nodeJoinCommand(): Command {
       `
 Run again it goes on where it was cut off, with the same token while that is good, and without one when only the
 services were not up yet.
-${examples('orama node join orama-join-...', 'orama node join --token-file token --name node-2')}`,
+${examples('orama node join --token-file token --name node-2', 'ssh node-1 orama node invite | orama node join')}`,
     )
     .action(onThisMachine(join));
 }
