@@ -18,6 +18,12 @@ const OPERATORS_NFT = `table inet filter {
     icmp type echo-request accept
     drop
   }
+}
+table arp filter {
+  chain input {
+    type filter hook input priority filter; policy drop;
+    arp htype 1 accept
+  }
 }`;
 
 let bed: Bed;

@@ -14,8 +14,18 @@ export async function clearFirewall(firewall: Firewall): Promise<void> {
   for (const tag of (await firewall.compare([])).remove) await firewall.remove(tag);
 }
 
-/** Which firewall of this machine keeps ports closed. */
-export async function detectFirewall(): Promise<FirewallConfig['driver']> {
-  if (await Ufw.isActive()) return 'ufw';
-  return (await Nftables.isClosed()) ? 'nftables' : 'none';
+/** What keeps the ports of a machine closed. */
+export interface FoundFirewall {
+  /** What is told which ports a node needs. */
+  driver: FirewallConfig['driver'];
+  /** What nobody but the operator can open ports in, in words. */
+  byHand: string | null;
+}
+
+/** Looks for what keeps ports of this machine closed. */
+export async function detectFirewall(): Promise<FoundFirewall> {
+  // Its rules are those of iptables, which it is the master of.
+  if (await Ufw.isActive()) return { driver: 'ufw', byHand: null };
+  const { isClosed, byHand } = await Nftables.look();
+  return { driver: isClosed ? 'nftables' : 'none', byHand };
 }

@@ -1,31 +1,20 @@
 import { isIPv6 } from 'node:net';
 import { OramaError } from '@orama/core';
-import { z } from 'zod';
 import { runTool } from '../run-tool.ts';
 import { type Firewall, type FirewallChanges, type FirewallRule, TAG_PREFIX } from './firewall.ts';
-
-/** Holds what is refused. What another table drops, no table of ours could accept. */
-const OWN = { family: 'inet', table: 'orama', name: 'input' } as const;
-
-const chainSchema = z.object({
-  ...{ family: z.string(), table: z.string(), name: z.string() },
-  ...{ type: z.string().optional(), hook: z.string().optional(), policy: z.string().optional() },
-});
-const ruleSchema = z.object({
-  ...{ family: z.string(), table: z.string(), chain: z.string(), handle: z.int(), comment: z.string().optional() },
-  expr: z.array(z.unknown()),
-});
-const rulesetSchema = z.object({
-  nftables: z.array(z.object({ chain: chainSchema.optional(), rule: ruleSchema.optional() })),
-});
-type Chain = z.infer<typeof chainSchema>;
-type Rule = z.infer<typeof ruleSchema>;
-
-/** A chain that lets in only what it names. */
-interface ClosedChain extends Chain {
-  /** Handle of the rule that refuses all the rest; null where the policy does. */
-  lastRule: number | null;
-}
+import {
+  type ClosedChain,
+  closedByHand,
+  closedChains,
+  isOfIptables,
+  isOwnTable,
+  OWN,
+  parseRuleset,
+  programOf,
+  type Rule,
+  type Ruleset,
+  rulesIn,
+} from './ruleset.ts';
 
 /**
  * nft(8). A packet comes in only when every base chain of the input hook lets it: so what is allowed is put into each
@@ -36,10 +25,12 @@ interface ClosedChain extends Chain {
 export class Nftables implements Firewall {
   readonly lookMs = 5_000;
 
-  /** Whether some chain lets in only what it names. */
-  static async isClosed(): Promise<boolean> {
+  /** Whether some chain lets in only what it names, and what would have to be opened by hand. */
+  static async look(): Promise<{ isClosed: boolean; byHand: string | null }> {
     const ruleset = await readRuleset().catch(() => null);
-    return ruleset !== null && closedChains(ruleset).some((chain) => !isOfIptables(chain));
+    if (!ruleset) return { isClosed: false, byHand: null };
+    const closed = closedChains(ruleset);
+    return { isClosed: closed.length > 0 && !closed.some(isOfIptables), byHand: closedByHand(ruleset) };
   }
 
   async compare(wanted: readonly FirewallRule[]): Promise<FirewallChanges> {
@@ -83,17 +74,8 @@ export class Nftables implements Firewall {
   }
 }
 
-interface Ruleset {
-  chains: Chain[];
-  rules: Rule[];
-}
-
 async function readRuleset(): Promise<Ruleset> {
-  const { nftables } = rulesetSchema.parse(JSON.parse(await runTool('nft', ['--json', '--terse', 'list', 'ruleset'])));
-  return {
-    chains: nftables.flatMap(({ chain }) => chain ?? []),
-    rules: nftables.flatMap(({ rule }) => rule ?? []),
-  };
+  return parseRuleset(await runTool('nft', ['--json', '--terse', 'list', 'ruleset']));
 }
 
 /** All lines or none. */
@@ -107,45 +89,20 @@ function placesWithout(ruleset: Ruleset, { action, tag }: FirewallRule): ClosedC
   return places.filter((place) => !rulesIn(ruleset, place).some(({ comment }) => comment === tag));
 }
 
-function closedChains(ruleset: Ruleset): ClosedChain[] {
-  return ruleset.chains.flatMap((chain) => {
-    if (chain.type !== 'filter' || chain.hook !== 'input' || isOwnTable(chain)) return [];
-    const last = rulesIn(ruleset, chain).find(refusesAll);
-    return last || chain.policy === 'drop' ? [{ ...chain, lastRule: last?.handle ?? null }] : [];
-  });
-}
-
-function rulesIn({ rules }: Ruleset, { family, table, name }: Chain): Rule[] {
-  return rules.filter((rule) => rule.family === family && rule.table === table && rule.chain === name);
-}
-
-/** Whether a rule drops or rejects whatever comes to it. */
-function refusesAll({ expr }: Rule): boolean {
-  const names = expr.flatMap((part) => (typeof part === 'object' && part ? Object.keys(part) : ['unknown']));
-  const isQuiet = names.every((name) => ['counter', 'log', 'drop', 'reject'].includes(name));
-  return isQuiet && names.some((name) => name === 'drop' || name === 'reject');
-}
-
 function isOurs(rule: Rule): rule is Rule & { comment: string } {
   return rule.comment?.startsWith(TAG_PREFIX) ?? false;
-}
-
-function isOwnTable({ family, table }: Pick<Chain, 'family' | 'table'>): boolean {
-  return family === OWN.family && table === OWN.table;
-}
-
-/** Tables that iptables keeps through nft: a rule of nft's in them and it refuses to work. */
-function isOfIptables({ family, table, name }: Chain): boolean {
-  return family !== 'inet' && table === 'filter' && name === 'INPUT';
 }
 
 function refuseIptables(closed: readonly ClosedChain[]): void {
   const chain = closed.find(isOfIptables);
   if (!chain) return;
-  const program = chain.family === 'ip6' ? 'ip6tables' : 'iptables';
-  throw new OramaError('PRECONDITION_FAILED', `${program} keeps ports closed, where a rule of nft would break it`, {
-    hint: 'set firewall.driver to ufw where that is its master; else to none, and open the ports of docs/operations.md there',
-  });
+  throw new OramaError(
+    'PRECONDITION_FAILED',
+    `${programOf(chain)} keeps ports closed, where a rule of nft would break it`,
+    {
+      hint: 'set firewall.driver to ufw where that is its master; else to none, and open the ports of docs/operations.md there',
+    },
+  );
 }
 
 function expressionOf({ action, ports, interface: name, to }: FirewallRule): string {
