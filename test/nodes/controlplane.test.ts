@@ -83,7 +83,7 @@ test('a namespace that is enabled has its SFU as a unit, which systemd starts ag
     .poll(() => node.show(SFU, 'ActiveState', 'NRestarts'))
     .toEqual({ ActiveState: 'active', NRestarts: '1' });
   await expect
-    .poll(() => node.do('journalctl', '--no-pager', '-u', CONTROLPLANE, '--grep=service ended'))
+    .poll(() => node.do('journalctl', '--no-pager', '--priority=warning', '-u', CONTROLPLANE))
     .toContain('"unit":"orama-namespace-sfu@demo","reason":"signal SIGKILL"');
 });
 

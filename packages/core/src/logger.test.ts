@@ -41,3 +41,21 @@ test('createLogger hides them in an error, which keeps message and stack', () =>
   expect(line).toMatchObject({ err: { message: 'boom', code: 'E', key: '[redacted]' } });
   expect((line?.err as { stack: string } | undefined)?.stack).toContain('Error: boom');
 });
+
+test('createLogger tells the journal how grave a line is, and nobody else', () => {
+  const program = (journal: string) => `
+    import { fstatSync } from 'node:fs';
+    import { createLogger } from ${JSON.stringify(import.meta.resolve('./logger.ts'))};
+    const { dev, ino } = fstatSync(1);
+    process.env.JOURNAL_STREAM = ${journal};
+    const logger = createLogger({ svc: 'test', level: 'trace' });
+    for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal']) logger.child({ a: 1 })[level]('hello');`;
+  const heads = (journal: string) => {
+    const args = ['--input-type=module', '-e', program(journal)];
+    return spawnSync(process.execPath, args, { encoding: 'utf8' }).stdout.match(/^[^{]*(?=\{)/gm);
+  };
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a part of the program
+  expect(heads('`${dev}:${ino}`')).toEqual(['<7>', '<7>', '<6>', '<4>', '<3>', '<2>']);
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a part of the program
+  expect(heads('`${dev}:${ino}0`')).toEqual(['', '', '', '', '', '']);
+});

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
+import { isJournal } from './config/journal.ts';
 
 export type { Logger } from 'pino';
 
@@ -67,6 +68,28 @@ function writeLine(line: string): void {
   }
 }
 
+/** By pino's levels, trace to fatal, what the journal takes from the head of a line (sd-daemon(3)): `journalctl -p warning`. */
+const PRIORITIES: Readonly<Record<number, string>> = {
+  10: '<7>',
+  20: '<7>',
+  30: '<6>',
+  40: '<4>',
+  50: '<3>',
+  60: '<2>',
+};
+
+/** Where lines go: pino tells it the level of each beside the line. */
+function destination() {
+  if (!isJournal(STDOUT)) return { write: writeLine };
+  return {
+    [Symbol.for('pino.metadata')]: true,
+    lastLevel: 0,
+    write(line: string) {
+      writeLine((PRIORITIES[this.lastLevel] ?? '') + line);
+    },
+  };
+}
+
 /**
  * Makes the process's logger: JSON lines on stdout, constant messages, context in fields
  * (`svc node ns room peer track alloc lease op durMs reason err`).
@@ -80,7 +103,7 @@ export function createLogger(options: { svc: string; level?: string; node?: stri
       formatters: { log: (fields) => redact(fields) },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
-    { write: writeLine },
+    destination(),
   );
   // Children inherit this too; what they are given is put in form once and seen by no formatter.
   const { child } = logger;
