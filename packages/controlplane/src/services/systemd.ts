@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { type Clock, describeError, type Logger, OramaError, type Timer, writeFileAtomic } from '@orama/core';
+import { type Clock, type Logger, type Timer, writeFileAtomic } from '@orama/core';
+import { runTool } from '../run-tool.ts';
 import {
   GATEWAY_UNIT,
   type ServiceExit,
@@ -14,7 +13,6 @@ import {
   TURN_UNIT,
 } from './service-manager.ts';
 
-const run = promisify(execFile);
 /** How often ends of units are looked for. systemd starts them again by itself. */
 const WATCH_MS = 1_000;
 const SYSTEMCTL_TIMEOUT_MS = 10_000;
@@ -226,16 +224,8 @@ function howEnded({ result, code, status }: End): string {
   return why === undefined ? how : `${how}, because ${why}`;
 }
 
-async function systemctl(...args: string[]): Promise<string> {
-  try {
-    const { stdout } = await run('systemctl', args, { timeout: SYSTEMCTL_TIMEOUT_MS });
-    return stdout;
-  } catch (thrown) {
-    throw new OramaError('INTERNAL', `systemctl ${args[0]} failed: ${describeError(thrown)}`, {
-      cause: thrown,
-      hint: 'systemctl status orama.target',
-    });
-  }
+function systemctl(...args: string[]): Promise<string> {
+  return runTool('systemctl', args, { timeoutMs: SYSTEMCTL_TIMEOUT_MS });
 }
 
 async function writeDropIn(unit: string, setting: string): Promise<void> {
