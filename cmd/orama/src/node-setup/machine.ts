@@ -33,7 +33,7 @@ export function requireNodeMachine(): void {
   const unit = unitFolders.map((folder) => `${folder}/orama-controlplane.service`).find(existsSync);
   if (unit === undefined) {
     throw new UserError('PRECONDITION_FAILED', 'the units of Orama are not installed on this machine', {
-      hint: 'install it first: see systemd/README.md',
+      hint: 'install it first: sh install.sh install, beside the release',
     });
   }
   ownerIds();

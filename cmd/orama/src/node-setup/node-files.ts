@@ -104,7 +104,7 @@ export async function writeStoreMember({ node, address, others, ...member }: Sto
 export function requireRqlited(): void {
   if (existsSync(PATHS.rqlited)) return;
   throw new UserError('PRECONDITION_FAILED', `there is no ${PATHS.rqlited}, which keeps the store of a cluster`, {
-    hint: 'build it (sh deploy/dev/rqlited.sh) and copy it there; a machine that stays alone does without: --store sqlite',
+    hint: 'a release has it: sh install.sh install; a machine that stays alone does without: --store sqlite',
   });
 }
 
