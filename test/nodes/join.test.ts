@@ -102,6 +102,8 @@ test('init makes the first node: an interface, a configuration that others canno
   expect(await orama(node, ...INIT, '--name', 'node-1')).toMatchObject({
     ...{ node: 'node-1', wireguardIp: '10.0.0.1', publicIp: '203.0.113.1' },
   });
+  for (const unit of ['orama-rqlited.service', 'orama-controlplane.service'])
+    expect((await node.show(unit, 'After')).After, unit).toContain('wg-quick@orama0.service');
   const key = await node.do('wg', 'show', 'orama0', 'public-key');
   const modes = await node.do('stat', '--format=%a', CONF, '/etc/orama/cluster.key', '/etc/orama/controlplane.yaml');
   expect(modes.trim().split('\n')).toEqual(['600', '600', '600']);

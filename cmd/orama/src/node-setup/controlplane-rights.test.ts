@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ControlplaneConfig, controlplaneConfigSchema } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { controlplaneRights, lockFiles } from './controlplane-rights.ts';
+import { controlplaneRights, lockFiles, startOrder } from './controlplane-rights.ts';
 
 const UNITS = join(import.meta.dirname, '../../../../systemd');
 const UNIT = 'orama-controlplane.service';
@@ -52,6 +52,7 @@ test.each([
     writeFileSync(unit, readFileSync(unit, 'utf8').replaceAll('/opt/orama/bin/node', process.execPath));
     const before = exposure(unit);
     mkdirSync(`${unit}.d`);
+    writeFileSync(join(`${unit}.d`, '10-wireguard.conf'), startOrder(config(driver, isOurs)) ?? '');
     writeFileSync(join(`${unit}.d`, '20-network.conf'), controlplaneRights(config(driver, isOurs)) ?? '');
     expect(spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' })).toMatchObject({
       stdout: '',
@@ -67,6 +68,7 @@ test.each([
 test('who keeps neither peers nor rules gets no rights', () => {
   expect(controlplaneRights(config('none', false))).toBeNull();
   expect(lockFiles(config('nftables', true))).toBeNull();
+  expect(startOrder(config('none', false))).toBeNull();
   expect(lockFiles(config('ufw', true))).toContain('f /run/ufw.lock 0600 root root\n');
 });
 

@@ -10,6 +10,15 @@ export function lockFiles({ firewall }: ControlplaneConfig): string | null {
 }
 
 /**
+ * What has those that a boot starts wait for an interface of ours, as a drop-in; the controlplane starts the others. Null
+ * where the interface is somebody else's.
+ */
+export function startOrder({ wireguard }: ControlplaneConfig): string | null {
+  if (!wireguard) return null;
+  return ['# Made by "orama node".', '[Unit]', `After=wg-quick@${wireguard.interface}.service`, ''].join('\n');
+}
+
+/**
  * What this node's controlplane may do beyond what its unit lets every one do, as a drop-in: to keep WireGuard's peers, or
  * the rules of the firewall. Null where it does neither.
  */

@@ -57,9 +57,11 @@ export async function leaveCluster(
   progress.step('the services have ended');
   if (config) await closeFirewall(config, force, progress);
   for (const name of interfaces) await takeDown(name);
-  await rm(PATHS.networkRights, { force: true });
-  // Those of the operator stay.
-  await rmdir(dirname(PATHS.networkRights)).catch(() => {});
+  for (const file of [PATHS.networkRights, ...PATHS.startOrders]) {
+    await rm(file, { force: true });
+    // Those of the operator stay.
+    await rmdir(dirname(file)).catch(() => {});
+  }
   for (const name of await namesIn(RUN_UNITS))
     if (/^orama-.*\.service\.d$/.test(name)) await rm(join(RUN_UNITS, name), { recursive: true, force: true });
   await runTool('systemctl', ['daemon-reload']);

@@ -14,6 +14,9 @@ export const PATHS = {
   rqlited: '/opt/orama/bin/rqlited',
   lockFiles: '/etc/tmpfiles.d/orama.conf',
   networkRights: '/etc/systemd/system/orama-controlplane.service.d/20-network.conf',
+  startOrders: ['controlplane', 'rqlited'].map(
+    (name) => `/etc/systemd/system/orama-${name}.service.d/10-wireguard.conf`,
+  ),
   /** There from the moment that the cluster has let a machine go until the machine is cleared. */
   left: '/etc/orama/left',
 } as const;

@@ -6,7 +6,7 @@ import type { ClusterStatus, ControlplaneConfig } from '@orama/protocol';
 import { missingParts, unreadyNodes } from '../dev/readiness.ts';
 import type { Progress } from '../output/progress.ts';
 import { pause } from '../wait.ts';
-import { controlplaneRights, lockFiles, UFW_LOCKS } from './controlplane-rights.ts';
+import { controlplaneRights, lockFiles, startOrder, UFW_LOCKS } from './controlplane-rights.ts';
 import { PATHS } from './paths.ts';
 
 const READY_TIMEOUT_MS = 90_000;
@@ -34,6 +34,7 @@ async function giveRights(config: ControlplaneConfig): Promise<boolean> {
   const locks = lockFiles(config);
   await keepFile(PATHS.lockFiles, locks);
   if (locks !== null) for (const file of UFW_LOCKS) await writeFile(file, '', { flag: 'a', mode: 0o600 });
+  for (const file of PATHS.startOrders) await keepFile(file, startOrder(config));
   return keepFile(PATHS.networkRights, controlplaneRights(config));
 }
 
