@@ -21,6 +21,8 @@ export class Liveness {
   readonly #own: string;
   readonly #beats = new Stillness(MAX_GAP_MS);
   readonly #heard: Set<string>;
+  /** Heartbeats of each node at the last look. */
+  #last = new Map<string, number>();
 
   /** @param own id of the node that watches */
   constructor(own: string) {
@@ -39,13 +41,17 @@ export class Liveness {
    */
   look(nodes: readonly NodeRow[], askedAtMs: number, answeredAtMs: number): LivenessChange[] {
     const stills = this.#beats.look(new Map(nodes.map(({ id, beats }) => [id, beats])), askedAtMs, answeredAtMs);
+    const last = this.#last;
+    this.#last = new Map(nodes.map(({ id, beats }) => [id, beats]));
     return nodes.flatMap((node): LivenessChange[] => {
       const { forMs, moved } = stills.get(node.id) ?? { forMs: 0, moved: false };
       // A machine that joins has a row before its first heartbeat.
       const heard = (moved && node.beats > 0) || node.id === this.#own;
       if (heard) this.#heard.add(node.id);
       if (node.reachable) return forMs >= (heard ? SILENT_MS : UNHEARD_MS) ? [{ node, reachable: false }] : [];
-      return heard && forMs < SILENT_MS ? [{ node, reachable: true }] : [];
+      // Only by a heartbeat that came just now: a watch that was interrupted begins anew, and tells nothing of a dead node.
+      const lives = node.id === this.#own || (heard && last.has(node.id) && last.get(node.id) !== node.beats);
+      return lives ? [{ node, reachable: true }] : [];
     });
   }
 }
