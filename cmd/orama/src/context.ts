@@ -1,6 +1,6 @@
 import { UserError } from '@orama/core';
 import type { Command } from 'commander';
-import { LOCAL_ENVIRONMENT } from './environments/environments-file.ts';
+import { LOCAL_ENVIRONMENT } from './environments/environment.ts';
 import { Output } from './output/output.ts';
 import { type GlobalOptions, readEnvironment, resolveSettings, type Settings } from './settings.ts';
 
@@ -11,9 +11,9 @@ export interface Context {
 }
 
 /** Builds the context of one run. */
-function createContext(options: GlobalOptions): Context {
+async function createContext(options: GlobalOptions): Promise<Context> {
   return {
-    settings: resolveSettings(options, readEnvironment()),
+    settings: await resolveSettings(options, readEnvironment()),
     output: createOutput(options.json ?? false),
   };
 }
@@ -26,7 +26,7 @@ export function createOutput(json: boolean): Output {
 export function withContext<A extends unknown[]>(run: (context: Context, ...args: A) => Promise<void>) {
   return async (...given: unknown[]): Promise<void> => {
     const command = given.at(-1) as Command;
-    await run(createContext(command.optsWithGlobals<GlobalOptions>()), ...(given.slice(0, -1) as A));
+    await run(await createContext(command.optsWithGlobals<GlobalOptions>()), ...(given.slice(0, -1) as A));
   };
 }
 

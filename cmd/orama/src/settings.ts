@@ -6,12 +6,8 @@ import { z } from 'zod';
 import { apiKeyFile } from './dev/layout.ts';
 import { type DevState, devStateSchema } from './dev/state.ts';
 import { chooseEnvironment } from './environments/choose.ts';
-import {
-  apiUrlSchema,
-  EnvironmentsFile,
-  gatewayUrlSchema,
-  LOCAL_ENVIRONMENT,
-} from './environments/environments-file.ts';
+import { apiUrlSchema, gatewayUrlSchema, LOCAL_ENVIRONMENT } from './environments/environment.ts';
+import type { EnvironmentsFile } from './environments/environments-file.ts';
 import { API_PORT, PATHS } from './node-setup/paths.ts';
 
 /** Options that every command takes. */
@@ -99,7 +95,9 @@ export function readEnvironment(): Environment {
 }
 
 /** Joins options and environment. Throws ConfigError when one of them is malformed. */
-export function resolveSettings(options: GlobalOptions, variables: Environment): Settings {
+export async function resolveSettings(options: GlobalOptions, variables: Environment): Promise<Settings> {
+  // Loads YAML, which neither help nor version needs.
+  const { EnvironmentsFile } = await import('./environments/environments-file.ts');
   const given = parseConfig(globalOptionsSchema, options, 'the command line');
   const environment = given.env === LOCAL_ENVIRONMENT ? withoutOtherClusters(variables) : variables;
   const stateHome = environment.XDG_STATE_HOME ?? join(homedir(), '.local', 'state');

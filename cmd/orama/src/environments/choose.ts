@@ -1,6 +1,7 @@
 import { readSecretFile, UserError } from '@orama/core';
 import type { ClusterAccess, GatewayAccess } from '../settings.ts';
-import { type EnvironmentsFile, LOCAL_ENVIRONMENT } from './environments-file.ts';
+import { LOCAL_ENVIRONMENT } from './environment.ts';
+import type { EnvironmentsFile } from './environments-file.ts';
 import { trustAuthorities } from './trust.ts';
 
 /** What says which cluster is meant. */

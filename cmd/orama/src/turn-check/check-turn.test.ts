@@ -113,7 +113,7 @@ test('a name with several addresses is checked at each of them, and what failed 
   const { username, password } = optionsOf(uri, never);
   const stream = new PassThrough().resume() as unknown as NodeJS.WriteStream;
   const context = {
-    settings: resolveSettings({}, { PATH: '' }),
+    settings: await resolveSettings({}, { PATH: '' }),
     output: new Output({ json: true, stdout: stream, stderr: stream }),
   };
   const options = { username, password, relay: true, packets: 3, timeout: 5 };

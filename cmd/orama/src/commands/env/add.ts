@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { readSecretFile, UserError } from '@orama/core';
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
-import { environmentNameSchema, gatewayUrlSchema } from '../../environments/environments-file.ts';
+import { environmentNameSchema, gatewayUrlSchema } from '../../environments/environment.ts';
 import { examples, schemaOption } from '../../options.ts';
 
 interface AddOptions {

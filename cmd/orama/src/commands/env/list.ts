@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { type Context, withContext } from '../../context.ts';
-import { LOCAL_ENVIRONMENT } from '../../environments/environments-file.ts';
+import { LOCAL_ENVIRONMENT } from '../../environments/environment.ts';
 import { examples } from '../../options.ts';
 import { renderTable } from '../../output/table.ts';
 
