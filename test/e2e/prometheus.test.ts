@@ -4,10 +4,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { DnsMetrics } from '@orama/controlplane';
 import { createMetrics } from '@orama/core/metrics';
 import { LocalCluster, REPOSITORY, waitUntil } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { DnsMetrics } from '../../packages/controlplane/src/dns/embedded/dns-metrics.ts';
 
 /** What is in deploy/prometheus and deploy/grafana, tried by a real Prometheus on a real cluster. */
 const run = promisify(execFile);

@@ -47,7 +47,10 @@ test('sfu --config listens on its address and nowhere else, and SIGTERM ends it 
   const { child, output, exit } = run('--config', configFile());
   await expect.poll(() => output.text, { timeout: 20_000 }).toContain('"msg":"started"');
   const health = await (await fetch(`http://${ADDRESS}:30040/healthz`)).json();
-  expect(health).toEqual({ status: 'ok', namespace: 'demo', node: 'node-1', rooms: 0, peers: 0, generation: 0 });
+  expect(health).toEqual({
+    ...{ status: 'ok', version: expect.stringMatching(/^\d+\.\d+\.\d+$/), namespace: 'demo', node: 'node-1' },
+    ...{ rooms: 0, peers: 0, generation: 0 },
+  });
   expect((await fetch(`http://${ADDRESS}:30040/readyz`)).status).toBe(200);
   expect(await (await fetch(`http://${ADDRESS}:30040/metrics`)).text()).toContain('orama_sfu_peers{svc="sfu"} 0');
   await expect(fetch('http://127.0.0.1:30040/healthz')).rejects.toThrow();
