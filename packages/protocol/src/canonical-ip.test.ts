@@ -15,6 +15,8 @@ test.each([
   '1:0:0:0:0:0:0:0',
   '64:ff9b::c000:201',
   '64:ff9b::192.0.2.1',
+  '::ffff:192.0.2.1',
+  '0::FFFF:c000:0201',
 ])('%s is written as the system writes it', (address) => {
   const { address: expected } = new SocketAddress({ address, family: 'ipv6' });
   expect(canonicalIp(address)).toBe(expected);

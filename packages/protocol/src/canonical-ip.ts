@@ -8,6 +8,7 @@ export function canonicalIp(address: string): string {
   const head = groupsOf(before);
   const tail = groupsOf(after ?? '');
   const groups = [...head, ...Array<string>(8 - head.length - tail.length).fill('0'), ...tail];
+  if (groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff') return `::ffff:${dotted(groups[6], groups[7])}`;
   const { start, length } = longestZeros(groups);
   if (length < 2) return groups.join(':');
   return `${groups.slice(0, start).join(':')}::${groups.slice(start + length).join(':')}`;
@@ -23,6 +24,11 @@ function withoutDots(address: string): string {
     const [a, b, c, d] = bytes.map(Number) as [number, number, number, number];
     return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
   });
+}
+
+/** The end of an address that stands for one of IPv4, as which it is written (RFC 5952 section 5). */
+function dotted(...groups: (string | undefined)[]): string {
+  return groups.flatMap((group = '0') => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255]).join('.');
 }
 
 /** The first of the longest runs of zero groups. */
