@@ -49,10 +49,10 @@ function clusters({ name, groupOrder, maxWorkers, include, exclude = [] }: Group
   };
 }
 
-// All of a group must have the same number. One of them is kept by the chaos, which mostly waits.
-const UNIT_WORKERS = availableParallelism() + 1;
+// All of a group must have the same number. One of them is kept by the chaos.
+const UNIT_WORKERS = Math.max(2, availableParallelism());
 
-/** Real nodes, for which nobody but root can make machines: deploy/dev/test.ts says so where they are left out. */
+/** Real nodes, for which nobody but root can make machines: `pnpm test:nodes`. */
 const nodes: TestProjectInlineConfiguration = {
   extends: true,
   test: {

@@ -3,10 +3,6 @@
 . "$(dirname "$0")/prepare.sh"
 
 NEEDED='dig:bind9-dnsutils caddy:caddy pebble:pebble pdns_server:pdns-server /usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql:pdns-backend-sqlite3 knotd:knot chromium:chromium firefox-esr:firefox-esr turnserver:coturn turnutils_uclient:coturn turnutils_peer:coturn ffmpeg:ffmpeg ffprobe:ffmpeg openssl:openssl certutil:libnss3-tools go:golang-go gcc:build-essential faketime:faketime ip:iproute2 nft:nftables systemd-analyze:systemd prometheus:prometheus promtool:prometheus'
-# What the tests on real nodes need beside them, which only root can run.
-if [ "$(id -u)" = 0 ]; then
-  NEEDED="$NEEDED systemd-nspawn:systemd-container wireguard-go:wireguard-go wg:wireguard-tools ping:iputils-ping curl:curl nsenter:util-linux dpkg-deb:dpkg ufw:ufw"
-fi
 
 install_programs
 # Mostly a compiler's work, beside the installation's waiting.
@@ -15,6 +11,4 @@ rqlited=$!
 prepare
 wait "$rqlited"
 if [ "${1:-}" = -- ]; then shift; fi
-# Used late, by one test on real nodes, which builds it where this has not.
-if [ "$(id -u)" = 0 ]; then nice sh deploy/dev/caddy.sh >/dev/null 2>&1 & fi
 exec node deploy/dev/test.ts "$@"

@@ -23,7 +23,7 @@ let here: OramaNode;
 let authority: AcmeAuthority;
 let knot: Knot;
 beforeAll(async () => {
-  // Built while the tests before this one run, or now.
+  // Once: it takes a minute.
   execFileSync('sh', ['deploy/dev/caddy.sh'], { cwd: REPOSITORY, stdio: ['ignore', 'ignore', 'inherit'] });
   bed = await Bed.start();
   here = new OramaNode(bed, 1);
