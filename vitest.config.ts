@@ -5,8 +5,6 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 // Workspace packages resolve to their sources, so that a unit test never runs against a stale build.
 const conditions = ['source', 'node', 'import', 'module', 'default'];
 
-// Files with browsers that wait longer than these work.
-const patient = ['crashes', 'credentials', 'nodes', 'turn-stream'].map((name) => `test/e2e/${name}.test.ts`);
 // Files that run clusters without browsers.
 const withoutBrowsers = [
   'test/e2e/bundles.test.ts',
@@ -102,13 +100,12 @@ export default defineConfig({
           testTimeout: 600_000,
         },
       },
-      // Browsers take the processors of a small machine: two such files at a time take longer than one after the other.
+      // Browsers take the processors of a small machine: of two such files at a time each sees the other's load.
       clusters({
         ...{ name: 'cluster', groupOrder: 1, maxWorkers: 1 },
         include: ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'],
-        exclude: [...withoutBrowsers, ...patient],
+        exclude: withoutBrowsers,
       }),
-      clusters({ name: 'patient', groupOrder: 2, maxWorkers: 2, include: patient }),
       clusters({ name: 'commands', groupOrder: 3, maxWorkers: 3, include: withoutBrowsers }),
       {
         extends: true,
