@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { EXIT } from '@orama/protocol';
 import { CliProcess, imageOf, LocalCluster, UNITS, waitUntil } from '@orama/testkit';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { kill } from '../support/kill.ts';
 
 /** The doctor on a machine with a cluster, on one without, and in the middle of being ended. */
 const NAME = 'patient';
@@ -40,7 +41,7 @@ afterEach(async () => {
 function silence(...pids: number[]): void {
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
   undo.push(() => {
-    for (const pid of pids) process.kill(pid, 'SIGCONT');
+    for (const pid of pids) kill(pid, 'SIGCONT');
   });
 }
 

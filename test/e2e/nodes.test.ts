@@ -10,6 +10,7 @@ import {
   waitUntil,
 } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { kill } from '../support/kill.ts';
 
 /** Nodes are upgraded one after the other, die, come back and join, while two browsers talk. */
 const NAME = 'nodes';
@@ -90,7 +91,7 @@ test('a node that goes silent with the room and its TURN server: others take ove
     await waitUntil('two other TURN nodes', turnNodes, taken);
     console.log(`two other TURN nodes after ${since()}`);
   } finally {
-    for (const each of stopped) process.kill(each, 'SIGCONT');
+    for (const each of stopped) kill(each, 'SIGCONT');
   }
   const own = async () => (await nodes()).find((each) => each.id === id);
   await waitUntil(
