@@ -1,8 +1,7 @@
 import { Resolver } from 'node:dns/promises';
 import { type NameserverAnswers, type Namespace, probeDns } from '@orama/controlplane/inspector';
-import { describeError } from '@orama/core';
+import { describeError, hostPort } from '@orama/core';
 import { type ClusterFacts, type NodeFacts, namespaceHost, turnDomain } from '@orama/protocol';
-import { serverText } from './outside.ts';
 
 const DNS_PORT = 53;
 const TIMEOUT_MS = 2_000;
@@ -31,7 +30,7 @@ export async function askNameservers(
     namespaceHost(name, baseDomain),
   ]);
   const known = [...nodes.values()].flatMap(({ dns }) =>
-    dns.servers.map(({ address, port }) => serverText(address, port)),
+    dns.servers.map(({ address, port }) => hostPort(address, port)),
   );
   const writers = new Set([...nodes.values()].map(({ dns }) => dns.writer));
   // Nobody delegates names below "localhost".
@@ -41,7 +40,7 @@ export async function askNameservers(
   if (typeof found === 'string') {
     const failure = `cannot be found: ${found}`;
     answers.push({ server: `the nameservers of ${baseDomain}`, names: new Map(), failure, isDelegation: true });
-  } else known.push(...found.map((address) => serverText(address, DNS_PORT)));
+  } else known.push(...found.map((address) => hostPort(address, DNS_PORT)));
   answers.push(...[...new Set(known)].map((server) => askOne(server, names)));
   answers.push(...[...nodes.values()].filter(({ dns }) => dns.writer === 'file').map(zoneFileOf));
   return Promise.all(answers);

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import type { GatewayAttempt, Namespace } from '@orama/controlplane/inspector';
-import { describeError } from '@orama/core';
+import { describeError, hostPort } from '@orama/core';
 import { type ClusterFacts, HTTPS_PORT, namespaceHost } from '@orama/protocol';
 import { describeCertificate, describeDistrust } from '../turn-check/check-turn.ts';
-import { addressesOf, hasRoute, serverText, someAtOnce } from './outside.ts';
+import { addressesOf, hasRoute, someAtOnce } from './outside.ts';
 
 const TIMEOUT_MS = 5_000;
 
@@ -23,7 +23,7 @@ export async function tryGateways({ cluster, enabled, port = HTTPS_PORT }: Targe
   );
   const tries = all.map(({ namespace, node, address }) => async (): Promise<GatewayAttempt[]> => {
     if (!(await hasRoute(address))) return [];
-    const attempt = { namespace, node, server: serverText(address, port) };
+    const attempt = { namespace, node, server: hostPort(address, port) };
     try {
       const certificate = await certificateAt(address, port, namespaceHost(namespace, cluster.baseDomain));
       return [{ ...attempt, failure: null, certificate }];

@@ -1,13 +1,13 @@
 import { isIPv6 } from 'node:net';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import type { Namespace, PeerAttempt, TurnAttempt } from '@orama/controlplane/inspector';
-import { describeError, OramaError, toOramaError } from '@orama/core';
+import { describeError, hostPort, OramaError, toOramaError } from '@orama/core';
 import { type ClusterFacts, HTTPS_PORT, type TurnCredentials, turnDomain } from '@orama/protocol';
 import { TurnClient, TurnError } from '@orama/turn/client';
 import { checkTurn } from '../turn-check/check-turn.ts';
 import { CheckFailure } from '../turn-check/failure.ts';
 import type { CheckResult } from '../turn-check/result.ts';
-import { addressesOf, hasRoute, serverText, someAtOnce } from './outside.ts';
+import { addressesOf, hasRoute, someAtOnce } from './outside.ts';
 
 interface Target {
   client: ControlplaneClient;
@@ -35,7 +35,7 @@ export async function tryTurn({ cluster, signal, timeoutMs = TIMEOUT_MS, ...targ
   const each = tries.flatMap(({ block, publicIp, credentials }) =>
     waysTo(block, cluster).map(({ transport, port }) => async (): Promise<TurnAttempt> => {
       const { namespace, node } = block;
-      const attempt = { namespace, node, transport, server: serverText(publicIp, port) };
+      const attempt = { namespace, node, transport, server: hostPort(publicIp, port) };
       if (!(await hasRoute(publicIp)))
         return { ...attempt, certificate: null, failure: null, untried: 'this machine has no IPv6' };
       if (credentials instanceof OramaError)

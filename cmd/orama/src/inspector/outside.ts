@@ -8,10 +8,6 @@ const AT_ONCE = 6;
 /** Any will do: nothing is sent. */
 const DISCARD_PORT = 9;
 
-export function serverText(address: string, port: number): string {
-  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
 /** Where clients reach a node. */
 export function addressesOf({ nodes }: ClusterFacts, node: string): string[] {
   return nodes
