@@ -15,7 +15,7 @@ import {
   systemClock,
 } from '@orama/core';
 import { createMetrics } from '@orama/core/metrics';
-import type { ControlplaneConfig } from '@orama/protocol';
+import { type ControlplaneConfig, localAddressOf } from '@orama/protocol';
 import {
   connectStore,
   createStore,
@@ -42,7 +42,7 @@ import { createFirewall } from './firewall/create-firewall.ts';
 import { gatherNodeFacts } from './inspector/node-facts.ts';
 import { createMembership, type Membership } from './membership.ts';
 import { Monitor } from './monitor/monitor.ts';
-import { localAddressOf, type NodeContext, nodePaths } from './node-context.ts';
+import { type NodeContext, nodePaths } from './node-context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine } from './reconcile/engine.ts';
 import { LeaseKeeper } from './reconcile/lease-keeper.ts';

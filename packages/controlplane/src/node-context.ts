@@ -49,9 +49,3 @@ export function nodePaths(dataDir: string) {
 export function turnSocketOf(config: Pick<ControlplaneConfig, 'dataDir'>): string {
   return nodePaths(config.dataDir).turnControlSocket;
 }
-
-/** The address of this node on which packets to a public one arrive: itself, or the local one behind 1:1 NAT. */
-export function localAddressOf(config: Pick<ControlplaneConfig, 'turn'>, publicAddress: string): string {
-  const mapped = Object.entries(config.turn.external).find(([, external]) => external === publicAddress);
-  return mapped?.[0] ?? publicAddress;
-}

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { listSockets, type SocketInfo, socketInodesOf } from '@orama/core';
-import { type ControlplaneConfig, canonicalIp, HTTPS_PORT, TURN_INTERNAL_PORT } from '@orama/protocol';
+import { type ControlplaneConfig, canonicalIp, HTTPS_PORT, localAddressOf, TURN_INTERNAL_PORT } from '@orama/protocol';
 import { wantedAddresses } from '../dev/preflight.ts';
 import type { DevNode } from '../dev/state.ts';
 import { failed, type Line, passed } from './line.ts';
@@ -27,9 +27,7 @@ export function addressesOfCluster(nodes: readonly DevNode[]): Wanted[] {
 export function addressesOfNode(config: ControlplaneConfig): Wanted[] {
   const { wireguardIp, publicIp, publicIp6, api, gateway, turn, dns, store } = config;
   const publicIps = publicIp6 === undefined ? [publicIp] : [publicIp, publicIp6];
-  const locals = publicIps.map(
-    (address) => Object.entries(turn.external).find(([, external]) => external === address)?.[0] ?? address,
-  );
+  const locals = publicIps.map((address) => localAddressOf(config, address));
   const everywhere = locals.map((address) => ({ address, port: DNS_PORT }));
   const nameserver = dns.writer === 'embedded' ? (dns.listen ?? everywhere) : [];
   const [rqlite] = store.driver === 'rqlite' ? store.addresses.map((address) => new URL(address)) : [];

@@ -1,5 +1,4 @@
-import { type ControlplaneConfig, HTTPS_PORT, TURN_INTERNAL_PORT } from '@orama/protocol';
-import { localAddressOf } from '../node-context.ts';
+import { type ControlplaneConfig, HTTPS_PORT, localAddressOf, TURN_INTERNAL_PORT } from '@orama/protocol';
 import type { Desired } from '../reconcile/desired.ts';
 import { type FirewallRule, TAG_PREFIX } from './firewall.ts';
 

@@ -1,11 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { describeError } from '@orama/core';
-import { type ControlplaneConfig, type NodeFacts, turnServerStatusSchema, turnTenantListSchema } from '@orama/protocol';
+import {
+  type ControlplaneConfig,
+  localAddressOf,
+  type NodeFacts,
+  turnServerStatusSchema,
+  turnTenantListSchema,
+} from '@orama/protocol';
 import type { SfuAllocationRow, TakenBlockRow } from '@orama/store';
 import { probeDns, probeReady, probeSfu, probeVersion } from '../monitor/probes.ts';
 import { within } from '../monitor/within.ts';
-import { localAddressOf, type NodeContext, nodePaths, turnSocketOf } from '../node-context.ts';
+import { type NodeContext, nodePaths, turnSocketOf } from '../node-context.ts';
 import type { HeldUnits } from '../services/held-units.ts';
 import { namespaceOfSfuUnit, TURN_UNIT } from '../services/service-manager.ts';
 import { gatewayConfig, turnConfig } from '../tasks/core-service.ts';

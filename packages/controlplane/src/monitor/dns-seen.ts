@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describeError } from '@orama/core';
-import { type ControlplaneConfig, type DnsSeen, namespaceHost, turnDomain } from '@orama/protocol';
-import { localAddressOf } from '../node-context.ts';
+import { type ControlplaneConfig, type DnsSeen, localAddressOf, namespaceHost, turnDomain } from '@orama/protocol';
 import { probeDns } from './probes.ts';
 
 const DNS_PORT = 53;

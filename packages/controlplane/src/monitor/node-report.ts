@@ -3,6 +3,7 @@ import { describeError } from '@orama/core';
 import type { Registry } from '@orama/core/metrics';
 import {
   type ControlplaneConfig,
+  localAddressOf,
   type NodeReport,
   turnDomain,
   turnServerStatusSchema,
@@ -10,7 +11,7 @@ import {
   turnUsageSchema,
 } from '@orama/protocol';
 import { type Database, RqliteDatabase, type SfuAllocationRow } from '@orama/store';
-import { localAddressOf, type NodeContext, turnSocketOf } from '../node-context.ts';
+import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import { countFreeBlocks } from '../placement/free-blocks.ts';
 import type { View } from '../reconcile/store-view.ts';
 import { GATEWAY_UNIT, sfuUnit, TURN_UNIT } from '../services/service-manager.ts';

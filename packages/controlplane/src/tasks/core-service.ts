@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describeError, writeFileAtomic } from '@orama/core';
-import { gatewayConfigSchema, HTTPS_PORT, type TurnConfig, turnConfigSchema } from '@orama/protocol';
+import { gatewayConfigSchema, HTTPS_PORT, localAddressOf, type TurnConfig, turnConfigSchema } from '@orama/protocol';
 import type { CoreServiceStatus } from '@orama/store';
 import { callHttp } from '../http-call.ts';
-import { localAddressOf, type NodeContext, nodePaths } from '../node-context.ts';
+import { type NodeContext, nodePaths } from '../node-context.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { type CrashBackoff, recheckMs } from '../services/crash-backoff.ts';
 import { drainedReason, type HeldUnits } from '../services/held-units.ts';

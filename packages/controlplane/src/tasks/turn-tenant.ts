@@ -1,6 +1,11 @@
-import { type ControlplaneConfig, type TurnTenant, turnDomain, turnTenantSchema } from '@orama/protocol';
+import {
+  type ControlplaneConfig,
+  localAddressOf,
+  type TurnTenant,
+  turnDomain,
+  turnTenantSchema,
+} from '@orama/protocol';
 import type { NodeRow, TurnAllocationRow } from '@orama/store';
-import { localAddressOf } from '../node-context.ts';
 import type { DesiredNamespace, TurnSecrets } from '../reconcile/desired.ts';
 
 /**

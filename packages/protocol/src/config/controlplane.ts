@@ -204,3 +204,9 @@ export type ControlplaneConfigInput = z.input<typeof controlplaneConfigSchema>;
 function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1';
 }
+
+/** The address of this node on which packets to a public one arrive: itself, or the local one behind 1:1 NAT. */
+export function localAddressOf(config: Pick<ControlplaneConfig, 'turn'>, publicAddress: string): string {
+  const mapped = Object.entries(config.turn.external).find(([, external]) => external === publicAddress);
+  return mapped?.[0] ?? publicAddress;
+}
