@@ -1,4 +1,4 @@
-import type { Logger } from '@orama/core';
+import type { Logger, Timer } from '@orama/core';
 import { type LinkFrame, type LinkFrameOf, SIGNALLING_CLOSE } from '@orama/protocol';
 import { ReceiveEstimator } from '../congestion/receive-estimator.ts';
 import { ArrivalRecorder } from '../congestion/transport-feedback.ts';
@@ -14,6 +14,9 @@ import { SAME_IDS } from '../rtp/extensions.ts';
 import type { LinkSocket } from '../signalling/link-socket.ts';
 import { LinkMedia } from './link-media.ts';
 import { RelayedTrack } from './relayed-track.ts';
+
+/** So long the socket has to say why the media connection ended. */
+const REASON_MS = 1_000;
 
 /** What a link hears from its other end; the frames that only concern the connection stay inside. */
 export interface LinkEvents {
@@ -62,6 +65,7 @@ export class RoomLink {
   readonly #downlink: Downlink;
   readonly #arrivals = new ArrivalRecorder();
   readonly #estimator = new ReceiveEstimator();
+  #mediaLost: Timer | null = null;
   #closed = false;
 
   constructor(options: RoomLinkOptions) {
@@ -82,7 +86,7 @@ export class RoomLink {
       },
       {
         onChannel: (channel) => events.onChannel(this, channel),
-        onEnd: () => this.close(SIGNALLING_CLOSE.moved, 'the media connection is gone'),
+        onEnd: () => this.#loseMedia(),
         onFault: (thrown) => {
           this.#logger.error({ err: thrown }, 'link ended by a fault of ours');
           this.close(SIGNALLING_CLOSE.moved, 'fault');
@@ -219,9 +223,17 @@ export class RoomLink {
     if (relayed) this.#events.onNotDecoded(relayed.publication);
   }
 
+  /** Whoever ends the link ends both connections at once, and only the socket says why. */
+  #loseMedia(): void {
+    this.#mediaLost ??= this.#context.clock.after(REASON_MS, () =>
+      this.close(SIGNALLING_CLOSE.moved, 'the media connection is gone'),
+    );
+  }
+
   #end(code: number): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#mediaLost?.cancel();
     this.#logger.info({ code }, 'link ended');
     for (const relayed of this.#sent.values()) {
       relayed.publication.removeSink(relayed);
