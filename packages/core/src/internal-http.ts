@@ -145,6 +145,19 @@ function pathError(cause: Error, path: string): OramaError {
   return new OramaError('UNAVAILABLE', `listening on ${path} failed: ${cause.message}`, { cause, hint });
 }
 
+/** Closes a server; requests under way are answered first, if they are within `graceMs`. */
+export function drainServer(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (!server.listening) return resolve();
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
 /** Closes a server and every connection it still has. */
 export function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {

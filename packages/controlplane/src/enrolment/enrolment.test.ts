@@ -92,6 +92,15 @@ test('a refusal comes with its reason and the next step', async () => {
   await expect(callEnrolment(token(), REQUEST)).rejects.toMatchObject({ code: 'CONFLICT', hint: 'another one' });
 });
 
+test('who is taken in by the last invitation is told so, though it listens no longer', async () => {
+  const closing = await serve(['inv_1'], () => {
+    void closing.serve(new Set());
+    return ANSWER;
+  });
+  expect(await callEnrolment(token(), REQUEST)).toEqual(ANSWER);
+  expect(closing.listens).toBe(false);
+});
+
 test('it listens only while an invitation is open', async () => {
   const door = await serve([]);
   expect(door.listens).toBe(false);

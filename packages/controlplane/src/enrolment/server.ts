@@ -1,8 +1,8 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import {
-  closeServer,
   createInternalServer,
+  drainServer,
   type InternalReply,
   type InternalRequest,
   type Logger,
@@ -15,6 +15,8 @@ import { invitationSecret, PSK_TLS } from './join-token.ts';
 /** More than machines join at once; strangers get no further than the handshake. */
 const MAX_CONNECTIONS = 16;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
+/** So long an answer may take that is under way when the last invitation is over. */
+const ANSWER_MS = 2_000;
 /** Strangers who keep coming do not fill the log. */
 const LOG_AGAIN_MS = 10_000;
 
@@ -61,7 +63,8 @@ export class EnrolmentServer {
     const server = this.#server;
     this.#server = null;
     if (!server) return;
-    await closeServer(server);
+    // Whoever was taken in by the last invitation is just being told so.
+    await drainServer(server, ANSWER_MS);
     this.#options.logger.info('waiting for machines no longer');
   }
 
