@@ -43,6 +43,7 @@ import { gatherNodeFacts } from './inspector/node-facts.ts';
 import { createMembership, type Membership } from './membership.ts';
 import { Monitor } from './monitor/monitor.ts';
 import { type NodeContext, nodePaths } from './node-context.ts';
+import type { StoreMembers } from './operations/context.ts';
 import { ChangeWatch } from './reconcile/change-watch.ts';
 import { Engine } from './reconcile/engine.ts';
 import { LeaseKeeper } from './reconcile/lease-keeper.ts';
@@ -80,6 +81,8 @@ import { WireguardInterfaceTask } from './tasks/wireguard-interface.ts';
 /** Less than a caller waits for us, so that a node that does not answer is told by its name. */
 const PEER_TIMEOUT_MS = 5_000;
 const DNS_PORT = 53;
+/** So long a store that does not answer holds up who stops. */
+const STORE_END_MS = 1_000;
 /** Within so long after a start every node that lives was heard, and this one has looked at its own services. */
 const NEW_MS = 5_000;
 
@@ -112,6 +115,7 @@ export class Controlplane implements Runnable {
   #api: ApiServer | null = null;
   #services: ServiceManager | null = null;
   #store: Store | null = null;
+  #storeMembers: StoreMembers | undefined;
   #storeProbe: Database | null = null;
   #leases: LeaseKeeper | null = null;
   #view: StoreView | null = null;
@@ -204,10 +208,13 @@ export class Controlplane implements Runnable {
   /** Stops reconciling and answering. The services keep running, as they would under systemd. */
   async stop(): Promise<void> {
     this.#abort.abort();
+    this.#store?.db.endWithin(STORE_END_MS);
     await this.#api?.stop();
     await this.#engine.stop();
     await this.#booting;
     await this.#watch?.stop();
+    // Whatever the time until here took.
+    this.#store?.db.endWithin(STORE_END_MS);
     await this.#leases?.release().catch(() => {}); // They lapse by themselves when the store cannot be reached.
     await this.#membership?.close();
     await this.#dnsServer?.stop();
@@ -249,6 +256,8 @@ export class Controlplane implements Runnable {
         const store = createStore(this.#counted(db));
         await this.#register(store);
         this.#store = store;
+        // A local cluster keeps its rqlited itself, whatever becomes of nodes.
+        if (db instanceof RqliteDatabase && config.services.manager === 'systemd') this.#storeMembers = db.cluster;
         this.#view = new StoreView(store, config.node, this.#clock);
         this.#leases = new LeaseKeeper(store, config.node, this.#clock, () => this.#engine.wake());
         const context = this.#context();
@@ -257,7 +266,6 @@ export class Controlplane implements Runnable {
         const usage = new UsageTask(context);
         const membership = createMembership(context, {
           clusterKey: this.#options.clusterKey,
-          db,
           engine: this.#engine,
         });
         this.#membership = membership;
@@ -391,6 +399,7 @@ export class Controlplane implements Runnable {
     return {
       config: this.#options.config,
       store: this.#store,
+      storeMembers: this.#storeMembers,
       services,
       secrets: this.#secrets,
       sfuSecretOf: (namespace) => sfuSecretOf(this.#options.clusterKey, namespace),

@@ -1,4 +1,3 @@
-import { type Database, RqliteDatabase } from '@orama/store';
 import { answerEnrolment } from './enrolment/answer.ts';
 import type { NodeContext } from './node-context.ts';
 import type { Engine } from './reconcile/engine.ts';
@@ -16,9 +15,9 @@ export interface Membership {
 /** As far as the node's configuration has it: peers of an interface of ours, machines that join, members of the store. */
 export function createMembership(
   context: NodeContext,
-  { clusterKey, db, engine }: { clusterKey: string; db: Database; engine: Engine },
+  { clusterKey, engine }: { clusterKey: string; engine: Engine },
 ): Membership {
-  const { config, logger } = context;
+  const { config, logger, storeMembers } = context;
   const wireguard = config.wireguard && new WireguardTask(context, config.wireguard);
   const invitations =
     config.invitations &&
@@ -35,9 +34,7 @@ export function createMembership(
         return reply;
       },
     });
-  // A local cluster keeps its rqlited itself, whatever becomes of nodes.
-  const keepsMembers = db instanceof RqliteDatabase && config.services.manager === 'systemd';
-  const members = keepsMembers ? new StoreMembersTask(context, db.cluster) : undefined;
+  const members = storeMembers && new StoreMembersTask(context, storeMembers);
   return {
     tasks: [wireguard, invitations, members].filter((task) => task !== undefined) as Task[],
     close: async () => invitations?.close(),

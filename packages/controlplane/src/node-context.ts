@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Clock, Failpoints, Logger, SecretBox } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
 import type { Store } from '@orama/store';
+import type { StoreMembers } from './operations/context.ts';
 import type { LeaseKeeper } from './reconcile/lease-keeper.ts';
 import type { LoadMeter } from './reconcile/load-meter.ts';
 import type { StoreView } from './reconcile/store-view.ts';
@@ -11,6 +12,7 @@ import type { ServiceManager } from './services/service-manager.ts';
 export interface NodeContext {
   config: ControlplaneConfig;
   store: Store;
+  storeMembers?: StoreMembers | undefined;
   /** What the store says of all namespaces. */
   view: StoreView;
   services: ServiceManager;

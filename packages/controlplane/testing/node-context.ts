@@ -97,7 +97,10 @@ export class TestOperations {
     const former = await openStore({ driver: 'sqlite', file: ':memory:' });
     this.#stores.push(createStore(former));
     const query: Store['db']['query'] = (sql, params, level) => (level === 'weak' ? former : db).query(sql, params);
-    return { ...context, store: createStore({ query, batch: db.batch.bind(db), close: db.close.bind(db) }) };
+    return {
+      ...context,
+      store: createStore({ query, batch: db.batch.bind(db), endWithin: () => {}, close: db.close.bind(db) }),
+    };
   }
 
   async close(): Promise<void> {

@@ -169,6 +169,7 @@ function linked(db: Database, link: Link, clock: VirtualClock): Database {
   return {
     query: <Row>(...query: Parameters<Database['query']>) => call('reads', () => db.query<Row>(...query)),
     batch: (statements: Statement[]) => call('writes', () => db.batch(statements)),
+    endWithin: () => {},
     close: () => db.close(),
   };
 }

@@ -32,6 +32,8 @@ export interface Database {
   query<Row>(sql: string, params?: SqlValue[], level?: ReadLevel): Promise<Row[]>;
   /** Applies all statements or none. Throws StoreConflictError when a constraint or guard fails, StoreUnavailableError. */
   batch(statements: Statement[]): Promise<StatementResult[]>;
+  /** From now on whoever asks is told after that time that the store is unavailable: for a program that ends. */
+  endWithin(timeoutMs: number): void;
   close(): Promise<void>;
 }
 

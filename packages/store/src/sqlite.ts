@@ -57,6 +57,9 @@ export class SqliteDatabase implements Database {
     return whileBusy('writing to the store', () => run.immediate());
   }
 
+  /** A file answers at once. */
+  endWithin(): void {}
+
   async close(): Promise<void> {
     this.#prepared.clear();
     this.#db.close();

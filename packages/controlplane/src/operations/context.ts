@@ -1,12 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs, type Clock, type Failpoints, OramaError, type SecretBox } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
-import { type NamespaceRow, type Store, StoreConflictError } from '@orama/store';
+import { type NamespaceRow, type RqliteDatabase, type Store, StoreConflictError } from '@orama/store';
+
+/** Those whose majority decides in the store. */
+export type StoreMembers = Pick<RqliteDatabase['cluster'], 'nodes' | 'removeNode'>;
 
 /** What operations work with. */
 export interface OperationContext {
   config: ControlplaneConfig;
   store: Store;
+  /** Where the nodes are them. */
+  storeMembers?: StoreMembers | undefined;
   secrets: SecretBox;
   clock: Clock;
   failpoints: Failpoints;

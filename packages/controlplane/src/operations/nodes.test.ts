@@ -1,5 +1,6 @@
 import { join as joinPath } from 'node:path';
 import { drainNodeSchema, enableWebrtcSchema, removeNodeSchema } from '@orama/protocol';
+import { StoreUnavailableError } from '@orama/store';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations } from '../../testing/node-context.ts';
 import type { NodeContext } from '../node-context.ts';
@@ -31,6 +32,28 @@ const readmit = (id: string) => readmitNode(context, id, 'operator');
 const stateOf = async (id: string) => (await context.store.nodes.list()).find((node) => node.id === id)?.state;
 const unreachable = (id: string) =>
   context.store.db.batch([{ sql: 'UPDATE nodes SET reachable = 0 WHERE id = ?', params: [id] }]);
+
+test('removeNode takes it out of the majority of the store before the others let go of it, and stays undone where that fails', async () => {
+  const states: unknown[] = [];
+  let fails = true;
+  context.storeMembers = {
+    nodes: () => Promise.reject(new Error('not asked for')),
+    removeNode: async (id) => {
+      states.push([id, await stateOf(id)]);
+      if (fails) throw new StoreUnavailableError('node-3 stays a member of the store');
+    },
+  };
+  await unreachable('node-3');
+  await expect(remove('node-3', true)).rejects.toThrow('stays a member');
+  expect(await stateOf('node-3')).toBe('active');
+  fails = false;
+  await remove('node-3', true);
+  expect(states).toEqual([
+    ['node-3', 'active'],
+    ['node-3', 'active'],
+  ]);
+  expect(await stateOf('node-3')).toBe('gone');
+});
 
 test('drainNode begins an operation with a step for everything on the node, and its TURN server', async () => {
   const { operation, outcome } = await drain('node-1');

@@ -27,6 +27,8 @@ async function attemptDrain(
   if (node.state === 'gone') throw removed(id);
   const blocks = (await store.ports.listTaken()).filter((row) => row.nodeId === id);
   if (node.state === 'draining') {
+    // First, as it may be the one that leads: the others let go of it as soon as it is gone.
+    await context.storeMembers?.removeNode(id);
     const running = await store.operations.runningOfNode(id);
     if (!running && blocks.length === 0)
       return { operation: null, outcome: 'unchanged', message: `${id} is drained already; nothing was changed` };

@@ -26,6 +26,7 @@ export function storeMeter(metrics: Registry): (db: Database) => Database {
       statements.inc({ kind: 'write' }, batch.length);
       return db.batch(batch);
     },
+    endWithin: (timeoutMs) => db.endWithin(timeoutMs),
     close: () => db.close(),
   });
 }

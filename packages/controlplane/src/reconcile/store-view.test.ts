@@ -55,6 +55,7 @@ function watched(db: Database): Store {
       batches.push(statements);
       return db.batch(statements);
     },
+    endWithin: () => {},
     close: () => db.close(),
   });
 }

@@ -72,6 +72,6 @@ test('every service of ours tells systemd that it is ready and alive, and is kil
     expect(values(name, 'Type'), name).toEqual(['notify']);
     expect(values(name, 'WatchdogSec'), name).toEqual([expect.stringMatching(/^\d+$/)]);
     const [stopSec] = values(name, 'TimeoutStopSec');
-    expect(Number(stopSec) * 1000, name).toBe(stopMs[name] ?? 10_000);
+    expect(Number(stopSec) * 1000, name).toBe(stopMs[name] ?? 20_000);
   }
 });

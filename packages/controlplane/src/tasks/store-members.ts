@@ -1,22 +1,20 @@
-import type { RqliteDatabase } from '@orama/store';
 import type { NodeContext } from '../node-context.ts';
+import type { StoreMembers } from '../operations/context.ts';
 import type { View } from '../reconcile/store-view.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 
-type Members = Pick<RqliteDatabase['cluster'], 'nodes' | 'removeNode'>;
-
 /**
  * Has no node count for the store's majority that was taken out of the cluster: with it every further loss would weigh
- * more. Any node may do it, and twice does no harm.
+ * more. Whoever removes a node does so at once; this is for who was cut off. Any node may do it, and twice does no harm.
  */
 export class StoreMembersTask implements Task {
   readonly name = 'store-members';
   readonly #context: Pick<NodeContext, 'config' | 'view'>;
-  readonly #members: Members;
+  readonly #members: StoreMembers;
   /** What the store said when nothing was to be done. */
   #settled: View | null = null;
 
-  constructor(context: Pick<NodeContext, 'config' | 'view'>, members: Members) {
+  constructor(context: Pick<NodeContext, 'config' | 'view'>, members: StoreMembers) {
     this.#context = context;
     this.#members = members;
   }

@@ -180,6 +180,7 @@ test('a write whose answer is lost is not counted twice, and one that was refuse
   let applied = false;
   const flaky: Database = {
     query: (...args) => db.query(...args),
+    endWithin: () => {},
     close: () => db.close(),
     async batch(statements) {
       applied = !applied;

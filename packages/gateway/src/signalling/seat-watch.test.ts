@@ -22,7 +22,12 @@ beforeEach(async () => {
     Database,
   ];
   const query: Database['query'] = (sql, params, level) => (level === 'weak' ? before : now).query(sql, params);
-  store = createStore({ query, batch: (statements) => now.batch(statements), close: async () => {} });
+  store = createStore({
+    query,
+    batch: (statements) => now.batch(statements),
+    endWithin: () => {},
+    close: async () => {},
+  });
   await now.batch([
     { sql: `INSERT INTO namespaces (id, name, owner, created_at) VALUES ('n', 'demo', 'o', 1)` },
     {

@@ -68,6 +68,8 @@ export class RqliteCluster {
   #learnedAtMs = Number.NEGATIVE_INFINITY;
   /** Origin that last answered as the leader. */
   #leader: string | undefined;
+  /** Nothing is tried after this, by `performance.now()`. */
+  #endMs = Number.POSITIVE_INFINITY;
 
   constructor(access: RqliteAccess) {
     this.#access = access;
@@ -93,7 +95,7 @@ export class RqliteCluster {
     let doubtful = false;
     let hops = 0;
     for (let failures = 0; ; ) {
-      const leftMs = deadlineMs - performance.now();
+      const leftMs = Math.min(deadlineMs, this.#endMs) - performance.now();
       if (leftMs <= 0) throw unavailable(timeoutMs, failed);
       const attempt = await this.#attempt(target, request, Math.min(leftMs, timeoutMs / ATTEMPT_SHARE));
       if ('body' in attempt) {
@@ -220,6 +222,11 @@ export class RqliteCluster {
     } catch (thrown) {
       return `not ready: ${describeError(thrown) || 'it cannot be reached'}`;
     }
+  }
+
+  /** From now on nothing is tried for longer than that, whoever asks. */
+  endWithin(timeoutMs: number): void {
+    this.#endMs = performance.now() + timeoutMs;
   }
 
   close(): void {

@@ -296,6 +296,15 @@ it('openStore() refuses an rqlited that does not enforce foreign keys', async ()
   await nodes.close();
 });
 
+it('endWithin() has who asks a store that does not answer wait no longer', async () => {
+  const nobody = connect(['http://127.0.0.1:1'], 600_000);
+  const waiting = nobody.query('SELECT 1');
+  nobody.endWithin(100);
+  await expect(waiting).rejects.toBeInstanceOf(StoreUnavailableError);
+  await expect(nobody.query('SELECT 1')).rejects.toBeInstanceOf(StoreUnavailableError);
+  await nobody.close();
+});
+
 describe('something else at the address', () => {
   /** How a query ends where a server answers so. @param leader where it redirects to, by its own base URL */
   const answers = async (body: string | Buffer, timeoutMs = 1_000, leader?: (own: string) => string) => {

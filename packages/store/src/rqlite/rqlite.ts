@@ -108,6 +108,10 @@ export class RqliteDatabase implements Database {
     return this.cluster.readiness(this.cluster.addresses[0]);
   }
 
+  endWithin(timeoutMs: number): void {
+    this.cluster.endWithin(timeoutMs);
+  }
+
   async close(): Promise<void> {
     this.cluster.close();
   }

@@ -37,7 +37,12 @@ async function open() {
   const state = { down: false };
   const reads: Database['query'] = (...query) =>
     state.down ? Promise.reject(new StoreUnavailableError('no store')) : db.query(...query);
-  const store = createStore({ query: reads, batch: (statements) => db.batch(statements), close: () => db.close() });
+  const store = createStore({
+    query: reads,
+    batch: (statements) => db.batch(statements),
+    endWithin: () => {},
+    close: () => db.close(),
+  });
   const clock = new VirtualClock();
   const server = new DnsServer({ listen: [], clock, logger: silentLogger, metrics: createMetrics('test') });
   const dns = new EmbeddedDns(server, {
