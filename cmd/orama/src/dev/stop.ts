@@ -3,7 +3,7 @@ import { writeFileAtomic } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import { isRunning, terminate } from '../process-identity.ts';
 import { devStateFile, readDevState } from '../settings.ts';
-import { DevLock, lockHolder } from './lock.ts';
+import { lockDataDir, lockHolder } from './lock.ts';
 import { hasServices } from './services.ts';
 import type { DevState } from './state.ts';
 
@@ -22,7 +22,7 @@ export async function stopCluster(dataDir: string, onProgress: (text: string) =>
   }
   const state = readDevState(dataDir);
   if (!state) return supervisor !== undefined;
-  const lock = DevLock.acquire(dataDir);
+  const lock = lockDataDir(dataDir);
   try {
     const left = await stopLeftovers(dataDir, state, onProgress);
     return left || supervisor !== undefined;

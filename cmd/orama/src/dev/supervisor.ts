@@ -3,11 +3,12 @@ import { OramaError, writeFileAtomic } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import { connectTo } from '../cluster.ts';
 import { identify, isRunning, terminate } from '../process-identity.ts';
+import type { ProcessLock } from '../process-lock.ts';
 import { devStateFile, readDevState } from '../settings.ts';
 import { DevProcess, type DevProgram } from './dev-process.ts';
 import { writeClusterFiles } from './files.ts';
 import { clusterKeyFile, DEV_BASE_DOMAIN, planNodes } from './layout.ts';
-import { DevLock } from './lock.ts';
+import { lockDataDir } from './lock.ts';
 import { checkAddresses, wantedAddresses } from './preflight.ts';
 import { findPrograms } from './programs.ts';
 import { waitForCluster, waitForNamespaces } from './readiness.ts';
@@ -38,7 +39,7 @@ export class Supervisor {
   readonly #nodes: DevNode[];
   readonly #controlplanes: DevProcess[] = [];
   readonly #stores: DevProcess[] = [];
-  #lock: DevLock | undefined;
+  #lock: ProcessLock | undefined;
   #state: DevState | undefined;
   #saved: Promise<void> = Promise.resolve();
 
@@ -56,7 +57,7 @@ export class Supervisor {
     const { dataDir, settings, onProgress } = this.#options;
     const programs = findPrograms();
     const rqlited = settings.store === 'rqlite' ? findRqlited(this.#options.path) : undefined;
-    this.#lock = DevLock.acquire(dataDir);
+    this.#lock = lockDataDir(dataDir);
     const earlier = readDevState(dataDir);
     refuseOtherStore(dataDir, earlier, settings);
     // A supervisor that was killed leaves controlplanes behind; services that run are adopted by the new ones.

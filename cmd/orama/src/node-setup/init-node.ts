@@ -3,7 +3,7 @@ import type { ControlplaneConfig, ControlplaneConfigInput } from '@orama/protoco
 import type { Progress } from '../output/progress.ts';
 import { chooseFirewall, type FirewallOption } from './choose-firewall.ts';
 import { bringUp, type ClusterNetwork, chooseNetwork, firstAddress } from './cluster-network.ts';
-import { localAddresses, nodeName, requireNodeMachine } from './machine.ts';
+import { aloneOnMachine, localAddresses, nodeName } from './machine.ts';
 import { nodeConfig } from './node-config.ts';
 import {
   checkNodeConfig,
@@ -16,7 +16,7 @@ import {
   writeNodeConfig,
   writeStoreMember,
 } from './node-files.ts';
-import { DEFAULT_NETWORK, PATHS } from './paths.ts';
+import { DEFAULT_NETWORK, DEFAULT_REGION, PATHS } from './paths.ts';
 import { publicAddress } from './public-address.ts';
 import { refuseOther } from './refuse-other.ts';
 import { startNode } from './start-node.ts';
@@ -24,37 +24,34 @@ import { startNode } from './start-node.ts';
 export interface InitOptions {
   baseDomain: string;
   name?: string;
-  region: string;
+  region?: string;
   publicIp?: string;
   publicIp6?: string;
   wireguardInterface?: string;
   wireguardNetwork?: string;
   wireguardPort: number;
   trustedNetwork?: string;
-  firewall: FirewallOption;
-  store: 'rqlite' | 'sqlite';
-  dns: 'embedded' | 'file';
-  certificates: 'none' | 'caddy';
+  firewall?: FirewallOption;
+  store?: 'rqlite' | 'sqlite';
+  dns?: 'embedded' | 'file';
+  certificates?: 'none' | 'caddy';
   callPage?: boolean;
 }
 
 /** Makes this machine the first node of a cluster. One that is it already is started and waited for. */
-export async function initNode(
-  options: InitOptions,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<ControlplaneConfig> {
-  requireNodeMachine();
-  const existing = await readNodeConfig();
-  if (existing) refuseOther(existing, options);
-  const config = existing ?? (await setUp(options, progress));
-  await startNode(config, progress, signal);
-  return config;
+export function initNode(options: InitOptions, progress: Progress, signal: AbortSignal): Promise<ControlplaneConfig> {
+  return aloneOnMachine(async () => {
+    const existing = await readNodeConfig();
+    if (existing) refuseOther(existing, options);
+    const config = existing ?? (await setUp(options, progress));
+    await startNode(config, progress, signal);
+    return config;
+  });
 }
 
 /** What cannot be is refused first; then every step finds what a run before it left, and the configuration comes last. */
 async function setUp(options: InitOptions, progress: Progress): Promise<ControlplaneConfig> {
-  if (options.store === 'rqlite') requireRqlited();
+  if (options.store !== 'sqlite') requireRqlited();
   const node = nodeName(options.name);
   const network = await chooseNetwork(options);
   const own = localAddresses().filter((each) => each.interface !== network.interface);
@@ -64,24 +61,24 @@ async function setUp(options: InitOptions, progress: Progress): Promise<Controlp
   const member = { node, address: wireguardIp, others: [] };
   const store = options.store === 'sqlite' ? fileStore() : memberStore(member);
   const dns: ControlplaneConfigInput['dns'] =
-    options.dns === 'embedded' ? { writer: 'embedded' } : { writer: 'file', file: PATHS.zoneFile };
+    options.dns === 'file' ? { writer: 'file', file: PATHS.zoneFile } : { writer: 'embedded' };
   const shared = {
     clusterId: newId('cluster'),
     baseDomain: options.baseDomain,
     dns,
-    certificates: { source: options.certificates },
+    certificates: { source: options.certificates ?? 'none' },
     gateway: { callPage: options.callPage ?? false },
   };
   const config = nodeConfig({
     node,
-    region: options.region,
+    region: options.region ?? DEFAULT_REGION,
     publicIp,
     localIp,
     wireguardIp,
     wireguardNetwork,
     network,
     store,
-    firewall: await chooseFirewall(options.firewall, progress),
+    firewall: await chooseFirewall(options.firewall ?? 'none', progress),
     shared,
     publicIp6: options.publicIp6,
   });

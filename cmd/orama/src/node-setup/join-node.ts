@@ -6,7 +6,7 @@ import type { ControlplaneConfig, EnrolRequest, JoinToken } from '@orama/protoco
 import type { Progress } from '../output/progress.ts';
 import { chooseFirewall, type FirewallOption } from './choose-firewall.ts';
 import { bringUp, type ClusterNetwork, chooseNetwork, findInNetwork, keepKey } from './cluster-network.ts';
-import { localAddresses, nodeName, requireNodeMachine } from './machine.ts';
+import { aloneOnMachine, localAddresses, nodeName } from './machine.ts';
 import { type NodeFacts, nodeConfig } from './node-config.ts';
 import {
   checkNodeConfig,
@@ -18,6 +18,7 @@ import {
   writeNodeConfig,
   writeStoreMember,
 } from './node-files.ts';
+import { DEFAULT_REGION } from './paths.ts';
 import { openAddress, publicAddress } from './public-address.ts';
 import { refuseOther } from './refuse-other.ts';
 import { startNode } from './start-node.ts';
@@ -25,39 +26,40 @@ import { startNode } from './start-node.ts';
 export interface JoinOptions {
   tokenFile?: string;
   name?: string;
-  region: string;
+  region?: string;
   publicIp?: string;
   publicIp6?: string;
   wireguardInterface?: string;
   wireguardPort: number;
   trustedNetwork?: string;
-  firewall: FirewallOption;
+  firewall?: FirewallOption;
 }
 
 /** Makes this machine a node of the cluster that the token is of. One that is it already is started and waited for. */
-export async function joinNode(
+export function joinNode(
   token: string | undefined,
   options: JoinOptions,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<ControlplaneConfig> {
-  requireNodeMachine();
-  const existing = await readNodeConfig();
-  const given =
-    existing && token === undefined && options.tokenFile === undefined ? null : await readToken(token, options);
-  if (existing && given && existing.clusterId !== given.clusterId) {
-    throw new UserError(
-      'CONFLICT',
-      `this machine is ${existing.node} of another cluster (${existing.baseDomain}) already`,
-      {
-        hint: 'take it out there first: orama node leave',
-      },
-    );
-  }
-  if (existing) refuseOther(existing, options);
-  const config = existing ?? (await setUp(given as JoinToken, options, progress));
-  await startNode(config, progress, signal);
-  return config;
+  return aloneOnMachine(async () => {
+    const existing = await readNodeConfig();
+    const given =
+      existing && token === undefined && options.tokenFile === undefined ? null : await readToken(token, options);
+    if (existing && given && existing.clusterId !== given.clusterId) {
+      throw new UserError(
+        'CONFLICT',
+        `this machine is ${existing.node} of another cluster (${existing.baseDomain}) already`,
+        {
+          hint: 'take it out there first: orama node leave',
+        },
+      );
+    }
+    if (existing) refuseOther(existing, options);
+    const config = existing ?? (await setUp(given as JoinToken, options, progress));
+    await startNode(config, progress, signal);
+    return config;
+  });
 }
 
 /** Every step finds what a run before it left, and the configuration comes last. */
@@ -76,7 +78,7 @@ async function setUp(token: JoinToken, options: JoinOptions, progress: Progress)
   const { wireguardIp, wireguardNetwork, members } = answer;
   const credentials = answer.storeCredentials ?? undefined;
   const member = { node, address: wireguardIp, others: members, credentials };
-  const { region, publicIp6 } = options;
+  const { region = DEFAULT_REGION, publicIp6 } = options;
   const config = nodeConfig({
     node,
     region,
@@ -87,7 +89,7 @@ async function setUp(token: JoinToken, options: JoinOptions, progress: Progress)
     wireguardNetwork,
     network,
     store: memberStore(member),
-    firewall: await chooseFirewall(options.firewall, progress),
+    firewall: await chooseFirewall(options.firewall ?? 'none', progress),
     shared: answer.shared as NodeFacts['shared'],
   });
   checkNodeConfig(config);
@@ -117,7 +119,7 @@ async function request(
   node: string,
   network: ClusterNetwork,
   own: ReturnType<typeof localAddresses>,
-  { region, publicIp, publicIp6 }: JoinOptions,
+  { region = DEFAULT_REGION, publicIp, publicIp6 }: JoinOptions,
 ): Promise<EnrolRequest> {
   const isOurs = network.kind === 'wireguard';
   // Over the cluster's own network the others do not see the public address.

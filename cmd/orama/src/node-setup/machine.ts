@@ -4,6 +4,7 @@ import { runTool } from '@orama/controlplane/run-tool';
 import { wireguardInterfaces } from '@orama/controlplane/wireguard';
 import { specialRangeOf, UserError } from '@orama/core';
 import { nodeIdSchema } from '@orama/protocol';
+import { ProcessLock } from '../process-lock.ts';
 import { PATHS, USER } from './paths.ts';
 
 /** An address of a network interface of this machine. */
@@ -14,8 +15,25 @@ export interface LocalAddress {
   cidr: string;
 }
 
-/** Refuses what cannot become a node, before anything is written. */
-export function requireNodeMachine(): void {
+/**
+ * Does what makes this machine a node, or none any more, while nothing else does. Throws before anything is written:
+ * CONFLICT while another command is at it, FORBIDDEN or PRECONDITION_FAILED where the machine cannot be a node.
+ */
+export async function aloneOnMachine<T>(work: () => Promise<T>): Promise<T> {
+  requireNodeMachine();
+  const lock = ProcessLock.acquire(PATHS.lock, ({ pid }) => {
+    return new UserError('CONFLICT', `another "orama node" is at work on this machine (process ${pid})`, {
+      hint: 'run the same command again when that has ended',
+    });
+  });
+  try {
+    return await work();
+  } finally {
+    lock.release();
+  }
+}
+
+function requireNodeMachine(): void {
   if (process.getuid?.() !== 0) {
     throw new UserError('FORBIDDEN', 'making this machine a node changes its network and its services', {
       hint: 'run the same command as root (sudo)',

@@ -11,6 +11,8 @@ export const PATHS = {
   storeFile: '/var/lib/orama/store/store.sqlite',
   /** In a folder that a DNS server may read; the unit of the controlplane has systemd make it. */
   zoneFile: '/var/lib/orama-dns/zone',
+  /** Held while a command makes the machine a node, or none. */
+  lock: '/run/orama-node.lock',
   rqlited: '/opt/orama/bin/rqlited',
   lockFiles: '/etc/tmpfiles.d/orama.conf',
   networkRights: '/etc/systemd/system/orama-controlplane.service.d/20-network.conf',
@@ -28,3 +30,5 @@ export const API_PORT = 6001;
 /** The WireGuard interface that is made unless another one is named, and its network. */
 export const DEFAULT_INTERFACE = 'orama0';
 export const DEFAULT_NETWORK = '10.86.0.0/24';
+/** Where a node stands of which nothing is said. */
+export const DEFAULT_REGION = 'default';

@@ -15,19 +15,22 @@ export function nodeInitCommand(): Command {
     .requiredOption('--base-domain <name>', 'below which the names of namespaces are', schemaOption(baseDomainSchema))
     .option('--wireguard-network <cidr>', `network of the nodes (${DEFAULT_NETWORK})`, cidrOption)
     .addOption(
-      new Option('--store <store>', 'replicated on all nodes, or a file of this machine, which then stays alone')
-        .choices(['rqlite', 'sqlite'])
-        .default('rqlite'),
+      new Option(
+        '--store <store>',
+        'replicated on all nodes (rqlite), or a file of this machine, which then stays alone',
+      ).choices(['rqlite', 'sqlite']),
     )
     .addOption(
-      new Option('--dns <writer>', 'answer for the base domain on port 53, or write a zone file')
-        .choices(['embedded', 'file'])
-        .default('embedded'),
+      new Option('--dns <writer>', 'answer for the base domain on port 53 (embedded), or write a zone file').choices([
+        'embedded',
+        'file',
+      ]),
     )
     .addOption(
-      new Option('--certificates <source>', 'have the Caddy of each node get them, or leave that to you')
-        .choices(['none', 'caddy'])
-        .default('none'),
+      new Option(
+        '--certificates <source>',
+        'have the Caddy of each node get them, or leave that to you (none)',
+      ).choices(['none', 'caddy']),
     )
     .option('--call-page', 'serve the call page at every gateway, for trying calls');
   return machineOptions(command)

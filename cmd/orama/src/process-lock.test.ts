@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { identify } from '../process-identity.ts';
-import { DevLock, lockHolder } from './lock.ts';
+import { lockDataDir, lockHolder } from './dev/lock.ts';
+import { identify } from './process-identity.ts';
 
 let dataDir: string;
 beforeEach(() => {
@@ -22,19 +22,19 @@ async function endedPid(): Promise<number> {
   return child.pid as number;
 }
 
-describe('DevLock', () => {
+describe('ProcessLock', () => {
   it('is refused while a running process holds it, naming the process and the data directory', () => {
-    const lock = DevLock.acquire(dataDir);
-    expect(() => DevLock.acquire(dataDir)).toThrow(`already runs on ${dataDir} (process ${process.pid})`);
+    const lock = lockDataDir(dataDir);
+    expect(() => lockDataDir(dataDir)).toThrow(`already runs on ${dataDir} (process ${process.pid})`);
     expect(lockHolder(dataDir)).toEqual(identify(process.pid));
     lock.release();
     expect(lockHolder(dataDir)).toBeUndefined();
-    DevLock.acquire(dataDir).release();
+    lockDataDir(dataDir).release();
   });
 
   it('is taken over from a process that is gone', async () => {
     writeLock(await endedPid(), '12345');
-    const lock = DevLock.acquire(dataDir);
+    const lock = lockDataDir(dataDir);
     expect(lockHolder(dataDir)?.pid).toBe(process.pid);
     lock.release();
   });
@@ -42,16 +42,16 @@ describe('DevLock', () => {
   it('is taken over when its process number belongs to another process by now', () => {
     writeLock(process.pid, '1');
     expect(lockHolder(dataDir)).toBeUndefined();
-    DevLock.acquire(dataDir).release();
+    lockDataDir(dataDir).release();
   });
 
   it('is taken over from a damaged file', () => {
     writeFileSync(join(dataDir, 'dev.lock'), '{"pid":');
-    DevLock.acquire(dataDir).release();
+    lockDataDir(dataDir).release();
   });
 
   it('does not give back what another process holds by now', () => {
-    const lock = DevLock.acquire(dataDir);
+    const lock = lockDataDir(dataDir);
     writeLock(1, identify(1)?.startTime ?? '');
     lock.release();
     expect(lockHolder(dataDir)?.pid).toBe(1);
@@ -60,9 +60,9 @@ describe('DevLock', () => {
   it('goes to exactly one of several processes that find a stale one at once', async () => {
     writeLock(await endedPid(), '12345');
     const script = `
-      import { DevLock } from ${JSON.stringify(new URL('./lock.ts', import.meta.url).href)};
+      import { lockDataDir } from ${JSON.stringify(new URL('./dev/lock.ts', import.meta.url).href)};
       let word = 'won';
-      try { DevLock.acquire(${JSON.stringify(dataDir)}); } catch (error) { word = error.code; }
+      try { lockDataDir(${JSON.stringify(dataDir)}); } catch (error) { word = error.code; }
       process.stdout.write(word);
       process.stdin.resume();
     `;
