@@ -107,7 +107,12 @@ test('init makes the first node: an interface, a configuration that others canno
   const key = await node.do('wg', 'show', 'orama0', 'public-key');
   const modes = await node.do('stat', '--format=%a', CONF, '/etc/orama/cluster.key', '/etc/orama/controlplane.yaml');
   expect(modes.trim().split('\n')).toEqual(['600', '600', '600']);
-  // Again, on a node that runs.
+  // Again, on a node that runs; while another command, for which its first process stands, is at work.
+  const lock = `awk '{ printf "{\\"pid\\":1,\\"startTime\\":\\"%s\\"}", $22 }' /proc/1/stat >/run/orama-node.lock`;
+  await node.do('sh', '-c', lock);
+  const busy = await refused(node, ...INIT, '--name', 'node-1');
+  expect(busy).toMatchObject({ code: 6, error: { message: expect.stringContaining('at work on this machine') } });
+  await node.do('rm', '/run/orama-node.lock');
   await orama(node, ...INIT, '--name', 'node-1');
   expect(await node.do('wg', 'show', 'orama0', 'public-key')).toBe(key);
   expect(await refused(node, ...INIT, '--name', 'other')).toMatchObject({ code: 6, error: { code: 'CONFLICT' } });
@@ -210,6 +215,18 @@ test('a node that leaves is a peer of nobody and has no vote; on the machine not
   expect(await orama(node, 'node', 'join', await invite(), '--name', 'node-3')).toMatchObject({
     wireguardIp: '10.0.0.3',
   });
+});
+
+test('the last of a cluster that had joined it goes on alone, also after a restart', async () => {
+  const last = bed.node(2);
+  await orama(bed.node(1), 'namespace', 'disable', 'webrtc', '--namespace', 'demo');
+  for (const number of [1, 3]) {
+    await orama(last, 'node', 'drain', `node-${number}`, '--deadline', '1');
+    await orama(bed.node(number), 'node', 'leave');
+  }
+  await last.do('systemctl', 'restart', 'orama-rqlited.service');
+  const nodes = async () => (await orama<{ nodes: { id: string }[] }>(last, 'node', 'list')).nodes.map(({ id }) => id);
+  await expect.poll(() => nodes().catch(() => null), { timeout: 30_000 }).toEqual(['node-2']);
 });
 
 function readToken(token: string): Record<string, unknown> {

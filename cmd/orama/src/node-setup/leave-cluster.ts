@@ -7,7 +7,7 @@ import { confFileOf, ownInterfaces } from '@orama/controlplane/wireguard';
 import { describeError, UserError, writeFileAtomic } from '@orama/core';
 import type { ControlplaneConfig } from '@orama/protocol';
 import type { Progress } from '../output/progress.ts';
-import { interfaceExists, requireNodeMachine } from './machine.ts';
+import { aloneOnMachine, interfaceExists } from './machine.ts';
 import { readNodeConfig } from './node-files.ts';
 import { PATHS } from './paths.ts';
 import { ownControlplane } from './start-node.ts';
@@ -35,11 +35,16 @@ const FILES = [
  * on it, UNAVAILABLE where the cluster cannot be asked; by force neither is asked for.
  * @returns the node's name, null for one that was never whole; nothing where there is nothing of a node
  */
-export async function leaveCluster(
-  { force }: { force: boolean },
-  progress: Progress,
-): Promise<{ node: string | null } | undefined> {
-  requireNodeMachine();
+export function leaveCluster({ force }: { force: boolean }, progress: Progress): Promise<Left | undefined> {
+  return aloneOnMachine(() => leave(force, progress));
+}
+
+/** A node that was, null for one that was never whole. */
+interface Left {
+  node: string | null;
+}
+
+async function leave(force: boolean, progress: Progress): Promise<Left | undefined> {
   const config = await readNodeConfig();
   const interfaces = new Set([...(await ownInterfaces()), ...(config?.wireguard ? [config.wireguard.interface] : [])]);
   if (interfaces.size === 0 && !FILES.some(existsSync)) return undefined;
@@ -50,8 +55,9 @@ export async function leaveCluster(
   progress.update('ending the services');
   await runTool('systemctl', ['disable', 'orama.target']);
   // First who would start the others again.
-  for (const units of ['orama-controlplane.service', 'orama*'])
-    await runTool('systemctl', ['stop', units], { timeoutMs: STOP_TIMEOUT_MS });
+  await stopUnits('orama-controlplane.service');
+  if (!force) await endRqlited();
+  await stopUnits('orama*');
   // One that ended badly would be listed for ever. It fails where none did.
   await runTool('systemctl', ['reset-failed', 'orama*']).catch(() => {});
   progress.step('the services have ended');
@@ -70,6 +76,18 @@ export async function leaveCluster(
   for (const file of FILES) await rm(file, { force: true });
   progress.step('its files are gone');
   return { node: config?.node ?? null };
+}
+
+/** One that is out of its cluster would try to be elected for some seconds; what it has goes anyway. */
+async function endRqlited(): Promise<void> {
+  const unit = 'orama-rqlited.service';
+  // First: it is not to be started again.
+  await runTool('systemctl', ['stop', '--no-block', unit]);
+  await runTool('systemctl', ['kill', '--signal=KILL', unit]).catch(() => {});
+}
+
+function stopUnits(pattern: string) {
+  return runTool('systemctl', ['stop', pattern], { timeoutMs: STOP_TIMEOUT_MS });
 }
 
 function namesIn(folder: string): Promise<string[]> {

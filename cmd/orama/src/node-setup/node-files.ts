@@ -16,6 +16,11 @@ import { PATHS } from './paths.ts';
 const STORE_USER = 'orama';
 const HTTP_PORT = 4001;
 const RAFT_PORT = 4002;
+/**
+ * Of a rqlited that joins: more nodes than any cluster has, and a year. With it one that is the last of its cluster starts
+ * again, which with `-join` alone it does not; and one whose folder is empty waits for the others and founds nothing.
+ */
+const WAITING = ['-bootstrap-expect', '1000', '-bootstrap-expect-timeout', '8760h'];
 const FIRST_LINE = '# Made by "orama node". Change it with care, and restart orama-controlplane afterwards.\n';
 
 /** What this machine is as a node; null when it is none yet. Throws ConfigError when that cannot be read. */
@@ -95,7 +100,8 @@ export async function writeStoreMember({ node, address, others, ...member }: Sto
   const { uid, gid } = ownerIds();
   await chown(PATHS.storeCredentials, uid, gid);
   await writeFileAtomic(PATHS.rqlitedAuth, `${JSON.stringify([{ username: STORE_USER, password, perms: ['all'] }])}\n`);
-  const join = others.length === 0 ? [] : ['-join', others.map((other) => `${other}:${RAFT_PORT}`).join(',')];
+  const raft = others.map((other) => `${other}:${RAFT_PORT}`);
+  const join = others.length === 0 ? [] : [...WAITING, '-join', raft.join(',')];
   const own = ['-node-id', node, '-http-addr', `${address}:${HTTP_PORT}`, '-raft-addr', `${address}:${RAFT_PORT}`];
   await writeFileAtomic(PATHS.rqlitedOptions, `RQLITED_OPTIONS=${[...own, ...join].join(' ')}\n`);
 }
