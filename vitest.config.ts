@@ -26,6 +26,9 @@ const withoutBrowsers = [
   'test/interop/turn.test.ts',
 ];
 
+/** Between two looks of `expect.poll`, which mostly run a command: it must not take the processor from what is waited for. */
+const POLL_MS = 300;
+
 interface Group {
   name: string;
   groupOrder: number;
@@ -43,24 +46,26 @@ function clusters({ name, groupOrder, maxWorkers, include, exclude = [] }: Group
       globalSetup: 'test/e2e/build.ts',
       testTimeout: 120_000,
       hookTimeout: 120_000,
+      expect: { poll: { timeout: 10_000, interval: POLL_MS } },
     },
   };
 }
 
-// All of a group must have the same number. One of them is kept by the chaos.
-const UNIT_WORKERS = Math.max(2, availableParallelism());
+// All of a group must have the same number. One of them is kept by the chaos, which mostly waits.
+const UNIT_WORKERS = availableParallelism() + 1;
 
 /** Real nodes, for which nobody but root can make machines: `pnpm test:nodes`. */
 const nodes: TestProjectInlineConfiguration = {
   extends: true,
   test: {
-    // Beside the commands, which wait as much as these.
     name: 'nodes',
-    maxWorkers: 3,
-    sequence: { groupOrder: 3 },
+    maxWorkers: 2,
+    sequence: { groupOrder: 5 },
     include: ['test/nodes/**/*.test.ts'],
-    globalSetup: 'test/e2e/build.ts',
-    expect: { poll: { timeout: 20_000 } },
+    globalSetup: ['test/e2e/build.ts', 'test/nodes/bed/release.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000, interval: POLL_MS } },
   },
 };
 

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import type { SystemdNode } from './bed/node.ts';
 import { BUILD_TIMEOUT_MS, buildRelease } from './bed/release.ts';
@@ -13,22 +13,17 @@ const CONTROLPLANE = 'orama-controlplane.service';
 const RUNNING = [CONTROLPLANE, 'orama-gateway.service', 'orama-rqlited.service', 'orama-turn.service'];
 const NAMESPACE = ['orama-namespace-sfu@demo.service', 'orama-namespace-turn@demo.service'];
 
-let out: string;
+const built = inject('release');
 let bed: Bed;
 let node: SystemdNode;
 let before: string;
 beforeAll(async () => {
-  out = mkdtempSync(join(tmpdir(), 'orama-release-'));
-  await buildRelease(out);
   bed = await Bed.start({ bare: true, installed: false });
   node = bed.node(1);
-  cpSync(out, join(node.root, RELEASES), { recursive: true });
+  cpSync(built, join(node.root, RELEASES), { recursive: true });
   before = await image();
-}, BUILD_TIMEOUT_MS);
-afterAll(async () => {
-  await bed?.close();
-  rmSync(out, { recursive: true, force: true });
 });
+afterAll(() => bed?.close());
 
 /** All that an installation may change: files, users, interfaces, units and processes. */
 async function image(machine = node): Promise<string> {
@@ -80,8 +75,8 @@ test('the same sources give the same release', { timeout: BUILD_TIMEOUT_MS }, as
   try {
     await buildRelease(again);
     const sums = (folder: string) => readFileSync(join(folder, 'SHA256SUMS'), 'utf8');
-    expect(sums(again)).toBe(sums(out));
-    expect(sums(out)).toMatch(/^[0-9a-f]{64} {2}orama-webrtc-[\d.]+-linux-x64\.tar\.gz$/m);
+    expect(sums(again)).toBe(sums(built));
+    expect(sums(built)).toMatch(/^[0-9a-f]{64} {2}orama-webrtc-[\d.]+-linux-x64\.tar\.gz$/m);
   } finally {
     rmSync(again, { recursive: true, force: true });
   }
@@ -199,7 +194,7 @@ test('the Debian package installs, and purging it leaves nothing, which a node h
   mkdirSync(join(other.root, 'var/lib/dpkg/updates'), { recursive: true });
   mkdirSync(join(other.root, 'var/lib/dpkg/info'));
   cpSync('/var/lib/dpkg/status', join(other.root, 'var/lib/dpkg/status'));
-  cpSync(out, join(other.root, RELEASES), { recursive: true });
+  cpSync(built, join(other.root, RELEASES), { recursive: true });
   const empty = await image(other);
   const installPackage = () => other.run('sh', '-c', `dpkg --install ${RELEASES}/*.deb`);
   other.write('/etc/systemd/system/orama-controlplane.service', '');

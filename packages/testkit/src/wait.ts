@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface WaitOptions {
   /** Give up after so long. */
   timeoutMs?: number;
-  /** Pause between two looks. */
+  /** Pause between two looks; twice as long as a look takes, where that is more: looking must not take the processor from what is waited for. */
   intervalMs?: number;
 }
 
@@ -31,6 +31,7 @@ export async function waitUntil<T>(
   const startedAt = performance.now();
   for (;;) {
     let last: unknown;
+    const lookedAt = performance.now();
     try {
       const seen = await look();
       if (accept(seen)) return seen;
@@ -43,7 +44,9 @@ export async function waitUntil<T>(
         cause: last,
       });
     }
-    await delay(intervalMs);
+    const nowMs = performance.now();
+    const pauseMs = Math.min(2 * (nowMs - lookedAt), startedAt + timeoutMs - nowMs);
+    await delay(Math.max(intervalMs, pauseMs));
   }
 }
 

@@ -129,8 +129,13 @@ async function remove(name: string): Promise<void> {
   }
   for (const namespace of namespaces()) {
     if (!namespace.startsWith(`${name}-`)) continue;
-    for (const pid of ip('netns', 'pids', namespace).split('\n').filter(Boolean)) kill(Number(pid), 'SIGKILL');
-    ip('netns', 'delete', namespace);
+    try {
+      for (const pid of ip('netns', 'pids', namespace).split('\n').filter(Boolean)) kill(Number(pid), 'SIGKILL');
+      ip('netns', 'delete', namespace);
+    } catch (thrown) {
+      // Another bed that begins takes the same away.
+      if (namespaces().includes(namespace)) throw thrown;
+    }
   }
   rmSync(join(tmpdir(), name), { recursive: true, force: true });
 }

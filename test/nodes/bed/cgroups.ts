@@ -32,8 +32,13 @@ export function pidsOf(name: string): number[] {
 /** Removes a control group without processes. */
 export function removeCgroup(name: string): void {
   const remove = (folder: string) => {
-    for (const child of foldersOf(folder)) remove(child);
-    rmdirSync(folder);
+    try {
+      for (const child of foldersOf(folder)) remove(child);
+      rmdirSync(folder);
+    } catch (thrown) {
+      // Another bed that begins takes the same away.
+      if (existsSync(folder)) throw thrown;
+    }
   };
   for (const tree of TREES) if (existsSync(join(tree, name))) remove(join(tree, name));
 }
