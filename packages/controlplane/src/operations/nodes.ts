@@ -27,8 +27,6 @@ async function attemptDrain(
   if (node.state === 'gone') throw removed(id);
   const blocks = (await store.ports.listTaken()).filter((row) => row.nodeId === id);
   if (node.state === 'draining') {
-    // First, as it may be the one that leads: the others let go of it as soon as it is gone.
-    await context.storeMembers?.removeNode(id);
     const running = await store.operations.runningOfNode(id);
     if (!running && blocks.length === 0)
       return { operation: null, outcome: 'unchanged', message: `${id} is drained already; nothing was changed` };
@@ -137,6 +135,8 @@ export function removeNode(
     }
     const running = await store.operations.runningOfNode(id);
     const nowMs = context.clock.now();
+    // First, as it may be the one that leads: the others let go of it as soon as it is gone.
+    await context.storeMembers?.removeNode(id);
     await change(context, node, 'gone', { requestedBy, action: 'remove-node' }, [
       ...(running ? [store.operations.finish(running.id, 'done', nowMs)] : []),
       // Those that nobody came back to: no SFU is left that would see them empty.
