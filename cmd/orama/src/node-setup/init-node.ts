@@ -1,5 +1,5 @@
 import { newId } from '@orama/core';
-import type { ControlplaneConfig, ControlplaneConfigInput } from '@orama/protocol';
+import { type ControlplaneConfig, type ControlplaneConfigInput, DEFAULT_REGION } from '@orama/protocol';
 import type { Progress } from '../output/progress.ts';
 import { chooseFirewall, type FirewallOption } from './choose-firewall.ts';
 import { bringUp, type ClusterNetwork, chooseNetwork, firstAddress } from './cluster-network.ts';
@@ -16,7 +16,7 @@ import {
   writeNodeConfig,
   writeStoreMember,
 } from './node-files.ts';
-import { DEFAULT_NETWORK, DEFAULT_REGION, PATHS } from './paths.ts';
+import { DEFAULT_NETWORK, PATHS } from './paths.ts';
 import { publicAddress } from './public-address.ts';
 import { refuseOther } from './refuse-other.ts';
 import { startNode } from './start-node.ts';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { callEnrolment, parseJoinToken } from '@orama/controlplane/enrolment';
 import { describeError, UserError } from '@orama/core';
-import type { ControlplaneConfig, EnrolRequest, JoinToken } from '@orama/protocol';
+import { type ControlplaneConfig, DEFAULT_REGION, type EnrolRequest, type JoinToken } from '@orama/protocol';
 import type { Progress } from '../output/progress.ts';
 import { chooseFirewall, type FirewallOption } from './choose-firewall.ts';
 import { bringUp, type ClusterNetwork, chooseNetwork, findInNetwork, keepKey } from './cluster-network.ts';
@@ -18,7 +18,6 @@ import {
   writeNodeConfig,
   writeStoreMember,
 } from './node-files.ts';
-import { DEFAULT_REGION } from './paths.ts';
 import { openAddress, publicAddress } from './public-address.ts';
 import { refuseOther } from './refuse-other.ts';
 import { startNode } from './start-node.ts';

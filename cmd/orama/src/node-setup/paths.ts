@@ -30,5 +30,3 @@ export const API_PORT = 6001;
 /** The WireGuard interface that is made unless another one is named, and its network. */
 export const DEFAULT_INTERFACE = 'orama0';
 export const DEFAULT_NETWORK = '10.86.0.0/24';
-/** Where a node stands of which nothing is said. */
-export const DEFAULT_REGION = 'default';

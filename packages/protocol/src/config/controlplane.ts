@@ -28,6 +28,9 @@ const PATHS_OF_UNITS = { dataDir: '/var/lib/orama', clusterKeyFile: '/etc/orama/
 export const HTTPS_PORT = 443;
 const programSchema = z.array(z.string().min(1)).min(1);
 
+/** Where a node stands of which nothing is said. */
+export const DEFAULT_REGION = 'default';
+
 /** Configuration file of a node's controlplane. */
 export const controlplaneConfigSchema = z
   .strictObject({
@@ -42,7 +45,7 @@ export const controlplaneConfigSchema = z
     wireguard: wireguardConfigSchema.optional(),
     /** Absent where no machine is to join by this node. */
     invitations: invitationsConfigSchema.optional(),
-    region: z.string().default('default'),
+    region: z.string().default(DEFAULT_REGION),
     baseDomain: baseDomainSchema,
     /** The node's own data: namespaces/, run/, logs/, configs/. */
     dataDir: z.string().min(1),
