@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ErrorBody } from '@orama/protocol';
 import { bindError } from './bind-error.ts';
 import { OramaError, toOramaError } from './errors.ts';
@@ -46,6 +47,20 @@ function readBody(request: IncomingMessage): Promise<string> {
   });
 }
 
+/** Methods that change nothing (RFC 9110, 9.2.1). */
+const SAFE = new Set(['GET', 'HEAD']);
+
+/**
+ * Throws where the client has gone, as happens while this process does not run: it was told that its request failed, and
+ * may have asked another process for the opposite since.
+ */
+async function requireClient(socket: Socket): Promise<void> {
+  // The end of a connection is read a turn of the event loop after what came before it.
+  await nextTurn();
+  await nextTurn();
+  if (socket.readableEnded || socket.destroyed) throw new OramaError('UNAVAILABLE', 'the client has gone');
+}
+
 /** Path and query of a request target (RFC 9112, 3.2). Takes any text: a target need not be a valid URL. */
 export function splitTarget(target: string | undefined): { path: string; query: URLSearchParams } {
   const text = target ?? '/';
@@ -77,7 +92,10 @@ export function createInternalServer(
     const { path, query } = splitTarget(target);
     const method = request.method ?? 'GET';
     readBody(request)
-      .then((body) => handler({ method, path, query, target, body, headers: request.headers }, request.socket))
+      .then(async (body) => {
+        if (!SAFE.has(method)) await requireClient(request.socket);
+        return handler({ method, path, query, target, body, headers: request.headers }, request.socket);
+      })
       .then((reply) => send(response, reply ?? { status: 404, body: notFound(method, path) }))
       .catch((thrown: unknown) => {
         const error = toOramaError(thrown);
