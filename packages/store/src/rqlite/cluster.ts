@@ -111,7 +111,10 @@ export class RqliteCluster {
           continue;
         }
       } else {
-        failed.set(target, { atMs: performance.now(), reason: attempt.reason });
+        const atMs = performance.now();
+        // One that the deadline cut short says less than the one before it.
+        const reason = atMs < deadlineMs ? undefined : failed.get(target)?.reason;
+        failed.set(target, { atMs, reason: reason ?? attempt.reason });
         doubtful ||= attempt.sent;
       }
       this.#leader = undefined;
