@@ -81,6 +81,15 @@ export function expandIpv6(address: string): number[] {
   return [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
 }
 
+/** Ranges that no client on the internet can send to. Documentation addresses count as public: tests are made of them. */
+const PRIVATE = new Set(['private', 'cgnat', 'benchmarking', 'reserved']);
+
+/** The name of the range, where an address is of a private network or otherwise none that clients on the internet reach. */
+export function privateRangeOf(address: string): string | null {
+  const range = specialRangeOf(address);
+  return range !== null && PRIVATE.has(range) ? range : null;
+}
+
 /**
  * The name of the special-purpose range that holds `address`, or null for public unicast.
  * IPv4-mapped forms answer for the IPv4 address inside; other embeddings are `embedded-ipv4`; the rest of IPv6 outside of

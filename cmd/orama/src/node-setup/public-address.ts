@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { specialRangeOf, UserError } from '@orama/core';
+import { privateRangeOf, UserError } from '@orama/core';
 import type { LocalAddress } from './machine.ts';
 
 /** How clients reach a node. */
@@ -10,8 +10,6 @@ export interface PublicAddress {
   localIp: string;
 }
 
-/** Ranges that no client on the internet can send to. Documentation addresses count as public: tests are made of them. */
-const NOT_PUBLIC = new Set(['private', 'cgnat', 'benchmarking', 'reserved']);
 /** Anything outside: nothing is sent there. */
 const FAR_AWAY = '192.0.2.1';
 
@@ -28,7 +26,7 @@ export async function publicAddress(
   seen?: string,
 ): Promise<PublicAddress> {
   const local = await outwardAddress(own);
-  const publicIp = given ?? (local && !isPrivate(local.address) ? local.address : seen);
+  const publicIp = given ?? (local && privateRangeOf(local.address) === null ? local.address : seen);
   if (publicIp === undefined) {
     const has = own.map(({ address }) => address).join(', ') || 'none';
     throw new UserError('INVALID_REQUEST', `the public address of this machine cannot be told from its own (${has})`, {
@@ -41,7 +39,7 @@ export async function publicAddress(
     'INVALID_REQUEST',
     `no interface of this machine has ${publicIp}, and no other address leads out`,
     {
-      hint: 'give the machine an address, or another --public-ip',
+      hint: "give the machine an address, or another --public-ip; that has to be on another interface than the nodes' network",
     },
   );
 }
@@ -49,18 +47,14 @@ export async function publicAddress(
 /** The address by which this machine reaches the internet, where that is one that the internet reaches. */
 export async function openAddress(own: readonly LocalAddress[]): Promise<string | undefined> {
   const local = await outwardAddress(own);
-  return local && !isPrivate(local.address) ? local.address : undefined;
-}
-
-function isPrivate(address: string): boolean {
-  return NOT_PUBLIC.has(specialRangeOf(address) ?? '');
+  return local && privateRangeOf(local.address) === null ? local.address : undefined;
 }
 
 /** That by which a packet to the internet would leave, or else the only one that could be it. */
 async function outwardAddress(own: readonly LocalAddress[]): Promise<LocalAddress | undefined> {
   const outward = await routedAddress();
   const candidates = own.filter(({ address }) => !isIPv6(address));
-  const open = candidates.filter(({ address }) => !isPrivate(address));
+  const open = candidates.filter(({ address }) => privateRangeOf(address) === null);
   return (
     candidates.find(({ address }) => address === outward) ??
     [open, candidates].find((addresses) => addresses.length === 1)?.[0]

@@ -81,11 +81,31 @@ test('an invitation that is over, or that nobody gave, lets nobody in', async ()
 
 test('machines that join at one moment get addresses of their own, until there is none', async () => {
   const ids = await Promise.all([2, 3, 4].map(() => open()));
-  const enrolled = await Promise.all(ids.map((id, index) => enrol(context, id, request(index + 2), FROM)));
+  const enrolled = await Promise.all(
+    ids.map((id, index) => enrol(context, id, request(index + 2), `198.51.100.${index}`)),
+  );
   expect(enrolled.map(({ wireguardIp }) => wireguardIp).sort()).toEqual(['10.0.0.2', '10.0.0.3', '10.0.0.4']);
   const two = { ...context, config: { ...context.config, wireguardNetwork: '10.0.0.0/30' } };
   const fifth = request(5, { network: { kind: 'wireguard', publicKey: key(0), port: 1 } });
   await expect(enrol(two, await open(), fifth, FROM)).rejects.toThrow('every address');
+});
+
+test('a machine needs a public address, which no other node has', async () => {
+  const given = (publicIp: string) => request(2, { publicIp });
+  const enrolAs = async (wanted: EnrolRequest, from: string) => enrol(context, await open(), wanted, from);
+  await expect(enrolAs(request(2), '192.168.1.7')).rejects.toMatchObject({
+    ...{ code: 'INVALID_REQUEST', message: expect.stringContaining('192.168.1.7, a private address') },
+    hint: expect.stringContaining('--public-ip'),
+  });
+  for (const [wanted, from] of [
+    [request(2), '203.0.113.1'],
+    [given('203.0.113.1'), FROM],
+  ] as const)
+    await expect(enrolAs(wanted, from)).rejects.toMatchObject({
+      ...{ code: 'CONFLICT', message: '203.0.113.1 is the public address of node-1' },
+    });
+  // An operator may know better: a lab.
+  expect(await enrolAs(given('192.168.1.7'), FROM)).toMatchObject({ publicIp: '192.168.1.7' });
 });
 
 test('two machines that come with one name at one moment do not get each other’s', async () => {

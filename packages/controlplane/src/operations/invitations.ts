@@ -1,4 +1,4 @@
-import { hostPort, newId, OramaError } from '@orama/core';
+import { hostPort, newId, OramaError, privateRangeOf } from '@orama/core';
 import type { EnrolRequest, Invitation, Invite, WireguardPeer } from '@orama/protocol';
 import { auditStatement, guard, type InvitationRow, type NodeRow, raiseChangeCounter } from '@orama/store';
 import { contains, freeAddress } from '../enrolment/address.ts';
@@ -59,7 +59,8 @@ export interface Enrolled {
 
 /**
  * Takes the machine in that came with an invitation. The same machine may ask again, for as long as the invitation is
- * good: it is told the same. Throws UNAUTHORIZED, and CONFLICT for what another node has.
+ * good: it is told the same. Throws UNAUTHORIZED, CONFLICT for what another node has, and INVALID_REQUEST without a public
+ * address.
  * @param from the address that it comes from
  */
 export function enrol(
@@ -69,6 +70,19 @@ export function enrol(
   from: string,
 ): Promise<Enrolled> {
   return retryOnConflict(`taking in ${request.node}`, () => attemptEnrol(context, invitationId, request, from));
+}
+
+/** One that clients cannot send to, or that another node has: where the machine did not say it, it was seen so on the way here. */
+function refuseAddress(publicIp: string, nodes: readonly NodeRow[], { node: id, publicIp: given }: EnrolRequest): void {
+  const hint = 'give its own: orama node join --public-ip <address>';
+  const range = privateRangeOf(publicIp);
+  if (given === null && range !== null) {
+    throw new OramaError('INVALID_REQUEST', `${id} was seen at ${publicIp}, a ${range} address, and has no other`, {
+      hint,
+    });
+  }
+  const other = nodes.find((node) => node.id !== id && node.state !== 'gone' && node.publicIp === publicIp);
+  if (other) throw new OramaError('CONFLICT', `${publicIp} is the public address of ${other.id}`, { hint });
 }
 
 async function attemptEnrol(
@@ -99,6 +113,7 @@ async function attemptEnrol(
   refuseOtherName(nodes, request);
   const wireguardIp = addressOf(config.wireguardNetwork, nodes, request);
   const publicIp = request.publicIp ?? from;
+  refuseAddress(publicIp, nodes, request);
   const wireguard =
     network.kind === 'wireguard'
       ? { publicKey: network.publicKey, endpoint: hostPort(publicIp, network.port) }
@@ -109,6 +124,11 @@ async function attemptEnrol(
       wireguardIp,
       id,
     ]),
+    ...guard(
+      'the public address is free',
+      "NOT EXISTS (SELECT 1 FROM nodes WHERE public_ip = ? AND id <> ? AND state <> 'gone')",
+      [publicIp, id],
+    ),
     // Another machine may take the name at this moment.
     ...guard(
       'the name is free',
