@@ -313,6 +313,8 @@ uninstall_command() {
     die 'Orama WebRTC is here as a Debian package' 'apt-get remove orama-webrtc, or apt-get purge'
   fi
   [ -z "$PURGE" ] || ! is_begun || leave_cluster
+  # First, as it starts again what ends.
+  systemctl stop orama-controlplane.service 2>/dev/null || true
   systemctl disable --quiet --now orama.target 2>/dev/null || true
   for unit in $(systemctl list-units --all --plain --no-legend 'orama-*.service' | cut -d ' ' -f 1); do
     systemctl stop "$unit" 2>/dev/null || true
@@ -371,6 +373,7 @@ case $COMMAND in
     for unit in $(running_units | sort); do restart_unit "$unit"; done
     ;;
   stop)
+    systemctl stop orama-controlplane.service
     systemctl disable --quiet --now orama.target
     for unit in $(running_units); do systemctl stop "$unit"; done
     ;;

@@ -16,7 +16,7 @@ import { within } from './within.ts';
 /** A store that answers later is as good as down for a report. */
 const STORE_PATIENCE_MS = 1_500;
 
-type MonitorContext = Pick<NodeContext, 'config' | 'store' | 'view' | 'clock'>;
+type MonitorContext = Pick<NodeContext, 'config' | 'store' | 'view' | 'services' | 'clock'>;
 
 export interface MonitorOptions {
   version: string;

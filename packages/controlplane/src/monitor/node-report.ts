@@ -14,7 +14,7 @@ import { type Database, RqliteDatabase, type SfuAllocationRow } from '@orama/sto
 import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import { countFreeBlocks } from '../placement/free-blocks.ts';
 import type { View } from '../reconcile/store-view.ts';
-import { GATEWAY_UNIT, sfuUnit, TURN_UNIT } from '../services/service-manager.ts';
+import { CONTROLPLANE_UNIT, GATEWAY_UNIT, sfuUnit, TURN_UNIT } from '../services/service-manager.ts';
 import { gatewayConfig, turnConfig } from '../tasks/core-service.ts';
 import { callTurn, unlessUnknown } from '../turn-control.ts';
 import { seeDns } from './dns-seen.ts';
@@ -28,7 +28,7 @@ const RATE_WINDOW_MS = 1_000;
 const STORE_PATIENCE_MS = 1_500;
 
 export interface NodeReportDeps {
-  context: Pick<NodeContext, 'config' | 'clock'>;
+  context: Pick<NodeContext, 'config' | 'clock' | 'services'>;
   /** A connection of its own to the store. */
   storeProbe: Database;
   /** What the store says of the namespaces, or last said. */
@@ -42,8 +42,8 @@ export interface NodeReportDeps {
 /** Looks at everything on this node by asking it. What does not answer is told as that. */
 export async function reportNode(deps: NodeReportDeps): Promise<NodeReport> {
   const { context, storeProbe, view, version, metrics, ends } = deps;
-  const { config, clock } = context;
-  const [store, gateway, turn, dns, own] = await Promise.all([
+  const { config, clock, services } = context;
+  const [store, gateway, turn, dns, own, restarts] = await Promise.all([
     seeStore(config, storeProbe),
     seeGateway(config, ends),
     seeTurn(config),
@@ -52,6 +52,7 @@ export async function reportNode(deps: NodeReportDeps): Promise<NodeReport> {
       [...view.desired.values()].filter(({ wanted }) => wanted).map((each) => each.config.namespace),
     ),
     metrics.metrics(),
+    services.restartsOf(CONTROLPLANE_UNIT).catch(() => null),
   ]);
   const namespaces = await Promise.all(
     [...view.here.values()].map(async ({ config: { namespace }, sfu, turn: turns, wanted }) => {
@@ -78,7 +79,7 @@ export async function reportNode(deps: NodeReportDeps): Promise<NodeReport> {
     controlplane: {
       up: true,
       reason: null,
-      restarts: 0,
+      restarts: restarts ?? 0,
       event_loop_delay_ms: loopDelayMs(readExposition(own)),
     },
     gateway,

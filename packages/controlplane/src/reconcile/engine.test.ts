@@ -78,7 +78,7 @@ test('nothing is applied when the look fails', async () => {
   await engine.stop();
 });
 
-test('a task runs again after the interval, or sooner when it asks for it', async () => {
+test('a task runs again when the interval is next over, or sooner when it asks for it', async () => {
   const clock = new VirtualClock();
   let runs = 0;
   const engine = new Engine({ ...options(clock), intervalMs: 2_000 });
@@ -86,11 +86,28 @@ test('a task runs again after the interval, or sooner when it asks for it', asyn
   await waitFor('the timer to be set', () => clock.pending === 1);
   clock.advance(100);
   await waitFor('the second run to be over', () => runs === 2 && clock.pending === 1);
-  clock.advance(1_999);
+  clock.advance(1_899);
   expect(runs).toBe(2);
   clock.advance(1);
   await waitFor('the third run', () => runs === 3);
   await engine.stop();
+});
+
+test('after stop no further action is applied', async () => {
+  const seen: string[] = [];
+  const engine = new Engine(options());
+  let stopped: Promise<void> | undefined;
+  await engine.add({
+    name: 'task',
+    plan: async () => [action('a'), action('b')],
+    async apply({ subject }) {
+      seen.push(subject);
+      stopped = engine.stop();
+    },
+    report: async () => null,
+  });
+  await stopped;
+  expect(seen).toEqual(['a']);
 });
 
 test('after stop no task is run or added', async () => {

@@ -79,7 +79,7 @@ export class TaskRunner {
     return plan;
   }
 
-  /** Resolves when the run in progress, if any, is over; no other begins. */
+  /** Resolves when the run in progress, if any, is over; no other begins, and no further action. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -92,7 +92,13 @@ export class TaskRunner {
       this.#again = false;
       nextMs = await this.#once();
     } while (this.#again && !this.#stopped);
-    if (!this.#stopped) this.#timer = this.#options.clock.after(nextMs, () => this.wake());
+    if (!this.#stopped) this.#timer = this.#options.clock.after(this.#delayOf(nextMs), () => this.wake());
+  }
+
+  /** Tasks that run by the interval do so at the same moments: what several of them look at is then looked at once. */
+  #delayOf(nextMs: number): number {
+    const { clock, intervalMs } = this.#options;
+    return nextMs < intervalMs ? nextMs : intervalMs - (clock.monotonic() % intervalMs);
   }
 
   /** One run; returns the delay to the next. Never throws: a failure is logged and told by `last`. */
@@ -103,6 +109,8 @@ export class TaskRunner {
     let recheckMs: number | null = null;
     try {
       for (const action of (await this.task.plan?.()) ?? []) {
+        // What is to end with this controlplane must not be started by it.
+        if (this.#stopped) break;
         failpoints.hit(`apply:${action.kind}:before`);
         try {
           await this.task.apply?.(action);
@@ -176,7 +184,7 @@ export class Engine {
     return [...this.#runners].map(([name, runner]) => ({ name, last: runner.last }));
   }
 
-  /** Ends all runs; applied work stays as it is. */
+  /** Ends all runs after the action at hand; applied work stays as it is. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all([...this.#runners.values()].map((runner) => runner.stop()));

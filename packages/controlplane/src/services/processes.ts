@@ -151,6 +151,10 @@ export class ProcessServices implements ServiceManager {
     await Promise.all([rm(log, { force: true }), rm(`${log}.1`, { force: true })]);
   }
 
+  async restartsOf(): Promise<null> {
+    return null;
+  }
+
   onExit(listener: (exit: ServiceExit) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

@@ -48,12 +48,15 @@ export interface ServiceManager {
   stop(unit: string, deadlineMs: number): Promise<void>;
   /** Removes what the manager keeps of a unit that has ended, such as its log. */
   forget(unit: string): Promise<void>;
+  /** How often a unit was started again that is not one of these, such as the controlplane's; null where nothing starts it. */
+  restartsOf(unit: string): Promise<number | null>;
   /** Calls `listener` after each end of a unit; the returned function unsubscribes. */
   onExit(listener: (exit: ServiceExit) => void): () => void;
   /** Stops watching. The units keep running. */
   close(): void;
 }
 
+export const CONTROLPLANE_UNIT = 'orama-controlplane';
 export const GATEWAY_UNIT = 'orama-gateway';
 export const TURN_UNIT = 'orama-turn';
 /** A namespace on the node's TURN server, where systemd runs the services. */

@@ -1,6 +1,7 @@
+import { type FSWatcher, watch } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Clock, type Logger, type Timer, writeFileAtomic } from '@orama/core';
+import { type Clock, type Logger, writeFileAtomic } from '@orama/core';
 import { runTool } from '../run-tool.ts';
 import {
   GATEWAY_UNIT,
@@ -12,19 +13,21 @@ import {
   TENANT_UNIT_PREFIX,
   TURN_UNIT,
 } from './service-manager.ts';
+import { sharedLook } from './shared-look.ts';
 
-/** How often ends of units are looked for. systemd starts them again by itself. */
-const WATCH_MS = 1_000;
+/** So long after a unit wrote down its end, systemd has it ended, or about to be started again. */
+const SETTLED_MS = 200;
 const SYSTEMCTL_TIMEOUT_MS = 10_000;
 const DROP_INS = '/run/systemd/system';
 /** Of the controlplane alone: environments of units, and how they ended. */
 const RUN = '/run/orama';
+const END_SUFFIX = '.end';
 const DROP_IN = '50-node.conf';
 const OURS = [GATEWAY_UNIT, TURN_UNIT, `${TENANT_UNIT_PREFIX}*`, `${SFU_UNIT_PREFIX}*`].map(
   (unit) => `${unit}.service`,
 );
 const PROPERTIES = [
-  ...['Id', 'ActiveState', 'SubState', 'InvocationID', 'NRestarts'],
+  ...['Id', 'ActiveState', 'SubState', 'InvocationID'],
   ...['ExecMainStartTimestampMonotonic', 'ExecMainExitTimestampMonotonic'],
 ];
 
@@ -50,14 +53,14 @@ interface Shown {
   active: string;
   sub: string;
   invocation: string;
-  restarts: string;
   startedAtUs: number;
   exitedAtUs: number;
 }
 
 /**
- * Units of systemd, driven by systemctl. What there is is asked of systemd each time. Commands stand in the unit files;
- * the digest of what a unit was started with is in the environment file that systemd gives it, at each restart as well.
+ * Units of systemd, driven by systemctl. What there is is asked of systemd each time; ends are seen by comparing with the
+ * time before, which is soon, because each unit that ends writes a file. Commands stand in the unit files; the digest of
+ * what a unit was started with is in the environment file that systemd gives it, at each restart as well.
  */
 export class SystemdServices implements ServiceManager {
   readonly #logger: Logger;
@@ -67,13 +70,13 @@ export class SystemdServices implements ServiceManager {
   #before = new Map<string, Shown>();
   /** Runs of units that were told to end. */
   readonly #told = new Set<string>();
-  readonly #watch: Timer;
-  #isLooking = false;
+  readonly #ends: FSWatcher | null;
+  readonly #show = sharedLook(() => this.#look());
 
   private constructor({ logger, clock }: Options) {
     this.#logger = logger;
     this.#clock = clock;
-    this.#watch = clock.every(WATCH_MS, () => void this.#look());
+    this.#ends = this.#watchEnds();
   }
 
   /** Gives our units what only this node knows. Throws where systemd does not answer. */
@@ -81,17 +84,18 @@ export class SystemdServices implements ServiceManager {
     await writeDropIn(`${SFU_UNIT_PREFIX}.service`, `IPAddressAllow=${options.wireguardNetwork}`);
     await writeDropIn(`${TURN_UNIT}.service`, `TimeoutStopSec=${Math.ceil(options.turnStopMs / 1000)}`);
     await systemctl('daemon-reload');
+    await mkdir(RUN, { recursive: true, mode: 0o700 });
     return new SystemdServices(options);
   }
 
   /** Stops watching. The units keep running. */
   close(): void {
-    this.#watch.cancel();
+    this.#ends?.close();
     this.#listeners.clear();
   }
 
   async list(): Promise<ServiceState[]> {
-    const states = (await show()).filter(isPresent).map(async (shown): Promise<ServiceState> => {
+    const states = (await this.#show()).filter(isPresent).map(async (shown): Promise<ServiceState> => {
       const { unit, startedAtUs } = shown;
       return {
         unit,
@@ -104,7 +108,7 @@ export class SystemdServices implements ServiceManager {
   }
 
   async start({ unit, configDigest }: ServiceSpec): Promise<void> {
-    const present = (await show()).some((shown) => shown.unit === unit && isPresent(shown));
+    const present = (await this.#show()).some((shown) => shown.unit === unit && isPresent(shown));
     if (present) return;
     await writeFileAtomic(environmentFile(unit), `ORAMA_DIGEST=${configDigest}\n`);
     await systemctl('start', '--no-block', `${unit}.service`);
@@ -112,7 +116,7 @@ export class SystemdServices implements ServiceManager {
   }
 
   async stop(unit: string, deadlineMs: number): Promise<void> {
-    const running = (await show()).find((shown) => shown.unit === unit && isPresent(shown));
+    const running = (await this.#show()).find((shown) => shown.unit === unit && isPresent(shown));
     if (!running || running.active === 'deactivating') return;
     this.#told.add(running.invocation);
     await systemctl('stop', '--no-block', `${unit}.service`);
@@ -126,6 +130,10 @@ export class SystemdServices implements ServiceManager {
     await systemctl('reset-failed', `${unit}.service`).catch(() => {});
   }
 
+  async restartsOf(unit: string): Promise<number> {
+    return Number(await systemctl('show', '--property=NRestarts', '--value', `${unit}.service`));
+  }
+
   onExit(listener: (exit: ServiceExit) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -134,38 +142,61 @@ export class SystemdServices implements ServiceManager {
   /** Of a run that was told to end and did not. After its own time limit systemd does so, whoever runs then. */
   async #kill({ unit, invocation }: Shown): Promise<void> {
     try {
-      const still = (await show()).some((shown) => shown.invocation === invocation && isPresent(shown));
+      const still = (await this.#show()).some((shown) => shown.invocation === invocation && isPresent(shown));
       if (still) await systemctl('kill', '--signal=SIGKILL', `${unit}.service`);
     } catch (thrown) {
       this.#logger.warn({ unit, err: thrown }, 'a service that does not end cannot be killed');
     }
   }
 
-  async #look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
+  /** Null where the machine has no watch left: ends are then seen when the units are listed next. */
+  #watchEnds(): FSWatcher | null {
+    const warn = (thrown: unknown) => {
+      this.#logger.warn({ err: thrown }, `ends of services are not seen at once: ${RUN} cannot be watched`);
+    };
     try {
-      const now = new Map((await show()).map((shown) => [shown.unit, shown]));
-      for (const before of this.#before.values()) {
-        const after = now.get(before.unit);
-        const goesOn = after && isPresent(after) && after.invocation === before.invocation;
-        if (!goesOn || after.restarts !== before.restarts) await this.#ended(before, after);
-      }
-      this.#before = new Map([...now].filter(([, shown]) => isPresent(shown)));
+      const watcher = watch(RUN, (_event, file) => {
+        if (file?.endsWith(END_SUFFIX)) this.#clock.after(SETTLED_MS, () => void this.#lookAgain());
+      });
+      return watcher.on('error', warn);
+    } catch (thrown) {
+      warn(thrown);
+      return null;
+    }
+  }
+
+  async #lookAgain(): Promise<void> {
+    try {
+      await this.#show();
     } catch (thrown) {
       this.#logger.warn({ err: thrown }, 'looking at the services failed');
-    } finally {
-      this.#isLooking = false;
     }
+  }
+
+  /** Our units that systemd knows of, present or not; tells of those that have ended since the last time. */
+  async #look(): Promise<Shown[]> {
+    const all = await show();
+    const now = new Map(all.map((shown) => [shown.unit, shown]));
+    for (const before of this.#before.values()) {
+      const after = now.get(before.unit);
+      const goesOn = after?.invocation === before.invocation && isPresent(after) && phaseOf(after) !== 'ended';
+      if (!goesOn && phaseOf(before) !== 'ended') await this.#ended(before, after);
+    }
+    // Runs that began and ended since.
+    for (const after of all) {
+      const isNew = this.#before.get(after.unit)?.invocation !== after.invocation;
+      if (isNew && phaseOf(after) === 'ended') await this.#ended(after, after);
+    }
+    this.#before = new Map(all.filter(isPresent).map((shown) => [shown.unit, shown]));
+    return all;
   }
 
   async #ended(before: Shown, after: Shown | undefined): Promise<void> {
     const { unit } = before;
     const end = await readEnd(before);
     const endedAtUs = after && after.exitedAtUs > before.startedAtUs ? after.exitedAtUs : monotonicUs();
-    // Somebody else may have told it to end, or it failed and was on its way out at the last look.
-    const wanted =
-      this.#told.delete(before.invocation) || (phaseOf(before) === 'stopping' && end?.result === 'success');
+    // Somebody else may have told it to end. Of itself none of ours ends well.
+    const wanted = this.#told.delete(before.invocation) || end?.result === 'success';
     const uptimeMs = (endedAtUs - before.startedAtUs) / 1000;
     const exit: ServiceExit = { unit, uptimeMs, wanted, how: end ? howEnded(end) : 'unknown' };
     this.#logger[wanted ? 'info' : 'warn']({ unit, reason: exit.how, durMs: uptimeMs }, 'service ended');
@@ -173,7 +204,6 @@ export class SystemdServices implements ServiceManager {
   }
 }
 
-/** Our units that systemd knows of, present or not. */
 async function show(): Promise<Shown[]> {
   const text = await systemctl('show', `--property=${PROPERTIES.join()}`, ...OURS);
   return text.split('\n\n').flatMap((block) => {
@@ -186,7 +216,6 @@ async function show(): Promise<Shown[]> {
         active: get('ActiveState'),
         sub: get('SubState'),
         invocation: get('InvocationID'),
-        restarts: get('NRestarts'),
         startedAtUs: Number(get('ExecMainStartTimestampMonotonic')),
         exitedAtUs: Number(get('ExecMainExitTimestampMonotonic')),
       },
@@ -240,7 +269,7 @@ function environmentFile(unit: string): string {
 
 /** Written by what orama-.service.d has each unit do at its end. */
 function endFile(unit: string): string {
-  return join(RUN, `${unit}.end`);
+  return join(RUN, `${unit}${END_SUFFIX}`);
 }
 
 /** Empty for a unit that somebody else started, which so is started anew. */

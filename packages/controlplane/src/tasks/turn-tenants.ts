@@ -77,8 +77,7 @@ export class TurnTenantsTask implements Task<TurnAction> {
   async report(): Promise<number | null> {
     const { config, store, view, clock } = this.#context;
     const { here } = await view.read();
-    const { tenants, failure, certificates } = await this.#observe();
-    const remains = await this.#keeper.remains();
+    const [{ tenants, failure, certificates }, remains] = await Promise.all([this.#observe(), this.#keeper.remains()]);
     const observations = observationsOf(here, config.node, tenants, failure, {
       shown: (namespace) => {
         const shown = certificateFor(turnDomain(namespace, config.baseDomain), certificates);
