@@ -5,7 +5,9 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { issueTurnCredentials } from '@orama/core';
 import { EXIT, type TurnTenantInput, turnTenantListSchema } from '@orama/protocol';
+import { TurnClient } from '@orama/turn/client';
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
@@ -109,6 +111,26 @@ test('orama turn attach attaches, again to another server and with other setting
   expect(stdout).toMatch(/"reason":"its settings changed","msg":"attached"/);
   expect(stdout).toMatch(/"reason":"its unit was stopped","allocations":0,.*"msg":"detached"/);
   expect(stdout).not.toContain(SECRET);
+});
+
+test('orama turn attach tells what the server logs of its namespace, up to its end', async () => {
+  const running = attach();
+  startTurn();
+  await waitFor([1]);
+  const client = await TurnClient.open({
+    ...{ transport: 'udp', server: { address: '127.97.30.2', port: 3478 }, localAddress: '127.97.30.9' },
+    ...issueTurnCredentials({ namespace: 'demo', secret: SECRET, uris: [], ttlSec: 600, nowMs: Date.now() }),
+  });
+  await client.allocate();
+  running.kill('SIGTERM');
+  const lines = (await running).stdout.split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+  await client.close();
+  const told = lines.filter(({ alloc }) => alloc !== undefined);
+  expect(told).toMatchObject([
+    { ns: 'demo', transport: 'udp', at: expect.any(String), msg: 'allocation opened' },
+    { ns: 'demo', reason: 'tenant-detached', at: expect.any(String), msg: 'allocation ended' },
+  ]);
+  expect(lines.at(-1)).toMatchObject({ msg: 'detached' });
 });
 
 test('orama turn attach keeps what was wanted last while its file is gone or broken, and says why it is detached', async () => {

@@ -3,6 +3,7 @@ import { ConfigFile, describeError, type Logger, toOramaError, turnTenantDigest 
 import {
   type TurnTenant,
   type TurnTenantUsage,
+  turnTenantLinesSchema,
   turnTenantListSchema,
   turnTenantSchema,
   turnTenantStatusSchema,
@@ -82,12 +83,24 @@ export class Attachment {
     this.#logger.info(summaryOf(use), 'in use');
   }
 
+  /** Logs what the server has said of the namespace since the last call. */
+  async tell(): Promise<void> {
+    if (!this.#isOnServer) return;
+    const path = `/tenants/${this.#namespace}/lines`;
+    const said = await unlessUnknown(callTurn(this.#socket, turnTenantLinesSchema, 'POST', path)).catch(
+      () => undefined,
+    );
+    for (const { atMs, level, message, fields } of said?.lines ?? [])
+      this.#logger[level]({ ...fields, at: new Date(atMs).toISOString() }, message);
+  }
+
   /** Takes the namespace off the server, which ends its allocations. */
   async end(): Promise<void> {
     if (!this.#wanted) return;
     try {
       const use = await this.#readUse();
       await callTurn(this.#socket, z.undefined(), 'DELETE', `/tenants/${this.#namespace}`);
+      await this.tell();
       await this.#read();
       const reason = this.#isRevoked ? 'this node serves the namespace no more' : 'its unit was stopped';
       this.#logger.info({ reason, ...summaryOf(use) }, 'detached');

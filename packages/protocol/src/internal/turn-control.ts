@@ -76,6 +76,17 @@ export const turnTenantStatusSchema = z.object({
 export type TurnTenantStatus = z.infer<typeof turnTenantStatusSchema>;
 export const turnTenantListSchema = z.object({ tenants: z.array(turnTenantStatusSchema) });
 
+/** What the server logged of a tenant, for the log of the tenant itself. */
+export const turnTenantLineSchema = z.object({
+  /** Unix milliseconds. */
+  atMs: z.number(),
+  level: z.enum(['info', 'warn']),
+  message: z.string(),
+  fields: z.record(z.string(), z.unknown()),
+});
+export type TurnTenantLine = z.infer<typeof turnTenantLineSchema>;
+export const turnTenantLinesSchema = z.object({ lines: z.array(turnTenantLineSchema) });
+
 /** What a tenant has relayed since the server started; a detached tenant stays listed for as long as the server runs. */
 export const turnTenantUsageSchema = z.object({
   namespace: namespaceNameSchema,

@@ -29,12 +29,13 @@ import { checkRelay, interfaceAddresses, type ServerAddresses } from '../server/
 import type { TenantDirectory } from '../tenant/directory.ts';
 
 const TENANT_PATH = /^\/tenants\/([^/]+)$/;
+const LINES_PATH = /^\/tenants\/([^/]+)\/lines$/;
 const PEER_PATH = /^\/tenants\/([^/]+)\/peers\/([^/]+)$/;
 const CERTIFICATE_PATH = /^\/certificates\/([^/]+)$/;
 
 /** What the socket attaches tenants to. */
 export type TenantTable = Pick<TenantDirectory, 'list' | 'attach' | 'detach'> &
-  Partial<Pick<TenantDirectory, 'explainPeer'>>;
+  Partial<Pick<TenantDirectory, 'explainPeer' | 'takeLines'>>;
 
 /** What the socket tells of the whole server, and ends. */
 export interface NodeControl {
@@ -47,7 +48,7 @@ export interface NodeControl {
 /**
  * HTTP over a Unix socket that only its owner may open: `PUT /tenants/<ns>` attaches or reloads a tenant and answers
  * with its status, `DELETE /tenants/<ns>` detaches it and answers 204 when its sockets are closed (404 when there was
- * none), `GET /tenants` lists, `GET /tenants/<ns>/peers/<ip>?port=` names the rule of the peer policy. `GET /status` and
+ * none), `GET /tenants` lists, `POST /tenants/<ns>/lines` hands over what was logged of one and keeps it no longer, `GET /tenants/<ns>/peers/<ip>?port=` names the rule of the peer policy. `GET /status` and
  * `GET /usage` tell of the whole server, `POST /drain` ends it in order. `PUT /certificates/<name>` takes the TLS certificate of a host name and answers with its
  * status, `DELETE` forgets it.
  */
@@ -119,6 +120,8 @@ export class ControlSocket {
     if (method === 'POST' && path === '/drain') return answer(await this.#drain(body));
     const host = CERTIFICATE_PATH.exec(path)?.[1];
     if (host !== undefined) return this.#certificate(method, host, body);
+    const linesOf = LINES_PATH.exec(path)?.[1];
+    if (method === 'POST' && linesOf !== undefined) return this.#lines(namespaceOf(linesOf));
     const [, peerOf, peer] = PEER_PATH.exec(path) ?? [];
     if (method === 'GET' && peerOf !== undefined && peer !== undefined) {
       return answer(this.#explain(namespaceOf(peerOf), peer, query.get('port')));
@@ -129,6 +132,11 @@ export class ControlSocket {
     if (method === 'PUT') return { status: 200, body: await this.#attach(namespace, body) };
     if (method === 'DELETE') return this.#detach(namespace);
     throw new UserError('METHOD_NOT_ALLOWED', `${method} is not offered on ${path}`);
+  }
+
+  async #lines(namespace: string): Promise<InternalReply | undefined> {
+    const lines = await this.#tenants.takeLines?.(namespace);
+    return answer(lines && { lines });
   }
 
   async #drain(body: string): Promise<TurnServerStatus | undefined> {

@@ -3,6 +3,7 @@ import { silentLogger } from '@orama/core/logger';
 import { expect, test } from 'vitest';
 import type { Allocation } from '../allocation/allocation.ts';
 import { AllocationLog } from './allocation-log.ts';
+import { TenantLog } from './tenant-log.ts';
 
 test('whoever opens and ends allocations in a row writes two hundred lines, then twenty a second', () => {
   const clock = new VirtualClock();
@@ -13,7 +14,7 @@ test('whoever opens and ends allocations in a row writes two hundred lines, then
   };
   logger.info = keep;
   logger.warn = keep;
-  const log = new AllocationLog(logger, clock);
+  const log = new AllocationLog(new TenantLog(logger, clock), clock);
   const port = { port: 50_000, addresses: ['127.0.0.1'], counters: { toPeerPackets: 3 } };
   const allocation = { namespace: 'demo', id: 7, client: { protocol: 'udp' }, port, createdAtMs: clock.monotonic() };
   const openAndEnd = () => {

@@ -1,17 +1,18 @@
-import type { Clock, Logger } from '@orama/core';
+import type { Clock } from '@orama/core';
 import { LogRate } from '../log-rate.ts';
+import type { TenantLog } from './tenant-log.ts';
 
 /** Refusals written a second. */
 const RATE = { burst: 20, perSec: 5 };
 
 /** Logs refused peers with the rule that refused them, at a rate that a misbehaving client cannot raise. */
 export class RefusalLog {
-  readonly #logger: Logger;
+  readonly #log: TenantLog;
   readonly #rate: LogRate;
   readonly #byRule = new Map<string, number>();
 
-  constructor(logger: Logger, clock: Clock) {
-    this.#logger = logger;
+  constructor(log: TenantLog, clock: Clock) {
+    this.#log = log;
     this.#rate = new LogRate(RATE, clock);
   }
 
@@ -32,6 +33,6 @@ export class RefusalLog {
     const unwritten = this.#rate.take();
     if (unwritten === undefined) return;
     const { namespace, address, port, ...fields } = peer;
-    this.#logger.warn({ ns: namespace, peerAddress: address, peerPort: port, ...fields, unwritten }, 'peer refused');
+    this.#log.write('warn', namespace, { peerAddress: address, peerPort: port, ...fields, unwritten }, 'peer refused');
   }
 }

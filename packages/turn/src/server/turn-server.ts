@@ -20,6 +20,7 @@ import { fitRealm } from './realm.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { failure } from './replies.ts';
 import { ResponseCache, requestKey } from './response-cache.ts';
+import { TenantLog } from './tenant-log.ts';
 
 /** An answer to an unauthenticated datagram may be so many times its size. */
 const AMPLIFICATION_MAX = 3;
@@ -50,6 +51,8 @@ export interface TurnServerOptions {
 export class TurnServer implements PacketHandler {
   readonly counters = new ServerCounters();
   readonly refusals: RefusalLog;
+  /** What it says of its tenants. */
+  readonly log: TenantLog;
   readonly #options: TurnServerOptions;
   readonly #challenges: Challenges;
   readonly #authenticator: Authenticator;
@@ -65,13 +68,14 @@ export class TurnServer implements PacketHandler {
     const nonces = new Nonces(options.nonceLifetimeSec, options.nonceKey);
     this.#challenges = new Challenges(realm, nonces);
     this.#authenticator = new Authenticator({ realm, tenants, nonces, clock });
-    this.refusals = new RefusalLog(logger, clock);
+    this.log = new TenantLog(logger, clock);
+    this.refusals = new RefusalLog(this.log, clock);
     const isDraining = () => this.#draining;
     this.#context = {
       clock,
       relay,
       refusals: this.refusals,
-      allocations: new AllocationLog(logger, clock),
+      allocations: new AllocationLog(this.log, clock),
       external: options.external,
       defaultLifetimeSec: options.defaultLifetimeSec,
       maxLifetimeSec: options.maxLifetimeSec,

@@ -1,5 +1,5 @@
 import { type Logger, turnTenantDigest, UserError } from '@orama/core';
-import type { TurnPeerVerdict, TurnTenant, TurnTenantStatus, TurnTenantUsage } from '@orama/protocol';
+import type { TurnPeerVerdict, TurnTenant, TurnTenantLine, TurnTenantStatus, TurnTenantUsage } from '@orama/protocol';
 import { type LedgerHost, TenantLedger } from '../allocation/ledger.ts';
 import { BoundPorts } from '../relay/bound-ports.ts';
 import type { PortRange } from '../relay/relay.ts';
@@ -117,6 +117,12 @@ export class TenantDirectory {
     const { allowed, rule } = port === undefined ? host : policy.judgeEndpoint(address, port);
     const ports = host.allowed ? host.host.ports : undefined;
     return { allowed, rule, ...(ports && { ports: ports.flatMap(portsNow) }) };
+  }
+
+  /** What all workers logged of a namespace since they were asked last, in order; also of one that was detached. */
+  async takeLines(namespace: string): Promise<TurnTenantLine[]> {
+    const lines = await Promise.all(this.#options.workers.map((worker) => worker.takeLines(namespace)));
+    return lines.flat().sort((one, other) => one.atMs - other.atMs);
   }
 
   /** Takes what a worker tells of its tenants' usage. */

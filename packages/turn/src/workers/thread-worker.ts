@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Clock, Rpc, type Timer } from '@orama/core';
-import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
+import type { TurnTenant, TurnTenantLine, TurnTenantUsage } from '@orama/protocol';
 import type { LeaseAnswer, LeaseRequest, Ledger } from '../allocation/ledger.ts';
 import type { ServedCertificates } from '../certificates/secure-contexts.ts';
 import type { WorkerSettings } from './turn-worker.ts';
@@ -116,6 +116,10 @@ export class ThreadWorker implements WorkerHandle {
 
   report(): Promise<WorkerReport> {
     return this.#rpc.call('report');
+  }
+
+  takeLines(namespace: string): Promise<TurnTenantLine[]> {
+    return this.#rpc.call('takeLines', namespace);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 import { type Clock, EventLoopMeter, type Logger, type Timer } from '@orama/core';
-import type { TurnConfig, TurnTenant, TurnTenantUsage } from '@orama/protocol';
+import type { TurnConfig, TurnTenant, TurnTenantLine, TurnTenantUsage } from '@orama/protocol';
 import type { Ledger } from '../allocation/ledger.ts';
 import { BugLog } from '../bug-log.ts';
 import { SecureContexts, type ServedCertificates } from '../certificates/secure-contexts.ts';
@@ -181,6 +181,10 @@ export class TurnWorker implements WorkerHandle {
       tenants,
       eventLoop: this.#eventLoop.load,
     };
+  }
+
+  async takeLines(namespace: string): Promise<TurnTenantLine[]> {
+    return this.server.log.take(namespace);
   }
 
   async close(): Promise<void> {

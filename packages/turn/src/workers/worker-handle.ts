@@ -1,4 +1,4 @@
-import type { TurnTenant, TurnTenantUsage } from '@orama/protocol';
+import type { TurnTenant, TurnTenantLine, TurnTenantUsage } from '@orama/protocol';
 import type { ServedCertificates } from '../certificates/secure-contexts.ts';
 import type { BoundPortsMemory } from '../relay/bound-ports.ts';
 import type { ByteBudgetMemory } from '../tenant/shared-byte-budget.ts';
@@ -29,6 +29,8 @@ export interface WorkerHandle {
   /** Ends every allocation; what they have done is still in the reports. */
   endAllocations(): Promise<void>;
   report(): Promise<WorkerReport>;
+  /** What it logged of a namespace since it was asked last. */
+  takeLines(namespace: string): Promise<TurnTenantLine[]>;
   /** Ends every allocation and closes every socket. */
   close(): Promise<void>;
 }

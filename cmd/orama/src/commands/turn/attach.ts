@@ -8,6 +8,7 @@ import { pause } from '../../wait.ts';
 
 const LOOK_MS = 1_000;
 /** In looks. */
+const TELL_EVERY = 5;
 const SUMMARY_EVERY = 30;
 
 interface Options {
@@ -44,6 +45,7 @@ async function attach(_context: Context, { namespace, tenantFile, controlSocket 
     await withInterrupt(async (signal) => {
       for (let look = 0; ; look++) {
         await attachment.keep();
+        if (look % TELL_EVERY === 0) await attachment.tell();
         if (look % SUMMARY_EVERY === 0) await attachment.summarize();
         // It has begun, also where it waits for a server: who starts both must not wait for the other.
         if (look === 0) notifier?.ready();
