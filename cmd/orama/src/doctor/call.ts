@@ -7,6 +7,8 @@ import { pause } from '../wait.ts';
 const JOIN_TIMEOUT_MS = 15_000;
 const MEDIA_TIMEOUT_MS = 10_000;
 const LOOK_MS = 20;
+/** As often a server may go away in the middle. */
+const ATTEMPTS = 3;
 /** Half a second of sound each way. */
 const PACKETS = 25;
 
@@ -23,6 +25,17 @@ export interface Call {
  * both ways. Nothing is left of it. Throws OramaError saying how far they came.
  */
 export async function holdCall(access: GatewayAccess, signal: AbortSignal): Promise<Call> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await tryCall(access, signal);
+    } catch (thrown) {
+      // A Caddy that is given the names of a new namespace drops its connections.
+      if (attempt === ATTEMPTS || !(thrown instanceof OramaError && thrown.retryable)) throw thrown;
+    }
+  }
+}
+
+async function tryCall(access: GatewayAccess, signal: AbortSignal): Promise<Call> {
   // The media engine is loaded by commands that need it only.
   const { TrialPeer } = await import('@orama/sfu/trial');
   const { openMediaWay } = await import('../gateway/media-way.ts');

@@ -13,6 +13,8 @@ import { isRtcp } from '../rtp/header.ts';
 import { PACKET_INTERVAL_MS, SILENCE_CODEC, Silence } from './silence.ts';
 
 const MID = 'a0';
+/** The server ends, or the proxy before it begins anew (RFC 6455, 7.4.1). */
+const GOING_AWAY = 1001;
 
 export interface TrialPeerOptions {
   /** Base URL of a gateway, http or https. */
@@ -55,7 +57,10 @@ export class TrialPeer {
       this.#send({ type: 'join', name, channels: false });
     };
     this.#socket.onerror = () => this.#fail(new Error('the gateway is not reached'));
-    this.#socket.onclose = ({ code, reason }) => this.#fail(new Error(`the gateway closed: ${reason || code}`));
+    this.#socket.onclose = ({ code, reason }) =>
+      this.#fail(
+        new OramaError('UNAVAILABLE', `the gateway closed: ${reason || code}`, { retryable: code === GOING_AWAY }),
+      );
     this.#socket.onmessage = ({ data }) => {
       // One after the other: an answer may overtake the connection that it is for.
       handled = handled
@@ -64,7 +69,10 @@ export class TrialPeer {
     };
   }
 
-  /** Joins, and resolves when its media is connected. Throws OramaError saying at which stage it ended. */
+  /**
+   * Joins, and resolves when its media is connected. Throws OramaError saying at which stage it ended, retryable where the
+   * server went away.
+   */
   static async join(options: TrialPeerOptions): Promise<TrialPeer> {
     const peer = new TrialPeer(options);
     const abort = () => {
@@ -188,8 +196,10 @@ export class TrialPeer {
 
   #fail(thrown: unknown): void {
     const why = thrown instanceof Error ? thrown.message : String(thrown);
-    const hint = thrown instanceof OramaError && thrown.hint ? { hint: thrown.hint } : {};
-    this.#joined.reject(new OramaError('UNAVAILABLE', `${this.#stage}: ${why}`, { cause: thrown, ...hint }));
+    const { hint, retryable = false }: { hint?: string | undefined; retryable?: boolean } =
+      thrown instanceof OramaError ? thrown : {};
+    const options = { cause: thrown, retryable, ...(hint ? { hint } : {}) };
+    this.#joined.reject(new OramaError('UNAVAILABLE', `${this.#stage}: ${why}`, options));
   }
 
   #send(frame: ClientFrame): void {

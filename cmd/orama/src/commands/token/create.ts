@@ -3,7 +3,6 @@ import { Command, InvalidArgumentError } from 'commander';
 import { connect } from '../../cluster.ts';
 import { type Context, withContext } from '../../context.ts';
 import { examples, schemaOption } from '../../options.ts';
-import { renderFields } from '../../output/table.ts';
 
 const UNITS_SEC: Record<string, number> = { m: 60, h: 3_600, d: 86_400 };
 
@@ -31,19 +30,11 @@ async function createToken(
   { scope, validFor }: { scope: OperatorScope; validFor: number },
 ): Promise<void> {
   const created = await connect(context).createOperatorToken({ name, scope, ttlSec: validFor });
-  context.output.result(created, () =>
-    [
-      renderFields([
-        ['name', created.name],
-        ['scope', created.scope],
-        ['expires', created.expiresAt],
-        ['token', created.token],
-      ]),
-      '',
-      'Save the token now: only its hash is stored, and it is not shown again.',
-      'next, where it is to be used: orama env add <name> --url https://<gateway> --token-file <file with the token>',
-    ].join('\n'),
+  context.output.note(
+    `${created.name} (${created.scope}) until ${created.expiresAt}. Save the token now: only its hash is stored. ` +
+      'Next, where it is to be used: orama env add <name> --url https://<gateway> --token-file <file with the token>',
   );
+  context.output.result(created, () => created.token);
 }
 
 /** Seconds. */
