@@ -60,6 +60,16 @@ test('a controlplane starts the units of its node, with what only the node knows
   await expect.poll(async () => (await node.show(CONTROLPLANE, 'StatusText')).StatusText).toBe('ok');
 });
 
+test('a service that somebody stopped is started again without a word of a crash, and a crash is told with its signal', async () => {
+  const warnings = () => node.do('journalctl', '--no-pager', '--priority=warning', '-u', CONTROLPLANE);
+  await node.do('systemctl', 'stop', GATEWAY);
+  await expect.poll(() => active(GATEWAY)).toBe('active');
+  expect(await warnings()).not.toContain('"unit":"orama-gateway"');
+  await node.do('systemctl', 'kill', '--signal=SIGKILL', GATEWAY);
+  await expect.poll(warnings).toContain('"unit":"orama-gateway","reason":"signal SIGKILL"');
+  await expect.poll(() => active(GATEWAY)).toBe('active');
+});
+
 test('each service sees of the node only what it needs', async () => {
   expect(await node.filesSeenBy(TURN, DATA)).toEqual([
     `${DATA}/configs/orama-turn/config.json`,
@@ -98,7 +108,7 @@ test('an operator with a token sees through the gateway what runs here, and how 
     nodes: [
       {
         report: {
-          gateway: { up: true, restarts: 0 },
+          gateway: { up: true, restarts: 1 },
           namespaces: [{ sfu: { restarts: 1 }, turn: { certificate: { name_matches: true } } }],
         },
       },
@@ -140,6 +150,8 @@ test('a unit keeps the namespace attached, sees nothing but its tenant, and says
   expect(await node.filesSeenBy(TENANT, '/etc/orama')).toEqual([]);
   await orama('namespace', 'set', 'webrtc', '--namespace', 'demo', '--max-allocations', '50');
   await expect.poll(journal).toContain('"reason":"its settings changed","msg":"attached"');
+  await orama('turn', 'check', `turn:${node.publicIp}:3478`, '--namespace', 'demo');
+  await expect.poll(journal).toMatch(/"alloc":1,.*"msg":"allocation opened".*"msg":"allocation ended"/s);
 });
 
 test('a namespace stays attached over a crash of its unit, of the TURN server and of the controlplane', async () => {

@@ -1,4 +1,5 @@
-import { cpSync, readdirSync, renameSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AcmeAuthority, type BrowserDriver, CallPage, launchChromium, REPOSITORY, waitUntil } from '@orama/testkit';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -14,6 +15,13 @@ const HOST = `ns-myapp.${BASE}`;
 const CLIENT_IP = publicIpOf(100);
 
 const OFFICE = join(REPOSITORY, 'test/nodes/office.nft');
+
+/** Of the client: anna's own machine. */
+const HOME = mkdtempSync(join(tmpdir(), 'orama-home-'));
+/** What the release has as bin/orama; of this checkout, and with the authorities that the client's system trusts. */
+const LAUNCHER = `#!/bin/sh
+NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt exec ${process.execPath} ${REPOSITORY}/cmd/orama/dist/main.js "$@"
+`;
 
 let bed: Bed;
 let authority: AcmeAuthority;
@@ -40,13 +48,20 @@ afterAll(async () => {
   await chromium?.close();
   await authority?.close();
   await bed?.close();
+  rmSync(HOME, { recursive: true, force: true });
   if (process.env.UPDATE_TRANSCRIPT && lost !== 3) transcript.write();
 });
 
 /** Both outputs in the order in which a terminal shows them. */
-function type(at: string, command: string) {
+async function type(at: string, command: string) {
   if (at === 'client$') {
-    return bed.fromClient('sh', '-c', `exec 2>&1; ${command.replace(publicIpOf(3), publicIpOf(stays()))}`);
+    const path = `cd ${HOME}; export HOME=${HOME} PATH=${HOME}:$PATH`;
+    const result = await bed.fromClient(
+      'sh',
+      '-c',
+      `exec 2>&1; ${path}; ${command.replace(publicIpOf(3), publicIpOf(stays()))}`,
+    );
+    return { ...result, stdout: result.stdout.replaceAll(HOME, '/home/anna') };
   }
   const node = bed.nodes.find((each) => at.replace('n3', `n${stays()}`) === `n${each.number}#`);
   if (!node) throw new Error(`there is no ${at}`);
@@ -93,6 +108,29 @@ const sees: Record<string, () => Promise<void>> = {
       }
   },
 
+  async 'anna has her token'() {
+    await untilHealthy();
+    await waitUntil(
+      'nothing to be wrong after the restarts',
+      () => type('n1#', 'orama monitor report'),
+      ({ code }) => code === 0,
+    );
+    renameSync(join(bed.node(1).root, 'root/token-of-anna'), join(HOME, 'token-of-anna'));
+    writeFileSync(join(HOME, 'orama'), LAUNCHER, { mode: 0o755 });
+  },
+
+  async 'the units say what they carry'() {
+    for (const [unit, said] of [
+      ['orama-namespace-sfu@myapp', /^ok: 1 rooms?, 2 peers/],
+      ['orama-namespace-turn@myapp', /^attached: [1-9]\d* allocations/],
+    ] as const)
+      await waitUntil(
+        `what a ${unit} carries`,
+        () => Promise.all(bed.nodes.map((node) => node.show(unit, 'StatusText'))),
+        (all) => all.some(({ StatusText = '' }) => said.test(StatusText)),
+      );
+  },
+
   async 'a call by turns'() {
     await Promise.all(pages.map((page) => page.close()));
     if (!chromium) {
@@ -123,8 +161,8 @@ const sees: Record<string, () => Promise<void>> = {
     // What still comes in by what is buried does not count.
     await waitUntil(
       `n${lost} to be given up`,
-      async () => (await answered('turn')) + (await answered('ns')),
-      (addresses) => !addresses.includes(publicIpOf(lost)),
+      async () => [await answered('turn'), await answered('ns')],
+      (answers) => answers.every((each) => each.includes('203.0.113.') && !each.includes(publicIpOf(lost))),
     );
     await waitUntil('the browser to have another relay', relay, (now) => now !== '' && now !== before);
     await Promise.all(pages.map((each) => each.waitMedia(1)));

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import { WIREGUARD_NETWORK } from './bed/network.ts';
-import type { CommandResult, SystemdNode } from './bed/node.ts';
+import type { SystemdNode } from './bed/node.ts';
+import { ORAMA, refusedJson, runJson } from './bed/orama.ts';
 import { DATA } from './bed/root.ts';
 
 const INIT = ['node', 'init', '--base-domain', 'orama.test', '--wireguard-network', WIREGUARD_NETWORK, '--dns', 'file'];
@@ -13,25 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => bed?.close());
 
-const ORAMA = ['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js', '--json'];
-
-/** Runs a command of ours; what it printed, which must be a result. */
-async function orama<T = unknown>(node: SystemdNode, ...args: string[]): Promise<T> {
-  return JSON.parse(await node.do(...ORAMA, ...args)) as T;
-}
-
-/** The same of one that must fail: its exit code and error. */
-async function refused(node: SystemdNode, ...args: string[]) {
-  const { code, stdout, stderr }: CommandResult = await node.run(...ORAMA, ...args);
-  try {
-    return { code, ...(JSON.parse(stdout) as { error: { code: string; message: string; hint: string } }) };
-  } catch {
-    throw new Error(`no error but ${stdout}${stderr}`);
-  }
-}
-
 async function invite(): Promise<string> {
-  return (await orama<{ token: string }>(bed.node(1), 'node', 'invite')).token;
+  return (await runJson<{ token: string }>(bed.node(1), 'node', 'invite')).token;
 }
 
 /** Peers of the node's interface, as WireGuard and as its file has them. */
@@ -45,18 +29,18 @@ async function peers(node: SystemdNode): Promise<{ live: string[]; file: string[
 
 test('a machine that is no node refuses what would be unsafe, and says what to do', async () => {
   const node = bed.node(1);
-  const open = await refused(node, ...INIT, '--wireguard-interface', 'eth0');
+  const open = await refusedJson(node, ...INIT, '--wireguard-interface', 'eth0');
   expect(open).toMatchObject({ code: 4, error: { code: 'FORBIDDEN' } });
   expect(open.error.hint).toContain('--trusted-network 203.0.113.1/24');
-  expect(await refused(node, ...INIT, '--wireguard-network', '203.0.113.0/25')).toMatchObject({
+  expect(await refusedJson(node, ...INIT, '--wireguard-network', '203.0.113.0/25')).toMatchObject({
     error: { message: '203.0.113.0/25 is in use on this machine: eth0 has 203.0.113.1/24' },
   });
-  expect((await refused(node, 'node', 'join', 'orama-join-x')).error.message).toBe(
+  expect((await refusedJson(node, 'node', 'join', 'orama-join-x')).error.message).toBe(
     'this is no join token, or only a part of one',
   );
   // What was refused has left nothing.
-  expect(await refused(node, ...INIT, '--base-domain', `${'a.'.repeat(63)}test`)).toMatchObject({ code: 2 });
-  expect(await orama(node, 'node', 'leave')).toMatchObject({ outcome: 'unchanged' });
+  expect(await refusedJson(node, ...INIT, '--base-domain', `${'a.'.repeat(63)}test`)).toMatchObject({ code: 2 });
+  expect(await runJson(node, 'node', 'leave')).toMatchObject({ outcome: 'unchanged' });
 });
 
 test('an interface that is up is used as it is, whoever wrote its file', async () => {
@@ -64,13 +48,13 @@ test('an interface that is up is used as it is, whoever wrote its file', async (
   const key = (await node.do('wg', 'genkey')).trim();
   node.write('/etc/wireguard/wg0.conf', `[Interface]\nPrivateKey = ${key}\nAddress = 10.77.0.3/32\n`);
   const init = [...INIT.slice(0, 4), '--wireguard-interface', 'wg0'];
-  expect((await refused(node, ...init)).error.message).toContain('was not made by orama');
+  expect((await refusedJson(node, ...init)).error.message).toContain('was not made by orama');
   await node.do('systemctl', 'start', 'wg-quick@wg0');
-  expect((await refused(node, ...init)).error).toMatchObject({
+  expect((await refusedJson(node, ...init)).error).toMatchObject({
     ...{ message: '10.77.0.3/32 of wg0 holds no other node' },
     hint: expect.stringContaining('--wireguard-network'),
   });
-  expect(await orama(node, 'node', 'leave')).toMatchObject({ outcome: 'unchanged' });
+  expect(await runJson(node, 'node', 'leave')).toMatchObject({ outcome: 'unchanged' });
   await node.do('systemctl', 'stop', 'wg-quick@wg0');
   await node.do('rm', '/etc/wireguard/wg0.conf');
 });
@@ -87,7 +71,7 @@ test('what a join left that was cut off is taken away, and nothing else', async 
   const rest = ` Peers below a line "# orama: <node>" are kept by its controlplane; others are yours.`;
   node.write(CONF, `${head}${rest}\n[Interface]\nPrivateKey = ${key}\nListenPort = 51820\nAddress = 10.0.0.9/24\n`);
   await node.do('systemctl', 'enable', '--now', 'wg-quick@orama0');
-  expect(await orama(node, 'node', 'leave')).toMatchObject({ outcome: 'changed', node: null });
+  expect(await runJson(node, 'node', 'leave')).toMatchObject({ outcome: 'changed', node: null });
   expect(await node.do('find', '/etc/orama', '/etc/wireguard', dropIns, '-mindepth', '1')).toBe(
     `${dropIns}/override.conf\n`,
   );
@@ -99,7 +83,7 @@ test('init makes the first node: an interface, a configuration that others canno
   const node = bed.node(1);
   // Killed in the middle, and run again.
   await node.run('timeout', '--signal=KILL', '1.5', ...ORAMA, ...INIT, '--name', 'node-1');
-  expect(await orama(node, ...INIT, '--name', 'node-1')).toMatchObject({
+  expect(await runJson(node, ...INIT, '--name', 'node-1')).toMatchObject({
     ...{ node: 'node-1', wireguardIp: '10.0.0.1', publicIp: '203.0.113.1' },
   });
   for (const unit of ['orama-rqlited.service', 'orama-controlplane.service'])
@@ -110,32 +94,32 @@ test('init makes the first node: an interface, a configuration that others canno
   // Again, on a node that runs; while another command, for which its first process stands, is at work.
   const lock = `awk '{ printf "{\\"pid\\":1,\\"startTime\\":\\"%s\\"}", $22 }' /proc/1/stat >/run/orama-node.lock`;
   await node.do('sh', '-c', lock);
-  const busy = await refused(node, ...INIT, '--name', 'node-1');
+  const busy = await refusedJson(node, ...INIT, '--name', 'node-1');
   expect(busy).toMatchObject({ code: 6, error: { message: expect.stringContaining('at work on this machine') } });
   await node.do('rm', '/run/orama-node.lock');
-  await orama(node, ...INIT, '--name', 'node-1');
+  await runJson(node, ...INIT, '--name', 'node-1');
   expect(await node.do('wg', 'show', 'orama0', 'public-key')).toBe(key);
-  expect(await refused(node, ...INIT, '--name', 'other')).toMatchObject({ code: 6, error: { code: 'CONFLICT' } });
+  expect(await refusedJson(node, ...INIT, '--name', 'other')).toMatchObject({ code: 6, error: { code: 'CONFLICT' } });
 });
 
 test('two machines join with tokens, and the three know each other', async () => {
   const token = await invite();
   // Nobody without an invitation gets further than the handshake.
   const tampered = Buffer.from(JSON.stringify({ ...readToken(token), secret: 'A'.repeat(43) })).toString('base64url');
-  const stranger = await refused(bed.node(2), 'node', 'join', `orama-join-${tampered}`, '--name', 'node-2');
+  const stranger = await refusedJson(bed.node(2), 'node', 'join', `orama-join-${tampered}`, '--name', 'node-2');
   expect(stranger).toMatchObject({ code: 3, error: { code: 'UNAVAILABLE' } });
   // Left by an init that was cut off.
   await bed.node(2).do('sh', '-c', `mkdir -p /etc/orama; umask 077; echo ${'ab'.repeat(32)} >/etc/orama/cluster.key`);
-  expect(await orama(bed.node(2), 'node', 'join', token, '--name', 'node-2')).toMatchObject({
+  expect(await runJson(bed.node(2), 'node', 'join', token, '--name', 'node-2')).toMatchObject({
     wireguardIp: '10.0.0.2',
   });
   // It was for one machine: whoever comes with it again is refused, or finds the door closed by then.
-  const late = await refused(bed.node(3), 'node', 'join', token, '--name', 'node-3');
+  const late = await refusedJson(bed.node(3), 'node', 'join', token, '--name', 'node-3');
   expect(['UNAUTHORIZED', 'UNAVAILABLE']).toContain(late.error.code);
   bed.node(3).write('/root-token', await invite());
   const third = ['node', 'join', '--token-file', '/root-token', '--name', 'node-3'];
   await bed.node(3).run('timeout', '--signal=KILL', '2', ...ORAMA, ...third);
-  expect(await orama(bed.node(3), ...third)).toMatchObject({ wireguardIp: '10.0.0.3' });
+  expect(await runJson(bed.node(3), ...third)).toMatchObject({ wireguardIp: '10.0.0.3' });
   const keys = await Promise.all(bed.nodes.map((node) => node.do('cat', '/etc/orama/cluster.key')));
   expect(new Set(keys).size).toBe(1);
   for (const number of [1, 2, 3]) {
@@ -144,7 +128,7 @@ test('two machines join with tokens, and the three know each other', async () =>
     const reached = await bed.node(number).run('ping', '-c', '1', '-W', '5', others[1] as string);
     expect(reached.code).toBe(0);
   }
-  const { nodes } = await orama<{ nodes: { id: string; alive: boolean }[] }>(bed.node(2), 'node', 'list');
+  const { nodes } = await runJson<{ nodes: { id: string; alive: boolean }[] }>(bed.node(2), 'node', 'list');
   expect(nodes.map(({ id, alive }) => ({ id, alive }))).toEqual(
     ['node-1', 'node-2', 'node-3'].map((id) => ({ id, alive: true })),
   );
@@ -156,17 +140,17 @@ test('a node whose key is not the cluster’s is not called ready', async () => 
   const restart = () => node.do('systemctl', 'restart', 'orama-gateway.service', 'orama-controlplane.service');
   await node.do('sh', '-c', `cp -p ${key} ${key}.kept && echo ${'cd'.repeat(32)} >${key}`);
   await restart();
-  expect(await refused(node, 'node', 'join')).toMatchObject({ code: 4, error: { code: 'UNAUTHORIZED' } });
+  expect(await refusedJson(node, 'node', 'join')).toMatchObject({ code: 4, error: { code: 'UNAUTHORIZED' } });
   await node.do('mv', `${key}.kept`, key);
   await restart();
-  expect(await refused(node, 'node', 'join', '--name', 'other')).toMatchObject({ code: 6 });
-  expect(await orama(node, 'node', 'join')).toMatchObject({ node: 'node-3' });
+  expect(await refusedJson(node, 'node', 'join', '--name', 'other')).toMatchObject({ code: 6 });
+  expect(await runJson(node, 'node', 'join')).toMatchObject({ node: 'node-3' });
 });
 
 test('WebRTC is enabled over it', async () => {
-  await orama(bed.node(1), 'namespace', 'create', 'demo');
-  await orama(bed.node(1), 'namespace', 'enable', 'webrtc', '--namespace', 'demo');
-  const status = await orama<{ healthy: boolean; services: unknown[] }>(
+  await runJson(bed.node(1), 'namespace', 'create', 'demo');
+  await runJson(bed.node(1), 'namespace', 'enable', 'webrtc', '--namespace', 'demo');
+  const status = await runJson<{ healthy: boolean; services: unknown[] }>(
     ...([bed.node(3), 'namespace', 'webrtc-status', '--namespace', 'demo'] as const),
   );
   expect(status).toMatchObject({ healthy: true, services: { length: 5 } });
@@ -175,7 +159,7 @@ test('WebRTC is enabled over it', async () => {
 test('a cluster that lost its power comes back over what the files of WireGuard say', async () => {
   for (const node of bed.nodes) await node.losePower();
   await Promise.all(bed.nodes.map((node) => node.powerOn()));
-  const status = () => orama(bed.node(2), 'namespace', 'webrtc-status', '--namespace', 'demo').catch(() => null);
+  const status = () => runJson(bed.node(2), 'namespace', 'webrtc-status', '--namespace', 'demo').catch(() => null);
   await expect.poll(status, { timeout: 40_000 }).toMatchObject({ healthy: true });
 });
 
@@ -189,7 +173,7 @@ test('WireGuard that dies is back within seconds, and the node says what is miss
   await node.do('mv', '/root/conf', CONF);
   await expect.poll(status).toBe('ok');
   expect((await node.run('ping', '-c', '1', '-W', '5', '10.0.0.1')).code).toBe(0);
-  await expect.poll(() => orama(node, 'namespace', 'list').catch(() => null)).not.toBeNull();
+  await expect.poll(() => runJson(node, 'namespace', 'list').catch(() => null)).not.toBeNull();
   // As it is after a boot at which it did not come up: the controlplane has nowhere to listen before.
   await node.do('systemctl', 'stop', 'orama-controlplane.service');
   await node.do('pkill', '--signal', 'KILL', 'wireguard-go');
@@ -199,9 +183,9 @@ test('WireGuard that dies is back within seconds, and the node says what is miss
 
 test('a node that leaves is a peer of nobody and has no vote; on the machine nothing is left, and it may join again', async () => {
   const node = bed.node(3);
-  expect(await refused(node, 'node', 'leave')).toMatchObject({ code: 6, error: { code: 'CONFLICT' } });
-  await orama(node, 'node', 'drain', 'node-3', '--deadline', '1');
-  expect(await orama(node, 'node', 'leave')).toMatchObject({ outcome: 'changed' });
+  expect(await refusedJson(node, 'node', 'leave')).toMatchObject({ code: 6, error: { code: 'CONFLICT' } });
+  await runJson(node, 'node', 'drain', 'node-3', '--deadline', '1');
+  expect(await runJson(node, 'node', 'leave')).toMatchObject({ outcome: 'changed' });
   for (const number of [1, 2]) {
     const other = [`10.0.0.${3 - number}`];
     await expect.poll(() => peers(bed.node(number))).toEqual({ live: other, file: other });
@@ -212,20 +196,21 @@ test('a node that leaves is a peer of nobody and has no vote; on the machine not
   expect(await node.do('ip', '-brief', 'link')).not.toContain('orama0');
   expect(await node.do('find', '/etc/orama', '/etc/wireguard', DATA, '-mindepth', '1')).toBe('');
   expect(await node.do('systemctl', 'list-units', '--no-legend', 'orama*.service', 'wg-quick*')).toBe('');
-  expect(await orama(node, 'node', 'join', await invite(), '--name', 'node-3')).toMatchObject({
+  expect(await runJson(node, 'node', 'join', await invite(), '--name', 'node-3')).toMatchObject({
     wireguardIp: '10.0.0.3',
   });
 });
 
 test('the last of a cluster that had joined it goes on alone, also after a restart', async () => {
   const last = bed.node(2);
-  await orama(bed.node(1), 'namespace', 'disable', 'webrtc', '--namespace', 'demo');
+  await runJson(bed.node(1), 'namespace', 'disable', 'webrtc', '--namespace', 'demo');
   for (const number of [1, 3]) {
-    await orama(last, 'node', 'drain', `node-${number}`, '--deadline', '1');
-    await orama(bed.node(number), 'node', 'leave');
+    await runJson(last, 'node', 'drain', `node-${number}`, '--deadline', '1');
+    await runJson(bed.node(number), 'node', 'leave');
   }
   await last.do('systemctl', 'restart', 'orama-rqlited.service');
-  const nodes = async () => (await orama<{ nodes: { id: string }[] }>(last, 'node', 'list')).nodes.map(({ id }) => id);
+  const nodes = async () =>
+    (await runJson<{ nodes: { id: string }[] }>(last, 'node', 'list')).nodes.map(({ id }) => id);
   await expect.poll(() => nodes().catch(() => null), { timeout: 30_000 }).toEqual(['node-2']);
 });
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AcmeAuthority, REPOSITORY, waitUntil } from '@orama/testkit';
+import { AcmeAuthority, CallPage, launchChromium, REPOSITORY, waitUntil } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import { publicIpOf } from './bed/network.ts';
@@ -44,6 +44,7 @@ beforeAll(async () => {
   await here.node.do('systemctl', 'start', 'caddy.service');
   await here.start({
     turn: { workers: 2, port443: true },
+    gateway: { listen: { address: '127.0.0.1', port: 6080 }, callPage: true },
     certificates: { source: 'caddy' },
     dns: {
       writer: 'rfc2136',
@@ -146,4 +147,21 @@ test('the same client gets to the gateway through Caddy, which sees the clientâ€
   expect(JSON.parse(stdout)).toMatchObject({ rooms: [] });
   const log = () => here.node.do('journalctl', '--no-pager', '-u', 'caddy.service', '--grep=/v1/webrtc/rooms');
   await expect.poll(log).toContain(`"remote_ip":"${CLIENT_IP}"`);
+});
+
+test('browsers there hold a call, of which everything goes through port 443', async () => {
+  const hosts = { [HOST]: here.node.publicIp, [TURN_NAME]: here.node.publicIp };
+  const chromium = await launchChromium({ authority: authority.root(), hosts, within: bed.asClient });
+  try {
+    const callUrl = ({ room, name }: { room: string; name: string }) =>
+      `https://${HOST}/call/#${new URLSearchParams({ room, name, api_key: here.apiKey })}`;
+    const names = ['ann', 'bob'];
+    const pages = await Promise.all(
+      names.map((name) => CallPage.join(chromium, { callUrl }, { room: 'office', name })),
+    );
+    for (const { stats } of await Promise.all(pages.map((page) => page.waitMedia(1))))
+      expect(stats.local).toMatchObject({ type: 'relay', relayProtocol: 'tls' });
+  } finally {
+    await chromium.close();
+  }
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { waitUntil } from '@orama/testkit';
 import { kill } from '../../support/kill.ts';
 import { cgroupsOf, pidsOf, removeCgroup } from './cgroups.ts';
-import { Network, publicIpOf } from './network.ts';
+import { Network, type NetworkOptions } from './network.ts';
 import { type CommandResult, runCommand, SystemdNode } from './node.ts';
 
 /** Everything of a bed is named so, with the process that made it. */
@@ -13,6 +13,11 @@ const PREFIX = 'orama-nodes-';
 const NODES = [1, 2, 3];
 /** Authorities that programs trust. */
 const TRUSTED = '/etc/ssl/certs/ca-certificates.crt';
+
+interface BedOptions extends NetworkOptions {
+  bare?: boolean;
+  installed?: boolean;
+}
 
 /** Three machines with a systemd each, joined by WireGuard, and a client beside them. Needs root. */
 export class Bed {
@@ -31,17 +36,17 @@ export class Bed {
    * @param bare without WireGuard: machines as they are before they become nodes
    * @param installed false for machines that have nothing of ours, and a /usr that can be written to
    */
-  static async start({ bare = false, installed = true } = {}): Promise<Bed> {
+  static async start({ bare = false, installed = true, ...addresses }: BedOptions = {}): Promise<Bed> {
     if (process.getuid?.() !== 0) throw new Error('real nodes need root: sudo pnpm test:nodes');
     await removeAbandoned();
     const name = `${PREFIX}${process.pid}`;
     const folder = join(tmpdir(), name);
     mkdirSync(folder, { mode: 0o755 });
-    const network = new Network(name, NODES);
+    const network = new Network(name, NODES, addresses);
     copyFileSync(TRUSTED, join(folder, 'ca.pem'));
     writeFileSync(
       join(folder, 'resolv.conf'),
-      [...NODES.map((node) => `nameserver ${publicIpOf(node)}`), 'options timeout:1', ''].join('\n'),
+      [...NODES.map((node) => `nameserver ${network.publicIpOf(node)}`), 'options timeout:1', ''].join('\n'),
     );
     try {
       await network.create({ joined: !bare });
@@ -49,7 +54,7 @@ export class Bed {
         (number) =>
           new SystemdNode({
             ...{ number, name: `${name}-n${number}`, namespace: network.namespaceOf(number) },
-            ...{ folder, installed },
+            ...{ folder, installed, publicIp: network.publicIpOf(number) },
           }),
       );
       const bed = new Bed(name, network, nodes);

@@ -5,12 +5,21 @@ const BRIDGE = 'br0';
 const DEVICE = 'eth0';
 const WIREGUARD_PORT = 51_820;
 /** Documentation addresses (RFC 5737), public ones for the nodes; the last one is the client's. */
-export const publicIpOf = (node: number) => `203.0.113.${node}`;
-const CLIENT_IP = publicIpOf(100);
+export const publicIpOf = (node: number, network = '203.0.113') => `${network}.${node}`;
+const CLIENT = 100;
+/** Addresses of the internet as any other, which no machine has: that of AS112 (RFC 7534). */
+const INTERNET = '192.31.196';
 export const WIREGUARD_NETWORK = '10.0.0.0/24';
 export const wireguardIpOf = (node: number) => `10.0.0.${node}`;
+/** Of a node behind 1:1 NAT, which has no other. */
+export const privateIpOf = (node: number) => `192.168.${node}.2`;
 
 const ip = (...args: string[]) => execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+
+export interface NetworkOptions {
+  behindNat?: readonly number[];
+  isInternet?: boolean;
+}
 
 /**
  * Network namespaces of the nodes and of a client behind one bridge, which lies in a namespace of its own, and WireGuard
@@ -19,12 +28,24 @@ const ip = (...args: string[]) => execFileSync('ip', args, { stdio: ['ignore', '
 export class Network {
   readonly #name: string;
   readonly #nodes: readonly number[];
+  readonly #behindNat: readonly number[];
+  readonly #public: string | undefined;
   readonly #wireguards: ChildProcess[] = [];
 
-  /** @param name which the namespaces begin with */
-  constructor(name: string, nodes: readonly number[]) {
+  /**
+   * @param name which the namespaces begin with
+   * @param behindNat nodes whose public address is that of a router with 1:1 NAT
+   * @param isInternet whether public addresses are ones that TURN lets peers have, instead of those of documentation
+   */
+  constructor(name: string, nodes: readonly number[], { behindNat = [], isInternet = false }: NetworkOptions) {
     this.#name = name;
     this.#nodes = nodes;
+    this.#behindNat = behindNat;
+    this.#public = isInternet ? INTERNET : undefined;
+  }
+
+  publicIpOf(node: number): string {
+    return publicIpOf(node, this.#public);
   }
 
   namespaceOf(node: number): string {
@@ -41,8 +62,8 @@ export class Network {
     ip('netns', 'add', bridge);
     ip('-n', bridge, 'link', 'add', BRIDGE, 'type', 'bridge');
     ip('-n', bridge, 'link', 'set', BRIDGE, 'up');
-    const ends = this.#nodes.map((node) => [this.namespaceOf(node), publicIpOf(node), `n${node}`] as const);
-    for (const [namespace, address, port] of [...ends, [this.client, CLIENT_IP, 'cl'] as const]) {
+    const ends = this.#nodes.map((node) => [this.#outerOf(node), this.publicIpOf(node), `n${node}`] as const);
+    for (const [namespace, address, port] of [...ends, [this.client, this.publicIpOf(CLIENT), 'cl'] as const]) {
       ip('netns', 'add', namespace);
       ip('-n', namespace, 'link', 'set', 'lo', 'up');
       ip('-n', namespace, 'link', 'add', DEVICE, 'type', 'veth', 'peer', 'name', port, 'netns', bridge);
@@ -50,7 +71,37 @@ export class Network {
       ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', DEVICE);
       ip('-n', namespace, 'link', 'set', DEVICE, 'up');
     }
+    for (const node of this.#behindNat) this.#putBehindNat(node);
     if (joined) await this.#joinByWireguard();
+  }
+
+  /** Where a node's public address is. */
+  #outerOf(node: number): string {
+    return this.#behindNat.includes(node) ? `${this.#name}-r${node}` : this.namespaceOf(node);
+  }
+
+  /** The router has the public address and hands all that comes to it on, to a node that has a private one. */
+  #putBehindNat(node: number): void {
+    const [inner, outer, lan] = [this.namespaceOf(node), this.#outerOf(node), 'lan'];
+    const [own, gateway] = [privateIpOf(node), privateIpOf(node).replace(/2$/, '1')];
+    ip('netns', 'add', inner);
+    ip('-n', inner, 'link', 'set', 'lo', 'up');
+    ip('-n', inner, 'link', 'add', DEVICE, 'type', 'veth', 'peer', 'name', lan, 'netns', outer);
+    ip('-n', inner, 'addr', 'add', `${own}/24`, 'dev', DEVICE);
+    ip('-n', outer, 'addr', 'add', `${gateway}/24`, 'dev', lan);
+    ip('-n', outer, 'link', 'set', lan, 'up');
+    ip('-n', inner, 'link', 'set', DEVICE, 'up');
+    ip('-n', inner, 'route', 'add', 'default', 'via', gateway);
+    const inOuter = ['netns', 'exec', outer];
+    ip(...inOuter, 'sysctl', '-q', '-w', 'net.ipv4.ip_forward=1');
+    const rules = [
+      'add table ip nat',
+      'add chain ip nat in { type nat hook prerouting priority dstnat; }',
+      'add chain ip nat out { type nat hook postrouting priority srcnat; }',
+      `add rule ip nat in ip daddr ${this.publicIpOf(node)} dnat to ${own}`,
+      `add rule ip nat out ip saddr ${own} snat to ${this.publicIpOf(node)}`,
+    ];
+    ip(...inOuter, 'nft', rules.join('; '));
   }
 
   /** Pulls the plug of a node's network, or puts it back. */
@@ -73,7 +124,7 @@ export class Network {
           execFileSync('nsenter', ['-t', `${pid}`, '-m', '-n', 'sh', '-c', script], { input, stdio: 'pipe' });
         const own = ['[Interface]', `PrivateKey = ${keys.get(node)}`, `ListenPort = ${WIREGUARD_PORT}`];
         const peers = this.#nodes.flatMap((peer) =>
-          peer === node ? [] : ['[Peer]', `PublicKey = ${wg(['pubkey'], keys.get(peer))}`, ...peerLines(peer)],
+          peer === node ? [] : ['[Peer]', `PublicKey = ${wg(['pubkey'], keys.get(peer))}`, ...this.#peerLines(peer)],
         );
         await waitUntil(
           `WireGuard of node ${node}`,
@@ -94,12 +145,12 @@ export class Network {
     this.#wireguards.push(child);
     return child.pid as number;
   }
-}
 
-function peerLines(peer: number): string[] {
-  return [
-    `Endpoint = ${publicIpOf(peer)}:${WIREGUARD_PORT}`,
-    `AllowedIPs = ${wireguardIpOf(peer)}/32`,
-    'PersistentKeepalive = 25',
-  ];
+  #peerLines(peer: number): string[] {
+    return [
+      `Endpoint = ${this.publicIpOf(peer)}:${WIREGUARD_PORT}`,
+      `AllowedIPs = ${wireguardIpOf(peer)}/32`,
+      'PersistentKeepalive = 25',
+    ];
+  }
 }

@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitUntil } from '@orama/testkit';
 import { makeCgroup } from './cgroups.ts';
-import { publicIpOf, wireguardIpOf } from './network.ts';
+import { wireguardIpOf } from './network.ts';
 import { installInto, makeRoot, PROGRAMS, writeOwned } from './root.ts';
 
 export interface CommandResult {
@@ -21,6 +21,7 @@ const ENTER_SHELL =
 /** A machine with a systemd of its own, in a container of systemd-nspawn on a network namespace that is there. */
 export class SystemdNode {
   readonly number: number;
+  readonly publicIp: string;
   /** Its root, as this machine sees it. */
   readonly root: string;
   readonly #name: string;
@@ -30,8 +31,16 @@ export class SystemdNode {
   #machine: ChildProcess | undefined;
 
   /** @param name also that of its control group, so one of its own on this machine */
-  constructor(options: { number: number; name: string; namespace: string; folder: string; installed: boolean }) {
+  constructor(options: {
+    number: number;
+    name: string;
+    namespace: string;
+    publicIp: string;
+    folder: string;
+    installed: boolean;
+  }) {
     this.number = options.number;
+    this.publicIp = options.publicIp;
     this.#name = options.name;
     this.#namespace = options.namespace;
     this.root = join(options.folder, `n${this.number}`);
@@ -49,10 +58,6 @@ export class SystemdNode {
   /** Where the changes of its /usr are, if it has its own. */
   get changesOfUsr(): string {
     return `${this.root}-usr`;
-  }
-
-  get publicIp(): string {
-    return publicIpOf(this.number);
   }
 
   get wireguardIp(): string {

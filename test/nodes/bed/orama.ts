@@ -26,6 +26,24 @@ export const HOST = `ns-demo.${BASE_DOMAIN}`;
 export const TURN_NAME = `turn.${HOST}`;
 const CADDYFILE = '/etc/caddy/Caddyfile';
 
+/** Our commands on a node, with results as JSON. */
+export const ORAMA = ['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js', '--json'];
+
+/** Runs a command of ours; what it printed, which must be a result. */
+export async function runJson<T = unknown>(node: SystemdNode, ...args: string[]): Promise<T> {
+  return JSON.parse(await node.do(...ORAMA, ...args)) as T;
+}
+
+/** The same of one that must fail: its exit code and error. */
+export async function refusedJson(node: SystemdNode, ...args: string[]) {
+  const { code, stdout, stderr } = await node.run(...ORAMA, ...args);
+  try {
+    return { code, ...(JSON.parse(stdout) as { error: { code: string; message: string; hint: string } }) };
+  } catch {
+    throw new Error(`no error but ${stdout}${stderr}`);
+  }
+}
+
 /** Has a Caddyfile ask the authority of a test, and look for what is to be renewed each second. */
 export function withAuthority(authority: AcmeAuthority): (caddyfile: string) => string {
   const acme = [`acme_ca ${authority.directory}`, 'acme_ca_root /etc/caddy/acme.pem', 'renew_interval 1s'];
