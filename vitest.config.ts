@@ -1,9 +1,15 @@
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // Workspace packages resolve to their sources, so that a unit test never runs against a stale build.
 const conditions = ['source', 'node', 'import', 'module', 'default'];
+
+// Files that look at how well browsers send and play: of two at a time each would see the other's load.
+const withRates = ['call', 'record', 'simulcast', 'timing', 'turn-stream', 'whip'].map(
+  (name) => `test/e2e/${name}.test.ts`,
+);
 
 // Files that run clusters without browsers.
 const withoutBrowsers = [
@@ -54,6 +60,17 @@ function clusters({ name, groupOrder, maxWorkers, include, exclude = [] }: Group
 // All of a group must have the same number. One of them is kept by the chaos, which mostly waits.
 const UNIT_WORKERS = availableParallelism() + 1;
 
+// Small files that take long: begun last, they would go on alone at the end.
+const LONGEST = ['test/chaos/chaos.test.ts', 'test/e2e/interrupted.test.ts', 'test/e2e/credentials.test.ts'];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => LONGEST.some((file) => moduleId.endsWith(file));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 /** Real nodes, for which nobody but root can make machines: `pnpm test:nodes`. */
 const nodes: TestProjectInlineConfiguration = {
   extends: true,
@@ -76,6 +93,7 @@ export default defineConfig({
     environment: 'node',
     pool: 'forks',
     exclude: ['**/node_modules/**', '**/dist/**'],
+    sequence: { sequencer: LongestFirst },
     // Conditions are waited for, never slept for: these only say when a test has certainly failed on a busy machine.
     testTimeout: 60_000,
     hookTimeout: 60_000,
@@ -87,6 +105,8 @@ export default defineConfig({
           name: 'unit',
           // Processes and threads that a test starts run from our sources: each is compiled once, not by every process.
           env: { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') },
+          // Three hundred files in a few processes: one of its own for each took twice as long.
+          isolate: false,
           maxWorkers: UNIT_WORKERS,
           include: [
             'packages/*/src/**/*.test.ts',
@@ -105,11 +125,11 @@ export default defineConfig({
           testTimeout: 600_000,
         },
       },
-      // Browsers take the processors of a small machine: of two such files at a time each sees the other's load.
+      clusters({ name: 'rates', groupOrder: 1, maxWorkers: 1, include: withRates }),
       clusters({
-        ...{ name: 'cluster', groupOrder: 1, maxWorkers: 1 },
+        ...{ name: 'cluster', groupOrder: 2, maxWorkers: 2 },
         include: ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'],
-        exclude: withoutBrowsers,
+        exclude: [...withRates, ...withoutBrowsers],
       }),
       clusters({ name: 'commands', groupOrder: 3, maxWorkers: 3, include: withoutBrowsers }),
       {

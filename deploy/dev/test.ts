@@ -51,7 +51,7 @@ function runTests(): number {
     '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${REPORT}`,
-    // Both together take longer than CI has: `pnpm test:nodes`.
+    // Both together take longer than CI has on a slow day: `pnpm test:nodes`.
     ...(chosen.length > 0 ? chosen : ['--project=!nodes']),
   ]);
   let report: Report;
