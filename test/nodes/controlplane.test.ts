@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import { WIREGUARD_NETWORK } from './bed/network.ts';
 import type { SystemdNode } from './bed/node.ts';
+import { PROGRAM } from './bed/orama.ts';
 import { DATA } from './bed/root.ts';
 
 const CONTROLPLANE = 'orama-controlplane.service';
@@ -48,7 +49,8 @@ function writeConfig(name: string, content: string): void {
 
 const orama = (...args: string[]) =>
   node.do(
-    ...['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js', '--api', 'http://127.0.0.1:6001'],
+    ...PROGRAM,
+    ...['--api', 'http://127.0.0.1:6001'],
     ...['--cluster-key-file', '/etc/orama/cluster.key', ...args],
   );
 const active = async (unit: string) => (await node.show(unit, 'ActiveState')).ActiveState;
@@ -167,14 +169,13 @@ test('a namespace stays attached over a crash of its unit, of the TURN server an
 });
 
 test('the inspector sees sockets and files of a real node as they are, and the doctor finds the cluster by its configuration', async () => {
-  const cli = ['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js'];
   const access = ['--api', 'http://127.0.0.1:6001', '--cluster-key-file', '/etc/orama/cluster.key'];
   // Nobody serves the names of this cluster, or vouches for them.
   const checks = ['sfu-coverage', 'turn-redundancy', 'sfu-wireguard-only', 'turn-reachable', 'relay-policy'];
   const others = ['services', 'reconcile', 'clock-skew', 'orphans', 'port-rows', 'secret-files', 'version-skew'];
   const only = [...checks, ...others].flatMap((id) => ['--only', id]);
   const bad = async () => {
-    const { stdout } = await node.run(...cli, ...access, 'inspector', '--json', ...only);
+    const { stdout } = await node.run(...PROGRAM, ...access, 'inspector', '--json', ...only);
     const { checks } = JSON.parse(stdout) as {
       checks: { id: string; severity: string; findings: { seen: string }[] }[];
     };
@@ -195,7 +196,7 @@ test('the inspector sees sockets and files of a real node as they are, and the d
   await node.do('chmod', '600', secret);
   expect(await bad()).toEqual([]);
 
-  const { stdout } = await node.run(...cli, 'doctor', '--no-call', '--json');
+  const { stdout } = await node.run(...PROGRAM, 'doctor', '--no-call', '--json');
   const { lines } = JSON.parse(stdout) as { lines: { id: string; state: string; seen: string }[] };
   const failed = lines.filter(({ state }) => state === 'failed');
   expect(

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import { WIREGUARD_NETWORK } from './bed/network.ts';
 import type { SystemdNode } from './bed/node.ts';
+import { runJson } from './bed/orama.ts';
 
-const ORAMA = ['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js', '--json'];
 const PROBE = join(import.meta.dirname, 'bed/probe.ts');
 /** What an operator may have: his own rules, and everything else dropped. */
 const OPERATORS_NFT = `table inet filter {
@@ -46,10 +46,6 @@ async function loadOperatorsRules(): Promise<void> {
   await nft.do('nft', '-f', '/etc/nftables.conf');
 }
 
-async function orama<T = unknown>(node: SystemdNode, ...args: string[]): Promise<T> {
-  return JSON.parse(await node.do(...ORAMA, ...args)) as T;
-}
-
 /** How ports of a node are seen from outside. */
 async function seen(address: string, ...ports: string[]): Promise<Record<string, string>> {
   const targets = ports.map((port) => port.replace('/', `/${address}/`));
@@ -71,11 +67,11 @@ const before = new Map<SystemdNode, string>();
 test('nodes come together through ufw and nftables that drop what nobody allowed', async () => {
   for (const node of [ufw, nft]) before.set(node, await rulesOf(node));
   const network = ['--wireguard-network', WIREGUARD_NETWORK, '--dns', 'file', '--firewall', 'auto'];
-  await orama(ufw, 'node', 'init', '--base-domain', 'orama.test', '--name', 'node-1', ...network);
+  await runJson(ufw, 'node', 'init', '--base-domain', 'orama.test', '--name', 'node-1', ...network);
   expect(await ufw.do('cat', '/etc/orama/controlplane.yaml')).toContain('driver: ufw');
-  const { token } = await orama<{ token: string }>(ufw, 'node', 'invite');
+  const { token } = await runJson<{ token: string }>(ufw, 'node', 'invite');
   await expect.poll(() => tagsOf(ufw)).toContain('orama joining 51820/tcp');
-  await orama(nft, 'node', 'join', token, '--name', 'node-2', '--firewall', 'auto');
+  await runJson(nft, 'node', 'join', token, '--name', 'node-2', '--firewall', 'auto');
   expect(await nft.do('cat', '/etc/orama/controlplane.yaml')).toContain('driver: nftables');
   expect((await nft.run('curl', '-sSfm', '5', `http://${ufw.wireguardIp}:6001/healthz`)).code).toBe(0);
   expect((await ufw.run('curl', '-sSfm', '5', `http://${nft.wireguardIp}:6001/healthz`)).code).toBe(0);
@@ -98,9 +94,9 @@ test('before a namespace is there only the gateway is open, and nothing of the n
 });
 
 test('a namespace opens TURN, and its relay block where peers are public', async () => {
-  await orama(ufw, 'namespace', 'create', 'demo');
+  await runJson(ufw, 'namespace', 'create', 'demo');
   const counts = ['--sfu-nodes', '2', '--turn-nodes', '2', '--peer-policy', 'public'];
-  await orama(ufw, 'namespace', 'enable', 'webrtc', '--namespace', 'demo', ...counts);
+  await runJson(ufw, 'namespace', 'enable', 'webrtc', '--namespace', 'demo', ...counts);
   for (const { publicIp } of [ufw, nft]) {
     const turn = { 'udp/3478': 'open', 'tcp/3478': 'open', 'tcp/5349': 'open' };
     await expect.poll(() => seen(publicIp, ...Object.keys(turn))).toEqual(turn);
@@ -127,13 +123,13 @@ test('rules that somebody loads anew get ours back', async () => {
 });
 
 test('a disable closes what it opened, and a node that leaves takes all its rules with it and no other', async () => {
-  await orama(ufw, 'namespace', 'disable', 'webrtc', '--namespace', 'demo');
+  await runJson(ufw, 'namespace', 'disable', 'webrtc', '--namespace', 'demo');
   for (const node of [ufw, nft]) {
     const ports = ['udp/3478', 'tcp/5349', 'udp/49700'];
     await expect
       .poll(() => seen(node.publicIp, ...ports))
       .toEqual(Object.fromEntries(ports.map((port) => [port, 'silent'])));
-    await orama(node, 'node', 'leave', '--force');
+    await runJson(node, 'node', 'leave', '--force');
     expect(await rulesOf(node)).toBe(before.get(node));
   }
 });

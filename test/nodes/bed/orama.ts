@@ -26,8 +26,10 @@ export const HOST = `ns-demo.${BASE_DOMAIN}`;
 export const TURN_NAME = `turn.${HOST}`;
 const CADDYFILE = '/etc/caddy/Caddyfile';
 
-/** Our commands on a node, with results as JSON. */
-export const ORAMA = ['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js', '--json'];
+/** Our commands on a node. */
+export const PROGRAM = ['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js'];
+/** The same, with results as JSON. */
+export const ORAMA = [...PROGRAM, '--json'];
 
 /** Runs a command of ours; what it printed, which must be a result. */
 export async function runJson<T = unknown>(node: SystemdNode, ...args: string[]): Promise<T> {
@@ -93,7 +95,8 @@ export class OramaNode {
   /** Runs a command of ours on the node. */
   orama(...args: string[]): Promise<string> {
     return this.node.do(
-      ...['/opt/orama/bin/node', '/opt/orama/cmd/orama/dist/main.js', '--api', 'http://127.0.0.1:6001'],
+      ...PROGRAM,
+      ...['--api', 'http://127.0.0.1:6001'],
       ...['--cluster-key-file', '/etc/orama/cluster.key', ...args],
     );
   }
