@@ -1,12 +1,12 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
+import { image, RELEASES } from './bed/image.ts';
 import type { SystemdNode } from './bed/node.ts';
 import { BUILD_TIMEOUT_MS, buildRelease } from './bed/release.ts';
 
-const RELEASES = '/root/releases';
 const INSTALL = ['sh', `${RELEASES}/install.sh`];
 const INIT = ['init', '--base-domain', 'orama.test', '--dns', 'file'];
 const CONTROLPLANE = 'orama-controlplane.service';
@@ -21,29 +21,9 @@ beforeAll(async () => {
   bed = await Bed.start({ bare: true, installed: false });
   node = bed.node(1);
   cpSync(built, join(node.root, RELEASES), { recursive: true });
-  before = await image();
+  before = await image(node);
 });
 afterAll(() => bed?.close());
-
-/** All that an installation may change: files, users, interfaces, units and processes. */
-async function image(machine = node): Promise<string> {
-  // Copies that useradd makes, and what systemd writes.
-  const skipped =
-    /^(root\/releases|var\/(log|cache|tmp)|var\/lib\/(systemd|dpkg))(\/|$)|^etc\/(.*-|\.pwd\.lock)$|\.updated$/;
-  const files = readdirSync(machine.root, { recursive: true }).filter((path) => !skipped.test(String(path)));
-  const inUsr = readdirSync(machine.changesOfUsr, { recursive: true, withFileTypes: true }).filter(
-    (entry) => entry.isFile() || entry.isSymbolicLink(),
-  );
-  const users = ['passwd', 'group'].map((name) => readFileSync(join(machine.root, 'etc', name), 'utf8'));
-  const script = [
-    'find /run/orama* /run/systemd/system 2>/dev/null',
-    "systemctl list-units --all --plain --no-legend --full | grep -o '^[^ ]*\\(orama\\|wg-quick@\\)[^ ]*'",
-    'ip -brief link | cut -d " " -f 1',
-    'readlink /proc/[0-9]*/exe | grep "/opt/\\|wireguard"',
-  ];
-  const rest = await machine.do('sh', '-c', `${script.join('; ')}; true`);
-  return [...files.sort(), ...inUsr.map(({ name }) => name).sort(), ...users, rest].join('\n');
-}
 
 const release = async () => (await node.do('readlink', '/opt/orama')).trim();
 const orama = (...args: string[]) => node.do('orama', '--json', ...args);
@@ -165,9 +145,9 @@ test('uninstall --purge leaves the machine as it was, once its cluster may end, 
   expect(refusal.stderr).toContain('the cluster and all it keeps would be gone');
   expect(await active(...RUNNING, ...NAMESPACE)).not.toContain('inactive');
   expect((await node.run(...purge, '--force')).stderr).toContain('orama node remove n1 --force');
-  expect(await image()).toBe(before);
+  expect(await image(node)).toBe(before);
   await node.do(...INSTALL, 'uninstall', '--purge');
-  expect(await image()).toBe(before);
+  expect(await image(node)).toBe(before);
 });
 
 test('what cannot work is refused with what to do', async () => {
