@@ -30,7 +30,7 @@ export const hostNameSchema = z
     'use a host name such as turn.ns-demo.example.com: labels of a-z, 0-9 and "-" with dots between them',
   );
 /** Below which the names of namespaces are. Also the realm of TURN credentials, which has fewer than 128 characters (RFC 8489 section 14.9). */
-export const baseDomainSchema = hostNameSchema.max(127, 'use a base domain of at most 127 characters');
+export const baseDomainSchema = hostNameSchema.max(127, 'use a base domain of at most 127 characters').toLowerCase();
 /** An IPv4 or IPv6 address in text form, from here on in the spelling of DNS and the kernel. */
 export const ipSchema = z
   .union([z.ipv4(), z.ipv6()], { error: 'use an IPv4 or IPv6 address without brackets and port' })

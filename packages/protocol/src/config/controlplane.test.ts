@@ -35,6 +35,12 @@ test.each([
   expect(error?.issues).toMatchObject([{ path, message: expect.stringContaining(says) }]);
 });
 
+test('the base domain is in small letters from here on, as hosts are compared everywhere', () => {
+  expect(controlplaneConfigSchema.parse({ ...config, baseDomain: 'Orama.Example.COM' }).baseDomain).toBe(
+    'orama.example.com',
+  );
+});
+
 test('where systemd runs the services, data and cluster key are where the units look', () => {
   const systemd = { ...config, services: { manager: 'systemd' } };
   const { error } = controlplaneConfigSchema.safeParse(systemd);
