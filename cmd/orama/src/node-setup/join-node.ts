@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { callEnrolment, parseJoinToken } from '@orama/controlplane/enrolment';
 import { describeError, UserError } from '@orama/core';
@@ -44,7 +44,9 @@ export function joinNode(
   return aloneOnMachine(async () => {
     const existing = await readNodeConfig();
     const given =
-      existing && token === undefined && options.tokenFile === undefined ? null : await readToken(token, options);
+      existing && token === undefined && options.tokenFile === undefined
+        ? null
+        : await readToken(token, options, progress);
     if (existing && given && existing.clusterId !== given.clusterId) {
       throw new UserError(
         'CONFLICT',
@@ -132,7 +134,11 @@ async function request(
 }
 
 /** From the command line, a file, or standard input. */
-async function readToken(given: string | undefined, { tokenFile }: JoinOptions): Promise<JoinToken> {
+async function readToken(
+  given: string | undefined,
+  { tokenFile }: JoinOptions,
+  progress: Progress,
+): Promise<JoinToken> {
   if (given !== undefined && given !== '-') {
     // Other users of this machine see command lines.
     process.title = 'orama node join';
@@ -147,7 +153,10 @@ async function readToken(given: string | undefined, { tokenFile }: JoinOptions):
     return parseJoinToken(await text(process.stdin));
   }
   try {
-    return parseJoinToken(await readFile(tokenFile, 'utf8'));
+    const token = parseJoinToken(await readFile(tokenFile, 'utf8'));
+    if ((await stat(tokenFile)).mode & 0o077)
+      progress.step(`others can read ${tokenFile}, which is worth the cluster: chmod 600, and take it away afterwards`);
+    return token;
   } catch (thrown) {
     if (thrown instanceof Error && 'syscall' in thrown)
       throw new UserError('INVALID_REQUEST', `the token cannot be read: ${describeError(thrown)}`, { cause: thrown });

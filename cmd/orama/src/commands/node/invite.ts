@@ -13,7 +13,7 @@ export function nodeInviteCommand(): Command {
       integerOption(60, INVITATION_TTL_SEC.max),
       INVITATION_TTL_SEC.default,
     )
-    .addHelpText('after', examples('orama node invite > token', 'orama node invite --ttl 600 --json'))
+    .addHelpText('after', examples('(umask 077; orama node invite > token)', 'orama node invite --ttl 600 --json'))
     .action(withContext(invite));
 }
 
