@@ -36,6 +36,7 @@ export interface InitOptions {
   dns?: 'embedded' | 'file';
   certificates?: 'none' | 'caddy';
   callPage?: boolean;
+  operatorApi?: boolean;
 }
 
 /** Makes this machine the first node of a cluster. One that is it already is started and waited for. */
@@ -67,7 +68,7 @@ async function setUp(options: InitOptions, progress: Progress): Promise<Controlp
     baseDomain: options.baseDomain,
     dns,
     certificates: { source: options.certificates ?? 'none' },
-    gateway: { callPage: options.callPage ?? false },
+    gateway: { callPage: options.callPage ?? false, ...(options.operatorApi ? { operatorApi: {} } : {}) },
   };
   const config = nodeConfig({
     node,

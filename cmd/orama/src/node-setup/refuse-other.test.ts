@@ -30,9 +30,9 @@ test('a setting that is asked for differently is refused, and the file named in 
     }
     return undefined;
   };
-  const settings = refusal({ firewall: 'none', certificates: 'caddy', callPage: true });
+  const settings = refusal({ firewall: 'none', certificates: 'caddy', callPage: true, operatorApi: true });
   expect(settings?.message).toContain(
-    'its firewall is ufw, its source of certificates is none, its call page is not served; nothing was changed',
+    'its firewall is ufw, its source of certificates is none, its call page is not served, its API for operators is not served; nothing was changed',
   );
   expect(settings?.hint).toContain('/etc/orama/controlplane.yaml');
   expect(refusal({ region: 'fra', dns: 'file' })?.message).toContain(

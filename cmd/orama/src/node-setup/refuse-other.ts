@@ -15,6 +15,7 @@ export interface Asked {
   dns?: ControlplaneConfig['dns']['writer'];
   certificates?: ControlplaneConfig['certificates']['source'];
   callPage?: boolean;
+  operatorApi?: boolean;
 }
 
 /** Another init or join changes nothing about a node. Throws CONFLICT that says what differs, and how it is changed. */
@@ -36,6 +37,11 @@ export function refuseOther(config: ControlplaneConfig, asked: Asked): void {
       'call page',
       asked.callPage === undefined ? undefined : 'served',
       config.gateway.callPage ? 'served' : 'not served',
+    ],
+    [
+      'API for operators',
+      asked.operatorApi ? 'served' : undefined,
+      config.gateway.operatorApi ? 'served' : 'not served',
     ],
   ]);
   const differs = [...fixed, ...settings];

@@ -40,12 +40,18 @@ async function storeCredentials({ store }: ControlplaneConfig): Promise<string |
 /** What is the same on all nodes. Files that a setting names have to be brought to the new node by its operator. */
 function sharedSettings(config: ControlplaneConfig): Record<string, unknown> {
   const { baseDomain, clusterId, ports, dns, certificates } = config;
+  const { callPage, trustedProxies, operatorApi } = config.gateway;
   const { port, tlsPort, port443, httpsServer, advertise, defaultLifetimeSec, nonceLifetimeSec } = config.turn;
+  const { maxTcpConnectionsPerSource, maxAllocationsPerSource, unauthenticatedRate } = config.turn;
   const { listen: _, ...sharedDns } = dns.writer === 'embedded' ? dns : { ...dns, listen: undefined };
   return {
     ...{ baseDomain, clusterId, ports, dns: sharedDns, certificates },
     api: { port: config.api.port },
-    gateway: { callPage: config.gateway.callPage },
-    turn: { port, tlsPort, port443, httpsServer, advertise, defaultLifetimeSec, nonceLifetimeSec },
+    gateway: { callPage, trustedProxies, operatorApi },
+    turn: {
+      ...{ port, tlsPort, port443, httpsServer, advertise, defaultLifetimeSec, nonceLifetimeSec },
+      // Of a client, whichever server it meets; what a machine can bear as a whole is its own.
+      ...{ maxTcpConnectionsPerSource, maxAllocationsPerSource, unauthenticatedRate },
+    },
   };
 }

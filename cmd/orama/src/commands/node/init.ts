@@ -32,7 +32,8 @@ export function nodeInitCommand(): Command {
         'have the Caddy of each node get them, or leave that to you (none)',
       ).choices(['none', 'caddy']),
     )
-    .option('--call-page', 'serve the call page at every gateway, for trying calls');
+    .option('--call-page', 'serve the call page at every gateway, for trying calls')
+    .option('--operator-api', 'let operators with a token come through every gateway, as "orama --env" does');
   return machineOptions(command)
     .addHelpText(
       'after',

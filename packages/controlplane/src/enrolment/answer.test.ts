@@ -1,0 +1,38 @@
+import { type EnrolAnswer, type EnrolRequest, enrolAnswerSchema } from '@orama/protocol';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { TestOperations, testConfig } from '../../testing/node-context.ts';
+import type { OperationContext } from '../operations/context.ts';
+import { answerEnrolment } from './answer.ts';
+
+const KEY = 'the cluster key';
+const REQUEST: EnrolRequest = {
+  ...{ node: 'node-2', region: 'default', publicIp: '203.0.113.2', publicIp6: null },
+  network: { kind: 'present', address: '127.83.0.2' },
+};
+
+let operations: TestOperations;
+let context: OperationContext;
+beforeEach(async () => {
+  operations = new TestOperations();
+  context = await operations.connect();
+  const expiresAtMs = Date.now() + 60_000;
+  await context.store.db.batch([context.store.invitations.insert({ id: 'inv_1', createdBy: 'operator', expiresAtMs })]);
+});
+afterEach(() => operations.close());
+
+async function answer(config: Parameters<typeof testConfig>[1], request = REQUEST): Promise<EnrolAnswer> {
+  const asked = { invitation: 'inv_1', body: JSON.stringify(request), from: '203.0.113.2' };
+  const { body } = await answerEnrolment({ ...context, config: testConfig(operations.dir, config) }, KEY, asked);
+  return enrolAnswerSchema.parse(JSON.parse(JSON.stringify(body)));
+}
+
+test('a machine that joins is given what operators and clients meet the same at every node, and nothing of one machine', async () => {
+  const gateway = { callPage: true, trustedProxies: ['10.1.0.9'], operatorApi: { allowFrom: ['203.0.113.0/24'] } };
+  const { shared } = await answer({
+    gateway: { ...gateway, listen: { address: '127.0.0.1', port: 6080 } },
+    turn: { maxAllocationsPerSource: 7, workers: 2, maxTcpConnections: 99 },
+  });
+  expect(shared.gateway).toEqual(gateway);
+  expect(shared.turn).toMatchObject({ maxAllocationsPerSource: 7 });
+  for (const own of ['workers', 'maxTcpConnections', 'external']) expect(shared.turn).not.toHaveProperty(own);
+});
