@@ -94,6 +94,7 @@ export function wellFacts() {
   return {
     cluster: {
       baseDomain: 'example.com',
+      operatorHost: 'api.example.com' as string | null,
       turnNames: true,
       turnPort443: false as boolean,
       nodes: NODES.map((id) => ({
@@ -146,6 +147,7 @@ export function wellFacts() {
       names: new Map<string, string[]>([
         ['turn.ns-myapp.example.com', NODES.slice(0, 2).map(publicIp)],
         ['ns-myapp.example.com', NODES.map(publicIp)],
+        ['api.example.com', NODES.map(publicIp)],
       ]),
       failure: null as string | null,
     })),

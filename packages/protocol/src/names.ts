@@ -43,6 +43,11 @@ export function namespaceHost(namespace: string, baseDomain: string): string {
   return `ns-${namespace}.${baseDomain}`;
 }
 
+/** `api.<baseDomain>`: the cluster's own name, at which its gateways answer operators. */
+export function operatorHost(baseDomain: string): string {
+  return `api.${baseDomain}`;
+}
+
 /** `turn.ns-<namespace>.<baseDomain>`: the name of a namespace's TURN servers. */
 export function turnDomain(namespace: string, baseDomain: string): string {
   return `turn.${namespaceHost(namespace, baseDomain)}`;

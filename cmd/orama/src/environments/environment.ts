@@ -6,7 +6,7 @@ export const LOCAL_ENVIRONMENT = 'local';
 
 export const apiUrlSchema = z.url({ protocol: /^http$/, error: 'use a URL such as http://10.0.0.1:6001' });
 
-const URL_HINT = 'use a URL such as https://orama.example.org; http is for loopback only';
+const URL_HINT = 'use a URL such as https://api.example.com; http is for loopback only';
 
 /** A token or key must not cross a network in the clear. */
 export const gatewayUrlSchema = z.url({ protocol: /^https?$/, error: URL_HINT }).refine(isPrivate, { error: URL_HINT });

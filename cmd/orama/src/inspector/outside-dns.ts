@@ -18,17 +18,18 @@ interface Target {
 /** Addresses of the nameservers that the world finds for a domain. Throws when there are none. */
 type FindNameservers = (domain: string) => Promise<string[]>;
 
-/** Asks each nameserver of the base domain for the names of the namespaces, and for those that should have none any more. */
+/** Asks each nameserver of the base domain for the names of the cluster and its namespaces, and for those that should have none any more. */
 export async function askNameservers(
   { cluster, enabled, nodes }: Target,
   findNameservers: FindNameservers = delegatedServers,
 ): Promise<NameserverAnswers[]> {
-  const { baseDomain } = cluster;
+  const { baseDomain, operatorHost } = cluster;
   const off = cluster.namespaces.filter(({ webrtc }) => webrtc === 'off');
-  const names = [...enabled, ...off].flatMap(({ name }) => [
+  const ofNamespaces = [...enabled, ...off].flatMap(({ name }) => [
     turnDomain(name, baseDomain),
     namespaceHost(name, baseDomain),
   ]);
+  const names = operatorHost === null ? ofNamespaces : [operatorHost, ...ofNamespaces];
   const known = [...nodes.values()].flatMap(({ dns }) =>
     dns.servers.map(({ address, port }) => hostPort(address, port)),
   );

@@ -14,18 +14,23 @@ interface Target {
   port?: number;
 }
 
-/** What each node shows a browser that opens the host of a namespace. Nothing where URIs carry addresses: no name has a certificate there. */
+/** What each node shows a browser that opens the host of a namespace, or that of operators. Nothing where URIs carry addresses: no name has a certificate there. */
 export async function tryGateways({ cluster, enabled, port = HTTPS_PORT }: Target): Promise<GatewayAttempt[]> {
   if (!cluster.turnNames) return [];
   const nodes = cluster.nodes.filter(({ state }) => state === 'active').map(({ id }) => id);
-  const all = enabled.flatMap(({ name }) =>
-    nodes.flatMap((node) => addressesOf(cluster, node).map((address) => ({ namespace: name, node, address }))),
+  const { baseDomain, operatorHost } = cluster;
+  const hosts = [
+    ...(operatorHost === null ? [] : [{ namespace: null, host: operatorHost, before: `${operatorHost} at ` }]),
+    ...enabled.map(({ name }) => ({ namespace: name, host: namespaceHost(name, baseDomain), before: '' })),
+  ];
+  const all = hosts.flatMap((host) =>
+    nodes.flatMap((node) => addressesOf(cluster, node).map((address) => ({ ...host, node, address }))),
   );
-  const tries = all.map(({ namespace, node, address }) => async (): Promise<GatewayAttempt[]> => {
+  const tries = all.map(({ namespace, host, before, node, address }) => async (): Promise<GatewayAttempt[]> => {
     if (!(await hasRoute(address))) return [];
-    const attempt = { namespace, node, server: hostPort(address, port) };
+    const attempt = { namespace, node, server: `${before}${hostPort(address, port)}` };
     try {
-      const certificate = await certificateAt(address, port, namespaceHost(namespace, cluster.baseDomain));
+      const certificate = await certificateAt(address, port, host);
       return [{ ...attempt, failure: null, certificate }];
     } catch (thrown) {
       return [{ ...attempt, failure: { message: describeError(thrown) }, certificate: null }];

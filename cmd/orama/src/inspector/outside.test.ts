@@ -72,6 +72,7 @@ function clusterOf(port: number, tlsPort: number): ClusterFacts {
   return {
     baseDomain: 'orama.localhost',
     turnNames: true,
+    operatorHost: null,
     turnPort443: false,
     nodes: [{ id: 'node-1', state: 'active', wireguardIp: WIREGUARD_IP, publicIp: PUBLIC_IP, publicIp6: null }],
     namespaces: [NAMESPACE],
@@ -159,6 +160,11 @@ test('a certificate that has ended is told as that, and a port where nothing lis
     expect(judge('certificate', { gateways }).seen).toMatch(/:5349: browsers refuse it: .*; ended at \d{4}-/);
     const closed = await tryGateways({ cluster: clusterOf(3479, 5349), enabled: [NAMESPACE], port: 5350 });
     expect(judge('certificate', { gateways: closed }).seen).toContain('no certificate was seen');
+    const own = { ...clusterOf(3479, 5349), operatorHost: 'api.orama.localhost' };
+    const ofOperators = await tryGateways({ cluster: own, enabled: [], port: 5349 });
+    expect(judge('certificate', { gateways: ofOperators, enabled: [] }).seen).toMatch(
+      /^api\.orama\.localhost at .*:5349: browsers refuse it/,
+    );
     expect(attempts.map(({ transport, failure }) => [transport, failure !== null])).toEqual([
       ['udp', true],
       ['tcp', true],

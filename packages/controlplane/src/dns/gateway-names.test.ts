@@ -24,3 +24,18 @@ test('gateways behind the TURN server are named where both are healthy', () => {
   expect(named(false)).toEqual(['203.0.113.1', '203.0.113.2']);
   expect(named(true)).toEqual(['203.0.113.1']);
 });
+
+test('the cluster has a name of its own, before any namespace, where operators are served, and no name elsewhere', () => {
+  const gateway = { listen: { address: '127.0.0.1', port: 6080 } };
+  const named = (operatorApi?: object) =>
+    gatewayRecords(
+      joinDesired([], []),
+      [node(1, 'gateway'), node(2, 'gateway'), node(3)],
+      testConfig('/data', { gateway: { ...gateway, ...(operatorApi && { operatorApi }) } }),
+    ).map(({ fqdn, value }) => [fqdn, value]);
+  expect(named({})).toEqual([
+    ['api.orama.localhost', '203.0.113.1'],
+    ['api.orama.localhost', '203.0.113.2'],
+  ]);
+  expect(named()).toEqual([]);
+});

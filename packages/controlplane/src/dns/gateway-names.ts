@@ -1,4 +1,4 @@
-import { type ControlplaneConfig, namespaceHost } from '@orama/protocol';
+import { type ControlplaneConfig, namespaceHost, operatorHost } from '@orama/protocol';
 import type { NodeRow } from '@orama/store';
 import type { Desired } from '../reconcile/desired.ts';
 import { addressType, type DnsRecord } from './writer.ts';
@@ -6,14 +6,28 @@ import { addressType, type DnsRecord } from './writer.ts';
 const TTL_SEC = 60;
 
 /**
- * The names of the gateways of all namespaces that have WebRTC: `ns-<namespace>.<base domain>` leads to every node that runs a
- * healthy gateway. They follow from the nodes alone, so that nothing is stored of them. Where no gateway is healthy they lead
- * to all nodes that are there: a gateway that may come back is better than none. Pure.
+ * The names of gateways: `ns-<namespace>.<base domain>` of all namespaces that have WebRTC, and where gateways serve operators
+ * that of the cluster, which needs no namespace. Pure.
+ */
+export function gatewayNames(
+  desired: Desired,
+  { baseDomain, gateway }: Pick<ControlplaneConfig, 'baseDomain' | 'gateway'>,
+): string[] {
+  const wanted = [...desired.values()].filter((entry) => entry.wanted);
+  return [
+    ...(gateway.operatorApi ? [operatorHost(baseDomain)] : []),
+    ...wanted.map(({ config }) => namespaceHost(config.namespace, baseDomain)),
+  ];
+}
+
+/**
+ * The names of gateways lead to every node that runs a healthy one. They follow from the nodes alone, so that nothing is stored
+ * of them. Where no gateway is healthy they lead to all nodes that are there: one that may come back is better than none. Pure.
  */
 export function gatewayRecords(
   desired: Desired,
   nodes: readonly NodeRow[],
-  { baseDomain, turn }: Pick<ControlplaneConfig, 'baseDomain' | 'turn'>,
+  { turn, ...config }: Pick<ControlplaneConfig, 'baseDomain' | 'gateway' | 'turn'>,
 ): DnsRecord[] {
   // What comes to port 443 passes the TURN server there.
   const needed = turn.port443 ? ['gateway', 'turn'] : ['gateway'];
@@ -30,16 +44,8 @@ export function gatewayRecords(
   const addresses = new Set(
     leads.flatMap(({ publicIp, publicIp6 }) => (publicIp6 ? [publicIp, publicIp6] : [publicIp])),
   );
-  const wanted = [...desired.values()].filter((entry) => entry.wanted);
-  return wanted.flatMap(({ config }) =>
-    [...addresses].map(
-      (value): DnsRecord => ({
-        fqdn: namespaceHost(config.namespace, baseDomain),
-        type: addressType(value),
-        value,
-        ttlSec: TTL_SEC,
-      }),
-    ),
+  return gatewayNames(desired, config).flatMap((fqdn) =>
+    [...addresses].map((value): DnsRecord => ({ fqdn, type: addressType(value), value, ttlSec: TTL_SEC })),
   );
 }
 

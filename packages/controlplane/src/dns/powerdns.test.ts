@@ -127,12 +127,23 @@ test('what others have in the zone stays, and names of ours that are no longer w
   await others('ns-gone.orama.test', 'A', '198.51.100.2');
   await others('ns-gone.orama.test', 'TXT', '"a proof"');
   await others('turn.ns-gone.sub.orama.test', 'A', '198.51.100.3');
+  await others('api.orama.test', 'A', '198.51.100.4');
   await zone.write([a(TURN, '203.0.113.1')]);
   expect(dig('ns-gone.orama.test')).toEqual([]);
   expect(dig('ns-gone.orama.test', 'TXT')).toEqual(['"a proof"']);
   expect(dig('www.orama.test')).toEqual(['198.51.100.1']);
+  expect(dig('api.orama.test')).toEqual(['198.51.100.4']);
   expect(dig('turn.ns-gone.sub.orama.test')).toEqual(['198.51.100.3']);
   expect(dig('orama.test', 'NS')).toEqual(['ns1.orama.test.']);
+});
+
+test('a name that the cluster has of its own is ours in both families while it is wanted', async () => {
+  const { zone } = open();
+  const api = ['203.0.113.1', '2001:db8::1'].map((value) => a('api.orama.test', value));
+  await zone.write(api);
+  expect([dig('api.orama.test'), dig('api.orama.test', 'AAAA')]).toEqual([['203.0.113.1'], ['2001:db8::1']]);
+  await zone.write(api.slice(0, 1));
+  expect([dig('api.orama.test'), dig('api.orama.test', 'AAAA')]).toEqual([['203.0.113.1'], []]);
 });
 
 test('the addresses of a nameserver, a mail server and an alias that have names like ours stay, and who wants them is told', async () => {

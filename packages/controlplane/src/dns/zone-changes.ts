@@ -38,12 +38,13 @@ export const TAKEN_BY = {
 } as const;
 
 /**
- * The steps from what a zone has to the records that it has to have. Only addresses of names that are ours are looked at:
- * `ns-<namespace>` and `turn.ns-<namespace>` below the base domain, unless a server of the zone has that name: `ns-1` is a
- * common one. All else in the zone belongs to others. Pure.
+ * The steps from what a zone has to the records that it has to have. Only addresses of names that are ours are looked at: those
+ * of the records, and `ns-<namespace>` and `turn.ns-<namespace>` below the base domain, unless a server of the zone has that
+ * name: `ns-1` is a common one. All else in the zone belongs to others. Pure.
  */
 export function planZone({ addresses, taken }: ZoneSeen, records: readonly DnsRecord[], baseDomain: string): ZonePlan {
   const wanted = setsOf(records);
+  const names = new Set([...wanted.values()].map(({ name }) => name));
   const there = new Map(addresses.map((set) => [keyOf(set), set]));
   const different = [...wanted.values()].filter((set) => {
     const known = there.get(keyOf(set));
@@ -51,7 +52,10 @@ export function planZone({ addresses, taken }: ZoneSeen, records: readonly DnsRe
   });
   return {
     replace: different.filter(({ name }) => !taken.has(name)),
-    remove: addresses.filter((set) => isOurs(set.name, baseDomain) && !wanted.has(keyOf(set)) && !taken.has(set.name)),
+    remove: addresses.filter(
+      (set) =>
+        (names.has(set.name) || isOfNamespace(set.name, baseDomain)) && !wanted.has(keyOf(set)) && !taken.has(set.name),
+    ),
     refused: new Map(different.flatMap(({ name }) => (taken.has(name) ? [[name, taken.get(name) ?? '']] : []))),
   };
 }
@@ -68,7 +72,7 @@ function setsOf(records: readonly DnsRecord[]): Map<string, AddressSet> {
   return sets;
 }
 
-function isOurs(name: string, baseDomain: string): boolean {
+function isOfNamespace(name: string, baseDomain: string): boolean {
   const suffix = `.${baseDomain.toLowerCase()}`;
   return (
     name.endsWith(suffix) && /^(turn\.)?ns-[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$/.test(name.slice(0, -suffix.length))

@@ -45,7 +45,7 @@ export interface Facts {
   clocks: ReadonlyMap<string, { aheadMs: number; uncertainMs: number }>;
   /** One allocation tried on each TURN node of each namespace over each transport, from this machine. */
   turn: readonly TurnAttempt[];
-  /** One TLS handshake with each gateway for each namespace, where URIs carry names. */
+  /** One TLS handshake with each gateway for each name that it has, where URIs carry names. */
   gateways: readonly GatewayAttempt[];
   /** One peer tried from an allocation on each TURN node of each namespace. */
   peers: readonly PeerAttempt[];
@@ -71,9 +71,10 @@ export interface TurnAttempt {
 }
 
 export interface GatewayAttempt {
-  namespace: string;
+  /** Null for the cluster's own name. */
+  namespace: string | null;
   node: string;
-  /** `address:port`. */
+  /** `address:port`, with the cluster's own name before it. */
   server: string;
   failure: { message: string } | null;
   certificate: ShownCertificate | null;

@@ -1,9 +1,9 @@
-import type { ClusterFacts, ControlplaneConfig } from '@orama/protocol';
+import { type ClusterFacts, type ControlplaneConfig, operatorHost } from '@orama/protocol';
 import type { Store, TakenBlockRow } from '@orama/store';
 
 /** What the store says must be, for the judgement of what is. */
 export async function gatherClusterFacts(
-  { baseDomain, turn }: ControlplaneConfig,
+  { baseDomain, gateway, turn }: ControlplaneConfig,
   store: Store,
 ): Promise<ClusterFacts> {
   const [nodes, namespaces, settings, blocks, records] = await Promise.all([
@@ -16,6 +16,7 @@ export async function gatherClusterFacts(
   const settingsOf = new Map(settings.map((row) => [row.namespace, row]));
   return {
     baseDomain,
+    operatorHost: gateway.operatorApi ? operatorHost(baseDomain) : null,
     turnNames: turn.advertise === 'names',
     turnPort443: turn.port443,
     nodes: nodes.map(({ id, state, wireguardIp, publicIp, publicIp6 }) => ({

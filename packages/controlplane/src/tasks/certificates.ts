@@ -3,6 +3,7 @@ import { namespaceHost, turnCertificateStatusSchema, turnDomain, turnServerStatu
 import { z } from 'zod';
 import type { KeptCertificates } from '../certificates/kept-certificates.ts';
 import type { CaddyChange, CaddyWatch } from '../certificates/watch.ts';
+import { gatewayNames } from '../dns/gateway-names.ts';
 import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import type { View } from '../reconcile/store-view.ts';
 import type { Action, Task } from '../reconcile/task.ts';
@@ -146,7 +147,8 @@ export class CertificatesTask implements Task<CertificateAction> {
 
   async #wanted(view: View): Promise<WantedHosts> {
     const { desired, here } = view;
-    const { coreServices, node } = this.#context.config;
+    const { config } = this.#context;
+    const { coreServices, node } = config;
     const turn = [...here.values()].flatMap(({ config: { namespace }, wanted, turn: rows, leaving }) =>
       wanted && [...rows, ...leaving].some((row) => row.service === 'turn' && row.nodeId === node)
         ? [this.#turnName(namespace)]
@@ -154,9 +156,7 @@ export class CertificatesTask implements Task<CertificateAction> {
     );
     const gateways =
       this.#withGateways && coreServices.includes('gateway')
-        ? [...desired.values()].flatMap(({ config: { namespace }, wanted }) =>
-            wanted ? [this.#gatewayName(namespace)] : [],
-          )
+        ? gatewayNames(desired, config).map((name) => name.toLowerCase())
         : [];
     const nodes = (await view.nodes()).filter(({ state }) => state !== 'gone');
     const named = new Set((await view.records()).map(({ fqdn }) => fqdn));

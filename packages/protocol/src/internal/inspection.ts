@@ -83,6 +83,8 @@ const blockBase = { node: nodeIdSchema, namespace: namespaceNameSchema, address:
 /** What the store says must be. */
 export const clusterFactsSchema = z.object({
   baseDomain: z.string(),
+  /** The cluster's own name, at which gateways answer operators; null where they do not. */
+  operatorHost: z.string().nullable(),
   /** Whether URIs carry the TURN name of a namespace, and not addresses. */
   turnNames: z.boolean(),
   /** Whether TURN over TLS is on port 443 as well. */

@@ -24,7 +24,7 @@ export function envAddCommand(): Command {
     .addHelpText(
       'after',
       examples(
-        'orama env add devnet --url https://orama.example.org --token-file - < token',
+        'orama env add devnet --url https://api.example.com --token-file - < token',
         'orama env add here --api http://127.0.0.1:6001 --cluster-key-file /etc/orama/cluster.key',
       ),
     )

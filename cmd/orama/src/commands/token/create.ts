@@ -32,7 +32,7 @@ async function createToken(
   const created = await connect(context).createOperatorToken({ name, scope, ttlSec: validFor });
   context.output.note(
     `${created.name} (${created.scope}) until ${created.expiresAt}. Save the token now: only its hash is stored. ` +
-      'Next, where it is to be used: orama env add <name> --url https://<gateway> --token-file <file with the token>',
+      'Next, where it is to be used: orama env add <name> --url https://api.<base domain> --token-file <file with the token>',
   );
   context.output.result(created, () => created.token);
 }

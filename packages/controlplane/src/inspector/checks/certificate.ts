@@ -20,7 +20,7 @@ export const certificate: Check = {
   needs: ['turn', 'gateways'],
   judge(facts) {
     const { enabled, turn, cluster, nowMs } = facts;
-    if (enabled.length === 0) return [NOTHING_ENABLED];
+    if (enabled.length === 0 && facts.gateways.length === 0) return [NOTHING_ENABLED];
     const ofGateways = facts.gateways.map((attempt) => judgeOne(attempt, OF_GATEWAY, true, nowMs));
     const ofTurn = turn
       .filter(({ transport, untried }) => transport === 'tls' && untried === undefined)
@@ -32,26 +32,25 @@ export const certificate: Check = {
   },
 };
 
-const OF_TURN = {
-  none: (namespace: string, _node: string) => `orama turn check --namespace ${namespace}`,
+interface Mends {
+  none: (attempt: TurnAttempt | GatewayAttempt) => string;
+  bad: string;
+}
+const OF_TURN: Mends = {
+  none: ({ namespace }) => `orama turn check --namespace ${namespace}`,
   bad: 'see where certificates come from: orama turn status; then docs/operations.md, "Certificates of TURN over TLS"',
 };
-const OF_GATEWAY = {
-  none: (_namespace: string, node: string) => `on ${node}: ss -tlnp names who has port 443; journalctl -u caddy`,
+const OF_GATEWAY: Mends = {
+  none: ({ node }) => `on ${node}: ss -tlnp names who has port 443; journalctl -u caddy`,
   bad: 'journalctl -u caddy on the node says why there is no better one; deploy/Caddyfile is how it is set up',
 };
 
-function judgeOne(
-  { certificate, ...attempt }: TurnAttempt | GatewayAttempt,
-  mends: typeof OF_TURN,
-  hasName: boolean,
-  nowMs: number,
-): Finding {
-  const { namespace, node, server, failure } = attempt;
-  const where = { namespace, node };
+function judgeOne(attempt: TurnAttempt | GatewayAttempt, mends: Mends, hasName: boolean, nowMs: number): Finding {
+  const { namespace, node, server, failure, certificate } = attempt;
+  const where = { ...(namespace !== null && { namespace }), node };
   if (!certificate) {
     const why = failure?.message ?? 'the server showed none';
-    const mend = mends.none(namespace, node);
+    const mend = mends.none(attempt);
     return { severity: 'critical', ...where, seen: `${server}: no certificate was seen: ${why}`, mend };
   }
   const { issuer, validTo, distrust } = certificate;

@@ -233,6 +233,24 @@ const BREAKS: Break[] = [
     (facts) => facts.dns[2]?.names.set('ns-myapp.example.com', []),
   ],
   [
+    "the operators' name that leads to nobody",
+    'dns',
+    'critical',
+    /203\.0\.113\.1:53: api\.example\.com: there is no such name/,
+    /orama leases/,
+    (facts) => facts.dns[0]?.names.delete('api.example.com'),
+  ],
+  [
+    "the operators' name where they are not served",
+    'orphans',
+    'warning',
+    /^the DNS record api\.example\.com at 203\.0\.113\.1:53 belongs to/,
+    /orama leases/,
+    (facts) => {
+      facts.cluster.operatorHost = null;
+    },
+  ],
+  [
     'a nameserver that does not answer',
     'dns',
     'critical',

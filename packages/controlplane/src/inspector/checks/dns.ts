@@ -16,7 +16,8 @@ export const dns: Check = {
   question: 'does every nameserver lead to the nodes that serve, and to no other?',
   needs: ['dns', 'nodes'],
   judge(facts) {
-    if (facts.enabled.length === 0) return [NOTHING_ENABLED];
+    const expected = [...expectedOfCluster(facts), ...facts.enabled.flatMap((each) => expectedOf(facts, each))];
+    if (expected.length === 0) return [NOTHING_ENABLED];
     const { baseDomain, turnNames } = facts.cluster;
     return facts.dns.flatMap(({ server, failure, names, isDelegation }): Finding[] => {
       if (failure !== null && isDelegation) {
@@ -25,12 +26,7 @@ export const dns: Check = {
         return [{ severity: turnNames ? 'critical' : 'warning', seen: `${server}: ${failure}`, mend }];
       }
       if (failure !== null) return [{ severity: 'critical', seen: `${server}: ${failure}`, mend: WHO_WRITES }];
-      return facts.enabled.flatMap((namespace) =>
-        expected(facts, namespace).map(({ name, addresses }) => {
-          const seen = names.get(name) ?? [];
-          return compare(facts, server, { name, namespace: namespace.name, wanted: addresses, seen });
-        }),
-      );
+      return expected.map((one) => compare(facts, server, one, names.get(one.name) ?? []));
     });
   },
 };
@@ -38,38 +34,49 @@ export const dns: Check = {
 const WHO_WRITES =
   'orama leases names the node that writes DNS; there: journalctl -u orama-controlplane, and orama reconcile --dry-run --node <node>';
 
-/** The names of a namespace and the addresses of the nodes that serve behind each now. */
-function expected(facts: Facts, { name }: Namespace): { name: string; addresses: string[] }[] {
+/** A name, and the addresses of the nodes that serve behind it now. */
+interface Expected {
+  name: string;
+  wanted: readonly string[];
+  /** Of the finding. */
+  where: Pick<Finding, 'namespace'>;
+}
+
+function expectedOf(facts: Facts, { name: namespace }: Namespace): Expected[] {
   const { cluster, nodes } = facts;
-  const addressesOf = (ids: readonly string[]) =>
-    cluster.nodes.flatMap(({ id, publicIp, publicIp6 }) =>
-      ids.includes(id) ? [publicIp, publicIp6].filter((address) => address !== null) : [],
-    );
-  const turn = placed(facts, 'turn', name).map(({ node }) => node);
-  // What comes to port 443 passes the TURN server there.
-  const leads = (id: string) =>
-    nodes.get(id)?.gateway.healthy && (!cluster.turnPort443 || nodes.get(id)?.turn.running === true);
-  const gateways = cluster.nodes.filter(({ id, state }) => state === 'active' && leads(id));
+  const turn = placed(facts, 'turn', namespace).flatMap(({ node }) =>
+    servesTurn(nodes.get(node), namespace) ? [node] : [],
+  );
+  const where = { namespace };
   return [
-    {
-      name: turnDomain(name, cluster.baseDomain),
-      addresses: addressesOf(turn.filter((node) => servesTurn(nodes.get(node), name))),
-    },
-    { name: namespaceHost(name, cluster.baseDomain), addresses: addressesOf(gateways.map(({ id }) => id)) },
+    { name: turnDomain(namespace, cluster.baseDomain), wanted: addressesOf(cluster, turn), where },
+    { name: namespaceHost(namespace, cluster.baseDomain), wanted: addressesOf(cluster, gatewaysOf(facts)), where },
   ];
 }
 
-interface Compared {
-  name: string;
-  namespace: string;
-  wanted: readonly string[];
-  seen: readonly string[];
+function expectedOfCluster(facts: Facts): Expected[] {
+  const { cluster } = facts;
+  if (cluster.operatorHost === null) return [];
+  return [{ name: cluster.operatorHost, wanted: addressesOf(cluster, gatewaysOf(facts)), where: {} }];
 }
 
-function compare(facts: Facts, server: string, { name, namespace, wanted, seen }: Compared): Finding {
+function gatewaysOf({ cluster, nodes }: Facts): string[] {
+  // What comes to port 443 passes the TURN server there.
+  const leads = (id: string) =>
+    nodes.get(id)?.gateway.healthy && (!cluster.turnPort443 || nodes.get(id)?.turn.running === true);
+  return cluster.nodes.flatMap(({ id, state }) => (state === 'active' && leads(id) ? [id] : []));
+}
+
+function addressesOf(cluster: Facts['cluster'], ids: readonly string[]): string[] {
+  return cluster.nodes.flatMap(({ id, publicIp, publicIp6 }) =>
+    ids.includes(id) ? [publicIp, publicIp6].filter((address) => address !== null) : [],
+  );
+}
+
+function compare(facts: Facts, server: string, { name, wanted, where }: Expected, seen: readonly string[]): Finding {
   const there = [...new Set(seen)].sort();
   if (there.length > 0 && there.join() === [...new Set(wanted)].sort().join())
-    return ok(`${server}: ${name} leads to ${there.join(', ')}`, { namespace });
+    return ok(`${server}: ${name} leads to ${there.join(', ')}`, where);
   const extra = there.filter((address) => !wanted.includes(address));
   const missing = wanted.filter((address) => !there.includes(address));
   const wrong = [
@@ -85,10 +92,10 @@ function compare(facts: Facts, server: string, { name, namespace, wanted, seen }
   const outs = extra.map((address) => outAt(facts, address));
   const [out] = outs;
   if (out && outs.every((one) => one !== null))
-    return { severity: works ? 'warning' : 'critical', namespace, seen: `${seenText} (${out.why})`, mend: out.mend };
+    return { severity: works ? 'warning' : 'critical', ...where, seen: `${seenText} (${out.why})`, mend: out.mend };
   return {
     severity: works && extra.length === 0 ? 'warning' : 'critical',
-    namespace,
+    ...where,
     seen: seenText,
     mend: WHO_WRITES,
   };

@@ -58,9 +58,11 @@ function orphansOf(facts: NodeFacts, blocks: readonly Block[]): Finding[] {
 
 /** Names that are stored, or served, for namespaces that have no WebRTC. */
 function recordsWithoutOwner({ cluster, dns }: Facts): Finding[] {
-  const names = cluster.namespaces
-    .filter(({ webrtc }) => webrtc !== 'off')
-    .flatMap(({ name }) => [turnDomain(name, cluster.baseDomain), namespaceHost(name, cluster.baseDomain)]);
+  const enabled = cluster.namespaces.filter(({ webrtc }) => webrtc !== 'off');
+  const names = [
+    cluster.operatorHost,
+    ...enabled.flatMap(({ name }) => [turnDomain(name, cluster.baseDomain), namespaceHost(name, cluster.baseDomain)]),
+  ];
   const stored = cluster.records.filter(({ fqdn }) => !names.includes(fqdn)).map(({ fqdn }) => fqdn);
   const served = dns.flatMap(({ server, names: found }) =>
     [...found].flatMap(([name, values]) =>
