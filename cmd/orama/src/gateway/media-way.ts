@@ -1,11 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describeError, OramaError } from '@orama/core';
-import type { TurnCredentials } from '@orama/protocol';
+import { type StunUri, stunUriSchema, type TurnCredentials } from '@orama/protocol';
 import { TurnBridge } from '@orama/turn/bridge';
 
 const LOOPBACK = '127.0.0.1';
+/** The best first; TLS is for networks that let nothing else out. */
+const TRANSPORTS: readonly StunUri['transport'][] = ['udp', 'tcp', 'tls'];
+/** So long a way is tried alone: a firewall that drops packets never says no. */
+const HEAD_START_MS = 300;
+const TIMEOUT_MS = 5_000;
 
 /**
- * Opens a way for media through a namespace's TURN servers: UDP before TCP, the first that gives an allocation.
+ * Opens a way for media through a namespace's TURN servers: UDP before TCP before TLS, the first that gives an allocation.
  * @param onBroken called when the way broke later
  * @throws OramaError with what each server said when none does
  */
@@ -13,23 +19,41 @@ export async function openMediaWay(
   credentials: TurnCredentials,
   onBroken: (thrown: unknown) => void,
 ): Promise<TurnBridge> {
-  const failures: string[] = [];
-  for (const transport of ['udp', 'tcp'] as const) {
-    for (const uri of credentials.uris.filter((uri) => uri.endsWith(`?transport=${transport}`))) {
-      try {
-        const one = { ...credentials, uris: [uri] };
-        return await TurnBridge.open({ credentials: one, transport, localAddress: LOOPBACK, onBroken });
-      } catch (thrown) {
-        failures.push(`${uri}: ${describeError(thrown)}`);
-      }
-    }
-  }
-  throw new OramaError(
-    'UNAVAILABLE',
-    `no TURN server of the namespace gives a way: ${failures.join('; ') || 'it has none'}`,
-    {
-      hint: 'see "orama turn check" and "orama turn status"',
-      retryable: true,
-    },
+  const uris = TRANSPORTS.flatMap((transport) =>
+    credentials.uris.flatMap((uri) => (transportOf(uri) === transport ? [{ uri, transport }] : [])),
   );
+  const failures: string[] = [];
+  const ways: Promise<TurnBridge>[] = [];
+  let first: TurnBridge | undefined;
+  for (const { uri, transport } of uris) {
+    const one = { ...credentials, uris: [uri] };
+    const options = { credentials: one, transport, localAddress: LOOPBACK, timeoutMs: TIMEOUT_MS, onBroken };
+    const way = TurnBridge.open(options);
+    ways.push(way);
+    const settled = way.then(
+      (opened) => {
+        if (first) void opened.close();
+        else first = opened;
+      },
+      (thrown: unknown) => void failures.push(`${uri}: ${describeError(thrown)}`),
+    );
+    await Promise.race([settled, delay(HEAD_START_MS)]);
+    if (first) return first;
+  }
+  try {
+    return await Promise.any(ways);
+  } catch {
+    throw new OramaError(
+      'UNAVAILABLE',
+      `no TURN server of the namespace gives a way: ${failures.join('; ') || 'it has none'}`,
+      {
+        hint: 'see "orama turn check" and "orama turn status"',
+        retryable: true,
+      },
+    );
+  }
+}
+
+function transportOf(uri: string): StunUri['transport'] | undefined {
+  return stunUriSchema.safeParse(uri).data?.transport;
 }

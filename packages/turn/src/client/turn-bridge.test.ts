@@ -1,17 +1,50 @@
-import { expect, test } from 'vitest';
-import { turnServersOf } from './turn-bridge.ts';
+import { X509Certificate } from 'node:crypto';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SelfSigner } from '../certificates/self-signed.ts';
+import { RELAY_IP, TurnHarness } from '../testing/harness.ts';
+import { TurnBridge, turnServersOf } from './turn-bridge.ts';
 
-test('turnServersOf gives the URIs of the wanted transport in their order', () => {
+test('turnServersOf gives the servers of the wanted transport in their order', () => {
   const uris = [
     'turn:127.0.0.1:3478?transport=udp',
     'turn:127.0.0.2:3479?transport=tcp',
-    'turn:127.0.0.2:3478?transport=udp',
-    'turns:127.0.0.3:5349',
+    'turn:[2001:db8::1]:3478?transport=udp',
+    'stun:127.0.0.2',
+    'turns:turn.example.org:443?transport=tcp',
   ];
-  expect(turnServersOf(uris, 'udp')).toEqual([
-    { address: '127.0.0.1', port: 3478 },
-    { address: '127.0.0.2', port: 3478 },
-  ]);
-  expect(turnServersOf(uris, 'tcp')).toEqual([{ address: '127.0.0.2', port: 3479 }]);
-  expect(() => turnServersOf(['turns:127.0.0.3:5349'], 'tcp')).toThrow('no turn: URI with transport tcp');
+  const shown = (transport: 'udp' | 'tcp' | 'tls') =>
+    turnServersOf(uris, transport).map(({ address, port }) => `${address} ${port}`);
+  expect(shown('udp')).toEqual(['127.0.0.1 3478', '2001:db8::1 3478']);
+  expect(shown('tcp')).toEqual(['127.0.0.2 3479']);
+  expect(shown('tls')).toEqual(['turn.example.org 443']);
+  expect(() => turnServersOf(['turns:127.0.0.3:5349'], 'tcp')).toThrow('no TURN URI with transport tcp');
+});
+
+const trusted = getCACertificates('default');
+let turn: TurnHarness;
+beforeAll(async () => {
+  turn = await TurnHarness.start({ listen: ['127.0.0.1'] });
+});
+afterAll(async () => {
+  setDefaultCACertificates(trusted);
+  await turn.close();
+});
+
+test('a bridge over TLS goes to a server that this machine trusts for the name in the URI, and to no other', async () => {
+  const uris = [`turns:localhost:${turn.tlsPort}?transport=tcp`];
+  const credentials = { ...turn.credentials(), uris, ttl: 600, realm: '' };
+  const open = () => TurnBridge.open({ credentials, transport: 'tls', localAddress: '127.0.0.1' });
+  await expect(open()).rejects.toThrow(/self-signed/);
+
+  const served = (await turn.client('tls', { server: { address: '127.0.0.1', port: turn.tlsPort } })).tls?.certificate;
+  setDefaultCACertificates([...trusted, new X509Certificate(served?.raw ?? '').toString()]);
+  await expect(open()).rejects.toThrow(/localhost.*cert's altnames/);
+
+  const { cert, key } = new SelfSigner().sign(['localhost'], Date.now());
+  await turn.control('PUT', '/certificates/localhost', { cert, key });
+  setDefaultCACertificates([...trusted, cert]);
+  const bridge = await open();
+  expect(bridge.relayed.address).toBe(RELAY_IP);
+  await bridge.close();
 });

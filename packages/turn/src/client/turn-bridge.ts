@@ -1,7 +1,8 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import type { TurnCredentials } from '@orama/protocol';
+import { isIP } from 'node:net';
+import { type StunUri, stunUriSchema, type TurnCredentials } from '@orama/protocol';
 import { candidateOf } from './sdp-candidates.ts';
 import { type AllocateResult, TurnClient } from './turn-client.ts';
 
@@ -10,11 +11,14 @@ export { candidateOf, withoutCandidates } from './sdp-candidates.ts';
 export interface TurnBridgeOptions {
   /** Credentials as signalling pushed them. */
   credentials: TurnCredentials;
-  transport: 'udp' | 'tcp';
+  /** To the server; with `tls` its certificate has to be one that this machine trusts, for the name or address in the URI. */
+  transport: StunUri['transport'];
   /** Asks all servers of the transport at once, as browsers do, and takes the first that answers; else the first named. */
   anyServer?: boolean;
   /** Loopback address for the peer's side. */
   localAddress: string;
+  /** How long a connection, and then each request, may take; as long as they do by themselves by default. */
+  timeoutMs?: number;
   /** Called once when the way broke; not after `close()`. */
   onBroken?: (thrown: unknown) => void;
 }
@@ -24,17 +28,18 @@ const CHANNEL = 0x4000;
 const KEEP_ALIVE_MAX_MS = 120_000;
 
 interface Server {
+  /** A name or an address. */
   address: string;
   port: number;
 }
 
-/** `turn:127.77.1.1:3478?transport=tcp` → address or name, and port, for the URIs of that transport; at least one. */
-export function turnServersOf(uris: readonly string[], transport: 'udp' | 'tcp'): [Server, ...Server[]] {
+/** Where the TURN URIs (RFC 7065) of a transport lead, in their order; at least one. */
+export function turnServersOf(uris: readonly string[], transport: StunUri['transport']): [Server, ...Server[]] {
   const [first, ...others] = uris.flatMap((uri) => {
-    const match = /^turn:([^?]+):(\d+)\?transport=(udp|tcp)$/.exec(uri);
-    return match?.[3] === transport ? [{ address: match[1] as string, port: Number(match[2]) }] : [];
+    const { data } = stunUriSchema.safeParse(uri);
+    return data?.relays && data.transport === transport ? [{ address: data.host, port: data.port }] : [];
   });
-  if (!first) throw new Error(`no turn: URI with transport ${transport} among ${uris.join(', ')}`);
+  if (!first) throw new Error(`no TURN URI with transport ${transport} among ${uris.join(', ')}`);
   return [first, ...others];
 }
 
@@ -151,11 +156,15 @@ export class TurnBridge {
 }
 
 async function allocateAt(
-  server: Server,
-  { credentials: { username, password }, transport }: TurnBridgeOptions,
+  { address: host, port }: Server,
+  { credentials: { username, password }, transport, timeoutMs }: TurnBridgeOptions,
 ): Promise<{ turn: TurnClient; allocated: AllocateResult }> {
-  const { address } = await lookup(server.address);
-  const turn = await TurnClient.open({ transport, server: { ...server, address }, username, password });
+  const { address } = await lookup(host);
+  const turn = await TurnClient.open({
+    ...{ transport, server: { address, port }, username, password },
+    ...(timeoutMs !== undefined && { timeoutMs, connectTimeoutMs: timeoutMs }),
+    ...(isIP(host) === 0 && { tls: { servername: host } }),
+  });
   try {
     return { turn, allocated: await turn.allocate() };
   } catch (thrown) {
