@@ -149,6 +149,22 @@ test('the same client gets to the gateway through Caddy, which sees the clientâ€
   await expect.poll(log).toContain(`"remote_ip":"${CLIENT_IP}"`);
 });
 
+test('the doctorâ€™s call goes from there over TURN on port 443', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'orama-office-'));
+  writeFileSync(join(folder, 'root.pem'), authority.root());
+  writeFileSync(join(folder, 'hosts'), `${here.node.publicIp} ${HOST} ${TURN_NAME}\n`);
+  const call = `${process.execPath} --conditions=source ${REPOSITORY}/test/nodes/doctor-call.ts`;
+  const within = `mount --bind ${folder}/hosts /etc/hosts && export NODE_EXTRA_CA_CERTS=${folder}/root.pem`;
+  try {
+    const run = `${within} && exec ${call} https://${HOST} ${here.apiKey}`;
+    const { stdout, stderr } = await bed.fromClient('sh', '-c', run);
+    const { received } = JSON.parse(stdout || `"${stderr}"`) as { received: number[] };
+    for (const packets of received) expect(packets).toBeGreaterThan(20);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test('browsers there hold a call, of which everything goes through port 443', async () => {
   const hosts = { [HOST]: here.node.publicIp, [TURN_NAME]: here.node.publicIp };
   const chromium = await launchChromium({ authority: authority.root(), hosts, within: bed.asClient });

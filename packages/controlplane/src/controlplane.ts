@@ -320,6 +320,7 @@ export class Controlplane implements Runnable {
       metrics: this.#metrics,
       context: () => this.#context(),
       peer: this.#peer,
+      held: this.#held,
       storeProbe: () => this.#probeStore(),
     });
   }

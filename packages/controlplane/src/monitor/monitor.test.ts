@@ -4,6 +4,7 @@ import type { ControlplaneConfig } from '@orama/protocol';
 import { expect, test } from 'vitest';
 import type { NodeContext } from '../node-context.ts';
 import type { View } from '../reconcile/store-view.ts';
+import { HeldUnits } from '../services/held-units.ts';
 import { Monitor } from './monitor.ts';
 
 test('what a service is cannot be measured while the store is away, and that it is away can', async () => {
@@ -29,6 +30,7 @@ test('what a service is cannot be measured while the store is away, and that it 
     metrics,
     context: () => context,
     peer: unused,
+    held: new HeldUnits('/nonexistent'),
     storeProbe: unused,
   });
   const up = async (name: string) => (await metrics.getSingleMetric(name)?.get())?.values.map(({ value }) => value);

@@ -5,6 +5,7 @@ import type { Database, NodeRow } from '@orama/store';
 import type { PeerOf } from '../api/forward.ts';
 import type { NodeContext } from '../node-context.ts';
 import type { View } from '../reconcile/store-view.ts';
+import type { HeldUnits } from '../services/held-units.ts';
 import type { ServiceManager } from '../services/service-manager.ts';
 import { registerNodeMetrics } from './node-metrics.ts';
 import { reportNode } from './node-report.ts';
@@ -26,6 +27,7 @@ export interface MonitorOptions {
   /** Throws STORE_UNAVAILABLE while the store has not been reached. */
   context: () => MonitorContext;
   peer: PeerOf;
+  held: HeldUnits;
   /** A connection of its own to the store. */
   storeProbe: () => Database;
 }
@@ -89,8 +91,8 @@ export class Monitor {
   }
 
   #ownNode(context: MonitorContext, view: View): Promise<NodeReport> {
-    const { version, metrics, storeProbe } = this.#options;
-    return reportNode({ context, view, version, metrics, ends: this.#ends, storeProbe: storeProbe() });
+    const { version, metrics, held, storeProbe } = this.#options;
+    return reportNode({ context, view, version, metrics, held, ends: this.#ends, storeProbe: storeProbe() });
   }
 
   /** Where Prometheus finds every process of the cluster. */

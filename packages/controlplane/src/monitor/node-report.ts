@@ -14,7 +14,14 @@ import { type Database, RqliteDatabase, type SfuAllocationRow } from '@orama/sto
 import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import { countFreeBlocks } from '../placement/free-blocks.ts';
 import type { View } from '../reconcile/store-view.ts';
-import { CONTROLPLANE_UNIT, GATEWAY_UNIT, sfuUnit, TURN_UNIT } from '../services/service-manager.ts';
+import type { HeldUnits } from '../services/held-units.ts';
+import {
+  CONTROLPLANE_UNIT,
+  GATEWAY_UNIT,
+  sfuUnit,
+  TENANT_UNIT_PREFIX,
+  TURN_UNIT,
+} from '../services/service-manager.ts';
 import { gatewayConfig, turnConfig } from '../tasks/core-service.ts';
 import { callTurn, unlessUnknown } from '../turn-control.ts';
 import { seeDns } from './dns-seen.ts';
@@ -37,11 +44,12 @@ export interface NodeReportDeps {
   /** Of this controlplane. */
   metrics: Registry;
   ends: ServiceEnds;
+  held: HeldUnits;
 }
 
 /** Looks at everything on this node by asking it. What does not answer is told as that. */
 export async function reportNode(deps: NodeReportDeps): Promise<NodeReport> {
-  const { context, storeProbe, view, version, metrics, ends } = deps;
+  const { context, storeProbe, view, version, metrics, ends, held } = deps;
   const { config, clock, services } = context;
   const [store, gateway, turn, dns, own, restarts] = await Promise.all([
     seeStore(config, storeProbe),
@@ -60,7 +68,7 @@ export async function reportNode(deps: NodeReportDeps): Promise<NodeReport> {
       const row = sfu.find(isHere);
       const [seenSfu, seenTurn] = await Promise.all([
         row ? seeSfu(row, ends) : null,
-        turns.some(isHere) ? seeTenant(config, namespace, turn, clock.now()) : null,
+        turns.some(isHere) ? seeTenant(config, namespace, { server: turn, ends, nowMs: clock.now() }) : null,
       ]);
       return {
         namespace,
@@ -85,6 +93,7 @@ export async function reportNode(deps: NodeReportDeps): Promise<NodeReport> {
     gateway,
     turn: {
       ...{ up: turn.reason === null, reason: turn.reason, restarts: ends.of(TURN_UNIT), draining: turn.draining },
+      held: held.has(TURN_UNIT),
       event_loop_delay_ms: turn.eventLoopDelayMs,
       allocations: turn.allocations,
       relayed_bps: turn.relayedBps === null ? null : [...turn.relayedBps.values()].reduce((sum, bps) => sum + bps, 0),
@@ -209,14 +218,14 @@ async function measureRelayed(socket: string): Promise<ReadonlyMap<string, numbe
 async function seeTenant(
   config: ControlplaneConfig,
   namespace: string,
-  server: TurnSeen,
-  nowMs: number,
+  { server, ends, nowMs }: { server: TurnSeen; ends: ServiceEnds; nowMs: number },
 ): Promise<NonNullable<NodeReport['namespaces'][number]['turn']>> {
   const allocations = server.tenants.get(namespace) ?? null;
   const tls = { address: localAddressOf(config, config.publicIp), port: config.turn.tlsPort };
   const certificate = await probeCertificate(tls, turnDomain(namespace, config.baseDomain), nowMs).catch(describeError);
   return {
     reason: server.reason ?? (allocations === null ? 'the TURN server does not have it' : null),
+    restarts: ends.of(TENANT_UNIT_PREFIX + namespace),
     allocations,
     relayed_bps: server.relayedBps && (server.relayedBps.get(namespace) ?? 0),
     certificate: typeof certificate === 'string' ? null : certificate,

@@ -17,7 +17,7 @@ type Placed = NodeReport['namespaces'][number];
 
 const placed = (over: Partial<Placed> = {}): Placed => ({
   ...{ namespace: 'demo', sfu_up: true, turn_up: true, sfu: { ...process, rooms: 1, peers: 3 } },
-  turn: { reason: null, allocations: 3, relayed_bps: 1_000, certificate, certificate_reason: null },
+  turn: { reason: null, restarts: 0, allocations: 3, relayed_bps: 1_000, certificate, certificate_reason: null },
   ...over,
 });
 
@@ -28,7 +28,7 @@ function answered(number: number, dns: string[], over: Partial<NodeReport> = {})
   const report: NodeReport = {
     ...{ node: `node-${number}`, at: '', version: '1', controlplane: process, gateway: { ...process, sessions: 0 } },
     store: { up: true, driver: 'sqlite', role: null, latency_ms: 1, reason: null },
-    turn: { ...process, draining: false, allocations: 3, relayed_bps: 1_000 },
+    turn: { ...process, draining: false, held: false, allocations: 3, relayed_bps: 1_000 },
     port_blocks: { sfu: { free: 3, total: 20 }, turn: { free: 3, total: 20 } },
     namespaces: [placed()],
     dns: [seen('turn', dns), seen('gateway', ['192.0.2.1', '192.0.2.2'])],
@@ -90,7 +90,7 @@ test('DNS that names who does not serve, or not who does, differs', () => {
   ]);
   const draining = answered(2, BOTH);
   if (draining.report) draining.report.turn.draining = true;
-  expect(texts([answered(1, BOTH), draining])).toEqual(['turn.orama.test at a:53 has 192.0.2.2, which does not serve']);
+  expect(texts([answered(1, BOTH), draining])).toContain('turn.orama.test at a:53 has 192.0.2.2, which does not serve');
 });
 
 test.each<[string, Partial<NodeReport>, string]>([
@@ -142,7 +142,7 @@ test('a DNS server that is silent is a problem, also where others answer', () =>
   ];
   const seen = report([answered(1, BOTH), answered(2, BOTH, { dns: dns('b:53', 'ETIMEOUT') })]);
   expect(seen.problems).toEqual([
-    { node: 'node-2', namespace: null, text: 'DNS at b:53 does not answer node-2: ETIMEOUT' },
+    { severity: 'critical', node: 'node-2', namespace: null, text: 'DNS at b:53 does not answer node-2: ETIMEOUT' },
   ]);
   expect(seen.namespaces[0]?.dns_agrees).toBe(false);
 });
@@ -158,4 +158,34 @@ test('with TURN on port 443 a node whose TURN server is down serves no gateway e
       .filter((text) => text.startsWith('gateway.orama.test'));
   expect(faults(false)).toEqual(['gateway.orama.test at a:53 lacks 192.0.2.2']);
   expect(faults(true)).toEqual(['gateway.orama.test at a:53 has 192.0.2.2, which does not serve']);
+});
+
+test('what an operator took out is a warning with what puts an end to it, unless nobody is left who serves', () => {
+  const noTurn = placed({ turn_up: false, turn: { ...(placed().turn as object), reason: 'gone' } as Placed['turn'] });
+  const turn = {
+    ...process,
+    up: false,
+    reason: 'gone',
+    draining: false,
+    held: true,
+    allocations: null,
+    relayed_bps: null,
+  };
+  const gateways = answered(1, BOTH).report?.dns.filter(({ kind }) => kind === 'gateway') ?? [];
+  const named = [...gateways, { ...(gateways[0] as (typeof gateways)[0]), kind: 'turn' as const }];
+  const dns = named.map((seen) => ({ ...seen, addresses: seen.kind === 'turn' ? ['192.0.2.1'] : BOTH }));
+  const held = answered(2, BOTH, { turn, namespaces: [noTurn], dns });
+  const first = answered(1, BOTH, { dns });
+  const shown = (asked: Asked[]) => report(asked).problems.map(({ severity, text }) => `${severity}: ${text}`);
+  expect(shown([first, held])).toEqual([
+    'warning: turn of node-2 is drained; it serves again with "orama turn resume --node node-2"',
+    'warning: turn of demo is up on 1 of 2 nodes',
+  ]);
+  const crashed = answered(1, BOTH, { turn: { ...turn, held: false }, namespaces: [noTurn], dns });
+  expect(shown([crashed, held])).toContain('critical: turn of demo is up on 0 of 2 nodes');
+  expect(shown([crashed, held])).toContain('critical: turn of node-1 is down: gone');
+  const drained = { ...held, node: { ...held.node, state: 'draining' as const } };
+  expect(shown([first, drained])[0]).toBe(
+    'warning: node-2 is drained; it serves again with "orama node resume node-2"',
+  );
 });

@@ -119,19 +119,29 @@ function serves({ turn }: ReportedConfig, { node, report }: Asked, { kind, names
   return tenant?.turn_up === true && !report.turn.draining;
 }
 
-function problemsOfNode({ node, report, reason }: Asked): Problem[] {
-  const problem = (text: string): Problem => ({ node: node.id, namespace: null, text });
+/** That an operator wants a node's TURN server not to serve, and what puts an end to it; null where nobody does. */
+function takenOut({ node, report }: Asked): string | null {
+  if (node.state === 'draining') return `${node.id} is drained; it serves again with "orama node resume ${node.id}"`;
+  if (!report?.turn.held && !report?.turn.draining) return null;
+  return `turn of ${node.id} is drained; it serves again with "orama turn resume --node ${node.id}"`;
+}
+
+function problemsOfNode(asked: Asked): Problem[] {
+  const { node, report, reason } = asked;
+  const problem = (text: string): Problem => ({ severity: 'critical', node: node.id, namespace: null, text });
+  const out = takenOut(asked);
+  const drained: Problem[] = out === null ? [] : [{ ...problem(out), severity: 'warning' }];
   if (!report) return [problem(`${node.id} does not answer: ${reason}`)];
   const { store, gateway, turn, port_blocks } = report;
   const down = Object.entries({ store, gateway, turn }).flatMap(([name, { up, reason }]) =>
-    up ? [] : [problem(`${name} of ${node.id} is down: ${reason}`)],
+    up || (name === 'turn' && out !== null) ? [] : [problem(`${name} of ${node.id} is down: ${reason}`)],
   );
   const full = Object.entries(port_blocks).flatMap(([name, { free }]) =>
     free > 0 ? [] : [problem(`${node.id} has no ports left for the ${name} of another namespace`)],
   );
   const silent = new Map(report.dns.filter(isSilent).map(({ asked, reason }) => [asked, reason]));
   const unheard = [...silent].map(([server, why]) => problem(`DNS at ${server} does not answer ${node.id}: ${why}`));
-  return [...down, ...full, ...unheard];
+  return [...drained, ...down, ...full, ...unheard];
 }
 
 function problemsOfNamespace(
@@ -141,20 +151,27 @@ function problemsOfNamespace(
   wrong: readonly string[] | null,
 ): Problem[] {
   const { namespace } = report;
-  const problem = (text: string, node: string | null = null): Problem => ({ node, namespace, text });
-  const here = asked.flatMap(({ node, report }) => {
-    const found = report?.namespaces.find((one) => one.namespace === namespace);
-    return found ? [{ node: node.id, ...found }] : [];
+  const problem = (text: string, node: string | null = null): Problem => ({
+    ...{ severity: 'critical', node, namespace, text },
   });
-  const down = here.flatMap(({ node, sfu, turn }) =>
-    Object.entries({ sfu, turn }).flatMap(([service, seen]) =>
+  const here = asked.flatMap((one) => {
+    const found = one.report?.namespaces.find((each) => each.namespace === namespace);
+    return found ? [{ node: one.node.id, isOut: takenOut(one) !== null, ...found }] : [];
+  });
+  const down = here.flatMap(({ node, isOut, sfu, turn }) =>
+    Object.entries({ sfu, turn: isOut ? null : turn }).flatMap(([service, seen]) =>
       seen?.reason ? [problem(`${service} of ${namespace} on ${node} is down: ${seen.reason}`, node)] : [],
     ),
   );
-  const few = (['sfu', 'turn'] as const).flatMap((service) => {
+  const outOfTurn = here.filter(({ isOut, turn_up }) => isOut && turn_up === false).length;
+  const few = (['sfu', 'turn'] as const).flatMap((service): Problem[] => {
     const up = report[`${service}_up`];
     const wanted = report[`${service}_wanted`];
-    return up < wanted ? [problem(`${service} of ${namespace} is up on ${up} of ${wanted} nodes`)] : [];
+    if (up >= wanted) return [];
+    // Without any no call is made, whoever wants it so.
+    const isWanted = service === 'turn' && up > 0 && up + outOfTurn >= wanted;
+    const few = problem(`${service} of ${namespace} is up on ${up} of ${wanted} nodes`);
+    return [{ ...few, severity: isWanted ? 'warning' : 'critical' }];
   });
   const certificates = here.flatMap(({ node, turn }) =>
     turn && turn.reason === null

@@ -1,5 +1,5 @@
 import { Counter, type Registry } from '@orama/core/metrics';
-import { namespaceOfSfuUnit, type ServiceManager } from '../services/service-manager.ts';
+import { type ServiceManager, serviceOfUnit } from '../services/service-manager.ts';
 
 /** Counts how often units of this node ended unasked, for the report and for `/metrics`. */
 export class ServiceEnds {
@@ -19,8 +19,8 @@ export class ServiceEnds {
     services.onExit(({ unit, wanted }) => {
       if (wanted) return;
       this.#ends.set(unit, this.of(unit) + 1);
-      const namespace = namespaceOfSfuUnit(unit);
-      this.#counter.inc({ service: namespace === null ? unit : 'sfu', ns: namespace ?? '' });
+      const { service, namespace } = serviceOfUnit(unit);
+      this.#counter.inc({ service, ns: namespace ?? '' });
     });
   }
 

@@ -71,3 +71,10 @@ export function sfuUnit(namespace: string): string {
 export function namespaceOfSfuUnit(unit: string): string | null {
   return unit.startsWith(SFU_UNIT_PREFIX) ? unit.slice(SFU_UNIT_PREFIX.length) : null;
 }
+
+/** What a unit is: the service (`gateway`, `turn`, `sfu`), and the namespace where it is of one. */
+export function serviceOfUnit(unit: string): { service: string; namespace: string | null } {
+  if (unit.startsWith(TENANT_UNIT_PREFIX)) return { service: 'turn', namespace: unit.slice(TENANT_UNIT_PREFIX.length) };
+  const namespace = namespaceOfSfuUnit(unit);
+  return namespace === null ? { service: unit.replace(/^orama-/, ''), namespace } : { service: 'sfu', namespace };
+}

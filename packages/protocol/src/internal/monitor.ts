@@ -62,6 +62,8 @@ export const nodeReportSchema = z.object({
   gateway: processSchema.extend({ sessions: count.nullable() }),
   turn: processSchema.extend({
     draining: z.boolean(),
+    /** An operator keeps it down. */
+    held: z.boolean(),
     allocations: count.nullable(),
     /** Application data, both ways, over a second. */
     relayed_bps: z.number().nonnegative().nullable(),
@@ -83,6 +85,8 @@ export const nodeReportSchema = z.object({
       turn: z
         .object({
           reason,
+          /** How often its unit ended unasked; none where the controlplane attaches it itself. */
+          restarts: count,
           allocations: count.nullable(),
           relayed_bps: z.number().nonnegative().nullable(),
           /** Null when no TLS client was served. */
@@ -131,7 +135,13 @@ export const clusterReportSchema = z.object({
   ),
   /** What is not as it should be, in words. */
   problems: z.array(
-    z.object({ node: nodeIdSchema.nullable(), namespace: namespaceNameSchema.nullable(), text: z.string() }),
+    z.object({
+      /** `warning`: an operator wants it so. */
+      severity: z.enum(['warning', 'critical']),
+      node: nodeIdSchema.nullable(),
+      namespace: namespaceNameSchema.nullable(),
+      text: z.string(),
+    }),
   ),
 });
 export type ClusterReport = z.infer<typeof clusterReportSchema>;

@@ -46,5 +46,12 @@ test('a bridge over TLS goes to a server that this machine trusts for the name i
   setDefaultCACertificates([...trusted, cert]);
   const bridge = await open();
   expect(bridge.relayed.address).toBe(RELAY_IP);
+  const [sfu, peer] = [await turn.peer(), await turn.peer('127.0.0.1')];
+  bridge.redirect(`candidate:1 1 UDP 1 ${sfu.address} ${sfu.port} typ host`);
+  peer.send(Buffer.from('there'), bridge.local.port, bridge.local.address);
+  const { data, address, port } = await sfu.next();
+  expect([data.toString(), address, port]).toEqual(['there', RELAY_IP, bridge.relayed.port]);
+  sfu.send(Buffer.from('and back'), port);
+  expect((await peer.next()).data.toString()).toBe('and back');
   await bridge.close();
 });

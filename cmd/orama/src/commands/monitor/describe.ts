@@ -31,7 +31,9 @@ export function describeReport(output: Output, report: ClusterReport): string {
       ),
     );
   }
-  const said = problems.map(({ text }) => output.style('red', `! ${text}`));
+  const said = problems.map(({ severity, text }) =>
+    output.style(severity === 'critical' ? 'red' : 'yellow', `! ${text}`),
+  );
   return [...parts, said.length === 0 ? output.style('green', 'everything is as it should be') : said.join('\n')].join(
     '\n\n',
   );
@@ -47,11 +49,11 @@ function describeNode(output: Output, { node, state, report }: ClusterReport['no
     name,
     store.up ? output.style('green', storeState) : output.style('red', storeState),
     up(output, gateway.up),
-    turn.draining ? output.style('yellow', 'draining') : up(output, turn.up),
+    turnState(output, turn),
     number(turn.allocations),
     rate(turn.relayed_bps),
     delays.length === 0 ? '' : Math.max(...delays).toFixed(1),
-    String(gateway.restarts + turn.restarts),
+    String(controlplane.restarts + gateway.restarts + turn.restarts),
     `${port_blocks.sfu.free} sfu, ${port_blocks.turn.free} turn`,
   ];
 }
@@ -87,8 +89,13 @@ function describePlaced(output: Output, node: string, one: NodeReport['namespace
     rate(turn?.relayed_bps ?? null),
     certificate ? `${certificate.days} days${certificate.self_signed ? ', self-signed' : ''}` : '',
     sfu?.event_loop_delay_ms?.toFixed(1) ?? '',
-    sfu ? String(sfu.restarts) : '',
+    String((sfu?.restarts ?? 0) + (turn?.restarts ?? 0)),
   ];
+}
+
+function turnState(output: Output, { draining, held, up: isUp }: NodeReport['turn']): string {
+  if (draining) return output.style('yellow', 'draining');
+  return held && !isUp ? output.style('yellow', 'drained') : up(output, isUp);
 }
 
 function up(output: Output, isUp: boolean): string {

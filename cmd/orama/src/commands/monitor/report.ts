@@ -18,18 +18,16 @@ const CLEAR_SCREEN = '\x1b[2J\x1b[H';
 
 export function monitorReportCommand(): Command {
   return new Command('report')
-    .description(
-      'ask every node how it and its namespaces are; ends with exit code 1 where something is not as it should be',
-    )
+    .description('ask every node how it and its namespaces are')
     .option('--node <node>', 'only this node', schemaOption(nodeIdSchema))
     .option('--interval <time>', 'again and again, after so long: 10s, 1m', intervalOption)
     .addHelpText(
       'after',
-      examples(
+      `\nExit codes, with --interval of the last report: 0 everything is as it should be, 1 something is not,\n8 nothing but what an operator wants so, such as a drain.\n${examples(
         'orama monitor report --env devnet',
         'orama monitor report --node node-1 --json',
         'orama monitor report --interval 10s',
-      ),
+      )}`,
     )
     .action(withContext(report));
 }
@@ -43,7 +41,7 @@ async function report(context: Context, { node, interval }: ReportOptions): Prom
   if (interval === undefined) {
     const seen = await look();
     context.output.result(seen, () => describeReport(context.output, seen));
-    if (seen.problems.length > 0) process.exitCode = EXIT.failed;
+    process.exitCode = exitCodeOf(seen);
     return;
   }
   try {
@@ -53,7 +51,15 @@ async function report(context: Context, { node, interval }: ReportOptions): Prom
   }
 }
 
-/** Shows a report after the other until it is interrupted. A cluster that does not answer meanwhile is told, and asked again. */
+function exitCodeOf({ problems }: ClusterReport): number {
+  if (problems.some(({ severity }) => severity === 'critical')) return EXIT.failed;
+  return problems.length > 0 ? EXIT.warnings : EXIT.done;
+}
+
+/**
+ * Shows a report after the other until it is interrupted, with the exit code of the last. A cluster that does not answer
+ * meanwhile is told, and asked again.
+ */
 async function follow(
   context: Context,
   look: () => Promise<ClusterReport>,
@@ -67,9 +73,11 @@ async function follow(
       const seen = await look();
       const clear = output.isTerminal ? CLEAR_SCREEN : isFirst ? '' : '\n';
       output.line(seen, () => clear + describeReport(output, seen));
+      process.exitCode = exitCodeOf(seen);
     } catch (thrown) {
       // What is wrong from the beginning stays wrong.
       if (isFirst || !(thrown instanceof OramaError) || !thrown.retryable) throw thrown;
+      process.exitCode = EXIT.unreachable;
       output.line({ error: { code: thrown.code, message: thrown.message } }, () => output.style('red', thrown.message));
     }
     isFirst = false;
