@@ -1,6 +1,7 @@
 import { type OramaError, toOramaError } from '@orama/core';
 import { EXIT, exitCodeOf } from '@orama/protocol';
 import { CommanderError } from 'commander';
+import { Interrupted } from './interrupt.ts';
 
 /** A failure as the command line tells it: code, message, next step and exit code. */
 export interface Failure {
@@ -22,6 +23,16 @@ export function describeFailure(thrown: unknown, usageHint: string): Failure {
       retryable: false,
       details: undefined,
       exitCode: EXIT.usage,
+    };
+  }
+  if (thrown instanceof Interrupted) {
+    return {
+      code: 'INTERRUPTED',
+      message: `${thrown.message} before it was done`,
+      hint: 'run the same command again',
+      retryable: true,
+      details: undefined,
+      exitCode: EXIT.failed,
     };
   }
   const error = toOramaError(thrown, 'the command');

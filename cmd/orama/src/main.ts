@@ -4,6 +4,7 @@ import { EXIT } from '@orama/protocol';
 import { CommanderError } from 'commander';
 import { createOutput } from './context.ts';
 import { describeFailure } from './exit-code.ts';
+import { Interrupted } from './interrupt.ts';
 import { commandPath, createProgram } from './program.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -21,6 +22,8 @@ try {
   await program.parseAsync(argv, { from: 'user' });
 } catch (thrown) {
   process.exitCode = end(thrown);
+  // It may still wait for an answer that nobody wants any more.
+  if (thrown instanceof Interrupted) process.exit();
 }
 
 /** Says why a command failed; the exit code. Help and version arrive here as well. */

@@ -1,4 +1,6 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -230,5 +232,44 @@ describe('turn check', () => {
     expect(exitCode).toBe(EXIT.usage);
     expect(stderr).toMatch(/^error INVALID_REQUEST: --password cannot be used: .*U\+200B.*\nnext: /);
     expect(stderr).not.toContain(password);
+  });
+});
+
+describe('inspector', () => {
+  it('ended by Ctrl-C says so, and not that it failed', async () => {
+    const silent = createServer().listen(0, '127.86.0.9');
+    await once(silent, 'listening');
+    const api = `http://127.86.0.9:${(silent.address() as AddressInfo).port}`;
+    const asked = once(silent, 'connection');
+    const inspecting = orama('inspector', '--api', api, '--cluster-key-file', keyFile);
+    await asked;
+    inspecting.kill('SIGINT');
+    const { exitCode, stderr } = await inspecting;
+    expect(exitCode).toBe(EXIT.failed);
+    expect(stderr).toContain('error INTERRUPTED: ended by SIGINT before it was done\nnext: run the same command again');
+    silent.close();
+  });
+});
+
+describe('env add --force', () => {
+  const token = (letter: string) => `orama_op_${letter.repeat(16)}.${letter.repeat(43)}`;
+  const add = (url: string, letter: string) => {
+    const file = join(dataDir, 'token');
+    writeFileSync(file, token(letter), { mode: 0o600 });
+    return orama('env', 'add', 'devnet', '--url', url, '--token-file', file, '--force');
+  };
+
+  it('renews the token and keeps the keys and the authority, unless the gateway is another', async () => {
+    const file = join(dataDir, '.config/orama/environments.yaml');
+    const [url, other] = ['https://orama.example.org', 'https://other.example.org'];
+    await add(url, 'a');
+    const more = '    caFile: ca.pem\n    apiKeys:\n      myapp: a-key # of anna\n';
+    writeFileSync(file, readFileSync(file, 'utf8') + more);
+    expect(await add(url, 'b')).toMatchObject({ exitCode: EXIT.done });
+    const renewed = readFileSync(file, 'utf8');
+    expect(renewed).not.toContain(token('a'));
+    for (const kept of [token('b'), 'caFile: ca.pem', 'myapp: a-key']) expect(renewed).toContain(kept);
+    await add(other, 'c');
+    expect(readFileSync(file, 'utf8')).not.toMatch(/ca.pem|a-key/);
   });
 });

@@ -20,7 +20,7 @@ export function envAddCommand(): Command {
     .option('--url <url>', 'gateway of a node that serves operators', schemaOption(gatewayUrlSchema))
     .option('--token-file <file>', 'file with a token of "orama token create"; - reads it from stdin')
     .option('--ca-file <file>', 'certificate of the authority of the gateway, where it is your own')
-    .option('--force', 'replace the one that has that name')
+    .option('--force', 'replace the one that has that name; with the same url its apiKeys and caFile stay')
     .addHelpText(
       'after',
       examples(
@@ -43,7 +43,12 @@ async function addEnvironment(context: Context, name: string, options: AddOption
   if ((url === undefined) === (api === undefined) || (url === undefined) !== (tokenFile === undefined)) {
     throw new UserError('INVALID_REQUEST', 'give --url and --token-file, or --api and --cluster-key-file');
   }
+  const before = file.environments[name];
+  // Keys are for the gateway that they were noted down for, and no other.
+  const kept = before?.url !== undefined && before.url === url ? before : undefined;
   await file.set(name, {
+    ...(kept?.caFile !== undefined && { caFile: kept.caFile }),
+    ...(kept && Object.keys(kept.apiKeys).length > 0 && { apiKeys: kept.apiKeys }),
     ...(url !== undefined && { url }),
     ...(tokenFile !== undefined && { token: readToken(tokenFile) }),
     ...(caFile !== undefined && { caFile: resolve(caFile) }),
