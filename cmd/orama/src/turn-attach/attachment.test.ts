@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +30,8 @@ beforeEach(async () => {
       node: 'node-1',
       listen: ['127.97.30.2'],
       tls: false,
-      workers: 1,
+      // On threads, as on a node.
+      workers: 2,
       realm: 'orama.localhost',
       controlSocket: socketPath,
       internal: { address: '127.97.30.1' },
@@ -131,6 +132,27 @@ test('orama turn attach tells what the server logs of its namespace, up to its e
     { ns: 'demo', reason: 'tenant-detached', at: expect.any(String), msg: 'allocation ended' },
   ]);
   expect(lines.at(-1)).toMatchObject({ msg: 'detached' });
+});
+
+test('orama turn attach says once that a server does not hand over its lines', async () => {
+  const status = { namespace: 'demo', generation: 1, digest: 'of another', allocations: 0 };
+  const unknown = { code: 'NOT_FOUND', message: 'there is no such call', retryable: false };
+  let asked = 0;
+  const server = createServer(({ method, url }, response) => {
+    if (url === '/tenants') response.end(JSON.stringify({ tenants: [status] }));
+    else if (method === 'PUT') response.end(JSON.stringify(status));
+    else if (method === 'DELETE') response.writeHead(204).end();
+    else if (url === '/usage') response.writeHead(404).end(JSON.stringify({ error: unknown }));
+    else response.writeHead(500).end();
+    if (url === '/tenants/demo/lines') asked += 1;
+  }).listen(socketPath);
+  const running = attach();
+  await expect.poll(() => asked).toBe(1);
+  running.kill('SIGTERM');
+  const { stdout } = await running;
+  server.close();
+  expect(asked).toBe(2);
+  expect(stdout.match(/"msg":"what the server logs of it cannot be told"/g)).toHaveLength(1);
 });
 
 test('orama turn attach keeps what was wanted last while its file is gone or broken, and says why it is detached', async () => {

@@ -41,6 +41,8 @@ export class Attachment {
   #isRevoked = false;
   #trouble = '';
   #isOnServer = false;
+  /** Whether the server handed over its lines when it was asked last. */
+  #isTold = true;
   #use: Use = { allocations: 0, relayed: undefined };
 
   constructor({ namespace, tenantFile, controlSocket, logger }: Options) {
@@ -87,11 +89,17 @@ export class Attachment {
   async tell(): Promise<void> {
     if (!this.#isOnServer) return;
     const path = `/tenants/${this.#namespace}/lines`;
-    const said = await unlessUnknown(callTurn(this.#socket, turnTenantLinesSchema, 'POST', path)).catch(
-      () => undefined,
-    );
-    for (const { atMs, level, message, fields } of said?.lines ?? [])
-      this.#logger[level]({ ...fields, at: new Date(atMs).toISOString() }, message);
+    try {
+      const said = await unlessUnknown(callTurn(this.#socket, turnTenantLinesSchema, 'POST', path));
+      this.#isTold = true;
+      for (const { atMs, level, message, fields } of said?.lines ?? [])
+        this.#logger[level]({ ...fields, at: new Date(atMs).toISOString() }, message);
+    } catch (thrown) {
+      // That there is no server is seen by who keeps it attached.
+      if (thrown instanceof TurnDownError || !this.#isTold) return;
+      this.#isTold = false;
+      this.#logger.warn({ reason: describeError(thrown) }, 'what the server logs of it cannot be told');
+    }
   }
 
   /** Takes the namespace off the server, which ends its allocations. */

@@ -209,6 +209,22 @@ describe('two workers', () => {
     expect((await turn.service.usage()).tenants).toMatchObject([{ allocations: 13, toPeerBytes: 1200 }]);
   });
 
+  test('give the lines of a tenant’s log together, in their order and once, also when it is detached', async () => {
+    await allocated(16);
+    for (const share of await allocationsByWorker()) expect(share).toBeGreaterThan(0);
+    const take = async () => {
+      const { body } = await turn.control('POST', '/tenants/demo/lines');
+      return (body as { lines: { atMs: number; message: string; fields: { alloc: number } }[] }).lines;
+    };
+    const opened = await take();
+    expect(opened.map(({ message }) => message)).toEqual(new Array(16).fill('allocation opened'));
+    expect(new Set(opened.map(({ fields }) => fields.alloc)).size).toBe(16);
+    expect(opened).toEqual([...opened].sort((one, other) => one.atMs - other.atMs));
+    expect(await take()).toEqual([]);
+    await turn.control('DELETE', '/tenants/demo');
+    expect((await take()).map(({ message }) => message)).toEqual(new Array(16).fill('allocation ended'));
+  });
+
   test('drain together: 508 from each, and the end when the last allocation of either has gone', async () => {
     const clients = await allocated(8);
     const stopped = turn.service.stop();
