@@ -33,7 +33,10 @@ export function nodeInitCommand(): Command {
       ).choices(['none', 'caddy']),
     )
     .option('--call-page', 'serve the call page at every gateway, for trying calls')
-    .option('--operator-api', 'let operators with a token come through every gateway, as "orama --env" does');
+    .option(
+      '--operator-api',
+      'let operators with a token come through every gateway, as "orama --env" does: at https://api.<base domain>',
+    );
   return machineOptions(command)
     .addHelpText(
       'after',
