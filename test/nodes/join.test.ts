@@ -1,6 +1,8 @@
+import { waitUntil } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
-import { WIREGUARD_NETWORK } from './bed/network.ts';
+import { Knot } from './bed/knot.ts';
+import { publicIpOf, WIREGUARD_NETWORK } from './bed/network.ts';
 import type { SystemdNode } from './bed/node.ts';
 import { ORAMA, refusedJson, runJson } from './bed/orama.ts';
 import { DATA } from './bed/root.ts';
@@ -8,11 +10,21 @@ import { DATA } from './bed/root.ts';
 const INIT = ['node', 'init', '--base-domain', 'orama.test', '--wireguard-network', WIREGUARD_NETWORK, '--dns', 'file'];
 const CONF = '/etc/wireguard/orama0.conf';
 
+const SETTINGS = '/etc/orama/controlplane.yaml';
+/** Of the client, where the DNS server is. */
+const OUTSIDE_IP = publicIpOf(100);
+const KEY_FILE = '/etc/orama/tsig.key';
+
 let bed: Bed;
+let knot: Knot;
 beforeAll(async () => {
   bed = await Bed.start({ bare: true });
+  knot = new Knot(['ip', 'netns', 'exec', bed.network.client], OUTSIDE_IP);
 });
-afterAll(() => bed?.close());
+afterAll(async () => {
+  await knot?.close();
+  await bed?.close();
+});
 
 async function invite(): Promise<string> {
   return (await runJson<{ token: string }>(bed.node(1), 'node', 'invite')).token;
@@ -102,6 +114,28 @@ test('init makes the first node: an interface, a configuration that others canno
   expect(await refusedJson(node, ...INIT, '--name', 'other')).toMatchObject({ code: 6, error: { code: 'CONFLICT' } });
 });
 
+test('the key of the DNS server is needed before the store is, and comes with a join unless there is another one', async () => {
+  const node = bed.node(1);
+  const dns = { writer: 'rfc2136', server: { address: OUTSIDE_IP }, tsig: { name: knot.key, keyFile: KEY_FILE } };
+  const before = await node.do('cat', SETTINGS);
+  const after = before.replace(/^dns:\n( .*\n)+/m, `dns: ${JSON.stringify(dns)}\n`);
+  node.write(SETTINGS, after);
+  await node.run('systemctl', 'restart', 'orama-controlplane.service');
+  expect(await node.show('orama-controlplane.service', 'ExecMainStatus', 'ActiveState')).toEqual({
+    ...{ ExecMainStatus: '2', ActiveState: 'failed' },
+  });
+  node.write(KEY_FILE, knot.secret);
+  await node.do('systemctl', 'start', 'orama-controlplane.service');
+  const token = await waitUntil('an invitation', invite, () => true);
+  await bed.node(2).do('mkdir', '-p', '/etc/orama');
+  bed.node(2).write(KEY_FILE, 'another');
+  const refused = await refusedJson(bed.node(2), 'node', 'join', token, '--name', 'node-2');
+  expect(refused).toMatchObject({ code: 6, error: { message: expect.stringContaining('holds another secret') } });
+  await bed.node(2).do('rm', KEY_FILE);
+  const { nodes } = await runJson<{ nodes: { id: string }[] }>(node, 'node', 'list');
+  expect(nodes.map(({ id }) => id)).toEqual(['node-1']);
+});
+
 test('two machines join with tokens, and the three know each other', async () => {
   const token = await invite();
   // Nobody without an invitation gets further than the handshake.
@@ -122,6 +156,10 @@ test('two machines join with tokens, and the three know each other', async () =>
   expect(await runJson(bed.node(3), ...third)).toMatchObject({ wireguardIp: '10.0.0.3' });
   const keys = await Promise.all(bed.nodes.map((node) => node.do('cat', '/etc/orama/cluster.key')));
   expect(new Set(keys).size).toBe(1);
+  for (const other of [bed.node(2), bed.node(3)]) {
+    expect(await other.do('cat', KEY_FILE)).toBe(`${knot.secret}\n`);
+    expect((await other.do('stat', '--format=%a', KEY_FILE)).trim()).toBe('600');
+  }
   for (const number of [1, 2, 3]) {
     const others = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].filter((address) => address !== `10.0.0.${number}`);
     await expect.poll(() => peers(bed.node(number))).toEqual({ live: others, file: others });
@@ -154,6 +192,8 @@ test('WebRTC is enabled over it', async () => {
     ...([bed.node(3), 'namespace', 'webrtc-status', '--namespace', 'demo'] as const),
   );
   expect(status).toMatchObject({ healthy: true, services: { length: 5 } });
+  const { stdout } = await bed.fromClient('dig', `@${OUTSIDE_IP}`, '+short', 'turn.ns-demo.orama.test');
+  expect(stdout).toContain('203.0.113.');
 });
 
 test('a cluster that lost its power comes back over what the files of WireGuard say', async () => {

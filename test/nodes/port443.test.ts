@@ -1,13 +1,13 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AcmeAuthority, CallPage, launchChromium, REPOSITORY, waitUntil } from '@orama/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
+import { Knot } from './bed/knot.ts';
 import { publicIpOf } from './bed/network.ts';
-import { BASE_DOMAIN, HOST, OramaNode, TURN_NAME } from './bed/orama.ts';
+import { HOST, OramaNode, TURN_NAME } from './bed/orama.ts';
 
 // A client that is let out to nothing but 443/tcp; a Caddy behind the TURN server, which proves names by DNS-01, in the zone
 // that the controlplane has its records in.
@@ -15,7 +15,6 @@ const CADDY = join(REPOSITORY, '.orama/caddy/caddy');
 const CLIENT_IP = publicIpOf(100);
 /** Where the authority and the DNS server are. */
 const OUTSIDE_IP = publicIpOf(3);
-const SECRET = Buffer.alloc(32, 7).toString('base64');
 const KEY_FILE = '/etc/orama/tsig.key';
 
 let bed: Bed;
@@ -28,12 +27,12 @@ beforeAll(async () => {
   bed = await Bed.start();
   here = new OramaNode(bed, 1);
   const within = ['ip', 'netns', 'exec', bed.network.namespaceOf(3)];
-  knot = new Knot(within);
+  knot = new Knot(within, OUTSIDE_IP);
   authority = await AcmeAuthority.start({
     ...{ address: OUTSIDE_IP, namesLeadTo: here.node.publicIp, dnsServer: `${OUTSIDE_IP}:53`, within },
   });
   writeFileSync(join(here.node.root, 'etc/resolv.conf'), `nameserver ${OUTSIDE_IP}\n`);
-  here.writeForRoot(KEY_FILE, SECRET);
+  here.writeForRoot(KEY_FILE, knot.secret);
   const withLog = (text: string) => text.replace('bind 127.0.0.1\n', '$&\tlog\n');
   here.installCaddy('Caddyfile.port443', authority, withLog, CADDY);
   await waitUntil(
@@ -49,7 +48,7 @@ beforeAll(async () => {
     dns: {
       writer: 'rfc2136',
       server: { address: OUTSIDE_IP },
-      tsig: { name: 'ours', keyFile: KEY_FILE },
+      tsig: { name: knot.key, keyFile: KEY_FILE },
     },
   });
   await here.enable();
@@ -62,48 +61,6 @@ afterAll(async () => {
   await knot?.close();
   await bed?.close();
 });
-
-/** A real DNS server with the zone of the base domain, which takes dynamic updates. */
-class Knot {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'orama-knot-'));
-  readonly #process: ChildProcess;
-
-  constructor(within: string[]) {
-    const file = (name: string, content: string) => writeFileSync(join(this.#folder, name), content);
-    const records = ['@ SOA ns1 admin 1 60 60 60 60', '@ NS ns1', `ns1 A ${OUTSIDE_IP}`];
-    file('zone', [`$ORIGIN ${BASE_DOMAIN}.`, '$TTL 1', ...records, ''].join('\n'));
-    const zone = { domain: BASE_DOMAIN, file: join(this.#folder, 'zone'), acl: 'ours', 'journal-content': 'changes' };
-    const lines = Object.entries(zone).map(([name, value], index) => `  ${index === 0 ? '-' : ' '} ${name}: ${value}`);
-    file(
-      'knot.conf',
-      `server:
-  rundir: ${this.#folder}
-  listen: ${OUTSIDE_IP}@53
-database:
-  storage: ${this.#folder}
-key:
-  - id: ours
-    algorithm: hmac-sha256
-    secret: ${SECRET}
-acl:
-  - id: ours
-    key: ours
-    action: [transfer, update]
-zone:
-${lines.join('\n')}
-`,
-    );
-    const run = ['--pdeathsig', 'KILL', ...within, 'knotd', '-c', join(this.#folder, 'knot.conf')];
-    this.#process = spawn('setpriv', run, { stdio: 'ignore' });
-  }
-
-  async close(): Promise<void> {
-    const ended = once(this.#process, 'exit');
-    this.#process.kill('SIGKILL');
-    await ended;
-    rmSync(this.#folder, { recursive: true });
-  }
-}
 
 /** Issuer of the certificate that the client sees on port 443. */
 async function issuerOf(name: string): Promise<string> {

@@ -110,6 +110,8 @@ export class Controlplane implements Runnable {
   readonly #liveness: Liveness;
   readonly #startedAtMs: number;
   readonly #dnsServer: DnsServer | null;
+  readonly #dnsWriter: DnsWriter | null;
+  readonly #caddy: CaddyWatch | null;
   readonly #monitor: Monitor;
   readonly #wireguard: WireguardInterfaceTask | null;
   #api: ApiServer | null = null;
@@ -130,6 +132,12 @@ export class Controlplane implements Runnable {
     this.#options = { ...options, config };
     this.#held = new HeldUnits(nodePaths(config.dataDir).heldUnits);
     this.#clock = options.clock ?? systemClock;
+    // Both read secrets: a node without them ends here, before it has a part in anything.
+    this.#dnsWriter = createDnsWriter(config, { clock: this.#clock, logger });
+    this.#caddy =
+      config.certificates.source === 'caddy'
+        ? new CaddyWatch(config.certificates, this.#clock, dnsProviderOf(config.dns))
+        : null;
     this.#failpoints = new Failpoints(config.failpointDir);
     this.#secrets = new SecretBox(clusterKey, TURN_SECRET_PURPOSE);
     this.#warnings = new StoreWarnings(this.#clock, logger);
@@ -347,16 +355,14 @@ export class Controlplane implements Runnable {
       const dns = new EmbeddedDns(this.#dnsServer, context);
       return [new DnsServerTask(dns), task(dns)];
     }
-    const writer = createDnsWriter(context.config, context);
-    return writer ? [task(writer)] : [];
+    return this.#dnsWriter ? [task(this.#dnsWriter)] : [];
   }
 
   #certificatesTask(context: NodeContext): CertificatesTask | null {
-    const { certificates, dns, dataDir } = context.config;
-    if (certificates.source === 'none') return null;
-    const watch = new CaddyWatch(certificates, this.#clock, dnsProviderOf(dns));
+    const { certificates, dataDir } = context.config;
+    if (!this.#caddy || certificates.source === 'none') return null;
     const kept = new KeptCertificates(nodePaths(dataDir).certificates);
-    return new CertificatesTask(context, watch, kept, certificates.gateways);
+    return new CertificatesTask(context, this.#caddy, kept, certificates.gateways);
   }
 
   /** Asks this node's rqlited; the store may not have been reached yet. */

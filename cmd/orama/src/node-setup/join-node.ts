@@ -20,6 +20,7 @@ import {
 } from './node-files.ts';
 import { openAddress, publicAddress } from './public-address.ts';
 import { refuseOther } from './refuse-other.ts';
+import { bringSecrets, presentSecrets } from './secret-files.ts';
 import { startNode } from './start-node.ts';
 
 export interface JoinOptions {
@@ -67,11 +68,12 @@ export function joinNode(
 async function setUp(token: JoinToken, options: JoinOptions, progress: Progress): Promise<ControlplaneConfig> {
   requireRqlited();
   const node = nodeName(options.name);
+  const secretFiles = presentSecrets(token.secretFiles);
   const network = token.keepsPeers ? await chooseOwn(options) : await findInNetwork(options, token.wireguardNetwork);
   const own = localAddresses().filter((each) => each.interface !== network.interface);
   if (network.kind === 'wireguard') await keepKey(network);
   progress.update(`asking ${token.endpoint} to take ${node} in`);
-  const answer = await callEnrolment(token, await request(node, network, own, options));
+  const answer = await callEnrolment(token, { ...(await request(node, network, own, options)), secretFiles });
   const { publicIp, localIp } = await publicAddress(own, options.publicIp, answer.publicIp);
   progress.step(
     `${node} is taken in; it is reached at ${publicIp}${localIp === publicIp ? '' : `, by 1:1 NAT to ${localIp}`}`,
@@ -99,6 +101,7 @@ async function setUp(token: JoinToken, options: JoinOptions, progress: Progress)
     await bringUp(network, `${wireguardIp}/${wireguardNetwork.split('/')[1]}`, answer.peers);
   progress.step(`${network.interface} is up with ${wireguardIp}`);
   await writeClusterKey(answer.clusterKey);
+  await bringSecrets(answer.secretFiles);
   await writeStoreMember(member);
   return writeNodeConfig(config);
 }
@@ -121,7 +124,7 @@ async function request(
   network: ClusterNetwork,
   own: ReturnType<typeof localAddresses>,
   { region = DEFAULT_REGION, publicIp, publicIp6 }: JoinOptions,
-): Promise<EnrolRequest> {
+): Promise<Omit<EnrolRequest, 'secretFiles'>> {
   const isOurs = network.kind === 'wireguard';
   // Over the cluster's own network the others do not see the public address.
   const open = publicIp ?? (isOurs ? await openAddress(own) : (await publicAddress(own, publicIp)).publicIp);

@@ -10,6 +10,7 @@ import type { Progress } from '../output/progress.ts';
 import { aloneOnMachine, interfaceExists } from './machine.ts';
 import { readNodeConfig } from './node-files.ts';
 import { PATHS } from './paths.ts';
+import { broughtSecrets } from './secret-files.ts';
 import { ownControlplane } from './start-node.ts';
 
 /** More than any unit may take. */
@@ -25,6 +26,7 @@ const FILES = [
   PATHS.storeCredentials,
   PATHS.rqlitedAuth,
   PATHS.rqlitedOptions,
+  PATHS.brought,
   PATHS.config,
   PATHS.left,
 ];
@@ -73,7 +75,7 @@ async function leave(force: boolean, progress: Progress): Promise<Left | undefin
   await runTool('systemctl', ['daemon-reload']);
   for (const folder of [PATHS.data, PATHS.run])
     for (const name of await namesIn(folder)) await rm(join(folder, name), { recursive: true, force: true });
-  for (const file of FILES) await rm(file, { force: true });
+  for (const file of [...(await broughtSecrets()), ...FILES]) await rm(file, { force: true });
   progress.step('its files are gone');
   return { node: config?.node ?? null };
 }

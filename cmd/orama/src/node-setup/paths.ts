@@ -6,6 +6,8 @@ export const PATHS = {
   storeCredentials: '/etc/orama/store.credentials',
   rqlitedAuth: '/etc/orama/rqlited.auth.json',
   rqlitedOptions: '/etc/orama/rqlited.env',
+  /** Which secrets a join brought, one path a line. */
+  brought: '/etc/orama/brought',
   data: '/var/lib/orama',
   run: '/run/orama',
   storeFile: '/var/lib/orama/store/store.sqlite',

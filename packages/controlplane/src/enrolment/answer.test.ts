@@ -1,13 +1,17 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type EnrolAnswer, type EnrolRequest, enrolAnswerSchema } from '@orama/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TestOperations, testConfig } from '../../testing/node-context.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { answerEnrolment } from './answer.ts';
+import { digestOf } from './secret-files.ts';
 
 const KEY = 'the cluster key';
 const REQUEST: EnrolRequest = {
   ...{ node: 'node-2', region: 'default', publicIp: '203.0.113.2', publicIp6: null },
   network: { kind: 'present', address: '127.83.0.2' },
+  secretFiles: [],
 };
 
 let operations: TestOperations;
@@ -35,4 +39,22 @@ test('a machine that joins is given what operators and clients meet the same at 
   expect(shared.gateway).toEqual(gateway);
   expect(shared.turn).toMatchObject({ maxAllocationsPerSource: 7 });
   for (const own of ['workers', 'maxTcpConnections', 'external']) expect(shared.turn).not.toHaveProperty(own);
+});
+
+test('the secrets that the settings name come with the answer; another one is refused before the machine is taken in', async () => {
+  const path = join(operations.dir, 'tsig.key');
+  const server = { address: '203.0.113.53' };
+  const dns = { writer: 'rfc2136' as const, server, tsig: { name: 'ours', keyFile: path } };
+  const nodes = async () => (await context.store.nodes.list()).map(({ id }) => id);
+  await expect(answer({ dns })).rejects.toThrow(`secret file ${path} cannot be read`);
+  writeFileSync(path, 'the secret\n', { mode: 0o600 });
+  const having = (secret: string) => ({ ...REQUEST, secretFiles: [{ path, sha256: digestOf(secret) }] });
+  await expect(answer({ dns }, having('another'))).rejects.toMatchObject({
+    ...{ code: 'CONFLICT', message: `${path} of node-2 holds another secret than that of node-1` },
+  });
+  expect(await nodes()).toEqual([]);
+  for (const request of [REQUEST, having('the secret')])
+    expect((await answer({ dns }, request)).secretFiles).toEqual([{ path, secret: 'the secret' }]);
+  expect(await nodes()).toEqual(['node-2']);
+  expect((await answer({})).secretFiles).toEqual([]);
 });

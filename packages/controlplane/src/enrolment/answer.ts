@@ -4,6 +4,7 @@ import { type ControlplaneConfig, type EnrolAnswer, enrolRequestSchema } from '@
 import { parseInput, readJson } from '../api/route.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { enrol } from '../operations/invitations.ts';
+import { readSecretFiles, refuseOtherSecrets } from './secret-files.ts';
 
 /** Takes a machine in, and tells it what it needs to be a node. */
 export async function answerEnrolment(
@@ -12,12 +13,10 @@ export async function answerEnrolment(
   asked: { invitation: string; body: string; from: string },
 ): Promise<InternalReply> {
   const { config } = context;
-  const enrolled = await enrol(
-    context,
-    asked.invitation,
-    parseInput(enrolRequestSchema, readJson(asked.body), 'the body'),
-    asked.from,
-  );
+  const request = parseInput(enrolRequestSchema, readJson(asked.body), 'the body');
+  const secretFiles = readSecretFiles(config);
+  refuseOtherSecrets(request, secretFiles, config.node);
+  const enrolled = await enrol(context, asked.invitation, request, asked.from);
   const others = enrolled.members.filter((address) => address !== config.wireguardIp);
   const body: EnrolAnswer = {
     clusterKey,
@@ -27,6 +26,7 @@ export async function answerEnrolment(
     peers: enrolled.peers,
     members: [config.wireguardIp, ...others],
     storeCredentials: await storeCredentials(config),
+    secretFiles,
     shared: sharedSettings(config),
   };
   return { status: 200, body };
@@ -37,7 +37,7 @@ async function storeCredentials({ store }: ControlplaneConfig): Promise<string |
   return (await readFile(store.credentialsFile, 'utf8')).trim();
 }
 
-/** What is the same on all nodes. Files that a setting names have to be brought to the new node by its operator. */
+/** What is the same on all nodes. */
 function sharedSettings(config: ControlplaneConfig): Record<string, unknown> {
   const { baseDomain, clusterId, ports, dns, certificates } = config;
   const { callPage, trustedProxies, operatorApi } = config.gateway;

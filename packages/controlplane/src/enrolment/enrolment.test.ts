@@ -12,10 +12,11 @@ const KEY = 'the cluster key';
 const REQUEST: EnrolRequest = {
   ...{ node: 'node-2', region: 'default', publicIp: null, publicIp6: null },
   network: { kind: 'present', address: '10.0.0.2' },
+  secretFiles: [],
 };
 const ANSWER: EnrolAnswer = {
   ...{ clusterKey: KEY, wireguardNetwork: '10.0.0.0/24', wireguardIp: '10.0.0.2', publicIp: '127.0.0.1', peers: [] },
-  ...{ members: ['10.0.0.1'], storeCredentials: null, shared: {} },
+  ...{ members: ['10.0.0.1'], storeCredentials: null, secretFiles: [], shared: {} },
 };
 
 let server: EnrolmentServer | undefined;
@@ -41,7 +42,7 @@ async function serve(ids: string[], answer: () => EnrolAnswer = () => ANSWER): P
 function token(changes: Partial<JoinToken> = {}): JoinToken {
   return {
     ...{ clusterId: 'test', id: 'inv_1', endpoint: `${LISTEN.address}:${LISTEN.port}`, expiresAtMs: 1 },
-    ...{ wireguardNetwork: '10.0.0.0/24', keepsPeers: false },
+    ...{ wireguardNetwork: '10.0.0.0/24', keepsPeers: false, secretFiles: [] },
     secret: invitationSecret(KEY, 'inv_1').toString('base64url'),
     ...changes,
   };

@@ -2,3 +2,4 @@
 export { contains, freeAddress, networkOf, networksOverlap } from './address.ts';
 export { callEnrolment } from './client.ts';
 export { parseJoinToken } from './join-token.ts';
+export { digestOf } from './secret-files.ts';

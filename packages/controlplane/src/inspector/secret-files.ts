@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ControlplaneConfig, NodeFacts } from '@orama/protocol';
+import { type ControlplaneConfig, dnsSecretFile, type NodeFacts } from '@orama/protocol';
 import { nodePaths } from '../node-context.ts';
 
 const WIREGUARD = '/etc/wireguard';
@@ -22,8 +22,7 @@ export async function secretFiles(config: ControlplaneConfig): Promise<NodeFacts
     turnControlSocket,
     ...(store.driver === 'rqlite' ? [store.credentialsFile] : ['', '-wal', '-shm'].map((end) => store.file + end)),
     turn.keyFile,
-    dns.writer === 'powerdns' ? dns.apiKeyFile : undefined,
-    dns.writer === 'rfc2136' ? dns.tsig.keyFile : undefined,
+    dnsSecretFile(dns),
   ].filter((path) => path !== undefined);
   const listed = await Promise.all([
     filesIn(configs),

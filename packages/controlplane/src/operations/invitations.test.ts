@@ -40,6 +40,7 @@ const open = async (ttlSec = 60) =>
 const request = (number: number, changes: Partial<EnrolRequest> = {}): EnrolRequest => ({
   ...{ node: `node-${number}`, region: 'default', publicIp: null, publicIp6: null },
   network: { kind: 'wireguard', publicKey: key(number), port: 51_820 },
+  secretFiles: [],
   ...changes,
 });
 

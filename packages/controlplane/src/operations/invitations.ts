@@ -3,6 +3,7 @@ import type { EnrolRequest, Invitation, Invite, WireguardPeer } from '@orama/pro
 import { auditStatement, guard, type InvitationRow, type NodeRow, raiseChangeCounter } from '@orama/store';
 import { contains, freeAddress } from '../enrolment/address.ts';
 import { formatJoinToken, invitationSecret } from '../enrolment/join-token.ts';
+import { sharedSecretFiles } from '../enrolment/secret-files.ts';
 import { wantedPeers } from '../wireguard/plan-peers.ts';
 import { type OperationContext, retryOnConflict } from './context.ts';
 
@@ -42,6 +43,7 @@ export async function invite(
     token: formatJoinToken({
       ...{ clusterId, id, endpoint, secret, expiresAtMs },
       ...{ wireguardNetwork: config.wireguardNetwork, keepsPeers: config.wireguard !== undefined },
+      secretFiles: sharedSecretFiles(config),
     }),
     endpoint,
     expiresAt: new Date(expiresAtMs).toISOString(),

@@ -54,6 +54,12 @@ export const dnsConfigSchema = z.discriminatedUnion('writer', [
 ]);
 export type DnsConfig = z.infer<typeof dnsConfigSchema>;
 
+/** The file that holds what a writer proves itself with; undefined for those that need nothing. */
+export function dnsSecretFile(dns: DnsConfig): string | undefined {
+  if (dns.writer === 'powerdns') return dns.apiKeyFile;
+  return dns.writer === 'rfc2136' ? dns.tsig.keyFile : undefined;
+}
+
 /** Whether a host name is a domain or lies below it. */
 export function isNameIn(name: string, domain: string): boolean {
   return `.${name}`.toLowerCase().endsWith(`.${domain}`.toLowerCase());

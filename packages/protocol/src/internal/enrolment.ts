@@ -23,6 +23,10 @@ export type Invite = z.infer<typeof inviteSchema>;
 export const invitationSchema = z.object({ token: z.string(), endpoint: endpointSchema, expiresAt: z.string() });
 export type Invitation = z.infer<typeof invitationSchema>;
 
+const pathSchema = z.string().startsWith('/').max(1_024);
+/** More than any configuration names. */
+const secretFilesOf = <T extends z.ZodType>(each: T) => z.array(each).max(8);
+
 /** What a token carries. */
 export const joinTokenSchema = z.strictObject({
   clusterId: z.string().min(1).max(128),
@@ -32,6 +36,8 @@ export const joinTokenSchema = z.strictObject({
   wireguardNetwork: cidrSchema,
   /** Whether the controlplanes keep the peers of the network's interfaces; else each machine has its address there already. */
   keepsPeers: z.boolean(),
+  /** Files with secrets that the settings of all nodes name. */
+  secretFiles: secretFilesOf(pathSchema),
   /** The pre-shared key in base64url. */
   secret: z.string().min(1).max(128),
   expiresAtMs: z.int().positive(),
@@ -49,6 +55,8 @@ export const enrolRequestSchema = z.strictObject({
     z.strictObject({ kind: z.literal('wireguard'), publicKey: wireguardKeySchema, port: portSchema }),
     z.strictObject({ kind: z.literal('present'), address: ipSchema }),
   ]),
+  /** Those of the token's that are there already, with the SHA-256 of the secret in hex. */
+  secretFiles: secretFilesOf(z.strictObject({ path: pathSchema, sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
 });
 export type EnrolRequest = z.infer<typeof enrolRequestSchema>;
 
@@ -71,6 +79,8 @@ export const enrolAnswerSchema = z.object({
   members: z.array(ipSchema).min(1),
   /** `user:password` of the members' rqlited; null where it asks for none. */
   storeCredentials: z.string().nullable(),
+  /** The secrets of the files that the settings name. */
+  secretFiles: secretFilesOf(z.object({ path: pathSchema, secret: z.string().min(1).max(4_096) })),
   /** What the configuration of all controlplanes has in common; checked as a part of the whole. */
   shared: z.record(z.string(), z.unknown()),
 });

@@ -1,0 +1,42 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { bringSecrets, broughtSecrets, presentSecrets } from './secret-files.ts';
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'orama-secrets-'));
+  path = join(folder, 'tsig.key');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('a secret that is not there is brought, for its owner alone, and listed for the day the machine leaves', async () => {
+  expect(presentSecrets([path], folder)).toEqual([]);
+  for (const _ of ['once', 'again']) {
+    await bringSecrets([{ path, secret: 'the secret' }], folder);
+    expect(readFileSync(path, 'utf8')).toBe('the secret\n');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(await broughtSecrets(folder)).toEqual([path]);
+  }
+  expect(presentSecrets([path], folder)).toEqual([{ path, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }]);
+});
+
+test('one that is there stays as it is, is not ours to take away, and must not be readable by others', async () => {
+  writeFileSync(path, 'mine', { mode: 0o600 });
+  await bringSecrets([{ path, secret: 'the secret' }], folder);
+  expect(readFileSync(path, 'utf8')).toBe('mine');
+  expect(await broughtSecrets(folder)).toEqual([]);
+  writeFileSync(join(folder, 'open'), 'x', { mode: 0o644 });
+  expect(() => presentSecrets([join(folder, 'open')], folder)).toThrow('readable by others');
+});
+
+test('nothing is written elsewhere, whatever the cluster names', async () => {
+  const elsewhere = [`${folder}.key`, `${folder}/sub/x`, `${folder}/../orama-secrets-elsewhere`];
+  for (const other of elsewhere) {
+    expect(() => presentSecrets([other], folder)).toThrow(`there is no ${other}`);
+    await bringSecrets([{ path: other, secret: 'x' }], folder);
+    expect(() => statSync(other)).toThrow('ENOENT');
+  }
+});

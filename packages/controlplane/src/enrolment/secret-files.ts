@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import { OramaError, readSecretFile } from '@orama/core';
+import { type ControlplaneConfig, dnsSecretFile, type EnrolAnswer, type EnrolRequest } from '@orama/protocol';
+
+type SecretFile = EnrolAnswer['secretFiles'][number];
+
+/** Files with secrets that the settings of all nodes name, and so every node has to have. */
+export function sharedSecretFiles({ dns }: Pick<ControlplaneConfig, 'dns'>): string[] {
+  return [dnsSecretFile(dns)].filter((path) => path !== undefined);
+}
+
+/** The same with what they hold. Throws ConfigError for one that is not there. */
+export function readSecretFiles(config: Pick<ControlplaneConfig, 'dns'>): SecretFile[] {
+  return sharedSecretFiles(config).map((path) => ({ path, secret: readSecretFile(path) }));
+}
+
+/** By what a machine that joins says which secret it has. */
+export function digestOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
+
+/** Throws CONFLICT where the machine has another secret than the cluster, which is not to be written over. */
+export function refuseOtherSecrets(request: EnrolRequest, files: readonly SecretFile[], node: string): void {
+  for (const { path, sha256 } of request.secretFiles) {
+    const ours = files.find((file) => file.path === path);
+    if (!ours || digestOf(ours.secret) === sha256) continue;
+    throw new OramaError('CONFLICT', `${path} of ${request.node} holds another secret than that of ${node}`, {
+      hint: `move it away on ${request.node}, and joining brings the cluster's; or correct the one that is wrong`,
+    });
+  }
+}
