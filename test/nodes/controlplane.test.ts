@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import { WIREGUARD_NETWORK } from './bed/network.ts';
 import type { SystemdNode } from './bed/node.ts';
-import { PROGRAM } from './bed/orama.ts';
+import { ORAMA, PROGRAM } from './bed/orama.ts';
 import { DATA } from './bed/root.ts';
 
 const CONTROLPLANE = 'orama-controlplane.service';
@@ -164,6 +164,8 @@ test('a namespace stays attached over a crash of its unit, of the TURN server an
     await expect.poll(async () => (await node.show(unit, 'NRestarts')).NRestarts, { message: unit }).toBe('1');
     await expect.poll(() => attached().catch(() => undefined), { message: unit }).toBe(generation);
   }
+  const { stdout } = await node.run(...ORAMA, 'monitor', 'report');
+  expect(JSON.parse(stdout)).toMatchObject({ nodes: [{ report: { controlplane: { restarts: 1 } } }] });
   expect(await journal()).not.toContain('"msg":"detached"');
   expect(await node.show(TENANT, 'NRestarts', 'ActiveState')).toEqual({ NRestarts: '1', ActiveState: 'active' });
 });
@@ -205,10 +207,40 @@ test('the inspector sees sockets and files of a real node as they are, and the d
   ).toEqual(['dns', 'certificate']);
 });
 
-test('the units go on without their controlplane, and the next one leaves them as they are', async () => {
+/** Lines of the doctor, or of the inspector's checks, with what mends each. */
+const mends = (stdout: string): Record<string, string> => {
+  const { lines, checks } = JSON.parse(stdout) as {
+    lines?: { id: string; mend?: string }[];
+    checks?: { id: string; findings: { mend?: string }[] }[];
+  };
+  const found = lines ?? (checks ?? []).map(({ id, findings }) => ({ id, mend: findings[0]?.mend }));
+  return Object.fromEntries(found.map(({ id, mend }) => [id, mend ?? '']));
+};
+
+test('the units go on without their controlplane, what mends it is told, and the next one leaves them as they are', async () => {
   const runs = () => Promise.all([TURN, SFU, TENANT].map((unit) => node.show(unit, 'InvocationID', 'ActiveState')));
   const before = await runs();
-  await node.do('systemctl', 'restart', CONTROLPLANE);
+  await node.do('systemctl', 'stop', CONTROLPLANE);
+  const [list, doctor, inspector, room] = await Promise.all(
+    [
+      ['node', 'list'],
+      ['doctor', '--no-call'],
+      ['inspector', '--only', 'services'],
+      ['room', 'list', '--namespace', 'demo'],
+    ].map((command) => node.run(...ORAMA, ...command)),
+  );
+  const start =
+    'on the node: systemctl start orama.target; why it does not run: journalctl -u orama-controlplane -n 20';
+  expect(JSON.parse(list?.stdout ?? '')).toMatchObject({ error: { hint: start } });
+  expect(mends(doctor?.stdout ?? '')).toMatchObject({
+    cluster: start,
+    ports: "see why controlplane does not run: journalctl -u 'orama-controlplane' -n 20",
+  });
+  expect(mends(inspector?.stdout ?? '')).toEqual({ services: start });
+  expect(JSON.parse(room?.stdout ?? '')).toMatchObject({
+    error: { hint: expect.stringContaining('--gateway https://') },
+  });
+  await node.do('systemctl', 'start', CONTROLPLANE);
   await expect.poll(async () => (await node.show(CONTROLPLANE, 'StatusText')).StatusText).toBe('ok');
   expect(await runs()).toEqual(before);
 });

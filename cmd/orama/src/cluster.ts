@@ -2,6 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import { ControlplaneClient } from '@orama/controlplane/client';
 import { readSecretFile } from '@orama/core';
 import type { Context } from './context.ts';
+import { startCluster, thisPlace } from './remedies.ts';
 import type { ClusterAccess } from './settings.ts';
 
 /** The cluster that a command is about. */
@@ -13,7 +14,8 @@ export function connectTo(access: ClusterAccess): ControlplaneClient {
   const requestedBy = whoAsks();
   if ('gateway' in access) return new ControlplaneClient({ ...access, requestedBy });
   const clusterKey = readSecretFile(access.clusterKeyFile);
-  return new ControlplaneClient({ endpoints: access.endpoints, clusterKey, requestedBy });
+  const { endpoints } = access;
+  return new ControlplaneClient({ endpoints, clusterKey, requestedBy, startHint: startCluster(thisPlace()) });
 }
 
 /** The user of this command as the history of operations shows it. */

@@ -9,6 +9,7 @@ import { chooseEnvironment } from './environments/choose.ts';
 import { apiUrlSchema, gatewayUrlSchema, LOCAL_ENVIRONMENT } from './environments/environment.ts';
 import type { EnvironmentsFile } from './environments/environments-file.ts';
 import { API_PORT, PATHS } from './node-setup/paths.ts';
+import { thisPlace } from './remedies.ts';
 
 /** Options that every command takes. */
 const globalOptionsSchema = z.object({
@@ -130,7 +131,7 @@ export async function resolveSettings(options: GlobalOptions, variables: Environ
       const clusterKeyFile = keyFile ?? local?.clusterKeyFile;
       if (endpoints && clusterKeyFile) return { endpoints, clusterKeyFile };
       // On a node of a cluster that is the one.
-      if (!local && existsSync(PATHS.config)) {
+      if (!local && thisPlace().isNode) {
         const own = [`http://127.0.0.1:${API_PORT}`];
         return { endpoints: endpoints ?? own, clusterKeyFile: clusterKeyFile ?? PATHS.clusterKey };
       }
@@ -151,6 +152,8 @@ export async function resolveSettings(options: GlobalOptions, variables: Environ
       }
       if (namespace === undefined) throw missing('--namespace', 'no namespace was named, and no gateway');
       const node = readDevState(dataDir)?.nodes[0];
+      if (!node && thisPlace().isNode)
+        throw missing('--gateway', 'on a node nothing says where the gateway of a namespace is');
       if (!node) throw new NoClusterError(dataDir);
       const file = keyFile ?? apiKeyFile(dataDir, namespace);
       if (!existsSync(file)) {
@@ -176,7 +179,9 @@ function withoutOtherClusters({
 
 function missing(option: string, why: string): UserError {
   return new UserError('INVALID_REQUEST', `${why}: ${option} is missing`, {
-    hint: 'give --namespace <name> of the local cluster, or --gateway <url> and --api-key-file <file>',
+    hint: thisPlace().isNode
+      ? 'give --gateway https://ns-<namespace>.<base domain> and --api-key-file <file>'
+      : 'give --namespace <name> of the local cluster, or --gateway <url> and --api-key-file <file>',
   });
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { OramaError } from '@orama/core';
 import { GatewayClient } from '../gateway/gateway-client.ts';
+import { logOf, thisPlace } from '../remedies.ts';
 import type { GatewayAccess } from '../settings.ts';
 import { pause } from '../wait.ts';
 
@@ -59,7 +60,7 @@ async function tryCall(access: GatewayAccess, signal: AbortSignal): Promise<Call
           'TIMEOUT',
           `both are connected, but of ${ann.sent} and ${bob.sent} packets ${bob.received} and ${ann.received} came to the other`,
           {
-            hint: 'the log of the SFU that has the room says more: orama dev logs, or journalctl -u "orama-namespace-sfu@*"',
+            hint: `the log of the SFU that has the room says more: ${logOf(thisPlace(), 'sfu')}`,
           },
         );
       }

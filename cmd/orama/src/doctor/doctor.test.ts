@@ -49,6 +49,14 @@ test('ports are free, or held by a program that is named', async () => {
   expect(checkPorts([wanted], true)).toMatchObject([
     { state: 'failed', seen: `nothing listens on ${ADDRESS}:3478/tcp (turn of node-1)` },
   ]);
+  const resume = 'orama turn resume --node node-1';
+  expect(checkPorts([{ ...wanted, resume }], true)).toMatchObject([
+    {
+      state: 'warning',
+      seen: expect.stringContaining(`drained, so that nothing listens on ${ADDRESS}:3478`),
+      mend: resume,
+    },
+  ]);
   const stranger = createServer().listen(3478, ADDRESS);
   await once(stranger, 'listening');
   try {

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { turnResumeCommand } from '@orama/controlplane/services';
 import { listSockets, type SocketInfo, socketInodesOf } from '@orama/core';
 import { type ControlplaneConfig, canonicalIp, HTTPS_PORT, localAddressOf, TURN_INTERNAL_PORT } from '@orama/protocol';
 import { wantedAddresses } from '../dev/preflight.ts';
 import type { DevNode } from '../dev/state.ts';
+import { logOf, thisPlace } from '../remedies.ts';
 import { failed, type Line, passed } from './line.ts';
 
 /** An address that a program of ours listens on. */
@@ -11,6 +13,8 @@ interface Wanted {
   address: string;
   port: number;
   user: string;
+  /** What has its program run again, where an operator keeps it down. */
+  resume?: string | null;
 }
 
 const GATEWAY_INTERNAL_PORT = 6002;
@@ -19,12 +23,19 @@ const RQLITE_PORT = 4001;
 const RAFT_PORT = 4002;
 
 /** What the nodes of a local cluster listen on. */
-export function addressesOfCluster(nodes: readonly DevNode[]): Wanted[] {
-  return nodes.flatMap((node) => wantedAddresses(node, false));
+export async function addressesOfCluster(nodes: readonly DevNode[]): Promise<Wanted[]> {
+  const each = nodes.map(async (node) => {
+    const resume = await turnResumeCommand(node.id, node.dataDir);
+    return wantedAddresses(node, false).map((one) => (one.user.startsWith('turn of') ? { ...one, resume } : one));
+  });
+  return (await Promise.all(each)).flat();
 }
 
-/** What a node of a cluster listens on. */
-export function addressesOfNode(config: ControlplaneConfig): Wanted[] {
+/**
+ * What a node of a cluster listens on.
+ * @param resume what has its TURN server run again, where an operator keeps it down
+ */
+export function addressesOfNode(config: ControlplaneConfig, resume: string | null = null): Wanted[] {
   const { wireguardIp, publicIp, publicIp6, api, gateway, turn, dns, store } = config;
   const publicIps = publicIp6 === undefined ? [publicIp] : [publicIp, publicIp6];
   const locals = publicIps.map((address) => localAddressOf(config, address));
@@ -39,11 +50,11 @@ export function addressesOfNode(config: ControlplaneConfig): Wanted[] {
       : []),
     { transport: 'tcp', ...gateway.listen, user: 'gateway' },
     { transport: 'tcp', address: wireguardIp, port: GATEWAY_INTERNAL_PORT, user: 'gateway' },
-    { transport: 'tcp', address: wireguardIp, port: TURN_INTERNAL_PORT, user: 'turn' },
+    { transport: 'tcp', address: wireguardIp, port: TURN_INTERNAL_PORT, user: 'turn', resume },
     ...locals.flatMap((address): Wanted[] => [
-      { transport: 'udp', address, port: turn.port, user: 'turn' },
+      { transport: 'udp', address, port: turn.port, user: 'turn', resume },
       ...[turn.port, turn.tlsPort, ...(turn.port443 ? [HTTPS_PORT] : [])].map(
-        (port): Wanted => ({ transport: 'tcp', address, port, user: 'turn' }),
+        (port): Wanted => ({ transport: 'tcp', address, port, user: 'turn', resume }),
       ),
     ]),
     ...(isOwnRqlite
@@ -67,6 +78,7 @@ export function checkPorts(wanted: readonly Wanted[], mustRun: boolean): Line[] 
   const seen = wanted.map((one) => ({ one, holders: sockets.filter((socket) => isAt(socket, one)) }));
   const owners = ownersOf(seen.flatMap(({ holders }) => holders));
   const lines: Line[] = [];
+  const drained = new Map<string, string[]>();
   let free = 0;
   let hidden = 0;
   for (const { one, holders } of seen) {
@@ -75,14 +87,11 @@ export function checkPorts(wanted: readonly Wanted[], mustRun: boolean): Line[] 
     hidden += holders.some((socket) => !owners.has(socket.inode)) ? 1 : 0;
     if (holders.length === 0) {
       free += 1;
-      if (mustRun)
-        lines.push(
-          failed(
-            'ports',
-            `nothing listens on ${where}`,
-            `see why ${one.user} does not run: "orama dev logs", or journalctl -u 'orama-*' on a node`,
-          ),
-        );
+      if (mustRun && one.resume) drained.set(one.resume, [...(drained.get(one.resume) ?? []), where]);
+      else if (mustRun) {
+        const mend = `see why ${one.user} does not run: ${logOf(thisPlace(), one.user)}`;
+        lines.push(failed('ports', `nothing listens on ${where}`, mend));
+      }
     } else if (strangers.length > 0) {
       const names = strangers.map(({ name }) => name);
       lines.push(
@@ -94,6 +103,13 @@ export function checkPorts(wanted: readonly Wanted[], mustRun: boolean): Line[] 
       );
     }
   }
+  for (const [mend, where] of drained)
+    lines.push({
+      id: 'ports',
+      state: 'warning',
+      seen: `drained, so that nothing listens on ${where.join(', ')}`,
+      mend,
+    });
   if (lines.length > 0) return lines;
   const held = wanted.length - free - hidden;
   const others = hidden === 0 ? '' : `, ${hidden} held by programs that root alone sees`;

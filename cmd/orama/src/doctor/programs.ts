@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { describeError, INSTALL_DIR } from '@orama/core';
+import { reinstall, thisPlace } from '../remedies.ts';
 import { failed, type Line, passed } from './line.ts';
 
 const run = promisify(execFile);
@@ -16,8 +17,6 @@ const NATIVE = [
   { name: 'better-sqlite3', owner: 'packages/store', use: "new module.default(':memory:').close()" },
   { name: 'koffi', owner: 'packages/core', use: "module.default.load('libc.so.6')" },
 ] as const;
-const REINSTALL =
-  'install the packages anew for this machine: rm -r node_modules, then npx -y pnpm@12 install; they need Linux with glibc on x64 or arm64';
 
 /** Whether this Node can run our programs. */
 export function checkNode(version = process.versions.node): Line {
@@ -25,7 +24,9 @@ export function checkNode(version = process.versions.node): Line {
   return failed(
     'node',
     `Node ${version} is too old`,
-    `install Node ${NODE_MAJOR} or newer, or run "npx -y pnpm@12 orama", which brings it along`,
+    thisPlace().isRelease
+      ? 'run /opt/orama/bin/orama, which brings its own along'
+      : `install Node ${NODE_MAJOR} or newer, or run "npx -y pnpm@12 orama", which brings it along`,
   );
 }
 
@@ -39,7 +40,7 @@ async function checkModule(name: string, owner: string, use: string): Promise<Li
   try {
     return await checkLoads(id, createRequire(join(INSTALL_DIR, owner, 'package.json')).resolve(name), use);
   } catch (thrown) {
-    return failed(id, describeError(thrown), REINSTALL);
+    return failed(id, describeError(thrown), reinstall(thisPlace()));
   }
 }
 
@@ -51,7 +52,7 @@ export async function checkLoads(id: string, path: string, use: string): Promise
     await run(process.execPath, ['--input-type=module', '--eval', script], { timeout: LOAD_TIMEOUT_MS });
     return passed(id, `loads (${platform})`);
   } catch (thrown) {
-    return failed(id, `cannot be loaded (${platform}): ${whyNot(thrown)}`, REINSTALL);
+    return failed(id, `cannot be loaded (${platform}): ${whyNot(thrown)}`, reinstall(thisPlace()));
   }
 }
 

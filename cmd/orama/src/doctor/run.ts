@@ -2,6 +2,7 @@ import { constants, existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import { CHECKS, type CheckResult, inspect } from '@orama/controlplane/inspector';
+import { turnResumeCommand } from '@orama/controlplane/services';
 import { describeError, loadConfigFile, OramaError, toOramaError } from '@orama/core';
 import { type ClusterStatus, type ControlplaneConfig, controlplaneConfigSchema } from '@orama/protocol';
 import { connectTo } from '../cluster.ts';
@@ -9,6 +10,8 @@ import type { Context } from '../context.ts';
 import { DEFAULT_DEV_SETTINGS, planNodes } from '../dev/layout.ts';
 import type { DevState } from '../dev/state.ts';
 import { gather } from '../inspector/gather.ts';
+import { PATHS } from '../node-setup/paths.ts';
+import { startCluster, thisPlace } from '../remedies.ts';
 import {
   type ClusterAccess,
   type GatewayOptions,
@@ -22,9 +25,6 @@ import { failed, type Line, passed, skipped } from './line.ts';
 import { addressesOfCluster, addressesOfNode, checkPorts } from './ports.ts';
 import { checkNativeModules, checkNode } from './programs.ts';
 import { withTrialNamespace } from './trial-namespace.ts';
-
-/** Where an installed node has its configuration. */
-const NODE_CONFIG = '/etc/orama/controlplane.yaml';
 
 export interface DoctorOptions extends GatewayOptions {
   /** Configuration of this node's controlplane. */
@@ -51,7 +51,7 @@ export async function examine(run: DoctorRun): Promise<Line[]> {
   if ('id' in node) lines.push(node);
   const config = 'config' in node ? node.config : undefined;
   onProgress('looking at ports');
-  lines.push(...attempt('ports', () => portLines(context, config)));
+  lines.push(...(await attempt('ports', () => portLines(context, config))));
   onProgress('asking the cluster');
   const found = await findCluster(context, config);
   lines.push(found.line);
@@ -72,8 +72,8 @@ export async function examine(run: DoctorRun): Promise<Line[]> {
 }
 
 async function readNodeConfig(named: string | undefined): Promise<Line | { config: ControlplaneConfig | undefined }> {
-  if (named === undefined && !existsSync(NODE_CONFIG)) return { config: undefined };
-  const path = named ?? NODE_CONFIG;
+  if (named === undefined && !existsSync(PATHS.config)) return { config: undefined };
+  const path = named ?? PATHS.config;
   if (named === undefined && !(await isReadable(path)))
     return skipped('config', `${path} may not be read by this user; as root more is looked at`);
   try {
@@ -90,12 +90,15 @@ function isReadable(path: string): Promise<boolean> {
   );
 }
 
-function portLines({ settings }: Context, config: ControlplaneConfig | undefined): Line[] {
-  if (config) return checkPorts(addressesOfNode(config), true);
+async function portLines({ settings }: Context, config: ControlplaneConfig | undefined): Promise<Line[]> {
+  if (config) {
+    const resume = await turnResumeCommand(config.node, config.dataDir);
+    return checkPorts(addressesOfNode(config, resume), true);
+  }
   if (isElsewhere(settings)) return [skipped('ports', 'the cluster is elsewhere')];
   const local: DevState | undefined = readDevState(settings.dataDir);
   const nodes = local?.nodes ?? planNodes(settings.dataDir, DEFAULT_DEV_SETTINGS);
-  return checkPorts(addressesOfCluster(nodes), local?.state === 'ready');
+  return checkPorts(await addressesOfCluster(nodes), local?.state === 'ready');
 }
 
 function isElsewhere(settings: Settings): boolean {
@@ -108,9 +111,9 @@ function isElsewhere(settings: Settings): boolean {
   }
 }
 
-function attempt(id: string, look: () => Line[]): Line[] {
+async function attempt(id: string, look: () => Promise<Line[]>): Promise<Line[]> {
   try {
-    return look();
+    return await look();
   } catch (thrown) {
     return [failed(id, describeError(thrown), toOramaError(thrown).hint ?? 'orama --help')];
   }
@@ -135,10 +138,11 @@ async function findCluster(
     const silent = there.filter(({ alive }) => !alive).map(({ id }) => id);
     const seen = `${there.length} nodes of ${cluster.baseDomain}, answered in ${tookMs} ms`;
     if (silent.length === 0) return { line: passed('cluster', seen), client, cluster };
-    const mend = 'on each of them: systemctl status orama-controlplane (on a local cluster: orama dev start)';
+    const isOfDev = !config && !isElsewhere(settings);
+    const mend = isOfDev ? 'orama dev start' : 'on each of them: systemctl status orama-controlplane';
     return { line: failed('cluster', `${seen}; unreachable: ${silent.join(', ')}`, mend), client, cluster };
   } catch (thrown) {
-    const { message, hint = 'orama dev start --detach' } = toOramaError(thrown, 'asking the cluster');
+    const { message, hint = startCluster(thisPlace()) } = toOramaError(thrown, 'asking the cluster');
     return { line: failed('cluster', message, hint) };
   }
 }

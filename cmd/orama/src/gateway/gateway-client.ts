@@ -13,6 +13,7 @@ import {
   roomSchema,
 } from '@orama/protocol';
 import type { z } from 'zod';
+import { startGateway, thisPlace } from '../remedies.ts';
 import type { GatewayAccess } from '../settings.ts';
 
 const CALL_TIMEOUT_MS = 15_000;
@@ -95,7 +96,7 @@ function participantsPath(room: string): string {
 function unreachable(url: string, thrown: unknown): OramaError {
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
   return new OramaError('UNAVAILABLE', `no gateway answers at ${url}: ${describeError(cause)}`, {
-    hint: 'start the cluster (orama dev start), or name the gateway with --gateway <url>',
+    hint: startGateway(thisPlace()),
     retryable: true,
     cause: thrown,
   });

@@ -46,10 +46,7 @@ export async function openMediaWay(
     throw new OramaError(
       'UNAVAILABLE',
       `no TURN server of the namespace gives a way: ${failures.join('; ') || 'it has none'}`,
-      {
-        hint: 'see "orama turn check" and "orama turn status"',
-        retryable: true,
-      },
+      { hint: 'see "orama turn check" and "orama turn status"' },
     );
   }
 }

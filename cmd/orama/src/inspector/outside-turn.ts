@@ -1,9 +1,9 @@
-import { isIPv6 } from 'node:net';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import type { Namespace, PeerAttempt, TurnAttempt } from '@orama/controlplane/inspector';
 import { describeError, hostPort, OramaError, toOramaError } from '@orama/core';
 import { type ClusterFacts, HTTPS_PORT, type TurnCredentials, turnDomain } from '@orama/protocol';
 import { TurnClient, TurnError } from '@orama/turn/client';
+import type { AddressFamily } from '@orama/turn/stun';
 import { checkTurn } from '../turn-check/check-turn.ts';
 import { CheckFailure } from '../turn-check/failure.ts';
 import type { CheckResult } from '../turn-check/result.ts';
@@ -23,11 +23,13 @@ type TurnBlock = Extract<ClusterFacts['blocks'][number], { service: 'turn' }>;
 const TIMEOUT_MS = 5_000;
 const PACKETS = 3;
 
-/** One address of each kind that no client has any business with. */
-const PRIVATE_PEERS = [
-  ...['127.0.0.1', '10.255.255.254', '172.31.255.254', '192.168.255.254'],
-  ...['169.254.169.254', '100.64.0.1'],
-];
+/** Addresses that no client has any business with, one of each kind: the last of IPv6 lead to IPv4 elsewhere. */
+const PRIVATE_PEERS: Record<AddressFamily, readonly string[]> = {
+  4: ['127.0.0.1', '10.255.255.254', '172.31.255.254', '192.168.255.254', '169.254.169.254', '100.64.0.1'],
+  6: ['::1', 'fdff:ffff:ffff::fffe', 'fe80::fffe', '::ffff:10.255.255.254', '64:ff9b::10.255.255.254'],
+};
+const FAMILIES: readonly AddressFamily[] = [4, 6];
+const FAMILY_NOT_SUPPORTED = 440;
 
 /** Goes a client's way with each TURN server of each namespace, from this machine, over each transport. */
 export async function tryTurn({ cluster, signal, timeoutMs = TIMEOUT_MS, ...target }: Target): Promise<TurnAttempt[]> {
@@ -74,21 +76,33 @@ function waysTo({ port, tlsPort }: TurnBlock, { turnPort443 }: ClusterFacts) {
   ];
 }
 
-/** Asks each TURN server of each namespace for permission to send to private addresses. */
+/** Asks each TURN server of each namespace for permission to send to private addresses, of the families that it relays. */
 export async function tryPeers(target: Target): Promise<PeerAttempt[]> {
   const tries = await targetsOf(target);
-  // One server has one policy, whichever way its clients come.
-  const once = tries.filter(({ publicIp }) => !isIPv6(publicIp));
-  const attempts = await someAtOnce(once.map((one) => () => tryPeersOf(target, one)));
-  return attempts.flat();
+  const servers = Map.groupBy(tries, ({ block }) => `${block.namespace} ${block.node}`);
+  const asked = [...servers.values()].flatMap((ways) =>
+    FAMILIES.map((family) => async () => tryPeersOf(target, await reachable(ways), family)),
+  );
+  return (await someAtOnce(asked)).flat();
 }
 
-async function tryPeersOf({ cluster }: Target, { block, publicIp, credentials }: OneServer): Promise<PeerAttempt[]> {
+/** One server has one policy, whichever way its clients come: the first that this machine has. */
+async function reachable(ways: OneServer[]): Promise<OneServer> {
+  for (const way of ways) if (await hasRoute(way.publicIp)) return way;
+  const [first] = ways as [OneServer];
+  return { ...first, credentials: new OramaError('UNAVAILABLE', `this machine has no way to ${first.publicIp}`) };
+}
+
+async function tryPeersOf(
+  { cluster }: Target,
+  { block, publicIp, credentials }: OneServer,
+  family: AddressFamily,
+): Promise<PeerAttempt[]> {
   const { namespace, node } = block;
   const own = cluster.blocks.flatMap((one) =>
     one.service === 'sfu' && one.namespace === namespace ? [one.address] : [],
   );
-  const peers = PRIVATE_PEERS.filter((peer) => !own.includes(peer));
+  const peers = PRIVATE_PEERS[family].filter((peer) => !own.includes(peer));
   const failed = (why: unknown) =>
     peers.map((peer) => ({ namespace, node, peer, code: null, failure: describeError(why) }));
   if (credentials instanceof OramaError) return failed(credentials);
@@ -101,7 +115,7 @@ async function tryPeersOf({ cluster }: Target, { block, publicIp, credentials }:
     return failed(thrown);
   }
   try {
-    await turn.allocate();
+    await turn.allocate({ family });
     const attempts: PeerAttempt[] = [];
     for (const peer of peers) {
       const code = await turn.createPermission(peer).then(
@@ -115,6 +129,8 @@ async function tryPeersOf({ cluster }: Target, { block, publicIp, credentials }:
     }
     return attempts;
   } catch (thrown) {
+    // It relays none of that family: nothing is to be refused.
+    if (thrown instanceof TurnError && thrown.code === FAMILY_NOT_SUPPORTED) return [];
     return failed(thrown);
   } finally {
     await turn.refresh(0).catch(() => undefined);

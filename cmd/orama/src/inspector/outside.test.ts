@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
@@ -127,6 +128,30 @@ test('a TURN server that relays to a private address is critical, and one that r
     severity: 'critical',
     seen: `relays to ${PRIVATE_PEER}`,
   });
+});
+
+test('a TURN server that relays IPv6 is asked for private addresses of that as well, and none is granted', async () => {
+  const target = { client, cluster: clusterOf(3478, 5349), enabled: [NAMESPACE], signal };
+  const relay = { address: WIREGUARD_IP, address6: '::1', portStart: 50_000, portEnd: 50_009 };
+  const tenant = { namespace: 'demo', secrets: [SECRET], relay };
+  const attach6 = (peers: object[], generation: number) =>
+    turn.tenants.attach(turnTenantSchema.parse({ ...tenant, peers, generation }));
+  await attach6([], 10);
+  // The relay's own address, which a client may always send to, and the only one of IPv6 that every machine has.
+  const foreign = (await tryPeers(target)).filter(({ peer }) => peer !== '::1');
+  const refused = foreign.filter(({ peer }) => isIPv6(peer));
+  expect(refused.map(({ peer, code }) => `${peer} ${code}`)).toEqual(
+    ['fdff:ffff:ffff::fffe', 'fe80::fffe', '::ffff:10.255.255.254', '64:ff9b::10.255.255.254'].map(
+      (peer) => `${peer} 403`,
+    ),
+  );
+  expect(judge('relay-policy', { peers: foreign })).toMatchObject({ severity: 'ok' });
+  await attach6([{ ip: 'fe80::fffe', portStart: 1_024, portEnd: 65_535 }], 11);
+  expect(judge('relay-policy', { peers: await tryPeers(target) })).toEqual({
+    ...{ severity: 'critical', seen: 'relays to ::1, fe80::fffe' },
+  });
+  await attach([]);
+  expect((await tryPeers(target)).filter(({ peer }) => isIPv6(peer))).toEqual([]);
 });
 
 test('a certificate that has ended is told as that, and a port where nothing listens as not reachable', async () => {

@@ -165,7 +165,7 @@ test('the client goes on to the next address when one is down, and says so when 
   await expect(failure).rejects.toBeInstanceOf(DaemonUnreachableError);
   await expect(failure).rejects.toMatchObject({
     code: 'UNAVAILABLE',
-    hint: expect.stringContaining('orama dev start'),
+    hint: expect.stringContaining('systemctl status orama-controlplane'),
   });
 });
 

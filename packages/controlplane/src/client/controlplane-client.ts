@@ -62,7 +62,9 @@ import { OperatorWay, SignedWay, type Way, type WayCall } from './way.ts';
 export { DaemonUnreachableError } from './way.ts';
 
 /** Straight to controlplanes, of which `endpoints` are base URLs such as `http://127.77.0.1:6001`; or through a gateway. */
-type Access = { endpoints: readonly string[]; clusterKey: string } | { gateway: string; token: string };
+type Access =
+  | { endpoints: readonly string[]; clusterKey: string /** What to do where none answers. */; startHint?: string }
+  | { gateway: string; token: string };
 
 export type ControlplaneClientOptions = Access & {
   /** Who asks, for the history of operations; at most 128 characters. */
@@ -83,6 +85,8 @@ const NODE_PATIENCE_MS = 6_000;
 /** A report waits for all nodes, and looks at its own as well. */
 const REPORT_PATIENCE_MS = 9_000;
 
+const START_HINT = 'on its node: systemctl status orama-controlplane; or check the address of the controlplane';
+
 /** Calls the controlplane API. Every method throws DaemonUnreachableError, or OramaError with the code of the answer. */
 export class ControlplaneClient {
   readonly #way: Way;
@@ -93,7 +97,12 @@ export class ControlplaneClient {
     this.#way =
       'gateway' in options
         ? new OperatorWay(options.gateway, options.token)
-        : new SignedWay(options.endpoints, options.clusterKey, options.clock ?? systemClock);
+        : new SignedWay(
+            options.endpoints,
+            options.clusterKey,
+            options.clock ?? systemClock,
+            options.startHint ?? START_HINT,
+          );
     this.#asker = options.requestedBy === undefined ? {} : { requestedBy: options.requestedBy };
     this.#timeoutMs = options.timeoutMs ?? 15_000;
   }

@@ -4,12 +4,8 @@ import { CallTimeoutError, callHttp, type HttpAnswer } from '../http-call.ts';
 
 /** No controlplane answered on any of the addresses; the CLI ends with "not reached". */
 export class DaemonUnreachableError extends OramaError {
-  constructor(endpoints: readonly string[], cause: unknown) {
-    super('UNAVAILABLE', `no controlplane answers at ${endpoints.join(', ')}`, {
-      cause,
-      retryable: true,
-      hint: 'start the cluster (orama dev start), or check the address of the controlplane',
-    });
+  constructor(endpoints: readonly string[], cause: unknown, hint: string) {
+    super('UNAVAILABLE', `no controlplane answers at ${endpoints.join(', ')}`, { cause, retryable: true, hint });
   }
 }
 
@@ -38,9 +34,12 @@ export class SignedWay implements Way {
   readonly endpoints: readonly string[];
   readonly #key: Buffer;
   readonly #clock: Clock;
+  readonly #startHint: string;
 
-  constructor(endpoints: readonly string[], clusterKey: string, clock: Clock) {
+  /** @param startHint what to do where no controlplane answers */
+  constructor(endpoints: readonly string[], clusterKey: string, clock: Clock, startHint: string) {
     this.endpoints = endpoints;
+    this.#startHint = startHint;
     this.#key = deriveKey(clusterKey, CONTROLPLANE_KEY_INFO);
     this.#clock = clock;
   }
@@ -57,7 +56,7 @@ export class SignedWay implements Way {
   }
 
   unreachable(cause: unknown): OramaError {
-    return new DaemonUnreachableError(this.endpoints, cause);
+    return new DaemonUnreachableError(this.endpoints, cause, this.#startHint);
   }
 }
 

@@ -170,7 +170,7 @@ function requireCoreReady(nodes: readonly NodeRow[], allocations: readonly PortA
   const names = down.map(({ service, node, reason }) => `${service} on ${node}${reason ? ` (${reason})` : ''}`);
   throw new OramaError('CORE_NOT_READY', `not ready: ${names.join(', ')}; nothing was changed`, {
     retryable: true,
-    hint: 'wait until the cluster is up (orama dev status), or look into the log of the service',
+    hint: 'wait until the cluster is up (orama node list), or look into the log of the service',
     details: { services: down.map(({ node, service }) => ({ node, service })) },
   });
 }

@@ -63,7 +63,7 @@ function requireNodes({ nodes, sfuNodeCount, turnNodeCount, allowDegraded }: Pla
     'NOT_ENOUGH_NODES',
     `the namespace wants SFUs on ${sfuNodeCount} and TURN on ${turnNodeCount} nodes, but only ${usable.length} can take them; nothing was changed`,
     {
-      hint: 'bring more nodes up (orama dev status), ask for fewer, or take what there is until more come with --allow-degraded',
+      hint: 'bring more nodes up (orama node list), ask for fewer, or take what there is until more come with --allow-degraded',
       details: { nodes: usable.map((node) => node.id) },
     },
   );

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { writeFileAtomic } from '@orama/core';
 import { z } from 'zod';
+import { nodePaths } from '../node-context.ts';
+import { TURN_UNIT } from './service-manager.ts';
 
 /** Tells one run of the machine from the next; absent where the system has no such thing. */
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
@@ -56,6 +58,16 @@ export const DRAINED_NODE = 'node';
 
 /** Why a drained TURN server does not run, with the next step. */
 export function drainedReason(node: string, held: HeldUnits): string {
-  const command = held.has(DRAINED_NODE) ? `orama node resume ${node}` : `orama turn resume --node ${node}`;
-  return `drained; it serves again with "${command}"`;
+  return `drained; it serves again with "${resumeCommand(node, held)}"`;
+}
+
+/** What brings back the TURN server of a node, where an operator keeps it down; null where nobody does. */
+export async function turnResumeCommand(node: string, dataDir: string): Promise<string | null> {
+  const held = new HeldUnits(nodePaths(dataDir).heldUnits);
+  await held.load();
+  return held.has(TURN_UNIT) ? resumeCommand(node, held) : null;
+}
+
+function resumeCommand(node: string, held: HeldUnits): string {
+  return held.has(DRAINED_NODE) ? `orama node resume ${node}` : `orama turn resume --node ${node}`;
 }
