@@ -58,14 +58,19 @@ export function joinNode(
       );
     }
     if (existing) refuseOther(existing, options);
-    const config = existing ?? (await setUp(given as JoinToken, options, progress));
+    const config = existing ?? (await setUp(given as JoinToken, options, progress, signal));
     await startNode(config, progress, signal);
     return config;
   });
 }
 
 /** Every step finds what a run before it left, and the configuration comes last. */
-async function setUp(token: JoinToken, options: JoinOptions, progress: Progress): Promise<ControlplaneConfig> {
+async function setUp(
+  token: JoinToken,
+  options: JoinOptions,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<ControlplaneConfig> {
   requireRqlited();
   const node = nodeName(options.name);
   const secretFiles = presentSecrets(token.secretFiles);
@@ -73,6 +78,8 @@ async function setUp(token: JoinToken, options: JoinOptions, progress: Progress)
   const own = localAddresses().filter((each) => each.interface !== network.interface);
   if (network.kind === 'wireguard') await keepKey(network);
   progress.update(`asking ${token.endpoint} to take ${node} in`);
+  // From here on the cluster has it for a node.
+  signal.throwIfAborted();
   const answer = await callEnrolment(token, { ...(await request(node, network, own, options)), secretFiles });
   const { publicIp, localIp } = await publicAddress(own, options.publicIp, answer.publicIp);
   progress.step(
