@@ -75,6 +75,9 @@ test('a TURN server that is drained is down and a warning, with DNS that follows
     { severity: 'warning', node, text: expect.stringContaining(`orama turn resume --node ${node}`) },
     { severity: 'warning', node: null, text: 'turn of seen is up on 1 of 2 nodes' },
   ]);
+  const following = cluster.spawn('monitor', 'report', '--interval', '1s', '--json');
+  await following.printedLines(1);
+  expect(await following.kill('SIGINT')).toMatchObject({ code: EXIT.warnings });
   await cluster.orama('turn', 'resume', '--node', node);
   await look(({ problems }) => problems.length === 0);
 });
