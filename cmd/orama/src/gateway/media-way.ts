@@ -22,7 +22,6 @@ export async function openMediaWay(
   const uris = TRANSPORTS.flatMap((transport) =>
     credentials.uris.flatMap((uri) => (transportOf(uri) === transport ? [{ uri, transport }] : [])),
   );
-  const failures: string[] = [];
   const ways: Promise<TurnBridge>[] = [];
   let first: TurnBridge | undefined;
   for (const { uri, transport } of uris) {
@@ -35,14 +34,16 @@ export async function openMediaWay(
         if (first) void opened.close();
         else first = opened;
       },
-      (thrown: unknown) => void failures.push(`${uri}: ${describeError(thrown)}`),
+      () => undefined,
     );
     await Promise.race([settled, delay(HEAD_START_MS)]);
     if (first) return first;
   }
   try {
     return await Promise.any(ways);
-  } catch {
+  } catch (thrown) {
+    const { errors } = thrown as AggregateError;
+    const failures = errors.map((why, index) => `${uris[index]?.uri}: ${describeError(why)}`);
     throw new OramaError(
       'UNAVAILABLE',
       `no TURN server of the namespace gives a way: ${failures.join('; ') || 'it has none'}`,
