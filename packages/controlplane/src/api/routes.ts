@@ -4,7 +4,6 @@ import {
   createNamespaceSchema,
   disableWebrtcSchema,
   enableWebrtcSchema,
-  inviteSchema,
   type NodeFacts,
   namespaceNameSchema,
   OPERATOR_API_PREFIX,
@@ -18,13 +17,13 @@ import type { OperationContext } from '../operations/context.ts';
 import { requireNamespace } from '../operations/context.ts';
 import { disableWebrtc } from '../operations/disable-webrtc.ts';
 import { enableWebrtc } from '../operations/enable-webrtc.ts';
-import { invite } from '../operations/invitations.ts';
 import { createNamespace, deleteNamespace } from '../operations/namespaces.ts';
 import { rotateSecret } from '../operations/rotate-secret.ts';
 import { changeTurnSettings } from '../operations/turn-settings.ts';
 import { namespaceTurnUris, openTurnSecrets } from '../reconcile/desired.ts';
 import type { TaskPlan } from '../reconcile/engine.ts';
 import { inspectionRoutes } from './inspection-routes.ts';
+import { invitationRoutes } from './invitation-routes.ts';
 import { monitorRoutes } from './monitor-routes.ts';
 import { nodeRoutes } from './node-routes.ts';
 import { authenticateOperator, requireScope } from './operator-access.ts';
@@ -149,15 +148,7 @@ export function createRoutes({
     ['GET', /^\/operations$/, listOperations, 'viewer'],
     ...monitorRoutes(monitor),
     ...operatorTokenRoutes(),
-    // No token is enough for it: who joins gets the cluster key.
-    [
-      'POST',
-      /^\/invitations$/,
-      changing(async (call) => ({
-        status: 201,
-        body: await invite(call.context, clusterKey, parseBody(inviteSchema, call)),
-      })),
-    ],
+    ...invitationRoutes(clusterKey, onChange),
     ...nodeRoutes(onChange),
     ...turnRoutes(turn),
     ...reconcileRoutes({ plans, peer: turn.peer }),

@@ -13,7 +13,9 @@ import {
   type DrainNode,
   type EnableWebrtc,
   type Invitation,
+  type InvitationView,
   type Invite,
+  invitationListSchema,
   invitationSchema,
   type LeaseView,
   leaseListSchema,
@@ -191,6 +193,15 @@ export class ControlplaneClient {
   /** Opens the cluster for one machine. Throws CONFLICT. */
   invite(options: Partial<Invite> = {}): Promise<Invitation> {
     return this.#call('POST', '/invitations', invitationSchema, { ...this.#asker, ...options });
+  }
+
+  async invitations(): Promise<InvitationView[]> {
+    return (await this.#call('GET', '/invitations', invitationListSchema)).invitations;
+  }
+
+  /** Throws NOT_FOUND. */
+  async revokeInvitation(id: string): Promise<void> {
+    await this.#call('POST', `/invitations/${encodeURIComponent(id)}/revoke`, nothingSchema, this.#asker);
   }
 
   /** The TURN server of a node. Throws NOT_FOUND, or UNAVAILABLE when the node does not answer. */

@@ -20,7 +20,8 @@ beforeEach(async () => {
   operations = new TestOperations();
   context = await operations.connect();
   const expiresAtMs = Date.now() + 60_000;
-  await context.store.db.batch([context.store.invitations.insert({ id: 'inv_1', createdBy: 'operator', expiresAtMs })]);
+  const invitation = { id: 'inv_1', answeredBy: 'node-1', createdBy: 'operator', expiresAtMs };
+  await context.store.db.batch([context.store.invitations.insert(invitation)]);
 });
 afterEach(() => operations.close());
 

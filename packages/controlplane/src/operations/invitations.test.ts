@@ -4,7 +4,7 @@ import { TestOperations } from '../../testing/node-context.ts';
 import { parseJoinToken } from '../enrolment/join-token.ts';
 import { createPrivateWireguardKey, publicWireguardKey } from '../wireguard/keys.ts';
 import type { OperationContext } from './context.ts';
-import { enrol, invite, openInvitations } from './invitations.ts';
+import { enrol, invite, listInvitations, openInvitations, revokeInvitation } from './invitations.ts';
 import { removeNode } from './nodes.ts';
 
 const CLUSTER_KEY = 'the cluster key';
@@ -119,14 +119,35 @@ test('two machines that come with one name at one moment do not get each otherâ€
 });
 
 test('an invitation is open until it is over, or its machine is a node', async () => {
+  const row = { answeredBy: 'node-1', createdBy: '', expiresAtMs: 10, nodeId: null, takenBy: null };
   const rows = [
-    { id: 'free', createdBy: '', expiresAtMs: 10, nodeId: null, takenBy: null },
-    { id: 'on its way', createdBy: '', expiresAtMs: 10, nodeId: 'node-2', takenBy: 'x' },
-    { id: 'arrived', createdBy: '', expiresAtMs: 10, nodeId: 'node-3', takenBy: 'y' },
+    { ...row, id: 'free' },
+    { ...row, id: 'of another node', answeredBy: 'node-2' },
+    { ...row, id: 'on its way', nodeId: 'node-2', takenBy: 'x' },
+    { ...row, id: 'arrived', nodeId: 'node-3', takenBy: 'y' },
   ];
   const nodes = [2, 3].map((number) => ({ id: `node-${number}`, reachable: number === 3 }));
-  expect(openInvitations(rows, nodes, 9)).toEqual(['free', 'on its way']);
-  expect(openInvitations(rows, nodes, 10)).toEqual([]);
+  expect(openInvitations('node-1', rows, nodes, 9)).toEqual(['free', 'on its way']);
+  expect(openInvitations('node-1', rows, nodes, 10)).toEqual([]);
+});
+
+test('listInvitations() shows those that are not over, and revokeInvitation() ends one for whoever has its token', async () => {
+  const [first, second] = [await open(), await open()];
+  await enrol(context, second, request(2), FROM);
+  const listed = (await listInvitations(context)).map(({ id, answeredBy, takenBy }) => ({ id, answeredBy, takenBy }));
+  expect(listed).toHaveLength(2);
+  expect(listed).toContainEqual({ id: first, answeredBy: 'node-1', takenBy: null });
+  expect(listed).toContainEqual({ id: second, answeredBy: 'node-1', takenBy: 'node-2' });
+  await revokeInvitation(context, first, 'operator');
+  expect((await listInvitations(context)).map(({ id }) => id)).toEqual([second]);
+  await expect(enrol(context, first, request(3), FROM)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  // At the very moment.
+  const overtaken = operations.overtaken(context, () => revokeInvitation(context, second, 'operator'));
+  await expect(enrol(overtaken, second, request(2), FROM)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  await expect(revokeInvitation(context, first, 'operator')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const late = { ...context, clock: { ...context.clock, now: () => Date.now() + 61_000 } };
+  await open();
+  expect(await listInvitations(late)).toEqual([]);
 });
 
 test('a name is free again once its node was removed, and keeps its address', async () => {

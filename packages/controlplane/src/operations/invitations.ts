@@ -1,5 +1,5 @@
 import { hostPort, newId, OramaError, privateRangeOf } from '@orama/core';
-import type { EnrolRequest, Invitation, Invite, WireguardPeer } from '@orama/protocol';
+import type { EnrolRequest, Invitation, InvitationView, Invite, WireguardPeer } from '@orama/protocol';
 import { auditStatement, guard, type InvitationRow, type NodeRow, raiseChangeCounter } from '@orama/store';
 import { contains, freeAddress } from '../enrolment/address.ts';
 import { formatJoinToken, invitationSecret } from '../enrolment/join-token.ts';
@@ -33,13 +33,14 @@ export async function invite(
   const expiresAtMs = nowMs + ttlSec * 1000;
   await store.db.batch([
     store.invitations.removeExpired(nowMs),
-    store.invitations.insert({ id, createdBy: requestedBy, expiresAtMs }),
+    store.invitations.insert({ id, answeredBy: config.node, createdBy: requestedBy, expiresAtMs }),
     auditStatement({ atMs: nowMs, actor: requestedBy, action: 'invite-node', namespace: null, result: id }),
     raiseChangeCounter,
   ]);
   const { endpoint } = invitations;
   const secret = invitationSecret(clusterKey, id).toString('base64url');
   return {
+    id,
     token: formatJoinToken({
       ...{ clusterId, id, endpoint, secret, expiresAtMs },
       ...{ wireguardNetwork: config.wireguardNetwork, keepsPeers: config.wireguard !== undefined },
@@ -48,6 +49,32 @@ export async function invite(
     endpoint,
     expiresAt: new Date(expiresAtMs).toISOString(),
   };
+}
+
+/** Those that are not over, without what opens them. */
+export async function listInvitations({ store, clock }: OperationContext): Promise<InvitationView[]> {
+  const rows = await store.invitations.list();
+  return rows
+    .filter(({ expiresAtMs }) => expiresAtMs > clock.now())
+    .map(({ id, answeredBy, createdBy, expiresAtMs, nodeId }) => {
+      return { id, answeredBy, createdBy, expiresAt: new Date(expiresAtMs).toISOString(), takenBy: nodeId };
+    });
+}
+
+/** Ends an invitation: whoever comes with it is refused. A machine that it took in stays. Throws NOT_FOUND. */
+export async function revokeInvitation(
+  { store, clock }: OperationContext,
+  id: string,
+  requestedBy: string,
+): Promise<void> {
+  const entry = { actor: requestedBy, action: 'revoke-invitation', namespace: null, result: id };
+  const [removed] = await store.db.batch([
+    store.invitations.remove(id),
+    auditStatement({ ...entry, atMs: clock.now() }),
+    raiseChangeCounter,
+  ]);
+  if (removed?.changes !== 0) return;
+  throw new OramaError('NOT_FOUND', `there is no invitation "${id}"`, { hint: 'orama node invite --list shows all' });
 }
 
 /** A machine that was taken in. */
@@ -157,17 +184,18 @@ async function attemptEnrol(
 }
 
 /**
- * Ids of the invitations that somebody may still come with: not those that are over, nor those whose machine is a node by
- * now and needs to ask no more. Pure.
+ * Ids of the invitations that somebody may still come to this node with: not those that are over, nor those whose machine is
+ * a node by now and needs to ask no more. Pure.
  */
 export function openInvitations(
+  node: string,
   rows: readonly InvitationRow[],
   nodes: readonly Pick<NodeRow, 'id' | 'reachable'>[],
   nowMs: number,
 ): string[] {
   const arrived = new Set(nodes.flatMap(({ id, reachable }) => (reachable ? [id] : [])));
-  return rows.flatMap(({ id, expiresAtMs, nodeId }) =>
-    expiresAtMs > nowMs && (nodeId === null || !arrived.has(nodeId)) ? [id] : [],
+  return rows.flatMap(({ id, answeredBy, expiresAtMs, nodeId }) =>
+    answeredBy === node && expiresAtMs > nowMs && (nodeId === null || !arrived.has(nodeId)) ? [id] : [],
   );
 }
 

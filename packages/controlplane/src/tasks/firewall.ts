@@ -93,7 +93,7 @@ export class FirewallTask implements Task<FirewallAction> {
     if (!view) return always;
     const nodes = await view.nodes();
     if (nodes.find(({ id }) => id === config.node)?.state === 'gone') return [];
-    const isOpen = openInvitations(await view.invitations(), nodes, this.#clock.now()).length > 0;
+    const isOpen = openInvitations(config.node, await view.invitations(), nodes, this.#clock.now()).length > 0;
     return [...always, ...(isOpen ? invitationRules(config, interfaces) : []), ...namespaceRules(config, view.here)];
   }
 }

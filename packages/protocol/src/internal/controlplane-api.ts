@@ -29,6 +29,8 @@ import {
  * | `POST /nodes/<id>/resume`, `POST /nodes/<id>/readmit` `changeNodeSchema` | `nodeChangedSchema` |
  * | `POST /nodes/<id>/remove` `removeNodeSchema` | `nodeChangedSchema` |
  * | `POST /invitations` `inviteSchema` | 201 `invitationSchema` |
+ * | `GET /invitations` | `invitationListSchema` |
+ * | `POST /invitations/<id>/revoke` `changeNodeSchema` | 204 |
  * | `GET /nodes/<id>/turn` | `nodeTurnSchema` |
  * | `POST /nodes/<id>/turn/drain` `nodeDrainSchema`, `POST /nodes/<id>/turn/resume` | `nodeTurnSchema` |
  * | `GET /nodes/<id>/turn/tenants/<ns>/peers/<ip>?port=` | `turnPeerVerdictSchema` |

@@ -19,9 +19,32 @@ export const inviteSchema = z.strictObject({
 });
 export type Invite = z.infer<typeof inviteSchema>;
 
+/** Of an invitation; it opens nothing. */
+export const invitationIdSchema = z
+  .string()
+  .regex(/^inv_[0-9a-zA-Z_-]{1,60}$/, 'use the id that "orama node invite --list" shows');
+
 /** The token is shown once, here; nothing keeps it. */
-export const invitationSchema = z.object({ token: z.string(), endpoint: endpointSchema, expiresAt: z.string() });
+export const invitationSchema = z.object({
+  id: invitationIdSchema,
+  token: z.string(),
+  endpoint: endpointSchema,
+  expiresAt: z.string(),
+});
 export type Invitation = z.infer<typeof invitationSchema>;
+
+/** `GET /invitations`: those that are not over. */
+export const invitationViewSchema = z.object({
+  id: invitationIdSchema,
+  /** The node that the machine joins by. */
+  answeredBy: z.string(),
+  createdBy: z.string(),
+  expiresAt: z.string(),
+  /** The node that came with it; null while nobody has. */
+  takenBy: z.string().nullable(),
+});
+export type InvitationView = z.infer<typeof invitationViewSchema>;
+export const invitationListSchema = z.object({ invitations: z.array(invitationViewSchema) });
 
 const pathSchema = z.string().startsWith('/').max(1_024);
 /** More than any configuration names. */

@@ -2,6 +2,8 @@ import { type Database, guard, type Statement } from '../database.ts';
 
 export interface InvitationRow {
   id: string;
+  /** The node whose address the token names. */
+  answeredBy: string;
   createdBy: string;
   expiresAtMs: number;
   /** The node that took it; null while it is open. */
@@ -12,6 +14,7 @@ export interface InvitationRow {
 
 interface Raw {
   id: string;
+  answered_by: string;
   created_by: string;
   expires_at: number;
   node_id: string | null;
@@ -30,6 +33,7 @@ export class InvitationsRepository {
     const rows = await this.#db.query<Raw>('SELECT * FROM invitations ORDER BY id');
     return rows.map((raw) => ({
       id: raw.id,
+      answeredBy: raw.answered_by,
       createdBy: raw.created_by,
       expiresAtMs: raw.expires_at,
       nodeId: raw.node_id,
@@ -37,11 +41,15 @@ export class InvitationsRepository {
     }));
   }
 
-  insert({ id, createdBy, expiresAtMs }: Pick<InvitationRow, 'id' | 'createdBy' | 'expiresAtMs'>): Statement {
+  insert({ id, answeredBy, createdBy, expiresAtMs }: Omit<InvitationRow, 'nodeId' | 'takenBy'>): Statement {
     return {
-      sql: 'INSERT INTO invitations (id, created_by, expires_at) VALUES (?, ?, ?)',
-      params: [id, createdBy, expiresAtMs],
+      sql: 'INSERT INTO invitations (id, answered_by, created_by, expires_at) VALUES (?, ?, ?, ?)',
+      params: [id, answeredBy, createdBy, expiresAtMs],
     };
+  }
+
+  remove(id: string): Statement {
+    return { sql: 'DELETE FROM invitations WHERE id = ?', params: [id] };
   }
 
   /** Gives it to a node; the batch fails when another one has it. */
