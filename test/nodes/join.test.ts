@@ -43,7 +43,10 @@ test('a machine that is no node refuses what would be unsafe, and says what to d
   const node = bed.node(1);
   const open = await refusedJson(node, ...INIT, '--wireguard-interface', 'eth0');
   expect(open).toMatchObject({ code: 4, error: { code: 'FORBIDDEN' } });
-  expect(open.error.hint).toContain('--trusted-network 203.0.113.1/24');
+  expect(open.error.hint).toContain('leave --wireguard-interface out');
+  expect((await refusedJson(node, ...INIT, '--trusted-network', '203.0.113.0/24')).error.message).toContain(
+    'is no private network',
+  );
   expect(await refusedJson(node, ...INIT, '--wireguard-network', '203.0.113.0/25')).toMatchObject({
     error: { message: '203.0.113.0/25 is in use on this machine: eth0 has 203.0.113.1/24' },
   });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { present } from './cluster-network.ts';
+import { inTrustedNetwork, present } from './cluster-network.ts';
 
 const wg0 = { interface: 'wg0', address: '10.77.0.3', cidr: '10.77.0.3/24' };
 
@@ -12,4 +12,20 @@ test('an interface that is there is in the network that its address says, unless
 
 test('a network between the nodes that is not IPv4 is refused', () => {
   expect(() => present({ interface: 'wg0', address: 'fd00::1', cidr: 'fd00::1/64' })).toThrow('has to be IPv4');
+});
+
+const eth1 = { interface: 'eth1', address: '10.1.0.2', cidr: '10.1.0.2/24' };
+const local = [
+  { interface: 'eth0', address: '198.51.100.7', cidr: '198.51.100.7/24' },
+  { interface: 'eth0', address: '10.2.0.2', cidr: '10.2.0.2/24' },
+  eth1,
+];
+
+test('a network is trusted only where nobody else can be in it', () => {
+  expect(inTrustedNetwork('10.1.0.0/24', 'eth1', local)).toMatchObject({ interface: 'eth1', network: '10.1.0.0/24' });
+  expect(inTrustedNetwork('10.1.0.0/16', undefined, local)).toMatchObject({ interface: 'eth1', address: '10.1.0.2' });
+  for (const open of ['0.0.0.0/0', '0.0.0.0/1', '8.0.0.0/5', '198.51.100.0/24', '10.0.0.0/7', 'fd00::/64'])
+    expect(() => inTrustedNetwork(open, undefined, local), open).toThrow(`${open} is no private network`);
+  expect(() => inTrustedNetwork('10.1.0.0/24', 'eth0', local)).toThrow('eth0 has no address in 10.1.0.0/24');
+  expect(() => inTrustedNetwork('10.2.0.0/24', 'eth0', local)).toThrow('eth0 has the public address 198.51.100.7');
 });

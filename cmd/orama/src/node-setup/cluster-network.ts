@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
-import { contains, freeAddress, networksOverlap } from '@orama/controlplane/enrolment';
+import { contains, freeAddress, isWithin, networksOverlap } from '@orama/controlplane/enrolment';
 import { runTool } from '@orama/controlplane/run-tool';
 import {
   type ConfFile,
@@ -12,7 +12,7 @@ import {
   readInterface,
   writeConfFile,
 } from '@orama/controlplane/wireguard';
-import { UserError } from '@orama/core';
+import { privateRangeOf, UserError } from '@orama/core';
 import type { WireguardPeer } from '@orama/protocol';
 import { interfaceExists, isWireguard, type LocalAddress, localAddresses } from './machine.ts';
 import { DEFAULT_INTERFACE } from './paths.ts';
@@ -32,13 +32,17 @@ export interface NetworkOptions {
   wireguardPort: number;
 }
 
+/** Networks that nobody else can be in: private ones (RFC 1918), and those of carriers (RFC 6598), which overlays use. */
+const CLOSED_NETWORKS = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'];
+
 /**
  * Finds the interface of the cluster's network, or thinks up one of our own. Changes nothing. Throws what an operator has
  * to decide first.
  */
 export async function chooseNetwork(options: NetworkOptions): Promise<ClusterNetwork> {
   const { wireguardInterface: name = DEFAULT_INTERFACE, trustedNetwork } = options;
-  if (trustedNetwork !== undefined) return inTrustedNetwork(trustedNetwork, options.wireguardInterface);
+  if (trustedNetwork !== undefined)
+    return inTrustedNetwork(trustedNetwork, options.wireguardInterface, localAddresses());
   // One that is up and not ours is used as it is, whoever wrote its file.
   if (!(await ownInterfaces()).includes(name) && (await interfaceExists(name)))
     return adopted(name, options.wireguardNetwork);
@@ -59,8 +63,16 @@ export async function keepKey({ interface: name, privateKey, listenPort }: OwnNe
 
 /** The interface that has an address in a network: joining a cluster whose controlplanes keep no peers. */
 export async function findInNetwork(options: NetworkOptions, network: string): Promise<ClusterNetwork> {
-  if (options.trustedNetwork !== undefined) return inTrustedNetwork(network, options.wireguardInterface);
-  const name = options.wireguardInterface ?? addressIn(network)?.interface;
+  const { trustedNetwork } = options;
+  if (trustedNetwork !== undefined) {
+    if (isWithin(network, trustedNetwork))
+      return inTrustedNetwork(network, options.wireguardInterface, localAddresses());
+    throw new UserError('CONFLICT', `the network of the cluster is ${network}, which is not in ${trustedNetwork}`, {
+      hint: `if nobody else is in that one either: --trusted-network ${network}`,
+    });
+  }
+  const name =
+    options.wireguardInterface ?? localAddresses().find(({ address }) => contains(network, address))?.interface;
   if (name !== undefined && (await interfaceExists(name))) return adopted(name, network);
   throw new UserError('PRECONDITION_FAILED', `this machine has no address in the cluster's network ${network}`, {
     hint: 'bring its interface up first: the peers of that network are kept by whoever made it',
@@ -101,13 +113,15 @@ export async function bringUp(network: OwnNetwork, address: string, peers: reado
 async function adopted(name: string, network: string | undefined): Promise<ClusterNetwork> {
   const addresses = localAddresses().filter((each) => each.interface === name);
   const address = addresses.find(({ cidr }) => network === undefined || contains(network, cidr));
-  const where = (address ?? addresses[0])?.cidr ?? 'your network';
+  const where = (address ?? addresses[0])?.cidr ?? '';
   if (!(await isWireguard(name))) {
     throw new UserError(
       'FORBIDDEN',
       `${name} is no WireGuard interface: what nodes say to each other could be read there`,
       {
-        hint: `if nobody else is in that network, say so: --wireguard-interface ${name} --trusted-network ${where}; or leave both out, and a WireGuard interface is made`,
+        hint: isClosed(where)
+          ? `if nobody else is in that network, say so: --wireguard-interface ${name} --trusted-network ${where}; or leave both out, and a WireGuard interface is made`
+          : 'leave --wireguard-interface out, and a WireGuard interface is made',
       },
     );
   }
@@ -136,18 +150,41 @@ export function present(
   });
 }
 
-function inTrustedNetwork(network: string, wanted: string | undefined): ClusterNetwork {
-  const address = addressIn(network, wanted);
-  if (address) return present(address, network);
-  throw new UserError('PRECONDITION_FAILED', `${wanted ?? 'this machine'} has no address in ${network}`, {
-    hint: 'name the network that the interface is in: see "ip addr"',
-  });
+/**
+ * What an operator says that nobody else is in. Throws where that cannot be: a network of the internet, or an interface
+ * that is reached from there as well.
+ */
+export function inTrustedNetwork(
+  network: string,
+  wanted: string | undefined,
+  local: readonly LocalAddress[],
+): ClusterNetwork {
+  if (!isClosed(network)) {
+    throw new UserError('INVALID_REQUEST', `${network} is no private network: others may be in it, too`, {
+      hint: `name one within ${CLOSED_NETWORKS.join(', ')}; or leave --trusted-network out, and a WireGuard interface is made`,
+    });
+  }
+  const address = local.find(
+    ({ address, ...each }) => (wanted ?? each.interface) === each.interface && contains(network, address),
+  );
+  if (!address) {
+    throw new UserError('PRECONDITION_FAILED', `${wanted ?? 'this machine'} has no address in ${network}`, {
+      hint: 'name the network that the interface is in: see "ip addr"',
+    });
+  }
+  const open = local.find((each) => each.interface === address.interface && privateRangeOf(each.address) === null);
+  if (!open) return present(address, network);
+  throw new UserError(
+    'CONFLICT',
+    `${open.interface} has the public address ${open.address}, too: strangers come in by it`,
+    {
+      hint: 'the network of the nodes needs an interface of its own; leave --trusted-network out, and one of WireGuard is made',
+    },
+  );
 }
 
-function addressIn(network: string, name?: string): LocalAddress | undefined {
-  return localAddresses().find(
-    (each) => (name === undefined || each.interface === name) && contains(network, each.address),
-  );
+function isClosed(network: string): boolean {
+  return CLOSED_NETWORKS.some((closed) => isWithin(network, closed));
 }
 
 /** Refuses a machine without the tools, or with neither WireGuard in its kernel nor wireguard-go. */

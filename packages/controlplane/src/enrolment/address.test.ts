@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { contains, freeAddress, networkOf, networksOverlap } from './address.ts';
+import { contains, freeAddress, isWithin, networkOf, networksOverlap } from './address.ts';
 
 test('freeAddress() is the lowest that nobody has, and never that of the network or its broadcast', () => {
   expect(freeAddress('10.0.0.0/24', new Set())).toBe('10.0.0.1');
@@ -25,4 +25,15 @@ test('contains() and networkOf() go by the prefix, whatever address stands befor
   expect(contains('10.0.0.9/24', '10.0.0.1')).toBe(true);
   expect(contains('10.0.0.9/24', '10.0.1.1')).toBe(false);
   expect(networkOf('10.0.3.9/22')).toBe('10.0.0.0/22');
+});
+
+test.each([
+  ['10.0.0.0/8', true],
+  ['10.9.0.7/24', true],
+  ['10.0.0.0/7', false],
+  ['0.0.0.0/0', false],
+  ['11.0.0.0/24', false],
+  ['fd00::/64', false],
+])('isWithin(%s, 10.0.0.0/8) is %s', (network, is) => {
+  expect(isWithin(network, '10.0.0.0/8')).toBe(is);
 });

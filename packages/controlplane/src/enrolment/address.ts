@@ -32,6 +32,11 @@ export function contains(network: string, other: string): boolean {
   return list.check(inner, family);
 }
 
+/** Whether the whole network lies in another one. */
+export function isWithin(network: string, outer: string): boolean {
+  return Number(network.split('/')[1]) >= Number(outer.split('/')[1]) && contains(outer, network);
+}
+
 /** The network of an interface's address: `10.0.0.1/24` is in `10.0.0.0/24`. IPv6 stays as it is written. */
 export function networkOf(cidr: string): string {
   return isIP(cidr.split('/')[0] ?? '') === 4 ? `${textOf(ipv4Network(cidr).base)}/${cidr.split('/')[1]}` : cidr;
