@@ -47,8 +47,10 @@ die() {
   exit 1
 }
 
+check_root() { [ "$(id -u)" = 0 ] || die 'this needs root' "sudo sh $0 $COMMAND"; }
+
 check_machine() {
-  [ "$(id -u)" = 0 ] || die 'this needs root' "sudo sh $0 $COMMAND"
+  check_root
   [ -d /run/systemd/system ] || die 'systemd does not run this machine'
   # One at a time. The lock goes with this process.
   exec 9>/run/orama-install.lock
@@ -100,7 +102,7 @@ prepare() {
   for folder in '' /configs /run /rqlite /store; do install -d -m 0700 -o $OWNER -g $OWNER "$DATA$folder"; done
 }
 
-# Puts the release into a folder of its own in /opt, whole or not at all; RELEASE names it.
+# Unpacks the release beside where it is to be; RELEASE names it.
 unpack() {
   rm -rf /opt/.orama-new.*
   new=/opt/.orama-new.$$
@@ -117,6 +119,11 @@ unpack() {
   [ -f $new/RELEASE ] || die "${TARBALL:-$HERE/..} is no release of Orama WebRTC"
   chown -R 0:0 $new
   RELEASE=$(release_name $new)
+  [ -n "$RELEASE" ] || die "the file RELEASE of ${TARBALL:-$HERE/..} names no release" 'fetch it again'
+}
+
+# Gives what is unpacked the folder of its own in /opt, whole or not at all.
+keep_unpacked() {
   # All of it is on the disk before it has its name.
   sync -f $new
   if [ -d "/opt/$RELEASE" ]; then rm -rf $new; else mv -T $new "/opt/$RELEASE"; fi
@@ -242,12 +249,16 @@ remove_old_releases() {
 
 install_command() {
   check_debian
+  if [ -e $LINK ] || [ -L $LINK ]; then
+    [ "$(readlink $LINK)" = $CURRENT/bin/orama ] || die "$LINK is there and is none of ours" 'move it away'
+  fi
   install_packages "$@"
   before=$(current_release)
   unpack
   if [ -n "$before" ] && [ "$before" != "$RELEASE" ]; then
     die "$before is installed here" "sh $0 upgrade"
   fi
+  keep_unpacked
   prepare
   switch_to "$RELEASE"
   install_units "$RELEASE"
@@ -270,6 +281,7 @@ upgrade_command() {
   before=$(current_release)
   [ -n "$before" ] || die 'nothing is installed here' "sh $0 install"
   unpack
+  keep_unpacked
   if [ -f $UPGRADING ]; then before=$(cat $UPGRADING); fi
   prepare
   echo "$before" >$UPGRADING.new
@@ -337,6 +349,20 @@ uninstall_command() {
   [ -n "$PURGE" ] || [ ! -d $ETC ] || say "kept: $ETC, $DATA, the user $OWNER, and of a node its WireGuard interface and its rules in the firewall; install, then uninstall --purge takes them away"
 }
 
+# One that does not start again keeps no other from it.
+restart_command() {
+  systemctl daemon-reload
+  failed=
+  for unit in $(running_units | sort); do restart_unit "$unit" || failed="$failed $unit"; done
+  [ -z "$failed" ] || die "these do not start again:$failed" 'journalctl -u <each of them>, then dpkg --configure -a'
+}
+
+stop_command() {
+  systemctl stop orama-controlplane.service
+  systemctl disable --quiet --now orama.target
+  for unit in $(running_units); do systemctl stop "$unit"; done
+}
+
 COMMAND=${1:-}
 [ $# = 0 ] || shift
 case $COMMAND in -h | --help | help) usage && exit 0 ;; '') usage >&2 && exit 2 ;; esac
@@ -367,15 +393,8 @@ case $COMMAND in
   upgrade) check_machine && upgrade_command ;;
   uninstall) check_machine && uninstall_command ;;
   # What the Debian package does with them.
-  prepare) prepare ;;
-  restart)
-    systemctl daemon-reload
-    for unit in $(running_units | sort); do restart_unit "$unit"; done
-    ;;
-  stop)
-    systemctl stop orama-controlplane.service
-    systemctl disable --quiet --now orama.target
-    for unit in $(running_units); do systemctl stop "$unit"; done
-    ;;
+  prepare) check_root && prepare ;;
+  restart) check_machine && restart_command ;;
+  stop) check_machine && stop_command ;;
   *) die "\"$COMMAND\" is no command of this" "sh $0 --help" ;;
 esac

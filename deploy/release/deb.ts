@@ -33,7 +33,7 @@ if [ -d /run/systemd/system ]; then sh /opt/orama/deploy/install.sh stop; fi
   // Our files are gone by now, so this stands by itself.
   postrm: `#!/bin/sh
 set -e
-case $1 in remove | purge) rm -rf /run/orama /run/systemd/system/orama-*.service.d ;; esac
+case $1 in remove | purge) rm -rf /run/orama /run/orama-install.lock /run/systemd/system/orama-*.service.d ;; esac
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 [ "$1" = purge ] || exit 0
 rm -rf /etc/orama /var/lib/orama /var/lib/orama-dns /etc/systemd/system/orama-*.service.d

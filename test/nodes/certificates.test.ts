@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import { publicIpOf } from './bed/network.ts';
 import type { SystemdNode } from './bed/node.ts';
-import { HOST, OramaNode, TURN_NAME } from './bed/orama.ts';
+import { HOST, OramaNode, PROGRAM, TURN_NAME } from './bed/orama.ts';
 import { DATA } from './bed/root.ts';
 
 const CADDY = 'caddy.service';
@@ -117,4 +117,13 @@ test('a Caddy that starts anew or is reloaded has the names again; disable takes
   await expect.poll(() => here.caddyConfig('apps/tls/certificates')).not.toContain(HOST);
   const { automation } = JSON.parse(await here.caddyConfig('apps/tls')) as { automation: { policies: object[] } };
   expect(automation.policies).toHaveLength(1);
+});
+
+test('a node that leaves with namespaces on it takes their names out of Caddy', async () => {
+  await here.orama('namespace', 'enable', 'webrtc', '--namespace', 'demo', '--sfu-nodes', '1', '--turn-nodes', '1');
+  await expect.poll(() => here.caddyConfig('apps/tls')).toContain('orama-certificates');
+  await node.do(...PROGRAM, 'node', 'leave', '--force');
+  const tls = await here.caddyConfig('apps/tls');
+  expect(tls).toContain('"policies"');
+  for (const ours of ['orama-certificates', HOST]) expect(tls).not.toContain(ours);
 });

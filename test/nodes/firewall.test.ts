@@ -122,13 +122,31 @@ test('rules that somebody loads anew get ours back', async () => {
   await expect.poll(() => seen(nft.publicIp, 'tcp/5349')).toEqual({ 'tcp/5349': 'open' });
 });
 
-test('a disable closes what it opened, and a node that leaves takes all its rules with it and no other', async () => {
+test('a disable closes what it opened', async () => {
   await runJson(ufw, 'namespace', 'disable', 'webrtc', '--namespace', 'demo');
-  for (const node of [ufw, nft]) {
+  for (const { publicIp } of [ufw, nft]) {
     const ports = ['udp/3478', 'tcp/5349', 'udp/49700'];
     await expect
-      .poll(() => seen(node.publicIp, ...ports))
+      .poll(() => seen(publicIp, ...ports))
       .toEqual(Object.fromEntries(ports.map((port) => [port, 'silent'])));
+  }
+});
+
+const changeDriver = (node: SystemdNode, from: string, to: string) =>
+  node.do('sed', '-i', `s/driver: ${from}$/driver: ${to}/`, '/etc/orama/controlplane.yaml');
+
+test('with another driver in the configuration what the one before opened is closed', async () => {
+  await changeDriver(nft, 'nftables', 'none');
+  await runJson(nft, 'node', 'join');
+  expect(await rulesOf(nft)).toBe(before.get(nft));
+  await changeDriver(nft, 'none', 'nftables');
+  await runJson(nft, 'node', 'join');
+  await expect.poll(() => tagsOf(nft)).toContain('orama gateway 443/tcp');
+});
+
+test('a node that leaves takes all its rules with it and no other, also those that it would open no more', async () => {
+  await changeDriver(ufw, 'ufw', 'none');
+  for (const node of [ufw, nft]) {
     await runJson(node, 'node', 'leave', '--force');
     expect(await rulesOf(node)).toBe(before.get(node));
   }

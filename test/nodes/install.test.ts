@@ -138,6 +138,12 @@ test('uninstall keeps data and configuration, with which the next installation g
   await waitFor([...RUNNING, ...NAMESPACE]);
 });
 
+test('another release is refused over the one that is there, and nothing of it stays', async () => {
+  const { stderr } = await node.run('sh', `${RELEASES}/9.0.1/deploy/install.sh`, 'install');
+  expect(stderr).toContain(`error: ${await release()} is installed here`);
+  expect(await node.do('ls', '-A', '/opt')).toBe(`orama\n${await release()}\n`);
+});
+
 test('uninstall --purge leaves the machine as it was, once its cluster may end, and may be run again', async () => {
   const purge = ['sh', '/opt/orama/deploy/install.sh', 'uninstall', '--purge'];
   const refusal = await node.run(...purge);
@@ -166,10 +172,31 @@ test('what cannot work is refused with what to do', async () => {
   expect(await refused(...INSTALL, 'install', '--tarball', '/root/bad/orama-webrtc-1-linux-x64.tar.gz')).toContain(
     'cannot be unpacked',
   );
+  await node.do('ln', '-s', '/usr/bin/true', '/usr/local/bin/orama');
+  expect(await refused(...INSTALL, 'install')).toContain('/usr/local/bin/orama is there and is none of ours');
+  expect(await node.do('readlink', '/usr/local/bin/orama')).toBe('/usr/bin/true\n');
+  await node.do('rm', '/usr/local/bin/orama');
+  for (const command of ['prepare', 'restart', 'stop'])
+    expect(await refused('setpriv', '--reuid=nobody', '--clear-groups', ...INSTALL, command)).toContain('needs root');
   expect(await node.do('sh', '-c', 'ls -A /opt')).toBe('');
 });
 
-test('the Debian package installs, and purging it leaves nothing, which a node has to leave before', async () => {
+/** The package that is installed, as another version; the file on the node. */
+async function nextPackage(machine: SystemdNode): Promise<string> {
+  const steps = [
+    `mkdir -p /root/next/opt /root/next/usr/bin /root/next/lib/systemd && cd /root/next`,
+    // Links, as all but one file stay what they are; sed makes another of that.
+    'cp -al "$(readlink -f /opt/orama)" opt/orama-9.0.1-00901 && ln -s orama-9.0.1-00901 opt/orama',
+    'ln -s /opt/orama/bin/orama usr/bin/orama && cp -a opt/orama/systemd lib/systemd/system',
+    "sed -i 's/^ORAMA_VERSION=.*/ORAMA_VERSION=9.0.1/; s/^ORAMA_BUILD=.*/ORAMA_BUILD=00901/' opt/orama-9.0.1-00901/RELEASE",
+    `dpkg-deb --control ${RELEASES}/*.deb && sed -i 's/^Version:.*/Version: 9.0.1/' DEBIAN/control`,
+    'rm lib/systemd/system/README.md && dpkg-deb -Znone --build . /root/next.deb',
+  ];
+  await machine.do('sh', '-c', steps.join(' && '));
+  return '/root/next.deb';
+}
+
+test('the Debian package installs, upgrades a node that runs, and purging it leaves nothing, which a node has to leave before', async () => {
   const other = bed.node(2);
   mkdirSync(join(other.root, 'var/lib/dpkg/updates'), { recursive: true });
   mkdirSync(join(other.root, 'var/lib/dpkg/info'));
@@ -182,13 +209,23 @@ test('the Debian package installs, and purging it leaves nothing, which a node h
   await other.do('rm', '/etc/systemd/system/orama-controlplane.service');
   expect((await installPackage()).code).toBe(0);
   await other.do('orama', 'node', ...INIT);
-  await expect.poll(() => other.run('systemctl', 'is-active', ...RUNNING).then(({ code }) => code)).toBe(0);
+  const allRun = async () => (await other.run('systemctl', 'is-active', ...RUNNING, ...NAMESPACE)).code;
+  await other.do('orama', 'namespace', 'create', 'demo');
+  await other.do('orama', 'namespace', 'enable', 'webrtc', '--namespace', 'demo', '--allow-degraded');
+  await expect.poll(allRun).toBe(0);
+  await other.do('dpkg', '--force-unsafe-io', '--install', await nextPackage(other));
+  expect(await other.do('ls', '/opt')).toBe('orama\norama-9.0.1-00901\n');
+  const programs = 'readlink $(systemctl show --property=MainPID --value "$@" | sed -n "s|..*|/proc/&/exe|p")';
+  const ran = async () => (await other.run('sh', '-c', programs, 'sh', ...RUNNING, ...NAMESPACE)).stdout.split('\n');
+  const inNew = RUNNING.concat(NAMESPACE).map((unit) => (unit === 'orama-rqlited.service' ? 'rqlited' : 'node'));
+  await expect.poll(ran).toEqual([...inNew.map((name) => `/opt/orama-9.0.1-00901/bin/${name}`), '']);
+  await expect.poll(allRun).toBe(0);
   const purged = await other.run('dpkg', '--purge', 'orama-webrtc');
   expect(purged).toMatchObject({ code: 1, stderr: expect.stringContaining('then orama node leave') });
-  expect((await other.run('systemctl', 'is-active', ...RUNNING)).code).toBe(0);
+  expect(await allRun()).toBe(0);
   await other.do('orama', 'node', 'leave', '--force');
   await other.do('dpkg', '--purge', 'orama-webrtc');
   // A folder that another package has as well, on a real machine.
-  await other.do('mkdir', '-p', '/opt');
+  await other.do('sh', '-c', 'mkdir -p /opt; rm -r /root/next /root/next.deb');
   expect(await image(other)).toBe(empty);
 });

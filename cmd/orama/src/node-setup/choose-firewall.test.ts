@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
-import { describeFound } from './choose-firewall.ts';
+import { afterEach, expect, test, vi } from 'vitest';
+import { createProgress } from '../output/progress.ts';
+import { chooseFirewall, describeFound } from './choose-firewall.ts';
+
+afterEach(() => vi.unstubAllEnvs());
 
 const BY_HAND = 'iptables keeps ports closed: open those of docs/operations.md there yourself';
 
@@ -16,3 +19,16 @@ test('what keeps ports closed is told, and who opens them', () => {
   ]);
   expect(describeFound('auto', { driver: 'nftables', byHand: 'the nftables chain inet vpn input' })).toHaveLength(2);
 });
+
+test.each(['ufw', 'nftables'] as const)(
+  '%s is refused where it is not installed, and its package named',
+  async (driver) => {
+    vi.stubEnv('PATH', '/var/empty');
+    const silent = await createProgress(process.stderr, '', true);
+    await expect(chooseFirewall(driver, silent)).rejects.toMatchObject({
+      code: 'PRECONDITION_FAILED',
+      message: expect.stringContaining(`--firewall ${driver}: the program`),
+      hint: `on Debian: apt-get install -y ${driver}; then run the same command again`,
+    });
+  },
+);

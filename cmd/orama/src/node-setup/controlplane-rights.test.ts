@@ -65,6 +65,12 @@ test.each([
   },
 );
 
+test('with another firewall the file is another one, and ufw may be gone', () => {
+  const files = (['none', 'nftables', 'ufw'] as const).map((driver) => controlplaneRights(config(driver, true)));
+  expect(new Set(files).size).toBe(3);
+  expect(files[2]).toMatch(/^ReadWritePaths=-\/etc\/ufw -/m);
+});
+
 test('who keeps neither peers nor rules gets no rights', () => {
   expect(controlplaneRights(config('none', false))).toBeNull();
   expect(lockFiles(config('nftables', true))).toBeNull();

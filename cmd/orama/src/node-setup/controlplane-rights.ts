@@ -28,10 +28,13 @@ export function controlplaneRights({ wireguard, firewall }: ControlplaneConfig):
     ...(firewall.driver === 'ufw'
       ? [
           '# The rules of ufw, which writes them down.',
-          `ReadWritePaths=/etc/ufw ${UFW_LOCKS.map((file) => `-${file}`).join(' ')}`,
+          // Without ufw the node runs on all the same, and says what is missing.
+          `ReadWritePaths=-/etc/ufw ${UFW_LOCKS.map((file) => `-${file}`).join(' ')}`,
         ]
       : []),
+    // Said so that another driver makes another file, and the controlplane is started anew.
+    ...(firewall.driver === 'nftables' ? ['# The rules of nftables.'] : []),
   ];
-  if (lines.length === 0 && firewall.driver === 'none') return null;
+  if (lines.length === 0) return null;
   return ['# Made by "orama node".', '[Service]', 'CapabilityBoundingSet=CAP_NET_ADMIN', ...lines, ''].join('\n');
 }

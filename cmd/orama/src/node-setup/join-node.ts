@@ -76,6 +76,7 @@ async function setUp(
   const secretFiles = presentSecrets(token.secretFiles);
   const network = token.keepsPeers ? await chooseOwn(options) : await findInNetwork(options, token.wireguardNetwork);
   const own = localAddresses().filter((each) => each.interface !== network.interface);
+  const firewall = await chooseFirewall(options.firewall ?? 'none', progress);
   if (network.kind === 'wireguard') await keepKey(network);
   progress.update(`asking ${token.endpoint} to take ${node} in`);
   // From here on the cluster has it for a node.
@@ -99,7 +100,7 @@ async function setUp(
     wireguardNetwork,
     network,
     store: memberStore(member),
-    firewall: await chooseFirewall(options.firewall ?? 'none', progress),
+    firewall,
     shared: answer.shared as NodeFacts['shared'],
   });
   checkNodeConfig(config);

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { clearFirewall, createFirewall } from '@orama/controlplane/firewall';
+import { CaddyWatch } from '@orama/controlplane/certificates';
+import { clearFirewall, clearOtherFirewalls, createFirewall } from '@orama/controlplane/firewall';
 import { runTool } from '@orama/controlplane/run-tool';
 import { confFileOf, ownInterfaces } from '@orama/controlplane/wireguard';
-import { describeError, UserError, writeFileAtomic } from '@orama/core';
-import type { ControlplaneConfig } from '@orama/protocol';
+import { describeError, OramaError, systemClock, UserError, writeFileAtomic } from '@orama/core';
+import type { ControlplaneConfig, NodeView } from '@orama/protocol';
 import type { Progress } from '../output/progress.ts';
 import { aloneOnMachine, interfaceExists } from './machine.ts';
 import { readNodeConfig } from './node-files.ts';
@@ -15,6 +16,8 @@ import { ownControlplane } from './start-node.ts';
 
 /** More than any unit may take. */
 const STOP_TIMEOUT_MS = 60_000;
+/** A store that leads hands that on in some hundredths of a second. */
+const HAND_ON_MS = 1_000;
 /** Where the controlplane has drop-ins of its own. */
 const RUN_UNITS = '/run/systemd/system';
 
@@ -50,19 +53,17 @@ async function leave(force: boolean, progress: Progress): Promise<Left | undefin
   const config = await readNodeConfig();
   const interfaces = new Set([...(await ownInterfaces()), ...(config?.wireguard ? [config.wireguard.interface] : [])]);
   if (interfaces.size === 0 && !FILES.some(existsSync)) return undefined;
-  if (config && !force) {
-    await leaveByConsent(config);
-    await writeFileAtomic(PATHS.left, '');
-  }
+  if (config && !force) await leaveByConsent(config, progress);
   progress.update('ending the services');
   await runTool('systemctl', ['disable', 'orama.target']);
   // First who would start the others again.
   await stopUnits('orama-controlplane.service');
-  if (!force) await endRqlited();
+  await endRqlited(force);
   await stopUnits('orama*');
   // One that ended badly would be listed for ever. It fails where none did.
   await runTool('systemctl', ['reset-failed', 'orama*']).catch(() => {});
   progress.step('the services have ended');
+  if (config) await clearCaddy(config, progress);
   if (config) await closeFirewall(config, force, progress);
   for (const name of interfaces) await takeDown(name);
   for (const file of [PATHS.networkRights, ...PATHS.startOrders]) {
@@ -80,11 +81,15 @@ async function leave(force: boolean, progress: Progress): Promise<Left | undefin
   return { node: config?.node ?? null };
 }
 
-/** One that is out of its cluster would try to be elected for some seconds; what it has goes anyway. */
-async function endRqlited(): Promise<void> {
+/**
+ * What it has goes anyway: one that is out of its cluster would try to be elected for some seconds, one that is a member
+ * still and has no majority would wait ten for the others. As a member it may lead, which others take over sooner when told.
+ */
+async function endRqlited(isMember: boolean): Promise<void> {
   const unit = 'orama-rqlited.service';
   // First: it is not to be started again.
   await runTool('systemctl', ['stop', '--no-block', unit]);
+  if (isMember) await runTool('systemctl', ['stop', unit], { timeoutMs: HAND_ON_MS }).catch(() => {});
   await runTool('systemctl', ['kill', '--signal=KILL', unit]).catch(() => {});
 }
 
@@ -96,11 +101,24 @@ function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch(() => []);
 }
 
-/** By force it also goes where the firewall was uninstalled before. */
-async function closeFirewall(config: ControlplaneConfig, force: boolean, progress: Progress): Promise<void> {
-  const firewall = createFirewall(config.firewall);
-  if (!firewall) return;
+/** Caddy would go on renewing names that lead elsewhere, and keep the key that it proves them by. */
+async function clearCaddy({ certificates }: ControlplaneConfig, progress: Progress): Promise<void> {
+  if (certificates.source !== 'caddy') return;
   try {
+    await new CaddyWatch(certificates, systemClock, null).clear();
+    progress.step('its names are gone from Caddy');
+  } catch (thrown) {
+    // One that does not run begins with its own configuration.
+    progress.step(`its names are not taken out of Caddy (${describeError(thrown)}): systemctl restart caddy does it`);
+  }
+}
+
+/** By force it also goes where the firewall was uninstalled before. */
+async function closeFirewall({ firewall: config }: ControlplaneConfig, force: boolean, progress: Progress) {
+  const firewall = createFirewall(config);
+  try {
+    await clearOtherFirewalls(config);
+    if (!firewall) return;
     await clearFirewall(firewall);
     progress.step('its rules are gone from the firewall');
   } catch (thrown) {
@@ -109,11 +127,10 @@ async function closeFirewall(config: ControlplaneConfig, force: boolean, progres
   }
 }
 
-async function leaveByConsent(config: ControlplaneConfig): Promise<void> {
+async function leaveByConsent(config: ControlplaneConfig, progress: Progress): Promise<void> {
   const client = ownControlplane(config);
   const nodes = await client.nodes().catch((cause: unknown) => {
-    // A run before had its word and was cut off.
-    if (existsSync(PATHS.left)) return [];
+    if (existsSync(PATHS.left)) return null;
     throw new UserError(
       'UNAVAILABLE',
       `the cluster cannot be asked whether ${config.node} may leave: ${describeError(cause)}`,
@@ -123,20 +140,39 @@ async function leaveByConsent(config: ControlplaneConfig): Promise<void> {
       },
     );
   });
+  if (nodes === null) {
+    // It had been drained, and the cluster could go on without it; only its answer may be missing.
+    const where = `where the cluster has ${config.node} still: orama node remove ${config.node} --force on another node`;
+    progress.step(`a run before this was cut off while it left; ${where}`);
+    return;
+  }
+  // What it says now counts.
+  await rm(PATHS.left, { force: true });
   const own = nodes.find(({ id }) => id === config.node);
-  if (!own || own.state === 'gone') return;
-  const others = nodes.filter(({ id, state }) => id !== config.node && state !== 'gone');
+  const isGone = !own || own.state === 'gone';
+  if (!isGone) refuseWhatStays(config, own, nodes);
+  // First: once the others have let go of it, it can ask nobody any more.
+  await writeFileAtomic(PATHS.left, '');
+  if (isGone) return;
+  await client.removeNode(config.node).catch(async (thrown: unknown) => {
+    const isRefused = thrown instanceof OramaError && !thrown.retryable;
+    if (isRefused) await rm(PATHS.left);
+    throw thrown;
+  });
+}
+
+function refuseWhatStays({ node }: ControlplaneConfig, own: NodeView, nodes: readonly NodeView[]): void {
+  const others = nodes.filter(({ id, state }) => id !== node && state !== 'gone');
   if (others.length === 0) {
-    throw new UserError('CONFLICT', `${config.node} is the only node: the cluster and all it keeps would be gone`, {
+    throw new UserError('CONFLICT', `${node} is the only node: the cluster and all it keeps would be gone`, {
       hint: 'keep a copy (orama store backup), then: orama node leave --force',
     });
   }
   if (own.state === 'active') {
-    throw new UserError('CONFLICT', `${config.node} takes part; nothing was changed`, {
-      hint: `orama node drain ${config.node}, which lets others take over; then leave`,
+    throw new UserError('CONFLICT', `${node} takes part; nothing was changed`, {
+      hint: `orama node drain ${node}, which lets others take over; then leave`,
     });
   }
-  await client.removeNode(config.node);
 }
 
 async function takeDown(interfaceName: string): Promise<void> {

@@ -32,9 +32,12 @@ test('a setting that is asked for differently is refused, and the file named in 
   };
   const settings = refusal({ firewall: 'none', certificates: 'caddy', callPage: true, operatorApi: true });
   expect(settings?.message).toContain(
-    'its firewall is ufw, its source of certificates is none, its call page is not served, its API for operators is not served; nothing was changed',
+    'its source of certificates is none, its call page is not served, its API for operators is not served, its firewall is ufw; nothing was changed',
   );
-  expect(settings?.hint).toContain('/etc/orama/controlplane.yaml');
+  expect(settings?.hint).toMatch(
+    /^change it in \/etc\/orama\/controlplane.yaml, then: systemctl restart orama-controlplane, and this command again/,
+  );
+  expect(refusal({ callPage: true })?.hint).toMatch(/systemctl restart orama-controlplane$/);
   expect(refusal({ region: 'fra', dns: 'file' })?.message).toContain(
     'its region is default, its DNS writer is embedded',
   );

@@ -29,8 +29,6 @@ export function refuseOther(config: ControlplaneConfig, asked: Asked): void {
   const settings = differing([
     ['public IPv6 address', asked.publicIp6, config.publicIp6 ?? 'none'],
     ['region', asked.region, config.region],
-    // What was found is not known any more.
-    ['firewall', asked.firewall === 'auto' ? undefined : asked.firewall, config.firewall.driver],
     ['DNS writer', asked.dns, config.dns.writer],
     ['source of certificates', asked.certificates, config.certificates.source],
     [
@@ -44,13 +42,18 @@ export function refuseOther(config: ControlplaneConfig, asked: Asked): void {
       config.gateway.operatorApi ? 'served' : 'not served',
     ],
   ]);
-  const differs = [...fixed, ...settings];
+  const firewall = differing([
+    // What was found is not known any more.
+    ['firewall', asked.firewall === 'auto' ? undefined : asked.firewall, config.firewall.driver],
+  ]);
+  const differs = [...fixed, ...settings, ...firewall];
   if (differs.length === 0) return;
+  const rights = firewall.length > 0 ? ', and this command again, which gives it the rights for that firewall' : '';
   throw new UserError('CONFLICT', `this machine is a node already, and ${differs.join(', ')}; nothing was changed`, {
     hint:
       fixed.length > 0
         ? 'take it out first: orama node leave'
-        : `change it in ${PATHS.config}, then: systemctl restart orama-controlplane`,
+        : `change it in ${PATHS.config}, then: systemctl restart orama-controlplane${rights}`,
   });
 }
 

@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { ControlplaneClient } from '@orama/controlplane/client';
+import { clearOtherFirewalls } from '@orama/controlplane/firewall';
 import { runTool } from '@orama/controlplane/run-tool';
 import { hostPort, OramaError, readSecretFile, writeFileAtomic } from '@orama/core';
 import type { ClusterStatus, ControlplaneConfig } from '@orama/protocol';
@@ -11,6 +12,8 @@ import { PATHS } from './paths.ts';
 
 const READY_TIMEOUT_MS = 90_000;
 const POLL_MS = 150;
+/** More than the controlplane may take to end. */
+const STOP_TIMEOUT_MS = 30_000;
 const CONTROLPLANE_UNIT = 'orama-controlplane.service';
 
 /** A client of this node's own controlplane. */
@@ -20,31 +23,36 @@ export function ownControlplane({ api, clusterKeyFile }: ControlplaneConfig): Co
 
 /** Starts the services of this node, now and at every boot, and waits until they serve. Throws TIMEOUT naming what is missing. */
 export async function startNode(config: ControlplaneConfig, progress: Progress, signal: AbortSignal): Promise<void> {
-  const isChanged = await giveRights(config);
+  await giveRights(config);
   await runTool('systemctl', ['daemon-reload']);
-  if (isChanged) await runTool('systemctl', ['try-restart', CONTROLPLANE_UNIT]);
   await runTool('systemctl', ['enable', 'orama.target']);
   progress.update('starting the services');
   await runTool('systemctl', ['start', 'orama.target']);
   await waitUntilReady(config, progress, signal);
 }
 
-/** Whether the controlplane has others now than it had. */
-async function giveRights(config: ControlplaneConfig): Promise<boolean> {
+/** Writes down what the controlplane may do. One that was started for something else ends, and what it kept open is closed. */
+async function giveRights(config: ControlplaneConfig): Promise<void> {
+  const rights = controlplaneRights(config);
+  const before = await readText(PATHS.networkRights);
+  if (rights !== before) await runTool('systemctl', ['stop', CONTROLPLANE_UNIT], { timeoutMs: STOP_TIMEOUT_MS });
+  if (rights !== before && before !== null) await clearOtherFirewalls(config.firewall);
   const locks = lockFiles(config);
   await keepFile(PATHS.lockFiles, locks);
   if (locks !== null) for (const file of UFW_LOCKS) await writeFile(file, '', { flag: 'a', mode: 0o600 });
   for (const file of PATHS.startOrders) await keepFile(file, startOrder(config));
-  return keepFile(PATHS.networkRights, controlplaneRights(config));
+  await keepFile(PATHS.networkRights, rights);
 }
 
-/** Makes a file what it is to be, or away; whether it was another. */
-async function keepFile(file: string, content: string | null): Promise<boolean> {
-  const before = await readFile(file, 'utf8').catch(() => null);
-  if (content === before) return false;
+/** Makes a file what it is to be, or away. */
+async function keepFile(file: string, content: string | null): Promise<void> {
+  if (content === (await readText(file))) return;
   if (content === null) await rm(file);
   else await writeFileAtomic(file, content, 0o644);
-  return true;
+}
+
+function readText(file: string): Promise<string | null> {
+  return readFile(file, 'utf8').catch(() => null);
 }
 
 async function waitUntilReady(config: ControlplaneConfig, progress: Progress, signal: AbortSignal): Promise<void> {

@@ -91,6 +91,12 @@ export class CaddyWatch {
     }
   }
 
+  /** Takes all of ours out of Caddy, for a node that is none any more. Throws UNAVAILABLE where none answers. */
+  async clear(): Promise<void> {
+    const change = await this.#change({ names: [], shared: false, dnsProvider: null });
+    if (change) await this.apply(change);
+  }
+
   /** The newest good certificates that Caddy has of these names. Never rejects; what is wrong is told by `problemOf`. */
   async certificates(names: readonly string[]): Promise<ReadonlyMap<string, Certificate>> {
     const root = this.#options.storage ?? this.#storage?.root ?? USUAL_STORAGE;

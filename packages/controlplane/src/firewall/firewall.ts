@@ -31,6 +31,6 @@ export interface Firewall {
   compare(wanted: readonly FirewallRule[]): Promise<FirewallChanges>;
   /** Adds a rule; one that is there already does no harm. */
   add(rule: FirewallRule): Promise<void>;
-  /** Takes a rule away; none does no harm. */
-  remove(tag: string): Promise<void>;
+  /** Takes rules away; none does no harm. */
+  remove(tags: readonly string[]): Promise<void>;
 }

@@ -63,12 +63,13 @@ export class Nftables implements Firewall {
     await nft(lines);
   }
 
-  async remove(tag: string): Promise<void> {
+  async remove(tags: readonly string[]): Promise<void> {
     const { rules, chains } = await readRuleset();
+    const isMeant = ({ comment = '' }: Rule) => tags.includes(comment);
     const lines = rules
-      .filter(({ comment }) => comment === tag)
+      .filter(isMeant)
       .map(({ family, table, chain, handle }) => `delete rule ${family} ${table} ${chain} handle ${handle}`);
-    const left = rules.filter((rule) => isOwnTable(rule) && rule.comment !== tag);
+    const left = rules.filter((rule) => isOwnTable(rule) && !isMeant(rule));
     if (left.length === 0 && chains.some(isOwnTable)) lines.push(`delete table ${OWN.family} ${OWN.table}`);
     await nft(lines);
   }

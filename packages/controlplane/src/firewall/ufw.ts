@@ -33,9 +33,11 @@ export class Ufw implements Firewall {
     await runTool('ufw', [...before, ...wordsOf(rule), 'comment', rule.tag]);
   }
 
-  async remove(tag: string): Promise<void> {
+  async remove(tags: readonly string[]): Promise<void> {
+    // One after the other: of two that run at once one undoes what the other did.
     for (const added of parseAdded(await runTool('ufw', ['show', 'added'])))
-      if (added.tag === tag) await runTool('ufw', ['--force', 'delete', ...added.words.split(' ')]);
+      if (added.tag !== null && tags.includes(added.tag))
+        await runTool('ufw', ['--force', 'delete', ...added.words.split(' ')]);
   }
 }
 

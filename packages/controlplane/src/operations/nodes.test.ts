@@ -104,6 +104,12 @@ test('a node that was removed is neither drained nor resumed, but may join; one 
   await remove('node-1', true);
   for (const refused of [drain('node-1'), resume('node-1')])
     await expect(refused).rejects.toMatchObject({ code: 'CONFLICT', hint: expect.stringContaining('node readmit') });
+  const { config } = context;
+  const ofMachine = { ...config, store: { driver: 'rqlite' }, services: { manager: 'systemd' } } as typeof config;
+  for (const refused of [resumeNode, readmitNode])
+    await expect(refused({ ...context, config: ofMachine }, 'node-1', 'operator')).rejects.toMatchObject({
+      hint: expect.stringMatching(/^on that machine: orama node leave --force, then orama node join/),
+    });
   expect(await readmit('node-1')).toMatchObject({ outcome: 'changed' });
   expect(await readmit('node-1')).toMatchObject({ outcome: 'unchanged' });
   await drain('node-2');

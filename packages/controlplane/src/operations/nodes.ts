@@ -24,7 +24,7 @@ async function attemptDrain(
   const node = await requireNode(context, id);
   const nowMs = clock.now();
   const deadlineAtMs = nowMs + deadlineMs;
-  if (node.state === 'gone') throw removed(id);
+  if (node.state === 'gone') throw removed(context, id);
   const blocks = (await store.ports.listTaken()).filter((row) => row.nodeId === id);
   if (node.state === 'draining') {
     const running = await store.operations.runningOfNode(id);
@@ -73,7 +73,7 @@ async function attemptDrain(
 export function resumeNode(context: OperationContext, id: string, requestedBy: string): Promise<NodeChanged> {
   return retryOnConflict(`resuming ${id}`, async () => {
     const node = await requireNode(context, id);
-    if (node.state === 'gone') throw removed(id);
+    if (node.state === 'gone') throw removed(context, id);
     if (node.state === 'active') return unchanged(`${id} takes part already; nothing was changed`);
     const running = await context.store.operations.runningOfNode(id);
     const over = { code: 'CONFLICT', message: 'the node was resumed before it was drained' };
@@ -95,10 +95,9 @@ export function readmitNode(context: OperationContext, id: string, requestedBy: 
     if (node.state === 'draining') {
       throw new OramaError('CONFLICT', `${id} is drained; nothing was changed`, { hint: `orama node resume ${id}` });
     }
-    const { store, services } = context.config;
-    if (store.driver === 'rqlite' && services.manager === 'systemd') {
+    if (hasToJoinAnew(context)) {
       throw new OramaError('CONFLICT', `the store has no copy on ${id} any more; nothing was changed`, {
-        hint: `on that machine: orama node leave --force, then orama node join with a token of "orama node invite"`,
+        hint: JOIN_ANEW,
       });
     }
     await change(context, node, 'active', { requestedBy, action: 'readmit-node' });
@@ -200,8 +199,14 @@ function unchanged(message: string): NodeChanged {
   return { outcome: 'unchanged', message };
 }
 
-function removed(id: string): OramaError {
+function removed(context: OperationContext, id: string): OramaError {
   return new OramaError('CONFLICT', `${id} was removed from the cluster; nothing was changed`, {
-    hint: `orama node readmit ${id} lets it take part again`,
+    hint: hasToJoinAnew(context) ? JOIN_ANEW : `orama node readmit ${id} lets it take part again`,
   });
 }
+
+/** Whether a node that was removed has lost its copy of the store, and its way to the others. */
+function hasToJoinAnew({ config: { store, services } }: OperationContext): boolean {
+  return store.driver === 'rqlite' && services.manager === 'systemd';
+}
+const JOIN_ANEW = 'on that machine: orama node leave --force, then orama node join with a token of "orama node invite"';

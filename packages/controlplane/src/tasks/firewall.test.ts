@@ -27,8 +27,8 @@ class Rules implements Firewall {
   async add({ tag }: FirewallRule): Promise<void> {
     this.tags.add(tag);
   }
-  async remove(tag: string): Promise<void> {
-    this.tags.delete(tag);
+  async remove(tags: readonly string[]): Promise<void> {
+    for (const tag of tags) this.tags.delete(tag);
   }
 }
 

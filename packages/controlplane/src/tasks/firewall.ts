@@ -60,7 +60,7 @@ export class FirewallTask implements Task<FirewallAction> {
   }
 
   apply({ subject, rule }: FirewallAction): Promise<void> {
-    return rule ? this.#firewall.add(rule) : this.#firewall.remove(subject);
+    return rule ? this.#firewall.add(rule) : this.#firewall.remove([subject]);
   }
 
   async report(): Promise<null> {
