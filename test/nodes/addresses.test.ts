@@ -56,15 +56,28 @@ test('a machine behind 1:1 NAT is told how it is seen when it joins, and TURN th
   }
 });
 
-test('the first machine behind 1:1 NAT has to be told its public address', async () => {
+test('the first machine behind 1:1 NAT has to be told its public address; a network that its operator trusts needs no WireGuard', async () => {
   await runJson(bed.node(1), 'namespace', 'disable', 'webrtc', '--namespace', 'demo');
   for (const number of [2, 1]) await runJson(bed.node(number), 'node', 'leave', '--force');
   const nat = bed.node(2);
   const refused = await refusedJson(nat, ...INIT);
   expect(refused.error.message).toContain(`cannot be told from its own (${privateIp})`);
   expect(refused.error.hint).toContain('--public-ip');
-  expect(await runJson(nat, ...INIT, '--public-ip', publicIp)).toMatchObject({ publicIp });
+  // A second network card.
+  for (const args of ['link add lan1 type veth peer lan2', 'addr add 10.1.0.2/24 dev lan1'])
+    await nat.do('ip', ...args.split(' '));
+  for (const end of ['lan1', 'lan2']) await nat.do('ip', 'link', 'set', end, 'up');
+  const trusted = ['--wireguard-interface', 'lan1', '--trusted-network', '10.1.0.0/24'];
+  expect(await runJson(nat, ...INIT, '--public-ip', publicIp, ...trusted)).toMatchObject({
+    ...{ publicIp, wireguardIp: '10.1.0.2' },
+  });
   expect(await configOf(nat)).toContain(`${privateIp}: ${publicIp}`);
+  expect(await nat.do('ip', '-brief', 'link')).not.toContain('orama0');
+  await runJson(nat, 'namespace', 'create', 'demo');
+  const size = ['--sfu-nodes', '1', '--turn-nodes', '1'];
+  await runJson(nat, 'namespace', 'enable', 'webrtc', '--namespace', 'demo', ...size);
+  const sfu = await nat.show('orama-namespace-sfu@demo.service', 'ActiveState', 'IPAddressAllow');
+  expect(sfu).toEqual({ ActiveState: 'active', IPAddressAllow: '10.1.0.0/24' });
   await runJson(nat, 'node', 'leave', '--force');
 });
 

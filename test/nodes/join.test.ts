@@ -137,6 +137,11 @@ test('the key of the DNS server is needed before the store is, and comes with a 
   await bed.node(2).do('rm', KEY_FILE);
   const { nodes } = await runJson<{ nodes: { id: string }[] }>(node, 'node', 'list');
   expect(nodes.map(({ id }) => id)).toEqual(['node-1']);
+  const listed = await runJson<{ invitations: { id: string }[] }>(node, 'node', 'invite', '--list');
+  expect(listed).toMatchObject({ invitations: [{ answeredBy: 'node-1', takenBy: null }] });
+  await runJson(node, 'node', 'invite', '--revoke', listed.invitations[0]?.id ?? '');
+  const late = await refusedJson(bed.node(2), 'node', 'join', token, '--name', 'node-2');
+  expect(['UNAUTHORIZED', 'UNAVAILABLE']).toContain(late.error.code);
 });
 
 test('two machines join with tokens, and the three know each other', async () => {
@@ -156,6 +161,8 @@ test('two machines join with tokens, and the three know each other', async () =>
   bed.node(3).write('/root-token', await invite());
   const third = ['node', 'join', '--token-file', '/root-token', '--name', 'node-3'];
   await bed.node(3).run('timeout', '--signal=KILL', '2', ...ORAMA, ...third);
+  // Nobody is invited there.
+  expect(await bed.node(2).do('ss', '-Hltn', 'sport', '=', '51820')).toBe('');
   expect(await runJson(bed.node(3), ...third)).toMatchObject({ wireguardIp: '10.0.0.3' });
   const keys = await Promise.all(bed.nodes.map((node) => node.do('cat', '/etc/orama/cluster.key')));
   expect(new Set(keys).size).toBe(1);
