@@ -14,13 +14,14 @@ import { PATHS } from '../node-setup/paths.ts';
 import { startCluster, thisPlace } from '../remedies.ts';
 import {
   type ClusterAccess,
+  type GatewayAccess,
   type GatewayOptions,
   isLocal,
   NoClusterError,
   readDevState,
   type Settings,
 } from '../settings.ts';
-import { holdCall } from './call.ts';
+import { type Call, holdCall } from './call.ts';
 import { failed, type Line, passed, skipped } from './line.ts';
 import { addressesOfCluster, addressesOfNode, checkPorts } from './ports.ts';
 import { checkNativeModules, checkNode } from './programs.ts';
@@ -55,21 +56,26 @@ export async function examine(run: DoctorRun): Promise<Line[]> {
   onProgress('asking the cluster');
   const found = await findCluster(context, config);
   lines.push(found.line);
-  if (!found.cluster) {
-    return [
-      ...lines,
-      ...['store', ...CHECKS.map(({ id }) => id), 'call'].map((id) => skipped(id, 'needs a cluster that answers')),
-    ];
-  }
-  const { client } = found;
-  lines.push(await storeLine(client, found.cluster));
-  lines.push(...(await inspectionLines(run, client)));
+  const needsCluster = (id: string) => skipped(id, 'needs a cluster that answers');
+  if (found.cluster) {
+    lines.push(await storeLine(found.client, found.cluster));
+    lines.push(...(await inspectionLines(run, found.client)));
+  } else lines.push(...['store', ...CHECKS.map(({ id }) => id)].map(needsCluster));
   const media = native.find(({ id }) => id === 'native:node-datachannel');
   if (!options.call) lines.push(skipped('call', 'left out by --no-call'));
   else if (media?.state !== 'passed') lines.push(skipped('call', 'needs node-datachannel'));
-  else lines.push(await callLine(run, client));
+  else if (options.namespace !== undefined || options.gateway !== undefined)
+    lines.push(await callLine(run, (hold) => hold(context.settings.gateway(options))));
+  else if (found.cluster) {
+    const trial: Where = (hold) =>
+      withTrialNamespace(found.client, signal, ({ url, apiKey }) => hold({ url: gatewayOf(context, url), apiKey }));
+    lines.push(await callLine(run, trial));
+  } else lines.push(needsCluster('call'));
   return lines;
 }
+
+/** Where a call is held: by way of which gateway, with which key. */
+type Where = (hold: (access: GatewayAccess) => Promise<Call>) => Promise<Call>;
 
 async function readNodeConfig(named: string | undefined): Promise<Line | { config: ControlplaneConfig | undefined }> {
   if (named === undefined && !existsSync(PATHS.config)) return { config: undefined };
@@ -205,16 +211,10 @@ function toLine({ id, severity, findings }: CheckResult): Line {
   };
 }
 
-async function callLine(run: DoctorRun, client: ControlplaneClient): Promise<Line> {
-  const { context, options, signal, onProgress } = run;
+async function callLine({ signal, onProgress }: DoctorRun, where: Where): Promise<Line> {
   onProgress('holding a call');
   try {
-    const given = options.namespace !== undefined || options.gateway !== undefined;
-    const { setupMs, received } = given
-      ? await holdCall(context.settings.gateway(options), signal)
-      : await withTrialNamespace(client, signal, ({ url, apiKey }) =>
-          holdCall({ url: gatewayOf(context, url), apiKey }, signal),
-        );
+    const { setupMs, received } = await where((access) => holdCall(access, signal));
     const [first, second] = setupMs.map((ms) => `${Math.round(ms)} ms`);
     return passed(
       'call',
