@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import { OramaError } from '@orama/core';
 import type { Namespace, Operation } from '@orama/protocol';
+import { tryGateways } from '../inspector/outside-gateway.ts';
 import { identify, isRunning } from '../process-identity.ts';
 import { pause } from '../wait.ts';
 
@@ -12,6 +13,8 @@ const TRIAL_NAMESPACE = 'orama-doctor';
 const ABANDONED_MS = 120_000;
 const OWNER = /^doctor (\d+) (\d+) at (\S+ \S+)$/;
 const ENABLE_TIMEOUT_MS = 60_000;
+/** The certificate of a name that was made just now comes some seconds after it, on each node. */
+const CERTIFICATE_PATIENCE_MS = 30_000;
 const LOOK_MS = 200;
 
 /**
@@ -30,6 +33,7 @@ export async function withTrialNamespace<T>(
   try {
     const { operation } = await client.enableWebrtc(TRIAL_NAMESPACE, { sfuNodeCount: 1, turnNodeCount: 1 });
     if (operation) await finished(client, operation, signal);
+    await untilTrusted(client, signal);
     return await work({ url, apiKey });
   } finally {
     await remove(client);
@@ -88,6 +92,19 @@ async function remove(client: ControlplaneClient): Promise<void> {
       cause: thrown,
       hint: `orama namespace disable webrtc --namespace ${TRIAL_NAMESPACE}, then orama namespace delete ${TRIAL_NAMESPACE}`,
     });
+  }
+}
+
+/** Until every gateway shows a certificate that this machine trusts. One that does not come in time is for `work` to fail by. */
+async function untilTrusted(client: ControlplaneClient, signal: AbortSignal): Promise<void> {
+  const deadlineMs = performance.now() + CERTIFICATE_PATIENCE_MS;
+  const cluster = { ...(await client.clusterFacts()), operatorHost: null };
+  const enabled = cluster.namespaces.filter(({ name }) => name === TRIAL_NAMESPACE);
+  for (;;) {
+    const attempts = await tryGateways({ cluster, enabled });
+    const isTrusted = attempts.every(({ certificate }) => certificate?.distrust === null);
+    if (isTrusted || performance.now() > deadlineMs) return;
+    await pause(LOOK_MS, signal);
   }
 }
 
