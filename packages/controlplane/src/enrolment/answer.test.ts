@@ -47,7 +47,7 @@ test('the secrets that the settings name come with the answer; another one is re
   const server = { address: '203.0.113.53' };
   const dns = { writer: 'rfc2136' as const, server, tsig: { name: 'ours', keyFile: path } };
   const nodes = async () => (await context.store.nodes.list()).map(({ id }) => id);
-  await expect(answer({ dns })).rejects.toThrow(`secret file ${path} cannot be read`);
+  await expect(answer({ dns })).rejects.toThrow(`on node-1: secret file ${path} cannot be read`);
   writeFileSync(path, 'the secret\n', { mode: 0o600 });
   const having = (secret: string) => ({ ...REQUEST, secretFiles: [{ path, sha256: digestOf(secret) }] });
   await expect(answer({ dns }, having('another'))).rejects.toMatchObject({

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { OramaError, readSecretFile } from '@orama/core';
+import { describeError, OramaError, readSecretFile } from '@orama/core';
 import { type ControlplaneConfig, dnsSecretFile, type EnrolAnswer, type EnrolRequest } from '@orama/protocol';
 
 type SecretFile = EnrolAnswer['secretFiles'][number];
@@ -9,9 +9,16 @@ export function sharedSecretFiles({ dns }: Pick<ControlplaneConfig, 'dns'>): str
   return [dnsSecretFile(dns)].filter((path) => path !== undefined);
 }
 
-/** The same with what they hold. Throws ConfigError for one that is not there. */
-export function readSecretFiles(config: Pick<ControlplaneConfig, 'dns'>): SecretFile[] {
-  return sharedSecretFiles(config).map((path) => ({ path, secret: readSecretFile(path) }));
+/** The same with what they hold. Throws PRECONDITION_FAILED for one that cannot be read here any more. */
+export function readSecretFiles(config: Pick<ControlplaneConfig, 'dns' | 'node'>): SecretFile[] {
+  try {
+    return sharedSecretFiles(config).map((path) => ({ path, secret: readSecretFile(path) }));
+  } catch (cause) {
+    throw new OramaError('PRECONDITION_FAILED', `on ${config.node}: ${describeError(cause)}`, {
+      cause,
+      hint: `put it right on ${config.node}, then run the same command again`,
+    });
+  }
 }
 
 /** By what a machine that joins says which secret it has. */
