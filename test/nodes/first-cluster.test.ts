@@ -192,7 +192,10 @@ const sees: Record<string, () => Promise<void>> = {
   },
 
   async 'nothing of us is left'() {
-    for (const [index, node] of bed.nodes.entries()) expect(await imageOf(node)).toBe(bare[index]);
+    for (const [index, node] of bed.nodes.entries()) {
+      expect(await imageOf(node)).toBe(bare[index]);
+      expect(await new OramaNode(bed, node.number).caddyConfig('')).not.toMatch(/orama-certificates|api\.orama\.test/);
+    }
   },
 };
 
