@@ -123,7 +123,7 @@ const sees: Record<string, () => Promise<void>> = {
   async 'the units say what they carry'() {
     for (const [unit, said] of [
       ['orama-namespace-sfu@myapp', /^ok: 1 rooms?, 2 peers/],
-      ['orama-namespace-turn@myapp', /^attached: [1-9]\d* allocations/],
+      ['orama-namespace-turn@myapp', /^attached: [1-9]\d* allocations?/],
     ] as const)
       await waitUntil(
         `what a ${unit} carries`,
