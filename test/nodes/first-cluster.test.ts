@@ -54,7 +54,8 @@ beforeAll(async () => {
       if (!file.endsWith('.deb')) cpSync(join(release, file), join(root, 'root', file));
   bare = await Promise.all(bed.nodes.map(imageOf));
   authority = await AcmeAuthority.start({
-    ...{ address: CLIENT_IP, namesLeadTo: publicIpOf(1), dnsServer: `${publicIpOf(1)}:53` },
+    // n3 relays for nobody at first, so that another one loses its power.
+    ...{ address: CLIENT_IP, namesLeadTo: publicIpOf(1), dnsServer: `${publicIpOf(3)}:53` },
     within: bed.asClient,
   });
 });
@@ -183,6 +184,8 @@ const sees: Record<string, () => Promise<void>> = {
     await bed.powerOn(lost);
     isOff = false;
     await untilHealthy();
+    // Of who took over: browsers that are let out to TLS alone have no other way there.
+    await untilTrusted(TURN_NAME, 5349);
   },
 
   async 'all are switched off and on, and all is healthy'() {
