@@ -49,6 +49,11 @@ const report = (asked: Asked[], counts: [number, number] = [2, 2]) =>
 const withTls = (over: Partial<NonNullable<Placed['turn']>>): Partial<NodeReport> => ({
   namespaces: [placed({ turn: { ...(placed().turn as NonNullable<Placed['turn']>), ...over } })],
 });
+const shown = (asked: Asked[], counts?: [number, number]) =>
+  report(asked, counts).problems.map(({ severity, text }) => `${severity}: ${text}`);
+const stoppedTurn = (held: boolean): NodeReport['turn'] => ({
+  ...{ ...process, up: false, reason: 'gone', draining: false, held, allocations: null, relayed_bps: null },
+});
 const texts = (asked: Asked[], counts?: [number, number]) => report(asked, counts).problems.map(({ text }) => text);
 
 const BOTH = ['192.0.2.1', '192.0.2.2'];
@@ -162,30 +167,49 @@ test('with TURN on port 443 a node whose TURN server is down serves no gateway e
 
 test('what an operator took out is a warning with what puts an end to it, unless nobody is left who serves', () => {
   const noTurn = placed({ turn_up: false, turn: { ...(placed().turn as object), reason: 'gone' } as Placed['turn'] });
-  const turn = {
-    ...process,
-    up: false,
-    reason: 'gone',
-    draining: false,
-    held: true,
-    allocations: null,
-    relayed_bps: null,
-  };
+  const turn = stoppedTurn(true);
   const gateways = answered(1, BOTH).report?.dns.filter(({ kind }) => kind === 'gateway') ?? [];
   const named = [...gateways, { ...(gateways[0] as (typeof gateways)[0]), kind: 'turn' as const }];
   const dns = named.map((seen) => ({ ...seen, addresses: seen.kind === 'turn' ? ['192.0.2.1'] : BOTH }));
   const held = answered(2, BOTH, { turn, namespaces: [noTurn], dns });
   const first = answered(1, BOTH, { dns });
-  const shown = (asked: Asked[]) => report(asked).problems.map(({ severity, text }) => `${severity}: ${text}`);
   expect(shown([first, held])).toEqual([
     'warning: turn of node-2 is drained; it serves again with "orama turn resume --node node-2"',
     'warning: turn of demo is up on 1 of 2 nodes',
   ]);
-  const crashed = answered(1, BOTH, { turn: { ...turn, held: false }, namespaces: [noTurn], dns });
+  const crashed = answered(1, BOTH, { turn: stoppedTurn(false), namespaces: [noTurn], dns });
   expect(shown([crashed, held])).toContain('critical: turn of demo is up on 0 of 2 nodes');
   expect(shown([crashed, held])).toContain('critical: turn of node-1 is down: gone');
-  const drained = { ...held, node: { ...held.node, state: 'draining' as const } };
-  expect(shown([first, drained])[0]).toBe(
+});
+
+test('what a drained node leaves missing is a warning also where the namespace is gone from it, and what crashed is not', () => {
+  const dns = answered(1, ['192.0.2.1']).report?.dns.map((seen) => ({ ...seen, addresses: ['192.0.2.1'] })) ?? [];
+  const first = answered(1, [], { dns });
+  const left = answered(2, [], { dns, namespaces: [], turn: stoppedTurn(true) });
+  const drained: Asked = { ...left, node: { ...left.node, state: 'draining' } };
+  const wanted = [
     'warning: node-2 is drained; it serves again with "orama node resume node-2"',
+    'warning: sfu of demo is up on 1 of 2 nodes',
+    'warning: turn of demo is up on 1 of 2 nodes',
+  ];
+  expect(shown([first, drained])).toEqual(wanted);
+  // Until it has left, its SFU may end first.
+  const noSfu = placed({ sfu_up: false, sfu: { ...process, up: false, reason: 'gone', rooms: null, peers: null } });
+  if (drained.report) drained.report.namespaces = [{ ...noSfu, turn_up: null, turn: null }];
+  expect(shown([first, drained])).toEqual(wanted);
+  expect(shown([first, drained], [3, 2])).toContain('critical: sfu of demo is up on 1 of 3 nodes');
+  const crashed = answered(1, [], { dns, namespaces: [noSfu] });
+  expect(shown([crashed, drained])).toEqual(
+    expect.arrayContaining([
+      'critical: sfu of demo is up on 0 of 2 nodes',
+      'critical: sfu of demo on node-1 is down: gone',
+    ]),
   );
+});
+
+test('a TURN server that ends without an operator is no drain', () => {
+  const ending = answered(2, ['192.0.2.1'], { turn: { ...stoppedTurn(false), draining: true } });
+  const seen = shown([answered(1, ['192.0.2.1']), ending]);
+  expect(seen).toContain('critical: turn of node-2 is down: gone');
+  expect(seen.join()).not.toContain('is drained');
 });

@@ -119,11 +119,19 @@ function serves({ turn }: ReportedConfig, { node, report }: Asked, { kind, names
   return tenant?.turn_up === true && !report.turn.draining;
 }
 
-/** That an operator wants a node's TURN server not to serve, and what puts an end to it; null where nobody does. */
-function takenOut({ node, report }: Asked): string | null {
-  if (node.state === 'draining') return `${node.id} is drained; it serves again with "orama node resume ${node.id}"`;
-  if (!report?.turn.held && !report?.turn.draining) return null;
-  return `turn of ${node.id} is drained; it serves again with "orama turn resume --node ${node.id}"`;
+const SERVICES = ['sfu', 'turn'] as const;
+
+/** Whether an operator wants a service of a node not to serve. A TURN server that drains by itself is about to end. */
+function isTakenOut(service: (typeof SERVICES)[number], { node, report }: Asked): boolean {
+  return node.state === 'draining' || (service === 'turn' && report?.turn.held === true);
+}
+
+/** What an operator took out, and what puts an end to it; null where nobody did. */
+function takenOut(asked: Asked): string | null {
+  const { id, state } = asked.node;
+  if (state === 'draining') return `${id} is drained; it serves again with "orama node resume ${id}"`;
+  if (!isTakenOut('turn', asked)) return null;
+  return `turn of ${id} is drained; it serves again with "orama turn resume --node ${id}"`;
 }
 
 function problemsOfNode(asked: Asked): Problem[] {
@@ -154,30 +162,29 @@ function problemsOfNamespace(
   const problem = (text: string, node: string | null = null): Problem => ({
     ...{ severity: 'critical', node, namespace, text },
   });
-  const here = asked.flatMap((one) => {
-    const found = one.report?.namespaces.find((each) => each.namespace === namespace);
-    return found ? [{ node: one.node.id, isOut: takenOut(one) !== null, ...found }] : [];
-  });
-  const down = here.flatMap(({ node, isOut, sfu, turn }) =>
-    Object.entries({ sfu, turn: isOut ? null : turn }).flatMap(([service, seen]) =>
-      seen?.reason ? [problem(`${service} of ${namespace} on ${node} is down: ${seen.reason}`, node)] : [],
-    ),
+  const tenantOf = ({ report }: Asked) => report?.namespaces.find((each) => each.namespace === namespace);
+  const down = asked.flatMap((one) =>
+    SERVICES.flatMap((service) => {
+      const reason = isTakenOut(service, one) ? null : tenantOf(one)?.[service]?.reason;
+      return reason ? [problem(`${service} of ${namespace} on ${one.node.id} is down: ${reason}`, one.node.id)] : [];
+    }),
   );
-  const outOfTurn = here.filter(({ isOut, turn_up }) => isOut && turn_up === false).length;
-  const few = (['sfu', 'turn'] as const).flatMap((service): Problem[] => {
+  const few = SERVICES.flatMap((service): Problem[] => {
     const up = report[`${service}_up`];
     const wanted = report[`${service}_wanted`];
     if (up >= wanted) return [];
+    // A node that was drained has given the namespace away, also where no other can take it.
+    const out = asked.filter((one) => isTakenOut(service, one) && tenantOf(one)?.[`${service}_up`] !== true).length;
     // Without any no call is made, whoever wants it so.
-    const isWanted = service === 'turn' && up > 0 && up + outOfTurn >= wanted;
+    const isWanted = up > 0 && up + out >= wanted;
     const few = problem(`${service} of ${namespace} is up on ${up} of ${wanted} nodes`);
     return [{ ...few, severity: isWanted ? 'warning' : 'critical' }];
   });
-  const certificates = here.flatMap(({ node, turn }) =>
-    turn && turn.reason === null
-      ? faultsOfTls(turn, config, namespace).map((fault) => problem(`${fault} on ${node}`, node))
-      : [],
-  );
+  const certificates = asked.flatMap((one) => {
+    const turn = tenantOf(one)?.turn;
+    if (!turn || turn.reason !== null) return [];
+    return faultsOfTls(turn, config, namespace).map((fault) => problem(`${fault} on ${one.node.id}`, one.node.id));
+  });
   const dns = wrong ?? [`no DNS server answers for ${namespace}`];
   return [...few, ...down, ...certificates, ...dns.map((text) => problem(text))];
 }
