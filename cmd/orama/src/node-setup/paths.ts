@@ -6,7 +6,7 @@ export const PATHS = {
   storeCredentials: '/etc/orama/store.credentials',
   rqlitedAuth: '/etc/orama/rqlited.auth.json',
   rqlitedOptions: '/etc/orama/rqlited.env',
-  /** Which secrets a join brought, one path a line. */
+  /** Which secrets a join brought. */
   brought: '/etc/orama/brought',
   data: '/var/lib/orama',
   run: '/run/orama',

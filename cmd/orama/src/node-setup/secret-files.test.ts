@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -32,11 +32,23 @@ test('one that is there stays as it is, is not ours to take away, and must not b
   expect(() => presentSecrets([join(folder, 'open')], folder)).toThrow('readable by others');
 });
 
-test('nothing is written elsewhere, whatever the cluster names', async () => {
-  const elsewhere = [`${folder}.key`, `${folder}/sub/x`, `${folder}/../orama-secrets-elsewhere`];
-  for (const other of elsewhere) {
+test('nothing is written elsewhere, nor under a name of ours, whatever the cluster names', async () => {
+  const others = [`${folder}.key`, `${folder}/sub/x`, `${folder}/../orama-secrets-elsewhere`, `${folder}/./x`];
+  for (const other of [...others, ...['brought', 'left', 'rqlited.env'].map((name) => join(folder, name))]) {
     expect(() => presentSecrets([other], folder)).toThrow(`there is no ${other}`);
-    await bringSecrets([{ path: other, secret: 'x' }], folder);
-    expect(() => statSync(other)).toThrow('ENOENT');
+    const both = [path, other].map((each) => ({ path: each, secret: 'x' }));
+    await expect(bringSecrets(both, folder)).rejects.toThrow(`there is no ${other}`);
+    expect(existsSync(other)).toBe(false);
+  }
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test('of the list nothing is taken away but secrets, whoever wrote it', async () => {
+  const listed = [path, '/etc/passwd', `${folder}/../x`, join(folder, 'cluster.key')];
+  writeFileSync(join(folder, 'brought'), JSON.stringify(listed));
+  expect(await broughtSecrets(folder)).toEqual([path]);
+  for (const text of ['/etc/passwd\n/etc/fstab\n', '{}', '[1]']) {
+    writeFileSync(join(folder, 'brought'), text);
+    expect(await broughtSecrets(folder)).toEqual([]);
   }
 });

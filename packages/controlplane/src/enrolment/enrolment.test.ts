@@ -56,6 +56,14 @@ test('a token is read as it was written, and what is no whole token is refused w
   }
 });
 
+test.each(['/etc/orama/a\n/etc/passwd\n/../../../y', '/etc/orama/../passwd', '/etc//orama/x', '/etc/orama/', '/', 'x'])(
+  'an answer that names a secret %j is not taken',
+  async (path) => {
+    await serve(['inv_1'], () => ({ ...ANSWER, secretFiles: [{ path, secret: 'x' }] }));
+    await expect(callEnrolment(token(), REQUEST)).rejects.toThrow('use an absolute path');
+  },
+);
+
 test('who comes with an open invitation is answered, and the answer is for that invitation', async () => {
   await serve(['inv_1', 'inv_2']);
   expect(await callEnrolment(token(), REQUEST)).toEqual(ANSWER);

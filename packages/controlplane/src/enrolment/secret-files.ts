@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
 import { describeError, OramaError, readSecretFile } from '@orama/core';
 import { type ControlplaneConfig, dnsSecretFile, type EnrolAnswer, type EnrolRequest } from '@orama/protocol';
 
@@ -6,7 +7,7 @@ type SecretFile = EnrolAnswer['secretFiles'][number];
 
 /** Files with secrets that the settings of all nodes name, and so every node has to have. */
 export function sharedSecretFiles({ dns }: Pick<ControlplaneConfig, 'dns'>): string[] {
-  return [dnsSecretFile(dns)].filter((path) => path !== undefined);
+  return [dnsSecretFile(dns)].filter((path) => path !== undefined).map((path) => resolve(path));
 }
 
 /** The same with what they hold. Throws PRECONDITION_FAILED for one that cannot be read here any more. */

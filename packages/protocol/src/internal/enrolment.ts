@@ -46,7 +46,11 @@ export const invitationViewSchema = z.object({
 export type InvitationView = z.infer<typeof invitationViewSchema>;
 export const invitationListSchema = z.object({ invitations: z.array(invitationViewSchema) });
 
-const pathSchema = z.string().startsWith('/').max(1_024);
+/** Nothing but names from the root on: no `.` or `..`, no control character. */
+const pathSchema = z
+  .string()
+  .max(1_024)
+  .regex(/^(?:\/(?!\.{1,2}(?:\/|$))[^/\p{Cc}]+)+$/u, 'use an absolute path without "..", "//" and control characters');
 /** More than any configuration names. */
 const secretFilesOf = <T extends z.ZodType>(each: T) => z.array(each).max(8);
 
