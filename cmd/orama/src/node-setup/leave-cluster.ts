@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, rmdir } from 'node:fs/promises';
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CaddyWatch } from '@orama/controlplane/certificates';
+import type { ControlplaneClient } from '@orama/controlplane/client';
 import { clearFirewall, clearOtherFirewalls, createFirewall } from '@orama/controlplane/firewall';
 import { runTool } from '@orama/controlplane/run-tool';
 import { confFileOf, ownInterfaces } from '@orama/controlplane/wireguard';
@@ -53,7 +54,7 @@ async function leave(force: boolean, progress: Progress): Promise<Left | undefin
   const config = await readNodeConfig();
   const interfaces = new Set([...(await ownInterfaces()), ...(config?.wireguard ? [config.wireguard.interface] : [])]);
   if (interfaces.size === 0 && !FILES.some(existsSync)) return undefined;
-  if (config && !force) await leaveByConsent(config, progress);
+  if (config && !force) await leaveByConsent(config.node, ownControlplane(config), progress);
   progress.update('ending the services');
   await runTool('systemctl', ['disable', 'orama.target']);
   // First who would start the others again.
@@ -127,48 +128,70 @@ async function closeFirewall({ firewall: config }: ControlplaneConfig, force: bo
   }
 }
 
-async function leaveByConsent(config: ControlplaneConfig, progress: Progress): Promise<void> {
-  const client = ownControlplane(config);
-  const nodes = await client.nodes().catch((cause: unknown) => {
-    if (existsSync(PATHS.left)) return null;
+/** What is written down while it leaves: that the cluster is being asked, and that it has let the machine go. */
+type Consent = 'asked' | 'agreed';
+
+/**
+ * Has the cluster let go of a node. Where nobody can be asked, only that it agreed before counts: a drained node may have
+ * been resumed since it was asked.
+ */
+export async function leaveByConsent(
+  node: string,
+  client: Pick<ControlplaneClient, 'nodes' | 'removeNode'>,
+  progress: Progress,
+  file: string = PATHS.left,
+): Promise<void> {
+  const note = (consent: Consent) => writeFileAtomic(file, consent);
+  const forget = () => rm(file, { force: true });
+  const nodes = await client.nodes().catch(async (cause: unknown) => {
+    const before = await readFile(file, 'utf8').catch(() => null);
+    if (before === ('agreed' satisfies Consent)) return null;
+    const start = 'start its services (systemctl start orama.target)';
     throw new UserError(
       'UNAVAILABLE',
-      `the cluster cannot be asked whether ${config.node} may leave: ${describeError(cause)}`,
+      `the cluster cannot be asked whether ${node} may leave: ${describeError(cause)}`,
       {
         cause,
-        hint: 'start its services (systemctl start orama.target), or leave without asking: --force',
+        hint:
+          before === null
+            ? `${start}, or leave without asking: --force`
+            : `a run before this asked, and was cut off. ${start}; or, where other nodes do not have it any more (orama node list), leave with --force`,
       },
     );
   });
   if (nodes === null) {
-    // It had been drained, and the cluster could go on without it; only its answer may be missing.
-    const where = `where the cluster has ${config.node} still: orama node remove ${config.node} --force on another node`;
-    progress.step(`a run before this was cut off while it left; ${where}`);
+    progress.step(`the cluster let ${node} go before`);
     return;
   }
+  if (isGone(node, nodes)) return note('agreed');
   // What it says now counts.
-  await rm(PATHS.left, { force: true });
-  const own = nodes.find(({ id }) => id === config.node);
-  const isGone = !own || own.state === 'gone';
-  if (!isGone) refuseWhatStays(config, own, nodes);
+  await forget();
+  refuseWhatStays(node, nodes);
   // First: once the others have let go of it, it can ask nobody any more.
-  await writeFileAtomic(PATHS.left, '');
-  if (isGone) return;
-  await client.removeNode(config.node).catch(async (thrown: unknown) => {
+  await note('asked');
+  await client.removeNode(node).catch(async (thrown: unknown) => {
     const isRefused = thrown instanceof OramaError && !thrown.retryable;
-    if (isRefused) await rm(PATHS.left);
+    const after = isRefused ? nodes : await client.nodes().catch(() => null);
+    // Perhaps only its answer was missing.
+    if (after && isGone(node, after)) return;
+    if (after) await forget();
     throw thrown;
   });
+  await note('agreed');
 }
 
-function refuseWhatStays({ node }: ControlplaneConfig, own: NodeView, nodes: readonly NodeView[]): void {
+function isGone(node: string, nodes: readonly NodeView[]): boolean {
+  return nodes.every(({ id, state }) => id !== node || state === 'gone');
+}
+
+function refuseWhatStays(node: string, nodes: readonly NodeView[]): void {
   const others = nodes.filter(({ id, state }) => id !== node && state !== 'gone');
   if (others.length === 0) {
     throw new UserError('CONFLICT', `${node} is the only node: the cluster and all it keeps would be gone`, {
       hint: 'keep a copy (orama store backup), then: orama node leave --force',
     });
   }
-  if (own.state === 'active') {
+  if (nodes.some(({ id, state }) => id === node && state === 'active')) {
     throw new UserError('CONFLICT', `${node} takes part; nothing was changed`, {
       hint: `orama node drain ${node}, which lets others take over; then leave`,
     });

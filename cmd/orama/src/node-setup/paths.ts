@@ -21,7 +21,7 @@ export const PATHS = {
   startOrders: ['controlplane', 'rqlited'].map(
     (name) => `/etc/systemd/system/orama-${name}.service.d/10-wireguard.conf`,
   ),
-  /** There from the moment that the cluster is asked to let a machine go until the machine is cleared. */
+  /** There from the moment that the cluster is asked to let a machine go until the machine is cleared, or stays. */
   left: '/etc/orama/left',
 } as const;
 

@@ -29,6 +29,8 @@ export async function startNode(config: ControlplaneConfig, progress: Progress, 
   progress.update('starting the services');
   await runTool('systemctl', ['start', 'orama.target']);
   await waitUntilReady(config, progress, signal);
+  // It takes part, whatever the cluster agreed to before.
+  await rm(PATHS.left, { force: true });
 }
 
 /** Writes down what the controlplane may do. One that was started for something else ends, and what it kept open is closed. */
