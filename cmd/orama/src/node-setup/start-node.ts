@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { ControlplaneClient } from '@orama/controlplane/client';
 import { clearOtherFirewalls } from '@orama/controlplane/firewall';
 import { runTool } from '@orama/controlplane/run-tool';
-import { hostPort, OramaError, readSecretFile, writeFileAtomic } from '@orama/core';
+import { describeError, hostPort, OramaError, readSecretFile, UserError, writeFileAtomic } from '@orama/core';
 import type { ClusterStatus, ControlplaneConfig } from '@orama/protocol';
 import { missingParts, unreadyNodes } from '../dev/readiness.ts';
 import type { Progress } from '../output/progress.ts';
@@ -35,15 +35,33 @@ export async function startNode(config: ControlplaneConfig, progress: Progress, 
 
 /** Writes down what the controlplane may do. One that was started for something else ends, and what it kept open is closed. */
 async function giveRights(config: ControlplaneConfig): Promise<void> {
-  const rights = controlplaneRights(config);
   const before = await readText(PATHS.networkRights);
-  if (rights !== before) await runTool('systemctl', ['stop', CONTROLPLANE_UNIT], { timeoutMs: STOP_TIMEOUT_MS });
-  if (rights !== before && before !== null) await clearOtherFirewalls(config.firewall);
+  if (controlplaneRights(config) === before) return writeRights(config);
+  const wasUp = (await stateOf(CONTROLPLANE_UNIT)) !== 'inactive';
+  await runTool('systemctl', ['stop', CONTROLPLANE_UNIT], { timeoutMs: STOP_TIMEOUT_MS });
+  try {
+    if (before !== null) await clearOtherFirewalls(config.firewall);
+    await writeRights(config);
+  } catch (cause) {
+    // Stopped by hand it would stay so.
+    if (wasUp) await runTool('systemctl', ['start', '--no-block', CONTROLPLANE_UNIT]).catch(() => {});
+    throw new UserError('UNAVAILABLE', `the controlplane cannot be given other rights: ${describeError(cause)}`, {
+      cause,
+      hint: 'put that right, then run the same command again',
+    });
+  }
+}
+
+async function writeRights(config: ControlplaneConfig): Promise<void> {
   const locks = lockFiles(config);
   await keepFile(PATHS.lockFiles, locks);
   if (locks !== null) for (const file of UFW_LOCKS) await writeFile(file, '', { flag: 'a', mode: 0o600 });
   for (const file of PATHS.startOrders) await keepFile(file, startOrder(config));
-  await keepFile(PATHS.networkRights, rights);
+  await keepFile(PATHS.networkRights, controlplaneRights(config));
+}
+
+async function stateOf(unit: string): Promise<string> {
+  return (await runTool('systemctl', ['show', '--property=ActiveState', '--value', unit])).trim();
 }
 
 /** Makes a file what it is to be, or away. */
@@ -68,9 +86,9 @@ async function waitUntilReady(config: ControlplaneConfig, progress: Progress, si
       if (cluster && (await othersAnswer(config, cluster))) return;
       missing.push(`another node to answer on port ${config.api.port} of its WireGuard address`);
     }
-    const state = await runTool('systemctl', ['show', '--property=ActiveState', '--value', CONTROLPLANE_UNIT]);
     const hint = `journalctl -u ${CONTROLPLANE_UNIT} -n 20, or of another unit of "systemctl status orama.slice"; then run the same command again`;
-    if (state.trim() === 'failed') throw new OramaError('UNAVAILABLE', 'the controlplane of this node ended', { hint });
+    if ((await stateOf(CONTROLPLANE_UNIT)) === 'failed')
+      throw new OramaError('UNAVAILABLE', 'the controlplane of this node ended', { hint });
     if (performance.now() >= deadline) {
       const what = missing.join(', ');
       throw new OramaError('TIMEOUT', `the node is not up after ${READY_TIMEOUT_MS / 1000} s: ${what}`, {
