@@ -29,3 +29,13 @@ test('a network is trusted only where nobody else can be in it', () => {
   expect(() => inTrustedNetwork('10.1.0.0/24', 'eth0', local)).toThrow('eth0 has no address in 10.1.0.0/24');
   expect(() => inTrustedNetwork('10.2.0.0/24', 'eth0', local)).toThrow('eth0 has the public address 198.51.100.7');
 });
+
+test('an interface by which the machine reaches the internet, or one of several that could be meant, is not trusted', () => {
+  const inner = [{ interface: 'eth0', address: '10.0.0.2', cidr: '10.0.0.2/24' }, eth1];
+  const choose = (network: string, wanted?: string) => inTrustedNetwork(network, wanted, inner, '10.0.0.2');
+  expect(() => choose('10.0.0.0/8')).toThrow('eth0 and eth1 are both in 10.0.0.0/8');
+  for (const wanted of ['eth0', undefined])
+    expect(() => choose('10.0.0.0/24', wanted)).toThrow('eth0 leads to the internet');
+  for (const [network, wanted] of [['10.0.0.0/8', 'eth1'] as const, ['10.1.0.0/24', undefined] as const])
+    expect(choose(network, wanted)).toMatchObject({ interface: 'eth1', address: '10.1.0.2', network });
+});

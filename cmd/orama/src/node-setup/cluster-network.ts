@@ -16,6 +16,7 @@ import { privateRangeOf, UserError } from '@orama/core';
 import type { WireguardPeer } from '@orama/protocol';
 import { interfaceExists, isWireguard, type LocalAddress, localAddresses } from './machine.ts';
 import { DEFAULT_INTERFACE } from './paths.ts';
+import { routedAddress } from './public-address.ts';
 
 /** The network between the nodes, as this machine is to be in it. */
 export type ClusterNetwork =
@@ -42,7 +43,7 @@ const CLOSED_NETWORKS = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.6
 export async function chooseNetwork(options: NetworkOptions): Promise<ClusterNetwork> {
   const { wireguardInterface: name = DEFAULT_INTERFACE, trustedNetwork } = options;
   if (trustedNetwork !== undefined)
-    return inTrustedNetwork(trustedNetwork, options.wireguardInterface, localAddresses());
+    return inTrustedNetwork(trustedNetwork, options.wireguardInterface, localAddresses(), await routedAddress());
   // One that is up and not ours is used as it is, whoever wrote its file.
   if (!(await ownInterfaces()).includes(name) && (await interfaceExists(name)))
     return adopted(name, options.wireguardNetwork);
@@ -66,7 +67,7 @@ export async function findInNetwork(options: NetworkOptions, network: string): P
   const { trustedNetwork } = options;
   if (trustedNetwork !== undefined) {
     if (isWithin(network, trustedNetwork))
-      return inTrustedNetwork(network, options.wireguardInterface, localAddresses());
+      return inTrustedNetwork(network, options.wireguardInterface, localAddresses(), await routedAddress());
     throw new UserError('CONFLICT', `the network of the cluster is ${network}, which is not in ${trustedNetwork}`, {
       hint: `if nobody else is in that one either: --trusted-network ${network}`,
     });
@@ -153,18 +154,20 @@ export function present(
 /**
  * What an operator says that nobody else is in. Throws where that cannot be: a network of the internet, or an interface
  * that is reached from there as well.
+ * @param outward the address by which this machine reaches the internet
  */
 export function inTrustedNetwork(
   network: string,
   wanted: string | undefined,
   local: readonly LocalAddress[],
+  outward?: string,
 ): ClusterNetwork {
   if (!isClosed(network)) {
     throw new UserError('INVALID_REQUEST', `${network} is no private network: others may be in it, too`, {
       hint: `name one within ${CLOSED_NETWORKS.join(', ')}; or leave --trusted-network out, and a WireGuard interface is made`,
     });
   }
-  const address = local.find(
+  const [address, ...others] = local.filter(
     ({ address, ...each }) => (wanted ?? each.interface) === each.interface && contains(network, address),
   );
   if (!address) {
@@ -172,15 +175,23 @@ export function inTrustedNetwork(
       hint: 'name the network that the interface is in: see "ip addr"',
     });
   }
-  const open = local.find((each) => each.interface === address.interface && privateRangeOf(each.address) === null);
-  if (!open) return present(address, network);
-  throw new UserError(
-    'CONFLICT',
-    `${open.interface} has the public address ${open.address}, too: strangers come in by it`,
-    {
-      hint: 'the network of the nodes needs an interface of its own; leave --trusted-network out, and one of WireGuard is made',
-    },
-  );
+  const other = others.find((each) => each.interface !== address.interface);
+  if (other) {
+    throw new UserError('INVALID_REQUEST', `${address.interface} and ${other.interface} are both in ${network}`, {
+      hint: `say which one the nodes have to themselves: --wireguard-interface ${other.interface}`,
+    });
+  }
+  const onIt = local.filter((each) => each.interface === address.interface);
+  const open = onIt.find((each) => privateRangeOf(each.address) === null);
+  const why = open
+    ? `has the public address ${open.address}, too`
+    : onIt.some((each) => each.address === outward)
+      ? 'leads to the internet'
+      : null;
+  if (why === null) return present(address, network);
+  throw new UserError('CONFLICT', `${address.interface} ${why}: strangers come in by it`, {
+    hint: 'the network of the nodes needs an interface of its own; leave --trusted-network out, and one of WireGuard is made',
+  });
 }
 
 function isClosed(network: string): boolean {

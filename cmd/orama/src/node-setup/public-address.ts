@@ -61,8 +61,8 @@ async function outwardAddress(own: readonly LocalAddress[]): Promise<LocalAddres
   );
 }
 
-/** Undefined without a route. */
-async function routedAddress(): Promise<string | undefined> {
+/** The local address of what goes to the internet; undefined without a route. */
+export async function routedAddress(): Promise<string | undefined> {
   const socket = createSocket('udp4');
   try {
     return await new Promise((resolve) => {
