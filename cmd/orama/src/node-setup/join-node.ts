@@ -20,7 +20,7 @@ import {
 } from './node-files.ts';
 import { openAddress, publicAddress } from './public-address.ts';
 import { refuseOther } from './refuse-other.ts';
-import { bringSecrets, presentSecrets } from './secret-files.ts';
+import { bringSecrets, lookForSecrets } from './secret-files.ts';
 import { startNode } from './start-node.ts';
 
 export interface JoinOptions {
@@ -73,7 +73,7 @@ async function setUp(
 ): Promise<ControlplaneConfig> {
   requireRqlited();
   const node = nodeName(options.name);
-  const secretFiles = presentSecrets(token.secretFiles);
+  const secretFiles = lookForSecrets(token.secretFiles);
   const network = token.keepsPeers ? await chooseOwn(options) : await findInNetwork(options, token.wireguardNetwork);
   const own = localAddresses().filter((each) => each.interface !== network.interface);
   const firewall = await chooseFirewall(options.firewall ?? 'none', progress);

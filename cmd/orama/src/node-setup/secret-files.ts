@@ -17,14 +17,14 @@ const OURS = new Set(
 );
 
 /**
- * Those of the cluster's secret files that this machine has already; joining brings the others. Throws for one that joining
- * may not write, and for one that others can read.
+ * The cluster's secret files as this machine has them; joining brings those that are missing. Throws for one that joining may
+ * not write, and for one that others can read.
  */
-export function presentSecrets(paths: readonly string[], folder: string = PATHS.etc): EnrolRequest['secretFiles'] {
-  return paths.flatMap((path) => {
-    if (existsSync(path)) return [{ path, sha256: digestOf(readSecretFile(path)) }];
+export function lookForSecrets(paths: readonly string[], folder: string = PATHS.etc): EnrolRequest['secretFiles'] {
+  return paths.map((path) => {
+    if (existsSync(path)) return { path, sha256: digestOf(readSecretFile(path)) };
     requireMayBring(path, folder);
-    return [];
+    return { path, sha256: null };
   });
 }
 

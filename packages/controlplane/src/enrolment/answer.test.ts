@@ -49,12 +49,15 @@ test('the secrets that the settings name come with the answer; another one is re
   const nodes = async () => (await context.store.nodes.list()).map(({ id }) => id);
   await expect(answer({ dns })).rejects.toThrow(`on node-1: secret file ${path} cannot be read`);
   writeFileSync(path, 'the secret\n', { mode: 0o600 });
-  const having = (secret: string) => ({ ...REQUEST, secretFiles: [{ path, sha256: digestOf(secret) }] });
+  const naming = (sha256: string | null) => ({ ...REQUEST, secretFiles: [{ path, sha256 }] });
+  const having = (secret: string) => naming(digestOf(secret));
   await expect(answer({ dns }, having('another'))).rejects.toMatchObject({
     ...{ code: 'CONFLICT', message: `${path} of node-2 holds another secret than that of node-1` },
   });
+  await expect(answer({ dns })).rejects.toThrow(`name other secret files than the token (now: ${path})`);
+  await expect(answer({}, naming(null))).rejects.toThrow('than the token (now: none)');
   expect(await nodes()).toEqual([]);
-  for (const request of [REQUEST, having('the secret')])
+  for (const request of [naming(null), having('the secret')])
     expect((await answer({ dns }, request)).secretFiles).toEqual([{ path, secret: 'the secret' }]);
   expect(await nodes()).toEqual(['node-2']);
   expect((await answer({})).secretFiles).toEqual([]);

@@ -9,7 +9,7 @@ import {
 } from '@orama/protocol';
 import { errorOfAnswer } from '../client/error-of-answer.ts';
 import { callHttp, type HttpAnswer } from '../http-call.ts';
-import { PSK_TLS } from './join-token.ts';
+import { PSK_TLS, unlessEmpty } from './join-token.ts';
 
 const TIMEOUT_MS = 20_000;
 const ANSWER_MAX_BYTES = 256 * 1024;
@@ -18,7 +18,7 @@ const ANSWER_MAX_BYTES = 256 * 1024;
 export async function callEnrolment(token: JoinToken, enrolment: EnrolRequest): Promise<EnrolAnswer> {
   let answer: HttpAnswer;
   try {
-    answer = await post(token, JSON.stringify(enrolment));
+    answer = await post(token, JSON.stringify({ ...enrolment, secretFiles: unlessEmpty(enrolment.secretFiles) }));
   } catch (thrown) {
     throw new OramaError('UNAVAILABLE', `joining by ${token.endpoint} failed: ${describeError(thrown)}`, {
       cause: thrown,

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { OramaError } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
-import type { EnrolAnswer, EnrolRequest, JoinToken } from '@orama/protocol';
+import { type EnrolAnswer, type EnrolRequest, enrolRequestSchema, type JoinToken } from '@orama/protocol';
 import { afterEach, expect, test } from 'vitest';
 import { callEnrolment } from './client.ts';
 import { formatJoinToken, invitationSecret, parseJoinToken } from './join-token.ts';
@@ -14,6 +14,7 @@ const REQUEST: EnrolRequest = {
   network: { kind: 'present', address: '10.0.0.2' },
   secretFiles: [],
 };
+const { secretFiles: _, ...EARLIER_REQUEST } = REQUEST;
 const ANSWER: EnrolAnswer = {
   ...{ clusterKey: KEY, wireguardNetwork: '10.0.0.0/24', wireguardIp: '10.0.0.2', publicIp: '127.0.0.1', peers: [] },
   ...{ members: ['10.0.0.1'], storeCredentials: null, secretFiles: [], shared: {} },
@@ -67,7 +68,19 @@ test.each(['/etc/orama/a\n/etc/passwd\n/../../../y', '/etc/orama/../passwd', '/e
 test('who comes with an open invitation is answered, and the answer is for that invitation', async () => {
   await serve(['inv_1', 'inv_2']);
   expect(await callEnrolment(token(), REQUEST)).toEqual(ANSWER);
-  expect(asked).toEqual([{ invitation: 'inv_1', body: REQUEST }]);
+  expect(asked).toEqual([{ invitation: 'inv_1', body: EARLIER_REQUEST }]);
+});
+
+test('without secret files a token, a request and an answer are those of the release before, which knew of none', async () => {
+  const { secretFiles: _, ...earlier } = ANSWER;
+  await serve(['inv_1'], () => earlier as EnrolAnswer);
+  const carried = JSON.parse(atob(formatJoinToken(token()).replace('orama-join-', '')));
+  expect(carried).not.toHaveProperty('secretFiles');
+  expect(await callEnrolment(parseJoinToken(formatJoinToken(token())), REQUEST)).toEqual(ANSWER);
+  expect(enrolRequestSchema.parse(EARLIER_REQUEST)).toEqual(REQUEST);
+  const named = { secretFiles: [{ path: '/etc/orama/key', sha256: null }] };
+  await callEnrolment(token(), { ...REQUEST, ...named });
+  expect(asked).toMatchObject([{ body: EARLIER_REQUEST }, { body: named }]);
 });
 
 test.each([

@@ -19,7 +19,13 @@ export function invitationSecret(clusterKey: string, id: string): Buffer {
 }
 
 export function formatJoinToken(token: JoinToken): string {
-  return PREFIX + Buffer.from(JSON.stringify(token)).toString('base64url');
+  const text = JSON.stringify({ ...token, secretFiles: unlessEmpty(token.secretFiles) });
+  return PREFIX + Buffer.from(text).toString('base64url');
+}
+
+/** Older releases refuse a field that they do not know; without secret files they need not. */
+export function unlessEmpty<T>(secretFiles: T[]): T[] | undefined {
+  return secretFiles.length === 0 ? undefined : secretFiles;
 }
 
 /** Throws INVALID_REQUEST, which does not repeat what was given. */
@@ -30,7 +36,7 @@ export function parseJoinToken(text: string): JoinToken {
     return joinTokenSchema.parse(JSON.parse(Buffer.from(trimmed.slice(PREFIX.length), 'base64url').toString('utf8')));
   } catch {
     throw new OramaError('INVALID_REQUEST', 'this is no join token, or only a part of one', {
-      hint: 'copy the whole line that "orama node invite" printed on a node of the cluster',
+      hint: 'copy the whole line that "orama node invite" printed on a node of the cluster, which has the same release',
     });
   }
 }

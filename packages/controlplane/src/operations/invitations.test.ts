@@ -123,11 +123,12 @@ test('an invitation is open until it is over, or its machine is a node', async (
   const rows = [
     { ...row, id: 'free' },
     { ...row, id: 'of another node', answeredBy: 'node-2' },
+    { ...row, id: 'from before an upgrade', answeredBy: '' },
     { ...row, id: 'on its way', nodeId: 'node-2', takenBy: 'x' },
     { ...row, id: 'arrived', nodeId: 'node-3', takenBy: 'y' },
   ];
   const nodes = [2, 3].map((number) => ({ id: `node-${number}`, reachable: number === 3 }));
-  expect(openInvitations('node-1', rows, nodes, 9)).toEqual(['free', 'on its way']);
+  expect(openInvitations('node-1', rows, nodes, 9)).toEqual(['free', 'from before an upgrade', 'on its way']);
   expect(openInvitations('node-1', rows, nodes, 10)).toEqual([]);
 });
 

@@ -195,8 +195,13 @@ export function openInvitations(
 ): string[] {
   const arrived = new Set(nodes.flatMap(({ id, reachable }) => (reachable ? [id] : [])));
   return rows.flatMap(({ id, answeredBy, expiresAtMs, nodeId }) =>
-    answeredBy === node && expiresAtMs > nowMs && (nodeId === null || !arrived.has(nodeId)) ? [id] : [],
+    isAnsweredBy(node, answeredBy) && expiresAtMs > nowMs && (nodeId === null || !arrived.has(nodeId)) ? [id] : [],
   );
+}
+
+/** One from before that was written down is every node's. */
+function isAnsweredBy(node: string, answeredBy: string): boolean {
+  return answeredBy === node || answeredBy === '';
 }
 
 function requireOpen(row: InvitationRow | undefined, id: string, takenBy: string, nowMs: number): void {

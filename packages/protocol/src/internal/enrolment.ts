@@ -51,8 +51,8 @@ const pathSchema = z
   .string()
   .max(1_024)
   .regex(/^(?:\/(?!\.{1,2}(?:\/|$))[^/\p{Cc}]+)+$/u, 'use an absolute path without "..", "//" and control characters');
-/** More than any configuration names. */
-const secretFilesOf = <T extends z.ZodType>(each: T) => z.array(each).max(8);
+/** More than any configuration names. None of a node whose release knows of none. */
+const secretFilesOf = <T extends z.ZodType>(each: T) => z.array(each).max(8).default([]);
 
 /** What a token carries. */
 export const joinTokenSchema = z.strictObject({
@@ -82,8 +82,16 @@ export const enrolRequestSchema = z.strictObject({
     z.strictObject({ kind: z.literal('wireguard'), publicKey: wireguardKeySchema, port: portSchema }),
     z.strictObject({ kind: z.literal('present'), address: ipSchema }),
   ]),
-  /** Those of the token's that are there already, with the SHA-256 of the secret in hex. */
-  secretFiles: secretFilesOf(z.strictObject({ path: pathSchema, sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
+  /** Those of the token, with the SHA-256 of the secret in hex; null where the file is not there yet. */
+  secretFiles: secretFilesOf(
+    z.strictObject({
+      path: pathSchema,
+      sha256: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/)
+        .nullable(),
+    }),
+  ),
 });
 export type EnrolRequest = z.infer<typeof enrolRequestSchema>;
 

@@ -84,7 +84,7 @@ const blockBase = { node: nodeIdSchema, namespace: namespaceNameSchema, address:
 export const clusterFactsSchema = z.object({
   baseDomain: z.string(),
   /** The cluster's own name, at which gateways answer operators; null where they do not. */
-  operatorHost: z.string().nullable(),
+  operatorHost: z.string().nullable().default(null),
   /** Whether URIs carry the TURN name of a namespace, and not addresses. */
   turnNames: z.boolean(),
   /** Whether TURN over TLS is on port 443 as well. */

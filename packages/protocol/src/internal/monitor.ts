@@ -63,7 +63,7 @@ export const nodeReportSchema = z.object({
   turn: processSchema.extend({
     draining: z.boolean(),
     /** An operator keeps it down. */
-    held: z.boolean(),
+    held: z.boolean().default(false),
     allocations: count.nullable(),
     /** Application data, both ways, over a second. */
     relayed_bps: z.number().nonnegative().nullable(),
@@ -86,7 +86,7 @@ export const nodeReportSchema = z.object({
         .object({
           reason,
           /** How often its unit ended unasked; none where the controlplane attaches it itself. */
-          restarts: count,
+          restarts: count.default(0),
           allocations: count.nullable(),
           relayed_bps: z.number().nonnegative().nullable(),
           /** Null when no TLS client was served. */
@@ -137,7 +137,7 @@ export const clusterReportSchema = z.object({
   problems: z.array(
     z.object({
       /** `warning`: an operator wants it so. */
-      severity: z.enum(['warning', 'critical']),
+      severity: z.enum(['warning', 'critical']).default('critical'),
       node: nodeIdSchema.nullable(),
       namespace: namespaceNameSchema.nullable(),
       text: z.string(),
