@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { issueTurnCredentials } from '@orama/core';
+import { issueTurnCredentials, VirtualClock } from '@orama/core';
 import { silentLogger } from '@orama/core/logger';
 import { turnConfigSchema, turnTenantSchema } from '@orama/protocol';
 import { TurnService } from '@orama/turn';
@@ -34,15 +34,16 @@ afterAll(async () => {
   rmSync(dir, { recursive: true });
 });
 
-const open = (...uris: string[]) =>
-  openMediaWay(
-    issueTurnCredentials({ secret: SECRET, namespace: 'demo', ttlSec: 600, uris, nowMs: Date.now() }),
-    () => undefined,
-  );
+/** By a clock that moves only when told to: a busy machine takes nobody's head start. */
+function open(...uris: string[]) {
+  const clock = new VirtualClock();
+  const named = { secret: SECRET, namespace: 'demo', ttlSec: 600, uris, nowMs: Date.now() };
+  return { clock, way: openMediaWay(issueTurnCredentials(named), () => undefined, clock) };
+}
 
 test('UDP is taken before TCP where both go, whatever their order, and the other is not asked', async () => {
   const uris = [`turn:${PUBLIC_IP}:3478?transport=tcp`, `turn:${PUBLIC_IP}:3478?transport=udp`];
-  const way = await open(...uris);
+  const way = await open(...uris).way;
   expect(way.turn.connectMs).toBe(0);
   expect(turn.tenants.allocationCount).toBe(1);
   await way.close();
@@ -61,7 +62,9 @@ test('a way that answers nothing is not waited for, and given back when it opens
   });
   onward.on('message', (packet) => late.send(packet, client, '127.0.0.1'));
 
-  const way = await open(`turn:${OTHER_IP}?transport=udp`, `turn:${PUBLIC_IP}?transport=tcp`);
+  const opening = open(`turn:${OTHER_IP}?transport=udp`, `turn:${PUBLIC_IP}?transport=tcp`);
+  opening.clock.advance(300);
+  const way = await opening.way;
   const made = () => turn.usage().then(({ tenants }) => tenants[0]?.allocations ?? 0);
   const before = await made();
   taken();
@@ -74,8 +77,8 @@ test('a way that answers nothing is not waited for, and given back when it opens
 
 test('where no way opens each server is told with why', async () => {
   const uris = [`turn:${OTHER_IP}?transport=tcp`, `turns:${PUBLIC_IP}:5349?transport=tcp`];
-  await expect(open(...uris)).rejects.toThrow(
+  await expect(open(...uris).way).rejects.toThrow(
     new RegExp(`gives a way: ${uris[0]?.replace('?', '\\?')}: .*ECONNREFUSED.*; turns:.*self-signed`),
   );
-  await expect(open()).rejects.toThrow('it has none');
+  await expect(open().way).rejects.toThrow('it has none');
 });

@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { describeError, OramaError } from '@orama/core';
+import { type Clock, describeError, OramaError, systemClock } from '@orama/core';
 import { type StunUri, stunUriSchema, type TurnCredentials } from '@orama/protocol';
 import { TurnBridge } from '@orama/turn/bridge';
 
@@ -8,7 +7,7 @@ const LOOPBACK = '127.0.0.1';
 const TRANSPORTS: readonly StunUri['transport'][] = ['udp', 'tcp', 'tls'];
 /** So long a way is tried alone: a firewall that drops packets never says no. */
 const HEAD_START_MS = 300;
-const TIMEOUT_MS = 5_000;
+const OPEN_TIMEOUT_MS = 5_000;
 
 /**
  * Opens a way for media through a namespace's TURN servers: UDP before TCP before TLS, the first that gives an allocation.
@@ -18,6 +17,7 @@ const TIMEOUT_MS = 5_000;
 export async function openMediaWay(
   credentials: TurnCredentials,
   onBroken: (thrown: unknown) => void,
+  clock: Clock = systemClock,
 ): Promise<TurnBridge> {
   const uris = TRANSPORTS.flatMap((transport) =>
     credentials.uris.flatMap((uri) => (transportOf(uri) === transport ? [{ uri, transport }] : [])),
@@ -26,7 +26,7 @@ export async function openMediaWay(
   let first: TurnBridge | undefined;
   for (const { uri, transport } of uris) {
     const one = { ...credentials, uris: [uri] };
-    const options = { credentials: one, transport, localAddress: LOOPBACK, timeoutMs: TIMEOUT_MS, onBroken };
+    const options = { credentials: one, transport, localAddress: LOOPBACK, openTimeoutMs: OPEN_TIMEOUT_MS, onBroken };
     const way = TurnBridge.open(options);
     ways.push(way);
     const settled = way.then(
@@ -36,7 +36,10 @@ export async function openMediaWay(
       },
       () => undefined,
     );
-    await Promise.race([settled, delay(HEAD_START_MS)]);
+    const { promise: isOver, resolve: endHeadStart } = Promise.withResolvers<void>();
+    const headStart = clock.after(HEAD_START_MS, endHeadStart);
+    await Promise.race([settled, isOver]);
+    headStart.cancel();
     if (first) return first;
   }
   try {

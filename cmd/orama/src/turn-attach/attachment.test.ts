@@ -151,7 +151,8 @@ test('orama turn attach says once that a server does not hand over its lines', a
   running.kill('SIGTERM');
   const { stdout } = await running;
   server.close();
-  expect(asked).toBe(2);
+  // At its end once more, and as often before as it took a busy machine.
+  expect(asked).toBeGreaterThanOrEqual(2);
   expect(stdout.match(/"msg":"what the server logs of it cannot be told"/g)).toHaveLength(1);
 });
 

@@ -1,6 +1,8 @@
 import { X509Certificate } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { SelfSigner } from '../certificates/self-signed.ts';
 import { RELAY_IP, TurnHarness } from '../testing/harness.ts';
 import { TurnBridge, turnServersOf } from './turn-bridge.ts';
@@ -54,4 +56,42 @@ test('a bridge over TLS goes to a server that this machine trusts for the name i
   sfu.send(Buffer.from('and back'), port);
   expect((await peer.next()).data.toString()).toBe('and back');
   await bridge.close();
+});
+
+test('patience while a bridge opens is none for what it asks later: a server has ten seconds then', async () => {
+  const [front, back] = [createSocket('udp4').bind(0, '127.0.0.1'), createSocket('udp4').bind(0, '127.0.0.1')];
+  await Promise.all([once(front, 'listening'), once(back, 'listening')]);
+  let client = 0;
+  const forward = (packet: Buffer, from: { port: number }) => {
+    client = from.port;
+    back.send(packet, turn.port, '127.0.0.1');
+  };
+  front.on('message', forward);
+  back.on('message', (packet) => front.send(packet, client, '127.0.0.1'));
+  const credentials = { ...turn.credentials(), uris: [`turn:127.0.0.1:${front.address().port}`], ttl: 600, realm: '' };
+  const { promise: broken, resolve: onBroken } = Promise.withResolvers<unknown>();
+  const options = { credentials, transport: 'udp', localAddress: '127.0.0.1', onBroken } as const;
+  const bridge = await TurnBridge.open({ ...options, openTimeoutMs: 5_000 });
+  front.off('message', forward);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    bridge.redirect('candidate:1 1 UDP 1 127.0.0.9 9 typ host');
+    vi.advanceTimersByTime(10_000);
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(await broken).toMatchObject({ message: 'no answer within 10000 ms' });
+  front.on('message', forward);
+  await bridge.close();
+  front.close();
+  back.close();
+});
+
+test('a server that says nothing is waited for only so long', async () => {
+  const silent = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const credentials = { ...turn.credentials(), uris: [`turn:127.0.0.1:${silent.address().port}`], ttl: 600, realm: '' };
+  const opening = TurnBridge.open({ credentials, transport: 'udp', localAddress: '127.0.0.1', openTimeoutMs: 20 });
+  await expect(opening).rejects.toThrow('no answer within 20 ms');
+  silent.close();
 });

@@ -17,8 +17,8 @@ export interface TurnBridgeOptions {
   anyServer?: boolean;
   /** Loopback address for the peer's side. */
   localAddress: string;
-  /** How long a connection, and then each request, may take; as long as they do by themselves by default. */
-  timeoutMs?: number;
+  /** How long a connection, and then each request for an allocation, may take; what comes later takes as long as by default. */
+  openTimeoutMs?: number;
   /** Called once when the way broke; not after `close()`. */
   onBroken?: (thrown: unknown) => void;
 }
@@ -157,16 +157,16 @@ export class TurnBridge {
 
 async function allocateAt(
   { address: host, port }: Server,
-  { credentials: { username, password }, transport, timeoutMs }: TurnBridgeOptions,
+  { credentials: { username, password }, transport, openTimeoutMs }: TurnBridgeOptions,
 ): Promise<{ turn: TurnClient; allocated: AllocateResult }> {
   const { address } = await lookup(host);
   const turn = await TurnClient.open({
     ...{ transport, server: { address, port }, username, password },
-    ...(timeoutMs !== undefined && { timeoutMs, connectTimeoutMs: timeoutMs }),
+    ...(openTimeoutMs !== undefined && { connectTimeoutMs: openTimeoutMs }),
     ...(isIP(host) === 0 && { tls: { servername: host } }),
   });
   try {
-    return { turn, allocated: await turn.allocate() };
+    return { turn, allocated: await turn.allocate({ timeoutMs: openTimeoutMs }) };
   } catch (thrown) {
     await turn.close();
     throw thrown;

@@ -88,6 +88,8 @@ export interface AllocateOptions {
   reservationToken?: Uint8Array;
   /** Attributes added to the request before it is sealed. */
   fill?: FillRequest;
+  /** As of the client, for this request alone. */
+  timeoutMs?: number | undefined;
 }
 
 /** What a server granted. */
@@ -167,8 +169,8 @@ export class TurnClient {
   }
 
   /** Allocate. Throws a TurnError with the code the server refuses with. */
-  async allocate(options: AllocateOptions = {}): Promise<AllocateResult> {
-    const reply = await this.request(METHOD.allocate, (writer) => {
+  async allocate({ timeoutMs, ...options }: AllocateOptions = {}): Promise<AllocateResult> {
+    const fill = (writer: StunWriter) => {
       writer.bytes(ATTRIBUTE.requestedTransport, requestedTransport());
       if (options.lifetimeSec !== undefined) writer.uint32(ATTRIBUTE.lifetime, options.lifetimeSec);
       if (options.family !== undefined) writer.bytes(ATTRIBUTE.requestedAddressFamily, addressFamily(options.family));
@@ -177,7 +179,8 @@ export class TurnClient {
       if (options.evenPort) writer.bytes(ATTRIBUTE.evenPort, evenPort(options.evenPort === 'reserve'));
       if (options.reservationToken) writer.bytes(ATTRIBUTE.reservationToken, options.reservationToken);
       options.fill?.(writer);
-    });
+    };
+    const reply = await this.request(METHOD.allocate, fill, { timeoutMs });
     return {
       relayed: required(reply.address(ATTRIBUTE.xorRelayedAddress), 'XOR-RELAYED-ADDRESS'),
       allRelayed: reply.addresses(ATTRIBUTE.xorRelayedAddress).filter((address) => address !== undefined),
@@ -256,21 +259,23 @@ export class TurnClient {
    * Sends a request and resolves with its success response. With credentials (the default) a 401 or 438 is answered
    * once with realm and nonce. Throws a TurnError for an error response, an Error when no answer comes.
    */
-  async request(method: number, fill?: FillRequest, options: { credentials?: boolean } = {}): Promise<StunMessage> {
-    const credentials = options.credentials ?? true;
-    let reply = await this.exchange(this.#build(method, fill, credentials));
+  async request(
+    method: number,
+    fill?: FillRequest,
+    { credentials = true, timeoutMs }: { credentials?: boolean; timeoutMs?: number | undefined } = {},
+  ): Promise<StunMessage> {
+    let reply = await this.exchange(this.#build(method, fill, credentials), timeoutMs);
     const mayLearn = credentials && this.#options.username !== undefined;
     if (mayLearn && (reply.errorCode === 401 || reply.errorCode === 438) && this.#learn(reply)) {
-      reply = await this.exchange(this.#build(method, fill, true));
+      reply = await this.exchange(this.#build(method, fill, true), timeoutMs);
     }
     if (reply.cls === CLASS.error) throw new TurnError(methodName(method), reply);
     return reply;
   }
 
   /** Sends a finished request, repeating it over UDP, and resolves with whatever response comes, errors too. */
-  exchange(request: Buffer): Promise<StunMessage> {
+  exchange(request: Buffer, timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS): Promise<StunMessage> {
     const id = request.subarray(8, 20).toString('latin1');
-    const timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const key = this.#keys.get(request);
     return new Promise((resolve, reject) => {
       let waitMs = FIRST_RETRANSMISSION_MS;

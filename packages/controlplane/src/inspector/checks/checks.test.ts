@@ -241,16 +241,6 @@ const BREAKS: Break[] = [
     (facts) => facts.dns[0]?.names.delete('api.example.com'),
   ],
   [
-    "the operators' name where they are not served",
-    'orphans',
-    'warning',
-    /^the DNS record api\.example\.com at 203\.0\.113\.1:53 belongs to/,
-    /orama leases/,
-    (facts) => {
-      facts.cluster.operatorHost = null;
-    },
-  ],
-  [
     'a nameserver that does not answer',
     'dns',
     'critical',
