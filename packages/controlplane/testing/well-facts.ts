@@ -139,7 +139,12 @@ export function wellFacts() {
     turn,
     peers,
     gateways: NODES.map((node) => ({
-      ...{ namespace: 'myapp', node, server: `${publicIp(node)}:443`, failure: null as { message: string } | null },
+      ...{
+        namespace: 'myapp' as string | null,
+        node,
+        server: `${publicIp(node)}:443`,
+        failure: null as { message: string } | null,
+      },
       certificate: { ...shown('ns-myapp.example.com') } as TurnAttempt['certificate'],
     })),
     dns: NODES.map((node) => ({

@@ -19,8 +19,10 @@ const ADDRESS = '127.113.0.1';
 const API_PORT = 8081;
 const DNS_PORT = 5300;
 const URL = `http://${ADDRESS}:${API_PORT}`;
+const ZONE = `${URL}/api/v1/servers/localhost/zones/orama.test.`;
 const KEY = 'the key of the API';
 const TURN = 'turn.ns-demo.orama.test';
+const OWN = 'api.orama.test';
 
 let dir: string;
 let stop: () => Promise<void>;
@@ -74,10 +76,18 @@ async function api(method: string, url: string, body: object): Promise<void> {
   if (!response.ok) throw new Error(await response.text());
 }
 /** Somebody else writes to the zone. */
-const others = (name: string, type: string, content: string) =>
-  api('PATCH', `${URL}/api/v1/servers/localhost/zones/orama.test.`, {
-    rrsets: [{ name: `${name}.`, type, ttl: 60, changetype: 'REPLACE', records: [{ content, disabled: false }] }],
+const others = (name: string, type: string, content: string, disabled = false) =>
+  api('PATCH', ZONE, {
+    rrsets: [{ name: `${name}.`, type, ttl: 60, changetype: 'REPLACE', records: [{ content, disabled }] }],
   });
+const gone = (name: string, ...types: string[]) =>
+  api('PATCH', ZONE, { rrsets: types.map((type) => ({ name: `${name}.`, type, changetype: 'DELETE' })) });
+/** The records of a name as the server keeps them. */
+async function stored(name: string): Promise<object[]> {
+  const response = await fetch(ZONE, { headers: { 'x-api-key': KEY } });
+  const { rrsets } = (await response.json()) as { rrsets: { name: string }[] };
+  return rrsets.filter((set) => set.name === `${name}.`);
+}
 const dig = (name: string, type = 'A') =>
   execFileSync('dig', [`@${ADDRESS}`, '-p', `${DNS_PORT}`, '+short', '+tries=1', '+time=5', name, type], {
     encoding: 'utf8',
@@ -91,8 +101,13 @@ const a = (fqdn: string, value: string): DnsRecord => ({
   value,
   ttlSec: 60,
 });
-function open(overrides: Partial<ConstructorParameters<typeof PowerDnsZone>[0]> = {}) {
-  const logger = silentLogger;
+/** A logger that keeps the fields of its lines. */
+function listen() {
+  const lines: object[] = [];
+  const keep = (fields: object) => void lines.push(fields);
+  return { lines, logger: { ...silentLogger, info: keep, warn: keep } as typeof silentLogger };
+}
+function open(overrides: Partial<ConstructorParameters<typeof PowerDnsZone>[0]> = {}, logger = silentLogger) {
   const options = {
     url: URL,
     server: 'localhost',
@@ -137,13 +152,78 @@ test('what others have in the zone stays, and names of ours that are no longer w
   expect(dig('orama.test', 'NS')).toEqual(['ns1.orama.test.']);
 });
 
-test('a name that the cluster has of its own is ours in both families while it is wanted', async () => {
+test('the name that the cluster has of its own is taken where it is absent or leads to our nodes, and told with what it was', async () => {
+  const { logger, lines } = listen();
+  const { zone } = open({}, logger);
+  await gone(OWN, 'A');
+  await gone(TURN, 'A');
+  const nodes = ['203.0.113.1', '203.0.113.2', '2001:db8::1'];
+  const own = nodes.map((value) => a(OWN, value));
+  await zone.write(own, nodes);
+  expect([dig(OWN), dig(OWN, 'AAAA')]).toEqual([['203.0.113.1', '203.0.113.2'], ['2001:db8::1']]);
+  expect(lines).toEqual([]);
+  // A node that has another address from now on, and one that is drained.
+  const moved = ['203.0.113.3', '203.0.113.2', '2001:db8::1'];
+  await zone.write([a(OWN, '203.0.113.3')], moved);
+  expect([dig(OWN), dig(OWN, 'AAAA')]).toEqual([['203.0.113.3'], []]);
+  expect(lines).toEqual([
+    { name: OWN, type: 'A', values: ['203.0.113.3'], former: ['203.0.113.1', '203.0.113.2'] },
+    { name: OWN, type: 'AAAA', values: ['2001:db8::1'] },
+  ]);
+});
+
+test.each([
+  [
+    'addresses of an application',
+    [
+      ['A', '198.51.100.4'],
+      ['AAAA', '2001:db8::4'],
+    ],
+    "somebody else's (198.51.100.4, 2001:db8::4)",
+  ],
+  [
+    'an address of a node beside a foreign one',
+    [
+      ['A', '203.0.113.1'],
+      ['AAAA', '2001:db8::4'],
+    ],
+    "somebody else's (2001:db8::4, 203.0.113.1)",
+  ],
+  ['an alias', [['CNAME', 'www.orama.test.']], 'an alias (CNAME)'],
+  ['an alias of PowerDNS', [['ALIAS', 'www.orama.test.']], 'an alias (ALIAS)'],
+  ['a delegation', [['NS', 'ns.elsewhere.test.']], 'delegated to other nameservers (NS)'],
+])(
+  'the name of the cluster that is %s stays, is told once, and keeps nothing else from being served',
+  async (_what, there, what) => {
+    const { logger, lines } = listen();
+    const { zone, clock } = open({}, logger);
+    await gone(OWN, 'A', 'AAAA', 'CNAME', 'ALIAS', 'NS');
+    await gone(TURN, 'A', 'AAAA');
+    for (const [type, content] of there) await others(OWN, type as string, content as string);
+    const before = await stored(OWN);
+    const wanted = [a(OWN, '203.0.113.1'), a(TURN, '203.0.113.1')];
+    const nodes = ['203.0.113.1'];
+    await zone.write(wanted, nodes);
+    expect(dig(TURN)).toEqual(nodes);
+    expect(await zone.isCurrent(wanted, nodes)).toBe(true);
+    expect(await stored(OWN)).toEqual(before);
+    expect(lines).toEqual([{ name: OWN, what, mend: expect.stringContaining('take that record away') }]);
+    await gone(OWN, ...there.map(([type]) => type as string));
+    clock.advance(10_000);
+    expect(await zone.isCurrent(wanted, nodes)).toBe(false);
+    await zone.write(wanted, nodes);
+    expect(dig(OWN)).toEqual(nodes);
+    expect(lines).toHaveLength(1);
+    await gone(OWN, 'A');
+  },
+);
+
+test('an address that the operator has disabled for a while is not taken for an absent name', async () => {
   const { zone } = open();
-  const api = ['203.0.113.1', '2001:db8::1'].map((value) => a('api.orama.test', value));
-  await zone.write(api);
-  expect([dig('api.orama.test'), dig('api.orama.test', 'AAAA')]).toEqual([['203.0.113.1'], ['2001:db8::1']]);
-  await zone.write(api.slice(0, 1));
-  expect([dig('api.orama.test'), dig('api.orama.test', 'AAAA')]).toEqual([['203.0.113.1'], []]);
+  await others(OWN, 'A', '198.51.100.4', true);
+  await zone.write([a(OWN, '203.0.113.1')], ['203.0.113.1']);
+  expect(await stored(OWN)).toMatchObject([{ records: [{ content: '198.51.100.4', disabled: true }] }]);
+  await gone(OWN, 'A');
 });
 
 test('the addresses of a nameserver, a mail server and an alias that have names like ours stay, and who wants them is told', async () => {

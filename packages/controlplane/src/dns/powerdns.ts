@@ -65,7 +65,8 @@ export class PowerDnsZone implements ZoneProvider {
     for (const { name, type, ttl, records } of parsed.data.rrsets) {
       const values = records.filter(({ disabled }) => !disabled).map(({ content }) => content);
       if (type === 'A' || type === 'AAAA') addresses.push({ name: plainName(name), type, ttlSec: ttl, values });
-      if (type === 'CNAME') taken.set(plainName(name), TAKEN_BY.CNAME);
+      if (type === 'CNAME' || type === 'ALIAS') taken.set(plainName(name), TAKEN_BY[type]);
+      if (type === 'NS') taken.set(plainName(name), TAKEN_BY.DELEGATION);
       // The name is the last word of both: "10 mail.example.com."
       if (type === 'NS' || type === 'MX')
         for (const value of values) taken.set(plainName(value.split(' ').at(-1) ?? ''), TAKEN_BY[type]);

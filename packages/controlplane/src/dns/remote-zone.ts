@@ -21,6 +21,9 @@ export class RemoteZone implements DnsWriter {
   readonly #baseDomain: string;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  /** Public addresses of nodes, with those that one had before: the zone may still have it by them. */
+  readonly #nodeAddresses = new Set<string>();
+  #told: string | null = null;
   #confirmed: { records: string; atMs: number } | null = null;
 
   constructor(provider: ZoneProvider, baseDomain: string, { clock, logger }: { clock: Clock; logger: Logger }) {
@@ -30,21 +33,23 @@ export class RemoteZone implements DnsWriter {
     this.#logger = logger;
   }
 
-  async isCurrent(records: readonly DnsRecord[]): Promise<boolean> {
+  async isCurrent(records: readonly DnsRecord[], nodeAddresses: readonly string[] = []): Promise<boolean> {
     const text = formatZone(records);
     const now = this.#clock.monotonic();
     if (this.#confirmed?.records === text && now - this.#confirmed.atMs < BELIEVED_MS) return true;
-    const { replace, remove, refused } = await this.#plan(records);
+    const { replace, remove, refused } = await this.#plan(records, nodeAddresses);
     const isCurrent = replace.length + remove.length + refused.size === 0;
     this.#confirmed = isCurrent ? { records: text, atMs: now } : null;
     return isCurrent;
   }
 
   /** Throws CONFLICT, with everything else done, where other records are in the place of what is wanted. */
-  async write(records: readonly DnsRecord[]): Promise<void> {
+  async write(records: readonly DnsRecord[], nodeAddresses: readonly string[] = []): Promise<void> {
     this.#confirmed = null;
-    const { replace, remove, refused } = await this.#plan(records);
+    const { replace, remove, refused } = await this.#plan(records, nodeAddresses);
     if (replace.length + remove.length > 0) await this.#provider.apply({ replace, remove });
+    for (const { name, type, values, former } of replace)
+      if (former.length > 0) this.#logger.info({ name, type, values, former }, 'DNS records replaced');
     for (const { name, type, values } of remove) this.#logger.info({ name, type, values }, 'DNS records removed');
     const [first] = refused;
     if (!first) return;
@@ -54,7 +59,20 @@ export class RemoteZone implements DnsWriter {
     });
   }
 
-  async #plan(records: readonly DnsRecord[]): Promise<ZonePlan> {
-    return planZone(await this.#provider.read(), records, this.#baseDomain);
+  async #plan(records: readonly DnsRecord[], nodeAddresses: readonly string[]): Promise<ZonePlan> {
+    for (const address of nodeAddresses) this.#nodeAddresses.add(address);
+    const plan = planZone(await this.#provider.read(), records, this.#baseDomain, this.#nodeAddresses);
+    this.#tell(plan.left);
+    return plan;
+  }
+
+  /** Once for each thing that it is there. */
+  #tell(left: ZonePlan['left']): void {
+    if (left && left.what !== this.#told) {
+      const mend =
+        'take that record away, and the name is ours within 10 s; meanwhile operators are served at every ns-<namespace>';
+      this.#logger.warn({ ...left, mend }, 'the name for operators is left as it is in the zone');
+    }
+    this.#told = left?.what ?? null;
   }
 }

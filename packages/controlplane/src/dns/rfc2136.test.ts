@@ -33,7 +33,7 @@ beforeAll(async () => {
   const hosts = Array.from({ length: 3000 }, (_, index) => `h${index} A 198.51.100.7\n`).join('');
   writeFileSync(
     join(dir, 'orama.test.zone'),
-    `$ORIGIN orama.test.\n$TTL 60\n@ SOA ns1 admin 1 60 60 60 60\n@ NS ns1\n@ NS ns-1\n@ MX 10 ns-mail\nns1 A 198.51.100.1\nns-1 A 198.51.100.3\nns-mail A 198.51.100.4\nns-alias CNAME h1\nns-gone A 198.51.100.2\nns-gone TXT "a proof"\n${hosts}`,
+    `$ORIGIN orama.test.\n$TTL 60\n@ SOA ns1 admin 1 60 60 60 60\n@ NS ns1\n@ NS ns-1\n@ MX 10 ns-mail\nns1 A 198.51.100.1\nns-1 A 198.51.100.3\nns-mail A 198.51.100.4\nns-alias CNAME h1\nns-cut NS ns1\napi A 198.51.100.5\nns-gone A 198.51.100.2\nns-gone TXT "a proof"\n${hosts}`,
   );
   const keys = ['hmac-sha256', 'hmac-sha512'];
   writeFileSync(
@@ -101,11 +101,36 @@ test.each(['hmac-sha256', 'hmac-sha512'] as const)(
     expect([dig('ns-gone.orama.test'), dig('ns-gone.orama.test', 'TXT')]).toEqual([[], ['"a proof"']]);
     expect(dig('h2999.orama.test')).toEqual(['198.51.100.7']);
     expect([dig('ns-1.orama.test'), dig('ns-mail.orama.test')]).toEqual([['198.51.100.3'], ['198.51.100.4']]);
-    const refused = zone.write([a('ns-alias.orama.test', '203.0.113.1')]);
-    await expect(refused).rejects.toThrow('ns-alias.orama.test cannot lead to our nodes: in the zone it is an alias');
+    for (const [name, what] of [
+      ['ns-alias.orama.test', 'an alias'],
+      ['ns-cut.orama.test', 'delegated to other nameservers'],
+    ] as const) {
+      const refused = zone.write([a(name, '203.0.113.1')]);
+      await expect(refused).rejects.toThrow(`${name} cannot lead to our nodes: in the zone it is ${what}`);
+    }
     expect(dig(TURN)).toEqual([]);
   },
 );
+
+test('the name of the cluster is left to who has it in Knot, and taken over from our own nodes alone', async () => {
+  const zone = open(keyOf('hmac-sha256'));
+  const records = ['203.0.113.1', '2001:db8::1'].map((value) => a('api.orama.test', value));
+  const nodes = ['203.0.113.1', '2001:db8::1'];
+  const wanted = [...records, a(TURN, '203.0.113.1')];
+  await zone.write(wanted, nodes);
+  expect([dig('api.orama.test'), dig('api.orama.test', 'AAAA'), dig(TURN)]).toEqual([
+    ['198.51.100.5'],
+    [],
+    ['203.0.113.1'],
+  ]);
+  expect(await zone.isCurrent(wanted, nodes)).toBe(true);
+  // The address turns out to be one of a node that was there before.
+  const all = [...nodes, '198.51.100.5'];
+  await zone.write(wanted, all);
+  expect([dig('api.orama.test'), dig('api.orama.test', 'AAAA')]).toEqual([['203.0.113.1'], ['2001:db8::1']]);
+  await zone.write(records.slice(0, 1), all);
+  expect([dig('api.orama.test'), dig('api.orama.test', 'AAAA')]).toEqual([['203.0.113.1'], []]);
+});
 
 test('a wrong secret, a key or zone that is not there, and a server that is away are told with the field', async () => {
   const fault = (zone: RemoteZone) => zone.isCurrent([]).catch((thrown: Error) => thrown.message);

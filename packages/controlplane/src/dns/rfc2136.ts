@@ -49,7 +49,7 @@ export class Rfc2136Zone implements ZoneProvider {
     for (const message of messages) {
       for (const { section, name, type, ttlSec, data, end } of readRecords(message)) {
         if (section !== 'answer') continue;
-        if (type === TYPE.NS) taken.set(readName(message, data).name, TAKEN_BY.NS);
+        if (type === TYPE.NS) taken.set(name, TAKEN_BY.DELEGATION).set(readName(message, data).name, TAKEN_BY.NS);
         if (type === TYPE.MX) taken.set(readName(message, data + PREFERENCE_BYTES).name, TAKEN_BY.MX);
         if (type === TYPE.CNAME) taken.set(name, TAKEN_BY.CNAME);
         const value = addressOf(type, message.subarray(data, end));

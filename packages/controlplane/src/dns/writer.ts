@@ -12,8 +12,11 @@ export function addressType(address: string): 'A' | 'AAAA' {
 export interface DnsWriter {
   /** Whether every node serves records of its own. Where it does not, who holds the lease `dns` writes for all. */
   readonly onEveryNode: boolean;
-  /** Whether exactly these records are served now. */
-  isCurrent(records: readonly DnsRecord[]): Promise<boolean>;
+  /**
+   * Whether exactly these records are served now.
+   * @param nodeAddresses the public addresses of all nodes, by which a name that others use is known to be ours
+   */
+  isCurrent(records: readonly DnsRecord[], nodeAddresses: readonly string[]): Promise<boolean>;
   /** Serves exactly these records, replacing all that were served before in one step. */
-  write(records: readonly DnsRecord[]): Promise<void>;
+  write(records: readonly DnsRecord[], nodeAddresses: readonly string[]): Promise<void>;
 }

@@ -151,5 +151,16 @@ export function unlessTakenOut(facts: Facts, finding: Finding): Finding {
   return out ? { ...finding, severity: 'warning', seen: `${finding.seen} (${out.why})`, mend: out.mend } : finding;
 }
 
+/**
+ * Whether a nameserver leads with the cluster's own name to somebody else, or nowhere, for the zone is of another server:
+ * there it is left to who has it.
+ */
+export function isLeftToOthers({ cluster, nodes }: Facts, name: string, addresses: readonly string[]): boolean {
+  const isShared = [...nodes.values()].some(({ dns: { writer } }) => writer === 'powerdns' || writer === 'rfc2136');
+  const isOurs = (address: string) =>
+    cluster.nodes.some(({ publicIp, publicIp6 }) => [publicIp, publicIp6].includes(address));
+  return name === cluster.operatorHost && isShared && (addresses.length === 0 || !addresses.every(isOurs));
+}
+
 /** A finding that there is nothing a check is about. */
 export const NOTHING_ENABLED = ok('no namespace has WebRTC');

@@ -8,7 +8,7 @@ import {
 } from '@orama/store';
 import { type DnsChange, planDns } from '../dns/plan.ts';
 import { servedRecords } from '../dns/served-records.ts';
-import type { DnsWriter } from '../dns/writer.ts';
+import type { DnsRecord, DnsWriter } from '../dns/writer.ts';
 import type { NodeContext } from '../node-context.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import { Stillness } from '../reconcile/stillness.ts';
@@ -46,15 +46,15 @@ export class DnsTask implements Task<DnsAction> {
     if (!lease && !this.#writer.onEveryNode) return [];
     const seen = await view.read();
     const actions: DnsAction[] = lease ? (await this.#changes(seen)).map((change) => changeOf(change, lease)) : [];
-    if (actions.length > 0 || !(await this.#writer.isCurrent(await servedRecords(seen, this.#context.config))))
+    if (actions.length > 0 || !(await this.#writer.isCurrent(...(await this.#served(seen)))))
       actions.push({ kind: 'dns-write', subject: 'records', reason: 'what is served differs from the store' });
     return actions;
   }
 
   async apply(action: DnsAction): Promise<void> {
-    const { store, leases, view, config } = this.#context;
+    const { store, leases, view } = this.#context;
     if (action.kind === 'dns-write') {
-      return this.#writer.write(await servedRecords(await view.read(), config));
+      return this.#writer.write(...(await this.#served(await view.read())));
     }
     const { namespace, generation, records } = action.change;
     // Records must not outlive the settings they were derived from: a disable may have ended since.
@@ -80,12 +80,12 @@ export class DnsTask implements Task<DnsAction> {
   }
 
   async report(): Promise<number | null> {
-    const { store, view, clock, leases, config } = this.#context;
+    const { store, view, clock, leases } = this.#context;
     const lease = leases.held('dns');
     if (!lease) return null;
     const seen = await view.read();
     const records = await seen.records();
-    const current = await this.#writer.isCurrent(await servedRecords(seen, config));
+    const current = await this.#writer.isCurrent(...(await this.#served(seen)));
     const changes = await this.#changes(seen);
     const { generation } = lease;
     const said = this.#reported;
@@ -114,6 +114,13 @@ export class DnsTask implements Task<DnsAction> {
     await this.#reporter.reporter.write(observations, clock.now());
     this.#reported = { view: seen, current, generation };
     return null;
+  }
+
+  /** The records that are to be served, and the public addresses of all nodes. */
+  async #served(view: View): Promise<[records: DnsRecord[], nodeAddresses: string[]]> {
+    const nodes = await view.nodes();
+    const addresses = nodes.flatMap(({ publicIp, publicIp6 }) => (publicIp6 ? [publicIp, publicIp6] : [publicIp]));
+    return [await servedRecords(view, this.#context.config), addresses];
   }
 
   async #changes(view: View): Promise<DnsChange[]> {

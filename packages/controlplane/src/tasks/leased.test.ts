@@ -79,14 +79,20 @@ test.each([true, false])(
   'DnsTask has what is served follow the store without the lease: on every node %s',
   async (onEveryNode) => {
     const written: (readonly DnsRecord[])[] = [];
+    let of: readonly string[] = [];
     const writer: DnsWriter = {
       onEveryNode,
       isCurrent: async () => false,
-      write: async (records) => void written.push(records),
+      write: async (records, nodeAddresses) => {
+        written.push(records);
+        of = nodeAddresses;
+      },
     };
     const task = new DnsTask(node, writer);
     for (const action of await task.plan()) await task.apply(action);
     expect(written.map((records) => records.length > 0)).toEqual(onEveryNode ? [true] : []);
+    const nodes = await context.store.nodes.list();
+    expect(of).toEqual(onEveryNode ? nodes.map(({ publicIp }) => publicIp) : []);
     expect(await context.store.dns.list()).toEqual([]);
   },
 );

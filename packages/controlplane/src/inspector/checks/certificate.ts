@@ -1,7 +1,9 @@
 import {
   type Check,
+  type Facts,
   type Finding,
   type GatewayAttempt,
+  isLeftToOthers,
   NOTHING_ENABLED,
   ok,
   type TurnAttempt,
@@ -17,11 +19,17 @@ export const certificate: Check = {
   id: 'certificate',
   question:
     'does every TURN server and gateway show browsers a certificate for its name that they trust, for long enough?',
-  needs: ['turn', 'gateways'],
+  needs: ['turn', 'gateways', 'dns'],
   judge(facts) {
     const { enabled, turn, cluster, nowMs } = facts;
     if (enabled.length === 0 && facts.gateways.length === 0) return [NOTHING_ENABLED];
-    const ofGateways = facts.gateways.map((attempt) => judgeOne(attempt, OF_GATEWAY, true, nowMs));
+    const isLeft = leadsElsewhere(facts);
+    const ofGateways = facts.gateways.map((attempt) => {
+      const finding = judgeOne(attempt, OF_GATEWAY, true, nowMs);
+      if (attempt.namespace !== null || !isLeft || finding.severity === 'ok') return finding;
+      const seen = `${finding.seen} (the name leads elsewhere)`;
+      return { ...finding, severity: 'warning' as const, seen, mend: 'orama inspector --only dns' };
+    });
     const ofTurn = turn
       .filter(({ transport, untried }) => transport === 'tls' && untried === undefined)
       .map((attempt) => {
@@ -31,6 +39,17 @@ export const certificate: Check = {
     return [...ofTurn, ...ofGateways];
   },
 };
+
+/** No authority vouches for the cluster's own name while it is somebody else's. */
+function leadsElsewhere(facts: Facts): boolean {
+  const { operatorHost } = facts.cluster;
+  return (
+    operatorHost !== null &&
+    facts.dns.some(
+      ({ failure, names }) => failure === null && isLeftToOthers(facts, operatorHost, names.get(operatorHost) ?? []),
+    )
+  );
+}
 
 interface Mends {
   none: (attempt: TurnAttempt | GatewayAttempt) => string;

@@ -14,6 +14,12 @@ import type { PeerAttempt } from '../check.ts';
 import { inspect } from '../inspect.ts';
 import { CHECKS } from './index.ts';
 
+/** The zone is of another server, and the operators' name there of somebody else, or without addresses. */
+function leftToOthers(facts: Well, addresses: string[]): void {
+  for (const { dns } of facts.nodes.values()) dns.writer = 'powerdns';
+  for (const { names } of facts.dns) names.set('api.example.com', addresses);
+}
+
 type Break = [what: string, id: string, severity: string, seen: RegExp, mend: RegExp, damage: (facts: Well) => void];
 
 const BREAKS: Break[] = [
@@ -239,6 +245,35 @@ const BREAKS: Break[] = [
     /203\.0\.113\.1:53: api\.example\.com: there is no such name/,
     /orama leases/,
     (facts) => facts.dns[0]?.names.delete('api.example.com'),
+  ],
+  [
+    "the operators' name that is somebody else's in a zone of another server",
+    'dns',
+    'warning',
+    /203\.0\.113\.1:53: api\.example\.com leads to 198\.51\.100\.4, /,
+    /^take away what the zone has by this name/,
+    (facts) => leftToOthers(facts, ['198.51.100.4']),
+  ],
+  [
+    "the operators' name that has records of other types in a zone of another server",
+    'dns',
+    'warning',
+    /203\.0\.113\.1:53: api\.example\.com has no address/,
+    /^take away what the zone has by this name/,
+    (facts) => leftToOthers(facts, []),
+  ],
+  [
+    "the certificate of the operators' name that leads elsewhere",
+    'certificate',
+    'warning',
+    /^api\.example\.com at 203\.0\.113\.1:443: .* \(the name leads elsewhere\)/,
+    /^orama inspector --only dns$/,
+    (facts) => {
+      leftToOthers(facts, ['198.51.100.4']);
+      const server = 'api.example.com at 203.0.113.1:443';
+      const failure = { message: 'no certificate' };
+      facts.gateways.push({ namespace: null, node: 'node-1', server, failure, certificate: null });
+    },
   ],
   [
     'a nameserver that does not answer',

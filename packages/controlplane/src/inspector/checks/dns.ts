@@ -3,6 +3,7 @@ import {
   type Check,
   type Facts,
   type Finding,
+  isLeftToOthers,
   type Namespace,
   NOTHING_ENABLED,
   ok,
@@ -42,6 +43,13 @@ interface Expected {
   where: Pick<Finding, 'namespace'>;
 }
 
+/** In a zone of another server the cluster's own name is left to who has it, and is absent beside records of other types. */
+function leftToOthers({ cluster }: Facts, server: string, name: string, seen: readonly string[]): Finding {
+  const what = seen.length === 0 ? 'has no address' : `leads to ${seen.join(', ')}`;
+  const mend = `take away what the zone has by this name, and it leads to the gateways within 10 s; where there is nothing: ${WHO_WRITES}. Meanwhile operators are served at every ns-<namespace>.${cluster.baseDomain}`;
+  return { severity: 'warning', seen: `${server}: ${name} ${what}, and not to this cluster`, mend };
+}
+
 function expectedOf(facts: Facts, { name: namespace }: Namespace): Expected[] {
   const { cluster, nodes } = facts;
   const turn = placed(facts, 'turn', namespace).flatMap(({ node }) =>
@@ -74,6 +82,7 @@ function addressesOf(cluster: Facts['cluster'], ids: readonly string[]): string[
 }
 
 function compare(facts: Facts, server: string, { name, wanted, where }: Expected, seen: readonly string[]): Finding {
+  if (isLeftToOthers(facts, name, seen)) return leftToOthers(facts, server, name, seen);
   const there = [...new Set(seen)].sort();
   if (there.length > 0 && there.join() === [...new Set(wanted)].sort().join())
     return ok(`${server}: ${name} leads to ${there.join(', ')}`, where);
