@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import { WIREGUARD_NETWORK } from './bed/network.ts';
 import type { SystemdNode } from './bed/node.ts';
-import { runJson } from './bed/orama.ts';
+import { ORAMA, runJson } from './bed/orama.ts';
 
 const PROBE = join(import.meta.dirname, 'bed/probe.ts');
 /** What an operator may have: his own rules, and everything else dropped. */
@@ -137,6 +137,11 @@ const changeDriver = (node: SystemdNode, from: string, to: string) =>
 
 test('with another driver in the configuration what the one before opened is closed', async () => {
   await changeDriver(nft, 'nftables', 'none');
+  nft.write('/etc/refusing/nft', '#!/bin/sh\ncase "$*" in --file*) exit 1 ;; esac\nexec /usr/sbin/nft "$@"\n', 0o755);
+  const refused = await nft.run('env', 'PATH=/etc/refusing:/usr/sbin:/usr/bin', ...ORAMA, 'node', 'join');
+  expect(refused.stdout).toContain('--file -\\" failed');
+  const state = () => nft.run('systemctl', 'is-active', 'orama-controlplane');
+  await expect.poll(async () => (await state()).stdout.trim()).toBe('active');
   await runJson(nft, 'node', 'join');
   expect(await rulesOf(nft)).toBe(before.get(nft));
   await changeDriver(nft, 'none', 'nftables');
