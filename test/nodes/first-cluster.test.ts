@@ -19,11 +19,12 @@ const OPERATOR_HOST = `api.${BASE}`;
 const CLIENT_IP = publicIpOf(100);
 
 /**
- * After that DNS leads to others at the latest, by the design: 4 s in which the store may elect another leader, 8 s until
- * the node counts as unreachable (decision 048), one more round of heartbeats where the election interrupted the watch, and
- * the rest for another TURN server to take the namespace over and be named.
+ * After that DNS leads to others. By the design it is 13 s, and what another TURN server takes to take the namespace over and be
+ * named: 4 s in which the store may elect another leader, 8 s until the node counts as unreachable (decision 048), and one more
+ * round of heartbeats where the election interrupted the watch. The rest is for a machine with a few processors, on which
+ * three nodes, two browsers and another file of tests run.
  */
-const FAILOVER_MS = 20_000;
+const FAILOVER_MS = 30_000;
 
 const OFFICE = join(REPOSITORY, 'test/nodes/office.nft');
 
@@ -164,16 +165,16 @@ const sees: Record<string, () => Promise<void>> = {
     // Relayed to SFUs from a node's address in WireGuard's network.
     lost = Number(/^10\.86\.0\.([123])$/.exec(before)?.[1]);
     expect(lost, `a relay at ${before}`).toBeGreaterThan(0);
-    const lostAtMs = performance.now();
     await bed.losePower(lost);
+    const lostAtMs = performance.now();
     isOff = true;
     const others = bed.nodes.flatMap(({ number, publicIp }) => (number === lost ? [] : [publicIp]));
     // What still comes in by what is buried does not count.
     await waitUntil(
       `others to be in the place of n${lost}`,
-      async () => [await answered(TURN_NAME), await answered(HOST), await answered(OPERATOR_HOST)],
+      () => Promise.all([TURN_NAME, HOST, OPERATOR_HOST].map(answered)),
       (answers) => answers.every((each) => each.join() === others.join()),
-      { timeoutMs: FAILOVER_MS - (performance.now() - lostAtMs) },
+      { timeoutMs: FAILOVER_MS },
     );
     console.log(`DNS leads to others ${Math.round(performance.now() - lostAtMs)} ms after the loss of n${lost}`);
     await waitUntil('the browser to have another relay', relay, (now) => now !== '' && now !== before);
