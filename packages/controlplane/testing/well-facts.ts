@@ -96,6 +96,7 @@ export function wellFacts() {
       baseDomain: 'example.com',
       operatorHost: 'api.example.com' as string | null,
       turnNames: true,
+      gatewayCertificates: true,
       turnPort443: false as boolean,
       nodes: NODES.map((id) => ({
         id,

@@ -68,7 +68,7 @@ export async function examine(run: DoctorRun): Promise<Line[]> {
     lines.push(await callLine(run, (hold) => hold(context.settings.gateway(options))));
   else if (found.cluster) {
     const trial: Where = (hold) =>
-      withTrialNamespace(found.client, signal, ({ url, apiKey }) => hold({ url: gatewayOf(context, url), apiKey }));
+      withTrialNamespace(found.client, run, ({ url, apiKey }) => hold({ url: gatewayOf(context, url), apiKey }));
     lines.push(await callLine(run, trial));
   } else lines.push(needsCluster('call'));
   return lines;
@@ -212,9 +212,12 @@ function toLine({ id, severity, findings }: CheckResult): Line {
 }
 
 async function callLine({ signal, onProgress }: DoctorRun, where: Where): Promise<Line> {
-  onProgress('holding a call');
+  const hold = (access: GatewayAccess) => {
+    onProgress('holding a call');
+    return holdCall(access, signal);
+  };
   try {
-    const { setupMs, received } = await where((access) => holdCall(access, signal));
+    const { setupMs, received } = await where(hold);
     const [first, second] = setupMs.map((ms) => `${Math.round(ms)} ms`);
     return passed(
       'call',

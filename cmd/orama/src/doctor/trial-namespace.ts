@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { ControlplaneClient } from '@orama/controlplane/client';
 import { OramaError } from '@orama/core';
-import type { Namespace, Operation } from '@orama/protocol';
+import { HTTPS_PORT, type Namespace, type Operation } from '@orama/protocol';
 import { tryGateways } from '../inspector/outside-gateway.ts';
 import { identify, isRunning } from '../process-identity.ts';
 import { pause } from '../wait.ts';
@@ -10,12 +10,19 @@ import { pause } from '../wait.ts';
 /** Always the same, so that what a killed doctor left is found by the next, and one certificate is enough for all. */
 const TRIAL_NAMESPACE = 'orama-doctor';
 /** A younger one may belong to a doctor who is at work on another machine. */
-const ABANDONED_MS = 120_000;
+const ABANDONED_MS = 240_000;
 const OWNER = /^doctor (\d+) (\d+) at (\S+ \S+)$/;
 const ENABLE_TIMEOUT_MS = 60_000;
-/** The certificate of a name that was made just now comes some seconds after it, on each node. */
+/** The certificate of a name that was made just now comes some seconds after it. */
 const CERTIFICATE_PATIENCE_MS = 30_000;
+/** Of the other nodes that the name leads to, once one has it: one whose Caddy is broken is not waited for. */
+const OTHERS_PATIENCE_MS = 5_000;
 const LOOK_MS = 200;
+
+interface Run {
+  signal: AbortSignal;
+  onProgress: (text: string) => void;
+}
 
 /**
  * Runs `work` with a namespace that is there for it alone, with WebRTC on one node. What of it was there before, of a doctor
@@ -24,16 +31,18 @@ const LOOK_MS = 200;
  */
 export async function withTrialNamespace<T>(
   client: ControlplaneClient,
-  signal: AbortSignal,
+  run: Run,
   work: (trial: { url: string; apiKey: string }) => Promise<T>,
 ): Promise<T> {
+  const { signal } = run;
   await removeAbandoned(client);
   signal.throwIfAborted();
   const { apiKey, url } = await client.createNamespace(TRIAL_NAMESPACE, ownName());
   try {
+    run.onProgress('enabling WebRTC for a call');
     const { operation } = await client.enableWebrtc(TRIAL_NAMESPACE, { sfuNodeCount: 1, turnNodeCount: 1 });
     if (operation) await finished(client, operation, signal);
-    await untilTrusted(client, signal);
+    await untilTrusted(client, new URL(url), run);
     return await work({ url, apiKey });
   } finally {
     await remove(client);
@@ -95,16 +104,29 @@ async function remove(client: ControlplaneClient): Promise<void> {
   }
 }
 
-/** Until every gateway shows a certificate that this machine trusts. One that does not come in time is for `work` to fail by. */
-async function untilTrusted(client: ControlplaneClient, signal: AbortSignal): Promise<void> {
-  const deadlineMs = performance.now() + CERTIFICATE_PATIENCE_MS;
-  const cluster = { ...(await client.clusterFacts()), operatorHost: null };
-  const enabled = cluster.namespaces.filter(({ name }) => name === TRIAL_NAMESPACE);
+/**
+ * Until gateways show a certificate that this machine trusts, where the cluster gets some. One that does not come in time is for
+ * `work` to fail by.
+ */
+async function untilTrusted(client: ControlplaneClient, { hostname, port }: URL, run: Run): Promise<void> {
+  // What is wrong with a controlplane that does not tell is seen by others.
+  const told = await Promise.all([client.clusterFacts(), client.cluster()]).catch(() => null);
+  if (!told?.[0].turnNames || !told[0].gatewayCertificates) return;
+  const [facts, { nodes }] = told;
+  run.onProgress(`waiting for the certificate of ${hostname}`);
+  // The name does not lead to others.
+  const alive = facts.nodes.filter(({ id }) => nodes.some((node) => node.id === id && node.alive));
+  const enabled = facts.namespaces.filter(({ name }) => name === TRIAL_NAMESPACE);
+  const target = { cluster: { ...facts, operatorHost: null, nodes: alive }, enabled, port: Number(port) || HTTPS_PORT };
+  let deadlineMs = performance.now() + CERTIFICATE_PATIENCE_MS;
+  let isAnyTrusted = false;
   for (;;) {
-    const attempts = await tryGateways({ cluster, enabled });
-    const isTrusted = attempts.every(({ certificate }) => certificate?.distrust === null);
-    if (isTrusted || performance.now() > deadlineMs) return;
-    await pause(LOOK_MS, signal);
+    const trusted = (await tryGateways(target)).map(({ certificate }) => certificate?.distrust === null);
+    if (!trusted.includes(false)) return;
+    if (!isAnyTrusted && trusted.includes(true)) deadlineMs = performance.now() + OTHERS_PATIENCE_MS;
+    isAnyTrusted ||= trusted.includes(true);
+    if (performance.now() > deadlineMs) return;
+    await pause(LOOK_MS, run.signal);
   }
 }
 

@@ -73,6 +73,7 @@ function clusterOf(port: number, tlsPort: number): ClusterFacts {
   return {
     baseDomain: 'orama.localhost',
     turnNames: true,
+    gatewayCertificates: true,
     operatorHost: null,
     turnPort443: false,
     nodes: [{ id: 'node-1', state: 'active', wireguardIp: WIREGUARD_IP, publicIp: PUBLIC_IP, publicIp6: null }],

@@ -3,7 +3,7 @@ import type { Store, TakenBlockRow } from '@orama/store';
 
 /** What the store says must be, for the judgement of what is. */
 export async function gatherClusterFacts(
-  { baseDomain, gateway, turn }: ControlplaneConfig,
+  { baseDomain, certificates, gateway, turn }: ControlplaneConfig,
   store: Store,
 ): Promise<ClusterFacts> {
   const [nodes, namespaces, settings, blocks, records] = await Promise.all([
@@ -18,6 +18,7 @@ export async function gatherClusterFacts(
     baseDomain,
     operatorHost: gateway.operatorApi ? operatorHost(baseDomain) : null,
     turnNames: turn.advertise === 'names',
+    gatewayCertificates: certificates.source === 'caddy' && certificates.gateways,
     turnPort443: turn.port443,
     nodes: nodes.map(({ id, state, wireguardIp, publicIp, publicIp6 }) => ({
       id,

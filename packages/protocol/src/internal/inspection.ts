@@ -87,6 +87,8 @@ export const clusterFactsSchema = z.object({
   operatorHost: z.string().nullable().default(null),
   /** Whether URIs carry the TURN name of a namespace, and not addresses. */
   turnNames: z.boolean(),
+  /** Whether the cluster gets certificates for the names of gateways; a node of another release does not say. */
+  gatewayCertificates: z.boolean().default(false),
   /** Whether TURN over TLS is on port 443 as well. */
   turnPort443: z.boolean(),
   nodes: z.array(
