@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface WaitOptions {
   /** Give up after so long. */
   timeoutMs?: number;
-  /** Pause between two looks; twice as long as a look takes, where that is more: looking must not take the processor from what is waited for. */
+  /** Pause between two looks; four times as long as a look takes, where that is more: looking must not take the processor from what is waited for. */
   intervalMs?: number;
 }
 
@@ -45,7 +45,7 @@ export async function waitUntil<T>(
       });
     }
     const nowMs = performance.now();
-    const pauseMs = Math.min(2 * (nowMs - lookedAt), startedAt + timeoutMs - nowMs);
+    const pauseMs = Math.min(4 * (nowMs - lookedAt), startedAt + timeoutMs - nowMs);
     await delay(Math.max(intervalMs, pauseMs));
   }
 }
