@@ -7,7 +7,7 @@ import { clearFirewall, clearOtherFirewalls, createFirewall } from '@orama/contr
 import { runTool } from '@orama/controlplane/run-tool';
 import { confFileOf, ownInterfaces } from '@orama/controlplane/wireguard';
 import { describeError, OramaError, systemClock, UserError, writeFileAtomic } from '@orama/core';
-import type { ControlplaneConfig, NodeView } from '@orama/protocol';
+import type { ControlplaneConfig, FirewallConfig, NodeView } from '@orama/protocol';
 import type { Progress } from '../output/progress.ts';
 import { aloneOnMachine, interfaceExists } from './machine.ts';
 import { readNodeConfig } from './node-files.ts';
@@ -51,7 +51,11 @@ interface Left {
 }
 
 async function leave(force: boolean, progress: Progress): Promise<Left | undefined> {
-  const config = await readNodeConfig();
+  const config = await readNodeConfig().catch((thrown: unknown) => {
+    if (!force) throw thrown;
+    progress.step(`what is found goes, by whatever made it: ${describeError(thrown)}`);
+    return null;
+  });
   const interfaces = new Set([...(await ownInterfaces()), ...(config?.wireguard ? [config.wireguard.interface] : [])]);
   if (interfaces.size === 0 && !FILES.some(existsSync)) return undefined;
   if (config && !force) await leaveByConsent(config.node, ownControlplane(config), progress);
@@ -65,7 +69,7 @@ async function leave(force: boolean, progress: Progress): Promise<Left | undefin
   await runTool('systemctl', ['reset-failed', 'orama*']).catch(() => {});
   progress.step('the services have ended');
   if (config) await clearCaddy(config, progress);
-  if (config) await closeFirewall(config, force, progress);
+  await closeFirewall(config?.firewall ?? { driver: 'none' }, force, progress);
   for (const name of interfaces) await takeDown(name);
   for (const file of [PATHS.networkRights, ...PATHS.startOrders]) {
     await rm(file, { force: true });
@@ -115,7 +119,7 @@ async function clearCaddy({ certificates }: ControlplaneConfig, progress: Progre
 }
 
 /** By force it also goes where the firewall was uninstalled before. */
-async function closeFirewall({ firewall: config }: ControlplaneConfig, force: boolean, progress: Progress) {
+async function closeFirewall(config: FirewallConfig, force: boolean, progress: Progress) {
   const firewall = createFirewall(config);
   try {
     await clearOtherFirewalls(config);
