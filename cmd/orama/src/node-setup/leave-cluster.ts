@@ -53,7 +53,7 @@ interface Left {
 async function leave(force: boolean, progress: Progress): Promise<Left | undefined> {
   const config = await readNodeConfig().catch((thrown: unknown) => {
     if (!force) throw thrown;
-    progress.step(`what is found goes, by whatever made it: ${describeError(thrown)}`);
+    progress.step(`what is found goes, and of Caddy nothing (systemctl restart caddy): ${describeError(thrown)}`);
     return null;
   });
   const interfaces = new Set([...(await ownInterfaces()), ...(config?.wireguard ? [config.wireguard.interface] : [])]);
