@@ -60,8 +60,11 @@ function clusters({ name, groupOrder, maxWorkers, include, exclude = [] }: Group
 // All of a group must have the same number. One of them is kept by the chaos, which mostly waits.
 const UNIT_WORKERS = availableParallelism() + 1;
 
-// Small files that take long: begun last, they would go on alone at the end.
-const LONGEST = ['test/chaos/chaos.test.ts', 'test/e2e/interrupted.test.ts', 'test/e2e/credentials.test.ts'];
+// Files that take long: begun last, they would go on alone at the end.
+const LONGEST = [
+  ...['chaos/chaos', 'e2e/credentials', 'e2e/doctor', 'e2e/interrupted', 'e2e/monitor', 'interop/turn'],
+  ...['nodes/firewall', 'nodes/first-cluster', 'nodes/join'],
+].map((name) => `test/${name}.test.ts`);
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -25,6 +25,8 @@ const CLIENT_IP = publicIpOf(100);
  * three nodes, two browsers and another file of tests run.
  */
 const FAILOVER_MS = 30_000;
+/** Caddy comes again a minute after an attempt that failed. */
+const CADDY_RETRY_MS = 90_000;
 
 const OFFICE = join(REPOSITORY, 'test/nodes/office.nft');
 
@@ -228,6 +230,7 @@ async function untilTrusted(name: string, port: number): Promise<void> {
       `a certificate of ${name} at ${address} that is trusted`,
       () => bed.fromClient('sh', '-c', `${check} </dev/null`),
       ({ code }) => code === 0,
+      { timeoutMs: CADDY_RETRY_MS },
     );
   }
 }
