@@ -67,5 +67,5 @@ function requireMayBring(path: string, folder: string): void {
 }
 
 function listIn(folder: string): string {
-  return join(folder, 'brought');
+  return join(folder, basename(PATHS.brought));
 }
