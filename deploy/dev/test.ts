@@ -2,6 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { stripVTControlCharacters } from 'node:util';
 
 const RESULTS = '.orama/test';
 const REPORT = `${RESULTS}/vitest.json`;
@@ -9,6 +10,8 @@ const REPORT = `${RESULTS}/vitest.json`;
 const SUMMARY = `${RESULTS}/summary.txt`;
 
 const MAX_OUTPUT = 64 * 1024 * 1024;
+/** Of why a test failed, at the end of everything; the whole of it is further up. */
+const REASON_LENGTH = 240;
 
 const CHECKS: [name: string, program: string, ...args: string[]][] = [
   ['lint', 'biome', 'check', '.'],
@@ -22,7 +25,7 @@ interface Report {
     name: string;
     status: string;
     message: string;
-    assertionResults: { status: string; fullName: string }[];
+    assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
   }[];
 }
 
@@ -71,10 +74,15 @@ async function runTests(): Promise<number> {
   for (const { name, status: outcome, assertionResults } of report.testResults) {
     // A skipped test is one that was not run: it counts as failed.
     const bad = assertionResults.filter((test) => test.status !== 'passed');
-    for (const test of bad) failures.push(`${test.status}: ${test.fullName}`);
+    for (const test of bad) failures.push(`${test.status}: ${test.fullName}${reason(test.failureMessages)}`);
     if (outcome === 'failed' && bad.length === 0) failures.push(`file ${name}`);
   }
   if (report.numPassedTests === 0) failures.push('tests: none passed');
   else if (status !== 0 && failures.length === before) failures.push('tests: vitest failed outside of a test');
   return report.numPassedTests;
+}
+
+function reason([message = '']: string[]): string {
+  const line = stripVTControlCharacters(message).split('\n    at ')[0]?.replace(/\s+/g, ' ').trim() ?? '';
+  return line && `: ${line.slice(0, REASON_LENGTH)}`;
 }

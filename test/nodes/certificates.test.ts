@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WebrtcStatus } from '@orama/protocol';
 import { AcmeAuthority, waitUntil } from '@orama/testkit';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import { publicIpOf } from './bed/network.ts';
 import type { SystemdNode } from './bed/node.ts';
@@ -29,6 +29,9 @@ beforeAll(async () => {
   });
   here.installCaddy('Caddyfile', authority);
   await here.start({ turn: { workers: 2, drainTimeoutMs: 1_000 }, certificates: { source: 'caddy' } });
+});
+beforeEach(() => {
+  onTestFailed(async () => console.log(await node.do('journalctl', '--no-pager', '-o', 'cat', '-n', '60', '-u', CADDY)));
 });
 afterAll(async () => {
   await authority?.close();

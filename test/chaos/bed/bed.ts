@@ -50,6 +50,12 @@ export class Bed {
       (all) => all.every(Boolean),
       { timeoutMs: READY_TIMEOUT_MS, intervalMs: 200 },
     );
+    // A node that is up is seen by the others a little later, and placed upon from then on.
+    await waitUntil(
+      'the nodes to see each other',
+      () => bed.store.rows('SELECT id FROM nodes WHERE reachable = 1'),
+      ({ length }) => length === NODES,
+    );
     return bed;
   }
 

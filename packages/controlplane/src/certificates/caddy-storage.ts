@@ -17,10 +17,19 @@ interface SeenPair {
  */
 export class CaddyStorage {
   readonly #folder: string;
+  readonly #accounts: string;
   #seen = new Map<string, SeenPair>();
 
   constructor(root: string) {
     this.#folder = join(root, 'certificates');
+    this.#accounts = join(root, 'acme');
+  }
+
+  /** Whether Caddy has an account with an authority: `acme/<authority>/users/<mail address>/`. Throws where that may not be read. */
+  async hasAccount(): Promise<boolean> {
+    const authorities = await foldersIn(this.#accounts);
+    const users = await Promise.all(authorities.map((each) => foldersIn(join(this.#accounts, each, 'users'))));
+    return users.flat().length > 0;
   }
 
   /**
@@ -28,7 +37,7 @@ export class CaddyStorage {
    * Throws when the files are there and may not be read.
    */
   async newest(names: readonly string[], nowMs: number): Promise<Map<string, Certificate>> {
-    const issuers = await this.#issuers();
+    const issuers = await foldersIn(this.#folder);
     const before = this.#seen;
     this.#seen = new Map();
     const newest = new Map<string, Certificate>();
@@ -47,15 +56,14 @@ export class CaddyStorage {
     }
     return newest;
   }
+}
 
-  async #issuers(): Promise<string[]> {
-    try {
-      const entries = await readdir(this.#folder, { withFileTypes: true });
-      return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-    } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw unreadable(this.#folder, thrown);
-    }
+async function foldersIn(path: string): Promise<string[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch (thrown) {
+    return absentUnless(path, thrown) ?? [];
   }
 }
 

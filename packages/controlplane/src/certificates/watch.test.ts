@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { VirtualClock } from '@orama/core';
 import { AcmeAuthority, CaddyServer, CertificateAuthority, waitFor } from '@orama/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { CaddyWatch } from './watch.ts';
+import { type CaddyChange, CaddyWatch } from './watch.ts';
 
 // A real Caddy, and Pebble, which issues to it.
 const ADDRESS = '127.83.1.1';
@@ -62,6 +62,8 @@ const issued = (name: string) => waitFor(name, async () => (await watch.certific
 test('CaddyWatch has Caddy get certificates from the authority of its operator, and takes away what is not wanted', async () => {
   const own = operators();
   await caddy.start(own);
+  await bring([]);
+  await issued(OPERATORS);
   await bring([TURN, GATEWAY]);
   for (const name of [TURN, GATEWAY]) {
     expect((await issued(name)).status).toMatchObject({
@@ -83,6 +85,40 @@ test('CaddyWatch has Caddy get certificates from the authority of its operator, 
   expect(await caddy.config('apps/tls/certificates')).toEqual({ automate: [OPERATORS, TURN] });
   await bring([]);
   expect(await caddy.config('apps')).toEqual(own.apps);
+});
+
+test('a Caddy that has no account yet is asked for one name alone until that has its certificate, then for all', async () => {
+  const own = operators();
+  own.apps.tls.certificates.automate = [];
+  await caddy.start(own);
+  const asked = () => caddy.config('apps/tls/certificates/automate');
+  await bring([GATEWAY, TURN]);
+  expect(await asked()).toEqual([GATEWAY]);
+  await issued(GATEWAY);
+  // At once, not when Caddy is due to be asked again.
+  const change = await watch.dueChange([GATEWAY, TURN], false);
+  await watch.apply(change as CaddyChange);
+  expect(await asked()).toEqual([GATEWAY, TURN]);
+  await issued(TURN);
+  // One that starts anew sees the account.
+  const later = new CaddyWatch({ source: 'caddy', admin: caddy.admin, gateways: true }, clock, null);
+  expect(await later.dueChange([GATEWAY, TURN], false)).toBe(null);
+});
+
+test('a first name that gets no certificate holds the others up for a minute', async () => {
+  const own = operators();
+  own.apps.tls.certificates.automate = [];
+  own.apps.tls.automation.policies = [{ issuers: [{ ...acme(), ca: 'https://127.83.1.9:1/dir' }] }] as never;
+  await caddy.start(own);
+  await bring([GATEWAY, TURN]);
+  await watch.certificates([GATEWAY, TURN]);
+  clock.advance(59_000);
+  await watch.certificates([GATEWAY, TURN]);
+  expect(await watch.dueChange([GATEWAY, TURN], false)).toBe(null);
+  clock.advance(1_000);
+  await watch.certificates([GATEWAY, TURN]);
+  await watch.apply((await watch.dueChange([GATEWAY, TURN], false)) as CaddyChange);
+  expect(await caddy.config('apps/tls/certificates/automate')).toEqual([GATEWAY, TURN]);
 });
 
 test('names come back after an operator reloaded Caddy, and what the operator changed meanwhile stays', async () => {

@@ -42,6 +42,8 @@ export class CaddyWatch {
   #fault: string | null = null;
   #storageFault: string | null = null;
   #certificates = new Map<string, Certificate>();
+  /** The name by which Caddy gets an account; null once it may be asked for all at once, undefined until that was looked at. */
+  #first: string | null | undefined;
   /** Since when a name is wanted and has no certificate. */
   readonly #missingSinceMs = new Map<string, number>();
 
@@ -99,10 +101,8 @@ export class CaddyWatch {
 
   /** The newest good certificates that Caddy has of these names. Never rejects; what is wrong is told by `problemOf`. */
   async certificates(names: readonly string[]): Promise<ReadonlyMap<string, Certificate>> {
-    const root = this.#options.storage ?? this.#storage?.root ?? USUAL_STORAGE;
-    if (this.#storage?.root !== root) this.#storage = { root, files: new CaddyStorage(root) };
     try {
-      this.#certificates = await this.#storage.files.newest(names, this.#clock.now());
+      this.#certificates = await this.#files().newest(names, this.#clock.now());
       this.#storageFault = null;
     } catch (thrown) {
       this.#certificates = new Map();
@@ -114,6 +114,10 @@ export class CaddyWatch {
       else if (!this.#missingSinceMs.has(name)) this.#missingSinceMs.set(name, nowMs);
     }
     for (const name of this.#missingSinceMs.keys()) if (!names.includes(name)) this.#missingSinceMs.delete(name);
+    if (this.#first && (this.#certificates.size > 0 || this.#missingForMs(this.#first) >= PATIENCE_MS)) {
+      this.#first = null;
+      this.#asked = undefined;
+    }
     return this.#certificates;
   }
 
@@ -121,9 +125,8 @@ export class CaddyWatch {
   problemOf(name: string): string | undefined {
     const fault = this.#fault ?? this.#storageFault;
     if (fault !== null) return fault;
-    const missing = this.#missingSinceMs.get(name);
-    if (missing !== undefined) {
-      const waitedMs = this.#clock.monotonic() - missing;
+    if (this.#missingSinceMs.has(name)) {
+      const waitedMs = this.#missingForMs(name);
       if (waitedMs < PATIENCE_MS) return undefined;
       const since = `for ${Math.floor(waitedMs / 60_000)} min`;
       const where = `none is in ${this.#storage?.root}`;
@@ -138,10 +141,25 @@ export class CaddyWatch {
     return `Caddy does not renew the certificate of ${name}, which ends ${until}: its log says why (journalctl -u caddy)`;
   }
 
-  async #change(wanted: WantedNames): Promise<CaddyChange | null> {
+  /**
+   * The first name alone where Caddy has no account with an authority yet, until it has a certificate. Debian 12's Caddy registers
+   * an account for each order that begins before there is one, and may keep the address of one with the key of another: every
+   * order after that is refused.
+   */
+  async #atOnce(names: readonly string[]): Promise<readonly string[]> {
+    const [first] = names;
+    if (this.#first === null || first === undefined) return names;
+    this.#first ??= (await this.#files().hasAccount()) ? null : first;
+    if (this.#first === null) return names;
+    if (!names.includes(this.#first)) this.#first = first;
+    return [this.#first];
+  }
+
+  async #change(all: WantedNames): Promise<CaddyChange | null> {
     const root = await this.#api.read('');
     const config = configSchema.parse(root.value);
     this.#noteStorage(config?.storage ?? undefined);
+    const wanted = { ...all, names: await this.#atOnce(all.names) };
     const tls = config?.apps?.tls ?? null;
     const value = withNames(tls, wanted);
     if (value === undefined) return null;
@@ -150,6 +168,17 @@ export class CaddyWatch {
     const part = await this.#api.read('apps/tls');
     const next = withNames(part.value, wanted);
     return next === undefined ? null : { path: 'apps/tls', value: next, was: part };
+  }
+
+  #missingForMs(name: string): number {
+    const sinceMs = this.#missingSinceMs.get(name);
+    return sinceMs === undefined ? 0 : this.#clock.monotonic() - sinceMs;
+  }
+
+  #files(): CaddyStorage {
+    const root = this.#options.storage ?? this.#storage?.root ?? USUAL_STORAGE;
+    if (this.#storage?.root !== root) this.#storage = { root, files: new CaddyStorage(root) };
+    return this.#storage.files;
   }
 
   #noteStorage(storage: { module: string; root?: string | undefined } | undefined): void {
