@@ -31,7 +31,7 @@ beforeAll(async () => {
   await here.start({ turn: { workers: 2, drainTimeoutMs: 1_000 }, certificates: { source: 'caddy' } });
 });
 beforeEach(() => {
-  onTestFailed(async () => console.log(await node.do('journalctl', '--no-pager', '-o', 'cat', '-n', '60', '-u', CADDY)));
+  onTestFailed(async () => console.log(await here.caddyErrors()));
 });
 afterAll(async () => {
   await authority?.close();

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AcmeAuthority, type BrowserDriver, CallPage, launchChromium, REPOSITORY, waitUntil } from '@orama/testkit';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, onTestFailed, test } from 'vitest';
 import { Bed } from './bed/bed.ts';
 import { image } from './bed/image.ts';
 import { publicIpOf } from './bed/network.ts';
@@ -254,6 +254,10 @@ let isBroken = false;
 test.each(transcript.sections)(
   '$title',
   async ({ steps }) => {
+    onTestFailed(async () => {
+      for (const { number } of bed.nodes)
+        console.log(`Caddy of n${number}: ${await new OramaNode(bed, number).caddyErrors()}`);
+    });
     // Each begins where the one before it ended.
     expect(isBroken).toBe(false);
     isBroken = true;

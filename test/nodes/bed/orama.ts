@@ -143,6 +143,12 @@ export class OramaNode {
     await this.node.do('systemctl', 'enable', '--now', 'caddy');
   }
 
+  /** What Caddy says went wrong, for whoever looks into a test that failed. */
+  async caddyErrors(): Promise<string> {
+    const { stdout } = await this.node.run('journalctl', '--output', 'cat', '-u', 'caddy', '--grep', '"level":"error"');
+    return stdout;
+  }
+
   changeCaddyfile(change: (text: string) => string): void {
     const file = join(this.node.root, CADDYFILE);
     writeFileSync(file, change(readFileSync(file, 'utf8')));

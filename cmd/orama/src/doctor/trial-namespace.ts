@@ -16,7 +16,7 @@ const ENABLE_TIMEOUT_MS = 60_000;
 /** The certificate of a name that was made just now comes some seconds after it. */
 const CERTIFICATE_PATIENCE_MS = 30_000;
 /** Of the other nodes that the name leads to, once one has it: one whose Caddy is broken is not waited for. */
-const OTHERS_PATIENCE_MS = 5_000;
+const OTHERS_PATIENCE_MS = 15_000;
 const LOOK_MS = 200;
 
 interface Run {

@@ -7,7 +7,8 @@ const dns = { dns: { provider: dnsProvider } };
 /** The issuers of our policy. */
 function issuersOf(issuers: object[] | undefined, options: { shared?: boolean; dns?: boolean }): unknown {
   const current = { automation: { policies: [{ ...(issuers && { issuers }) }] } };
-  const wanted = { names: NAMES, shared: options.shared ?? false, dnsProvider: options.dns ? dnsProvider : null };
+  const { shared = false } = options;
+  const wanted = { names: NAMES, later: [], shared, dnsProvider: options.dns ? dnsProvider : null };
   const next = withNames(current, wanted) as { automation: { policies: { issuers?: unknown }[] } };
   return next.automation.policies[0]?.issuers;
 }
@@ -31,19 +32,21 @@ test('an operator’s own DNS provider stays, and so does a challenge over HTTP 
 
 test('no certificate is made while a client connects, whatever the operator has for other names', () => {
   const current = { automation: { policies: [{ on_demand: true, key_type: 'rsa2048' }] } };
-  expect(withNames(current, { names: NAMES, shared: false, dnsProvider: null })).toMatchObject({
+  expect(withNames(current, { names: NAMES, later: [], shared: false, dnsProvider: null })).toMatchObject({
     automation: {
       policies: [{ '@id': 'orama-certificates', subjects: NAMES, key_type: 'rsa2048' }, { on_demand: true }],
     },
   });
-  expect(JSON.stringify(withNames(current, { names: NAMES, shared: false, dnsProvider: null }))).toMatch(
+  expect(JSON.stringify(withNames(current, { names: NAMES, later: [], shared: false, dnsProvider: null }))).toMatch(
     /^((?!on_demand).)*on_demand((?!on_demand).)*$/,
   );
 });
 
 test('where all names have a policy of their own, the authority is that of the first', () => {
   const policies = [{ subjects: ['www.example.test'], issuers: [{ module: 'acme', ca: 'https://ca.test/dir' }] }];
-  expect(withNames({ automation: { policies } }, { names: NAMES, shared: false, dnsProvider: null })).toEqual({
+  expect(
+    withNames({ automation: { policies } }, { names: NAMES, later: [], shared: false, dnsProvider: null }),
+  ).toEqual({
     certificates: { automate: NAMES },
     automation: {
       policies: [{ '@id': 'orama-certificates', subjects: NAMES, issuers: policies[0]?.issuers }, ...policies],
@@ -52,7 +55,7 @@ test('where all names have a policy of their own, the authority is that of the f
 });
 
 test('what is no configuration of Caddy is not taken for one', () => {
-  const wanted = { names: NAMES, shared: false, dnsProvider: null };
+  const wanted = { names: NAMES, later: [], shared: false, dnsProvider: null };
   for (const strange of ['tls', [], { automation: [] }, { certificates: { automate: 'all' } }])
     expect(() => withNames(strange, wanted)).toThrow();
 });

@@ -34,6 +34,8 @@ type TlsApp = z.infer<typeof tlsAppSchema>;
 
 export interface WantedNames {
   names: readonly string[];
+  /** Those of them that Caddy is not to be asked for yet. Where it has been already they stay. */
+  later: readonly string[];
   /** Whether a name leads to several nodes: then a TLS-ALPN-01 challenge may come to another than the one that asked. */
   shared: boolean;
   /** How Caddy proves a name by DNS-01, where it can. */
@@ -46,7 +48,7 @@ export interface WantedNames {
  * operator's. They are asked of the authorities that the operator's own names are asked of. Pure.
  * @throws ZodError for what is no configuration of Caddy
  */
-export function withNames(current: unknown, { names, shared, dnsProvider }: WantedNames): object | undefined {
+export function withNames(current: unknown, { names, later, shared, dnsProvider }: WantedNames): object | undefined {
   const tls = tlsAppSchema.parse(current ?? {});
   const policies = tls.automation?.policies ?? [];
   const automate = tls.certificates?.automate ?? [];
@@ -57,7 +59,8 @@ export function withNames(current: unknown, { names, shared, dnsProvider }: Want
     ...foreign.flatMap(({ subjects }) => subjects ?? []),
     ...automate.filter((name) => !ours.has(name)),
   ]);
-  const subjects = [...new Set(names)].filter((name) => !theirs.has(name)).sort();
+  const due = new Set(names.filter((name) => !theirs.has(name) && (ours.has(name) || !later.includes(name))));
+  const subjects = [...due].sort();
   const policy = { ...policyLike(foreign, shared, dnsProvider), '@id': POLICY_ID, subjects };
   const next = {
     ...tls,

@@ -8,6 +8,11 @@ import type { CaddyDnsProvider } from './dns-provider.ts';
 
 /** Caddy writes a log line for each question, so that it is not asked at every look. An operator's reload is seen so late. */
 const ASK_MS = 10_000;
+/**
+ * A name is asked for when it has been wanted for so long: every DNS server leads to it by then, where nodes read the store four
+ * times a second. Caddy comes again a minute after an authority that found no such name.
+ */
+const SETTLED_MS = 3_000;
 /** A name without a certificate for so long is a problem. */
 const PATIENCE_MS = 60_000;
 /** A certificate with less than this share of its life left should have been renewed: Caddy does at a third. */
@@ -61,12 +66,13 @@ export class CaddyWatch {
 
   /** What has to change in Caddy so that it has these names; null where nothing has. Caddy is asked now and then. */
   async dueChange(names: readonly string[], shared: boolean): Promise<CaddyChange | null> {
-    const asked = { atMs: this.#clock.monotonic(), names: JSON.stringify([names, shared]) };
+    const later = names.filter((name) => !this.#certificates.has(name) && this.#missingForMs(name) < SETTLED_MS);
+    const asked = { atMs: this.#clock.monotonic(), names: JSON.stringify([names, later, shared]) };
     const before = this.#asked;
     if (before?.names === asked.names && asked.atMs - before.atMs < ASK_MS) return before.change;
     this.#asked = { ...asked, change: null };
     try {
-      const change = await this.#change({ names, shared, dnsProvider: await this.#dnsProvider(names) });
+      const change = await this.#change({ names, later, shared, dnsProvider: await this.#dnsProvider(names) });
       this.#asked = { ...asked, change };
       this.#fault = null;
       return change;
@@ -95,7 +101,7 @@ export class CaddyWatch {
 
   /** Takes all of ours out of Caddy, for a node that is none any more. Throws UNAVAILABLE where none answers. */
   async clear(): Promise<void> {
-    const change = await this.#change({ names: [], shared: false, dnsProvider: null });
+    const change = await this.#change({ names: [], later: [], shared: false, dnsProvider: null });
     if (change) await this.apply(change);
   }
 
@@ -142,24 +148,24 @@ export class CaddyWatch {
   }
 
   /**
-   * The first name alone where Caddy has no account with an authority yet, until it has a certificate. Debian 12's Caddy registers
-   * an account for each order that begins before there is one, and may keep the address of one with the key of another: every
-   * order after that is refused.
+   * All but the first name where Caddy has no account with an authority yet, until that has a certificate. Debian 12's Caddy
+   * registers an account for each order that begins before there is one, and may keep the address of one with the key of another:
+   * every order after that is refused.
    */
-  async #atOnce(names: readonly string[]): Promise<readonly string[]> {
+  async #afterFirst(names: readonly string[]): Promise<readonly string[]> {
     const [first] = names;
-    if (this.#first === null || first === undefined) return names;
+    if (this.#first === null || first === undefined) return [];
     this.#first ??= (await this.#files().hasAccount()) ? null : first;
-    if (this.#first === null) return names;
+    if (this.#first === null) return [];
     if (!names.includes(this.#first)) this.#first = first;
-    return [this.#first];
+    return names.filter((name) => name !== this.#first);
   }
 
   async #change(all: WantedNames): Promise<CaddyChange | null> {
     const root = await this.#api.read('');
     const config = configSchema.parse(root.value);
     this.#noteStorage(config?.storage ?? undefined);
-    const wanted = { ...all, names: await this.#atOnce(all.names) };
+    const wanted = { ...all, later: [...all.later, ...(await this.#afterFirst(all.names))] };
     const tls = config?.apps?.tls ?? null;
     const value = withNames(tls, wanted);
     if (value === undefined) return null;
