@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { withNames } from './caddy-names.ts';
+import { nextOrder, withNames } from './caddy-names.ts';
 
 const NAMES = ['turn.ns-demo.orama.test'];
 const dnsProvider = { name: 'rfc2136', server: '10.0.0.53:53' };
@@ -58,4 +58,19 @@ test('what is no configuration of Caddy is not taken for one', () => {
   const wanted = { names: NAMES, later: [], shared: false, dnsProvider: null };
   for (const strange of ['tls', [], { automation: [] }, { certificates: { automate: 'all' } }])
     expect(() => withNames(strange, wanted)).toThrow();
+});
+
+test('nextOrder tells the authority that our names are asked of first, as far as that can be told', () => {
+  const directoryOf = (...issuers: object[]) =>
+    nextOrder({ automation: { policies: [{ subjects: ['www.test'] }, { issuers }] } }).directory;
+  expect(nextOrder(null)).toEqual({ directory: 'https://acme-v02.api.letsencrypt.org/directory', asked: new Set() });
+  expect(directoryOf({ module: 'acme' }, { module: 'zerossl' })).toBe('https://acme-v02.api.letsencrypt.org/directory');
+  expect(directoryOf({ module: 'acme', ca: 'https://ca.test/dir' })).toBe('https://ca.test/dir');
+  expect(directoryOf({ module: 'acme', ca: 'https://{env.CA}/dir' })).toBe(undefined);
+  expect(directoryOf({ module: 'internal' })).toBe(undefined);
+  const ours = { '@id': 'orama-certificates', subjects: NAMES, issuers: [{ module: 'internal' }] };
+  expect(nextOrder({ automation: { policies: [ours] } })).toEqual({
+    directory: 'https://acme-v02.api.letsencrypt.org/directory',
+    asked: new Set(NAMES),
+  });
 });

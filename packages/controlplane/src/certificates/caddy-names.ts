@@ -4,9 +4,13 @@ import { z } from 'zod';
 /** `@id` of what is ours in Caddy's configuration: `curl localhost:2019/id/orama-certificates` shows it. */
 const POLICY_ID = 'orama-certificates';
 
+/** Whom Caddy asks unless told otherwise. */
+const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
+
 const challengeSchema = z.looseObject({ disabled: z.boolean().nullish() }).nullish();
 const issuerSchema = z.looseObject({
   module: z.string(),
+  ca: z.string().nullish(),
   challenges: z
     .looseObject({ http: challengeSchema, 'tls-alpn': challengeSchema, dns: z.looseObject({}).nullish() })
     .nullish(),
@@ -50,11 +54,8 @@ export interface WantedNames {
  */
 export function withNames(current: unknown, { names, later, shared, dnsProvider }: WantedNames): object | undefined {
   const tls = tlsAppSchema.parse(current ?? {});
-  const policies = tls.automation?.policies ?? [];
   const automate = tls.certificates?.automate ?? [];
-  const own = policies.find((policy) => policy['@id'] === POLICY_ID);
-  const foreign = policies.filter((policy) => policy !== own);
-  const ours = new Set(own?.subjects ?? []);
+  const { ours, foreign } = policiesOf(tls);
   const theirs = new Set([
     ...foreign.flatMap(({ subjects }) => subjects ?? []),
     ...automate.filter((name) => !ours.has(name)),
@@ -72,6 +73,30 @@ export function withNames(current: unknown, { names, later, shared, dnsProvider 
   return isDeepStrictEqual(whole, withoutNulls(tls)) ? undefined : whole;
 }
 
+/** What the next order for our names depends on. */
+export interface NextOrder {
+  /** URL of the directory of the ACME authority that is asked first; undefined where none is, or it cannot be told. */
+  directory: string | undefined;
+  /** Our names that Caddy has been asked for. */
+  asked: ReadonlySet<string>;
+}
+
+/** Pure. @throws ZodError for what is no configuration of Caddy */
+export function nextOrder(current: unknown): NextOrder {
+  const { ours, foreign } = policiesOf(tlsAppSchema.parse(current ?? {}));
+  const [issuer] = policyLike(foreign, false, null).issuers ?? [];
+  if (issuer !== undefined && issuer.module !== 'acme') return { directory: undefined, asked: ours };
+  const directory = issuer?.ca ?? LETS_ENCRYPT;
+  // Caddy knows what stands in braces.
+  return { directory: directory.includes('{') ? undefined : directory, asked: ours };
+}
+
+function policiesOf({ automation }: TlsApp): { ours: Set<string>; foreign: Policy[] } {
+  const policies = automation?.policies ?? [];
+  const own = policies.find((policy) => policy['@id'] === POLICY_ID);
+  return { ours: new Set(own?.subjects ?? []), foreign: policies.filter((policy) => policy !== own) };
+}
+
 type Policy = NonNullable<NonNullable<TlsApp['automation']>['policies']>[number];
 
 /** As the policy for what no other names; where each name has one, as the first with an authority. Empty: Caddy's own choice. */
@@ -79,7 +104,7 @@ function policyLike(
   foreign: readonly Policy[],
   shared: boolean,
   dnsProvider: WantedNames['dnsProvider'],
-): Omit<Policy, '@id' | 'subjects'> {
+): Pick<Policy, 'issuers'> {
   const model = foreign.find(({ subjects }) => !subjects?.length) ?? foreign.find(({ issuers }) => issuers?.length);
   const { '@id': _id, subjects: _subjects, on_demand: _onDemand, issuers, ...rest } = model ?? {};
   if (dnsProvider === null && !shared) return issuers ? { ...rest, issuers } : rest;

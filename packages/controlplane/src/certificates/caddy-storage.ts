@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { type Certificate, describeError, OramaError, readCertificate } from '@orama/core';
 
 const MAX_FILE_BYTES = 256 * 1024;
@@ -25,11 +25,16 @@ export class CaddyStorage {
     this.#accounts = join(root, 'acme');
   }
 
-  /** Whether Caddy has an account with an authority: `acme/<authority>/users/<mail address>/`. Throws where that may not be read. */
-  async hasAccount(): Promise<boolean> {
-    const authorities = await foldersIn(this.#accounts);
-    const users = await Promise.all(authorities.map((each) => foldersIn(join(this.#accounts, each, 'users'))));
-    return users.flat().length > 0;
+  /**
+   * Whether Caddy has an account with an ACME authority: `acme/<authority>/users/<mail address>/` with `.json` and `.key`. Throws
+   * where the files may not be read.
+   * @param directory URL of the authority's directory
+   */
+  async hasAccount(directory: string): Promise<boolean> {
+    const users = join(this.#accounts, folderOf(directory), 'users');
+    const folders = await foldersIn(users);
+    const files = await Promise.all(folders.map(async (user) => (await readdir(join(users, user))).map(extname)));
+    return files.some((kinds) => kinds.includes('.json') && kinds.includes('.key'));
   }
 
   /**
@@ -56,6 +61,13 @@ export class CaddyStorage {
     }
     return newest;
   }
+}
+
+/** As Caddy names what it keeps of an authority: `acme-v02.api.letsencrypt.org-directory`. */
+function folderOf(directory: string): string {
+  const [, host = '', path = ''] = /^[^:]*:\/\/([^/]*)(.*)$/.exec(directory.toLowerCase()) ?? [];
+  const name = [host, path.replaceAll('/', '-').replace(/^-+|-+$/g, '')].filter(Boolean).join('-');
+  return name.replaceAll(':', '-').replace(/[^\w@.-]/g, '');
 }
 
 async function foldersIn(path: string): Promise<string[]> {

@@ -62,7 +62,7 @@ async function settle(names: string[], by = watch): Promise<void> {
   await by.certificates(names);
   clock.advance(10_000);
 }
-const issued = (name: string, among = [name]) => waitFor(name, async () => (await watch.certificates(among)).get(name));
+const issued = (name: string) => waitFor(name, async () => (await watch.certificates([name])).get(name));
 
 test('CaddyWatch has Caddy get certificates from the authority of its operator, and takes away what is not wanted', async () => {
   const own = operators();
@@ -92,17 +92,19 @@ test('CaddyWatch has Caddy get certificates from the authority of its operator, 
   expect(await caddy.config('apps')).toEqual(own.apps);
 });
 
-test('a Caddy that has no account yet is asked for one name alone until that has its certificate, then for all', async () => {
+test('a Caddy that has no account yet is asked for one name alone until it has one, then for all', async () => {
   const own = operators();
   own.apps.tls.certificates.automate = [];
   await caddy.start(own);
   const asked = () => caddy.config('apps/tls/certificates/automate');
   await bring([GATEWAY, TURN]);
   expect(await asked()).toEqual([GATEWAY]);
-  await issued(GATEWAY, [GATEWAY, TURN]);
   // At once, not when Caddy is due to be asked again.
-  const change = await watch.dueChange([GATEWAY, TURN], false);
-  await watch.apply(change as CaddyChange);
+  const change = await waitFor('the account', async () => {
+    await watch.certificates([GATEWAY, TURN]);
+    return watch.dueChange([GATEWAY, TURN], false);
+  });
+  await watch.apply(change);
   expect(await asked()).toEqual([GATEWAY, TURN]);
   await issued(TURN);
   // One that starts anew sees the account.
@@ -127,19 +129,20 @@ test('a name is asked for when every DNS server has had time to lead to it; one 
   expect(await due(new CaddyWatch({ source: 'caddy', admin: caddy.admin, gateways: true }, clock, null))).toBe(null);
 });
 
-test('a first name that gets no certificate holds the others up for a minute', async () => {
+test('while Caddy gets no account the other names wait, and say for what', async () => {
   const own = operators();
   own.apps.tls.certificates.automate = [];
-  own.apps.tls.automation.policies = [{ issuers: [{ ...acme(), ca: 'https://127.83.1.9:1/dir' }] }] as never;
+  const directory = 'https://127.83.1.9:1/dir';
+  own.apps.tls.automation.policies = [{ issuers: [{ ...acme(), ca: directory }] }] as never;
   await caddy.start(own);
   await bring([GATEWAY, TURN]);
-  clock.advance(49_000);
-  await watch.certificates([GATEWAY, TURN]);
-  expect(await watch.dueChange([GATEWAY, TURN], false)).toBe(null);
-  clock.advance(1_000);
-  await watch.certificates([GATEWAY, TURN]);
-  await watch.apply((await watch.dueChange([GATEWAY, TURN], false)) as CaddyChange);
-  expect(await caddy.config('apps/tls/certificates/automate')).toEqual([GATEWAY, TURN]);
+  clock.advance(51_000);
+  await bring([GATEWAY, TURN]);
+  expect(await caddy.config('apps/tls/certificates/automate')).toEqual([GATEWAY]);
+  expect(watch.problemOf(GATEWAY)).toMatch('Caddy has been asked for a certificate of ns-demo.orama.test for 1 min');
+  expect(watch.problemOf(TURN)).toMatch(
+    `waits until Caddy has an account with ${directory}, which it makes for ${GATEWAY}`,
+  );
 });
 
 test('names come back after an operator reloaded Caddy, and what the operator changed meanwhile stays', async () => {

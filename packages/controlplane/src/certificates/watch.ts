@@ -2,7 +2,7 @@ import { type Certificate, type Clock, describeError, OramaError } from '@orama/
 import type { CertificatesConfig } from '@orama/protocol';
 import { z } from 'zod';
 import { CaddyApi, type CaddyPart } from './caddy.ts';
-import { type WantedNames, withNames } from './caddy-names.ts';
+import { nextOrder, type WantedNames, withNames } from './caddy-names.ts';
 import { CaddyStorage } from './caddy-storage.ts';
 import type { CaddyDnsProvider } from './dns-provider.ts';
 
@@ -47,8 +47,8 @@ export class CaddyWatch {
   #fault: string | null = null;
   #storageFault: string | null = null;
   #certificates = new Map<string, Certificate>();
-  /** The name by which Caddy gets an account; null once it may be asked for all at once, undefined until that was looked at. */
-  #first: string | null | undefined;
+  /** What Caddy has to have before it is asked for more than one name. */
+  #awaited: { directory: string; first: string } | null = null;
   /** Since when a name is wanted and has no certificate. */
   readonly #missingSinceMs = new Map<string, number>();
 
@@ -120,10 +120,8 @@ export class CaddyWatch {
       else if (!this.#missingSinceMs.has(name)) this.#missingSinceMs.set(name, nowMs);
     }
     for (const name of this.#missingSinceMs.keys()) if (!names.includes(name)) this.#missingSinceMs.delete(name);
-    if (this.#first && (this.#certificates.size > 0 || this.#missingForMs(this.#first) >= PATIENCE_MS)) {
-      this.#first = null;
-      this.#asked = undefined;
-    }
+    // Caddy need not be due to be asked.
+    if (this.#awaited && (await this.#hasAccount(this.#awaited.directory))) this.#asked = undefined;
     return this.#certificates;
   }
 
@@ -134,6 +132,9 @@ export class CaddyWatch {
     if (this.#missingSinceMs.has(name)) {
       const waitedMs = this.#missingForMs(name);
       if (waitedMs < PATIENCE_MS) return undefined;
+      if (this.#awaited && this.#awaited.first !== name) {
+        return `the certificate of ${name} waits until Caddy has an account with ${this.#awaited.directory}, which it makes for ${this.#awaited.first}: its log says why it has none (journalctl -u caddy)`;
+      }
       const since = `for ${Math.floor(waitedMs / 60_000)} min`;
       const where = `none is in ${this.#storage?.root}`;
       return `Caddy has been asked for a certificate of ${name} ${since}, and ${where}: its log says why (journalctl -u caddy)`;
@@ -148,31 +149,37 @@ export class CaddyWatch {
   }
 
   /**
-   * All but the first name where Caddy has no account with an authority yet, until that has a certificate. Debian 12's Caddy
-   * registers an account for each order that begins before there is one, and may keep the address of one with the key of another:
-   * every order after that is refused.
+   * All names but one where Caddy has no account with the authority yet. Debian 12's Caddy registers an account for each order that
+   * begins before there is one, and may keep the address of one with the key of another: every order after that is refused.
    */
-  async #afterFirst(names: readonly string[]): Promise<readonly string[]> {
-    const [first] = names;
-    if (this.#first === null || first === undefined) return [];
-    this.#first ??= (await this.#files().hasAccount()) ? null : first;
-    if (this.#first === null) return [];
-    if (!names.includes(this.#first)) this.#first = first;
-    return names.filter((name) => name !== this.#first);
+  async #afterFirst(tls: unknown, { names, later }: WantedNames): Promise<readonly string[]> {
+    this.#awaited = null;
+    const { directory, asked } = nextOrder(tls);
+    const first = names.find((name) => asked.has(name)) ?? names.find((name) => !later.includes(name));
+    if (first === undefined || directory === undefined || (await this.#hasAccount(directory))) return [];
+    this.#awaited = { directory, first };
+    return names.filter((name) => name !== first);
   }
 
-  async #change(all: WantedNames): Promise<CaddyChange | null> {
+  /** True as well where that cannot be seen: nothing is to wait for what is not told. */
+  async #hasAccount(directory: string): Promise<boolean> {
+    return this.#files()
+      .hasAccount(directory)
+      .catch(() => true);
+  }
+
+  async #change(wanted: WantedNames): Promise<CaddyChange | null> {
     const root = await this.#api.read('');
     const config = configSchema.parse(root.value);
     this.#noteStorage(config?.storage ?? undefined);
-    const wanted = { ...all, later: [...all.later, ...(await this.#afterFirst(all.names))] };
     const tls = config?.apps?.tls ?? null;
-    const value = withNames(tls, wanted);
+    const due = { ...wanted, later: [...wanted.later, ...(await this.#afterFirst(tls, wanted))] };
+    const value = withNames(tls, due);
     if (value === undefined) return null;
     // The smallest part that is there, so that what others change beside it does not matter.
     if (!config?.apps) return { path: '', value: { ...config, apps: { tls: value } }, was: root };
     const part = await this.#api.read('apps/tls');
-    const next = withNames(part.value, wanted);
+    const next = withNames(part.value, due);
     return next === undefined ? null : { path: 'apps/tls', value: next, was: part };
   }
 
