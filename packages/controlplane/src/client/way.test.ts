@@ -29,6 +29,16 @@ test('a call through a gateway carries the token, below the prefix of operators'
   expect(seen).toEqual([['GET', '/v1/operator/operator-tokens', `Bearer ${TOKEN}`]]);
 });
 
+test('each call has a connection of its own, as one that is kept may be closed under the next call', async () => {
+  const sockets = new Set<unknown>();
+  const client = await gateway(({ socket }, response) => {
+    sockets.add(socket);
+    response.writeHead(200, json).end('{"tokens":[]}');
+  });
+  for (let call = 0; call < 3; call++) await client.operatorTokens();
+  expect(sockets.size).toBe(3);
+});
+
 test('the token does not follow a redirect', async () => {
   const seen: unknown[] = [];
   const client = await gateway(({ url }, response) => {

@@ -77,7 +77,12 @@ export class OperatorWay implements Way {
         // A token must not follow a redirect to somewhere else.
         redirect: 'manual',
         signal: AbortSignal.timeout(timeoutMs),
-        headers: { authorization: `Bearer ${this.#token}`, ...(body !== '' && { 'content-type': 'application/json' }) },
+        headers: {
+          authorization: `Bearer ${this.#token}`,
+          // Each call has a connection of its own: a Caddy that is given names closes those that were kept, maybe as one is used.
+          connection: 'close',
+          ...(body !== '' && { 'content-type': 'application/json' }),
+        },
         ...(body !== '' && { body }),
       });
       const { status, headers } = response;

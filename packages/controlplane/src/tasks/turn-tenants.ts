@@ -56,16 +56,19 @@ export class TurnTenantsTask implements Task<TurnAction> {
 
   async plan(): Promise<TurnAction[]> {
     const { config, store, view, secrets, clock } = this.#context;
+    const { tenants } = await this.#observe();
     const wanted: TurnTenant[] = [];
     const unreadable = new Set<string>();
     const nodes = await store.nodes.list();
     for (const each of (await view.read()).here.values()) {
       const opened = openTurnSecrets(each.config, secrets, clock.now());
       const tenant = opened && turnTenantOf(config, each, opened, nodes);
-      if (tenant) wanted.push(tenant);
+      // What a drained node keeps is over with its server.
+      const stays = tenants !== 'down' || each.turn.some((row) => row.nodeId === config.node);
+      if (tenant && stays) wanted.push(tenant);
       if (!opened && each.wanted) unreadable.add(each.config.namespace);
     }
-    const actions = await this.#keeper.plan(wanted, (await this.#observe()).tenants);
+    const actions = await this.#keeper.plan(wanted, tenants);
     return actions.filter(({ subject }) => !unreadable.has(subject));
   }
 
