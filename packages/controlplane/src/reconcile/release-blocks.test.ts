@@ -9,10 +9,12 @@ import { enableWebrtc } from '../operations/enable-webrtc.ts';
 import { createNamespace } from '../operations/namespaces.ts';
 import { moveStatements, planMoves } from '../placement/moves.ts';
 import { OperationsTask } from '../tasks/operations.ts';
+import { StateFilesTask } from '../tasks/state-files.ts';
 import { observationsOf } from '../tasks/turn-tenants.ts';
 import { joinDesired } from './desired.ts';
 import { releaseBlocks } from './release-blocks.ts';
 import { Reporter } from './reports.ts';
+import { StoreView } from './store-view.ts';
 
 let operations: TestOperations;
 let context: OperationContext;
@@ -96,12 +98,16 @@ test('a disable waits for the node that the service was moved away from', async 
   const [operation] = await store.operations.listRunning();
   for (const { name } of operation?.steps ?? []) {
     const [service = '', nodeId = 'cluster'] = name.split(':');
-    if (name !== 'turn:node-2') await store.db.batch([store.reports.upsert({ ...absent, ...rest, service, nodeId })]);
+    if (nodeId !== 'node-2') await store.db.batch([store.reports.upsert({ ...absent, ...rest, service, nodeId })]);
   }
   await task.report();
   expect(await store.webrtc.get('demo')).toMatchObject({ state: 'disabling' });
   await reportOfNode2(new Map());
   expect(await taken()).toEqual(['node-1', 'node-2', 'node-3']);
+  await task.report();
+  expect(await store.webrtc.get('demo')).toMatchObject({ state: 'disabling' });
+  const ofNode2 = { ...context, config: { ...context.config, node: 'node-2' } };
+  await new StateFilesTask({ ...ofNode2, view: new StoreView(store, 'node-2', context.clock) }).report();
   await task.report();
   expect(await store.webrtc.get('demo')).toBeNull();
   expect(await taken()).toEqual([]);

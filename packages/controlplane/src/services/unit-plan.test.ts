@@ -37,6 +37,15 @@ test('planUnits leaves a unit alone while it is stopping, and while it must wait
   ]);
 });
 
+test('planUnits starts nothing that is held, and stops what systemd is about to start again', () => {
+  const desired = ['absent', 'serves', 'crashed', 'ends'].map((unit) => ({ unit, configDigest: 'a' }));
+  const observed = [running('serves'), running('crashed', 'a', 'ended'), running('ends', 'a', 'stopping')];
+  const steps = (isHeld: boolean) =>
+    planUnits(desired, observed, anyTime, () => isHeld).map((step) => `${step.do} ${step.unit}`);
+  expect(steps(true)).toEqual(['stop crashed']);
+  expect(steps(false)).toEqual(['start absent']);
+});
+
 test('planUnits comes to rest: carried out step by step, it ends with exactly the desired units', () => {
   const unit = fc.record({ unit: fc.constantFrom('a', 'b', 'c', 'd'), configDigest: fc.constantFrom('x', 'y') });
   const set = fc.uniqueArray(unit, { selector: (one) => one.unit });

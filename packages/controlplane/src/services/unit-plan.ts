@@ -13,11 +13,13 @@ export type UnitStep = { do: 'start'; unit: string; reason: string } | { do: 'st
  * once it is gone. Pure.
  * @param observed the units of the same kind that have a process
  * @param mayStart whether a unit may be started, again if it crashed
+ * @param isHeld whether a unit is to stay down once it has ended, also where systemd would start it again after a crash
  */
 export function planUnits(
   desired: readonly DesiredUnit[],
   observed: readonly ServiceState[],
   mayStart: (unit: string) => boolean,
+  isHeld: (unit: string) => boolean = () => false,
 ): UnitStep[] {
   const steps: UnitStep[] = [];
   const wanted = new Map(desired.map((unit) => [unit.unit, unit]));
@@ -28,9 +30,12 @@ export function planUnits(
     if (!want) steps.push({ do: 'stop', unit: state.unit, reason: 'not desired here' });
     else if (want.configDigest !== state.configDigest)
       steps.push({ do: 'stop', unit: state.unit, reason: 'its configuration changed' });
+    else if (state.phase === 'ended' && isHeld(state.unit))
+      steps.push({ do: 'stop', unit: state.unit, reason: 'it was drained' });
   }
   for (const { unit } of desired) {
-    if (!present.has(unit) && mayStart(unit)) steps.push({ do: 'start', unit, reason: 'desired here' });
+    if (!present.has(unit) && mayStart(unit) && !isHeld(unit))
+      steps.push({ do: 'start', unit, reason: 'desired here' });
   }
   return steps;
 }

@@ -88,9 +88,9 @@ export class CoreServiceTask implements Task<CoreAction>, CoreTask {
 
   async plan(): Promise<CoreAction[]> {
     const observed = (await this.#services.list()).filter(({ unit }) => unit === this.#core.unit);
-    const steps = planUnits([this.#core], observed, (unit) => this.#backoff.waitMs(unit) === 0);
-    const due = this.#held.has(this.#core.unit) ? steps.filter((step) => step.do !== 'start') : steps;
-    return due.map((step) => ({ kind: `core-${step.do}` as const, subject: step.unit, reason: step.reason }));
+    const mayStart = (unit: string) => this.#backoff.waitMs(unit) === 0;
+    const steps = planUnits([this.#core], observed, mayStart, (unit) => this.#held.has(unit));
+    return steps.map((step) => ({ kind: `core-${step.do}` as const, subject: step.unit, reason: step.reason }));
   }
 
   async apply(action: CoreAction): Promise<void> {

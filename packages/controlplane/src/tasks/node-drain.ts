@@ -4,7 +4,7 @@ import { type NodeContext, turnSocketOf } from '../node-context.ts';
 import type { Action, Task } from '../reconcile/task.ts';
 import { DRAINED_NODE, type HeldUnits } from '../services/held-units.ts';
 import { TURN_UNIT } from '../services/service-manager.ts';
-import { callTurn, TurnDownError } from '../turn-control.ts';
+import { callTurn, TurnDownError, unlessUnknown } from '../turn-control.ts';
 
 /** A drain whose deadline has passed is over at once, but for what a TURN server needs to say goodbye. */
 const LEAST_DEADLINE_MS = 1_000;
@@ -37,7 +37,8 @@ export class NodeDrainTask implements Task<DrainAction> {
       return [{ kind: 'node-resume', subject: config.node, reason: 'the node takes part again' }];
     }
     const deadlineAtMs = (await store.operations.runningOfNode(config.node))?.deadlineAtMs ?? 0;
-    if (this.#held.has(DRAINED_NODE) && this.#held.has(TURN_UNIT) && !(await this.#endsAfter(deadlineAtMs))) return [];
+    const isHeld = this.#held.has(DRAINED_NODE) && this.#held.has(TURN_UNIT);
+    if (isHeld && (await this.#endsBy(deadlineAtMs))) return [];
     const wanted = (await store.ports.list()).some((row) => row.nodeId === config.node && row.service === 'turn');
     if (wanted) return [];
     const deadlineMs = Math.max(LEAST_DEADLINE_MS, deadlineAtMs - clock.now());
@@ -66,18 +67,18 @@ export class NodeDrainTask implements Task<DrainAction> {
     this.#onChange();
   }
 
-  /** Whether the server that drains would end clearly later than it is to. */
-  async #endsAfter(deadlineAtMs: number): Promise<boolean> {
-    if (deadlineAtMs === 0) return false;
-    const call = callTurn(turnSocketOf(this.#context.config), turnServerStatusSchema, 'GET', '/status');
-    const drainEndsAtMs = await call.then(
-      ({ drainEndsAt }) => drainEndsAt ?? 0,
-      (thrown) => {
-        if (thrown instanceof TurnDownError) return 0;
-        throw thrown;
-      },
-    );
-    return drainEndsAtMs > deadlineAtMs + LEAST_DEADLINE_MS;
+  /** Whether there is no server, or one that ends about then; one that systemd started again after a crash knows of no drain. */
+  async #endsBy(deadlineAtMs: number): Promise<boolean> {
+    try {
+      const call = callTurn(turnSocketOf(this.#context.config), turnServerStatusSchema, 'GET', '/status');
+      const status = await unlessUnknown(call);
+      if (!status) return true;
+      if (!status.draining) return false;
+      return deadlineAtMs === 0 || (status.drainEndsAt ?? 0) <= deadlineAtMs + LEAST_DEADLINE_MS;
+    } catch (thrown) {
+      if (thrown instanceof TurnDownError) return true;
+      throw thrown;
+    }
   }
 
   async report(): Promise<null> {

@@ -15,6 +15,8 @@ type UnsavedState = Omit<ClusterState, 'saved_at'>;
 type StateFileAction = Action &
   ({ kind: 'state-file-write'; state: UnsavedState } | { kind: 'state-file-remove'; namespace: string });
 
+type Context = Pick<NodeContext, 'config' | 'store' | 'view' | 'clock'>;
+
 /** What to write and remove so that the files say what the store says. Pure. A file is never trusted over the store. */
 export function planStateFiles(wanted: readonly UnsavedState[], found: readonly FoundStateFile[]): StateFileAction[] {
   const actions: StateFileAction[] = [];
@@ -43,11 +45,11 @@ function whyWrong(state: UnsavedState, file: FoundStateFile | undefined): string
 /** Keeps a `cluster_state.json` of every namespace of this node. */
 export class StateFilesTask implements Task<StateFileAction> {
   readonly name = 'state-files';
-  readonly #context: NodeContext;
+  readonly #context: Context;
   readonly #namespacesDir: string;
   readonly #reporter: Reporter;
 
-  constructor(context: NodeContext) {
+  constructor(context: Context) {
     this.#context = context;
     this.#namespacesDir = nodePaths(context.config.dataDir).namespaces;
     this.#reporter = new Reporter(context.store);
@@ -72,7 +74,9 @@ export class StateFilesTask implements Task<StateFileAction> {
     const nodes = await store.nodes.list();
     const found = await readStateFiles(this.#namespacesDir);
     const observations = [...desired.values()].flatMap((each): Observation[] => {
-      if (![...each.sfu, ...each.turn].some((row) => row.nodeId === config.node)) return [];
+      // A disable waits for those as well that are still to leave.
+      const rows = each.wanted ? [...each.sfu, ...each.turn] : [...each.sfu, ...each.turn, ...each.leaving];
+      if (!rows.some((row) => row.nodeId === config.node)) return [];
       const { namespace, generation } = each.config;
       const state = stateOf(each, nodes, config);
       const file = found.find((one) => one.namespace === namespace);

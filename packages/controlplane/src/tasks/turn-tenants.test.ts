@@ -56,6 +56,21 @@ test('a tenant that is not wanted is there for as long as its unit is', () => {
   expect(observed(false)).toEqual(['absent']);
 });
 
+test('a certificate that is kept holds up a disable, and not the release of a block', () => {
+  const observed = (state: 'enabled' | 'disabling', row: object) =>
+    observationsOf(
+      joinDesired([{ ...settings('demo'), state }], [{ ...turnRow('demo', 1), ...row }]),
+      'node-1',
+      'down',
+      '',
+      {
+        certified: () => true,
+      },
+    ).map((one) => `${one.desired} ${one.observed}`);
+  expect(observed('disabling', {})).toEqual(['absent running']);
+  expect(observed('enabled', { leavingSinceMs: 1 })).toEqual(['absent absent']);
+});
+
 test('a node reports why the unit of a tenant ended', () => {
   const desired = joinDesired([settings('demo')], [turnRow('demo', 1)]);
   const reason = 'ended once, last with exit code 1';

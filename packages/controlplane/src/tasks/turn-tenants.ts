@@ -13,7 +13,7 @@ import { releaseBlocks } from '../reconcile/release-blocks.ts';
 import { type Observation, Reporter } from '../reconcile/reports.ts';
 import type { Task } from '../reconcile/task.ts';
 import { drainedReason, type HeldUnits } from '../services/held-units.ts';
-import { TURN_UNIT } from '../services/service-manager.ts';
+import { type ServiceState, TURN_UNIT } from '../services/service-manager.ts';
 import { callTurn, unlessUnknown } from '../turn-control.ts';
 import type { CertificatesTask } from './certificates.ts';
 import type { ObservedTenants, TenantKeeper, TurnAction } from './tenant-keeper.ts';
@@ -87,7 +87,8 @@ export class TurnTenantsTask implements Task<TurnAction> {
         const problem = this.#certificates?.problemOf(namespace);
         return shown && { ...shown, ...(problem !== undefined && { problem }) };
       },
-      remains: (namespace) => remains.has(namespace) || (this.#certificates?.has(namespace) ?? false),
+      remains: (namespace) => remains.has(namespace),
+      certified: (namespace) => this.#certificates?.has(namespace) ?? false,
       reason: (namespace) => this.#keeper.reason(namespace),
     });
     await this.#reporter.write(observations, clock.now());
@@ -103,7 +104,8 @@ export class TurnTenantsTask implements Task<TurnAction> {
     certificates: readonly TurnCertificateStatus[];
   }> {
     const { config, services } = this.#context;
-    if (config.coreServices.includes('turn') && !(await services.list()).some(({ unit }) => unit === TURN_UNIT)) {
+    const isUp = ({ unit, phase }: ServiceState) => unit === TURN_UNIT && phase !== 'ended';
+    if (config.coreServices.includes('turn') && !(await services.list()).some(isUp)) {
       const failure = this.#held.has(TURN_UNIT)
         ? drainedReason(config.node, this.#held)
         : 'the TURN server is not running';
@@ -129,7 +131,8 @@ export class TurnTenantsTask implements Task<TurnAction> {
  * Reports of this node's part in each namespace. Pure.
  * @param failure why no tenant is healthy, whatever the server has; empty when nothing speaks against it
  * @param more the certificate that the server shows for a namespace, if it is known; whether the node has something of it
- *   beside the server, which has to go with it; why it is not attached
+ *   beside the server, which has to go with it; whether a certificate of it is kept, which goes with the namespace or with the
+ *   block; why it is not attached
  */
 export function observationsOf(
   desired: Desired,
@@ -139,6 +142,7 @@ export function observationsOf(
   more: {
     shown?: (namespace: string) => object | undefined;
     remains?: (namespace: string) => boolean;
+    certified?: (namespace: string) => boolean;
     reason?: (namespace: string) => string | null;
   } = {},
 ): Observation[] {
@@ -149,7 +153,10 @@ export function observationsOf(
     if (!each.turn.some(isHere) && !each.leaving.some(isHere)) return [];
     const tenant = typeof observed === 'string' ? undefined : observed.get(config.namespace);
     const certificate = more.shown?.(config.namespace);
-    const isThere = tenant !== undefined || (!wanted && more.remains?.(config.namespace) === true);
+    const isThere =
+      tenant !== undefined ||
+      (!wanted && more.remains?.(config.namespace) === true) ||
+      (!each.wanted && more.certified?.(config.namespace) === true);
     const healthy = wanted && failure === '' && tenant !== undefined && tenant.generation === config.generation;
     return [
       {
