@@ -6,8 +6,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 // Workspace packages resolve to their sources, so that a unit test never runs against a stale build.
 const conditions = ['source', 'node', 'import', 'module', 'default'];
 
-// Files that look at how well browsers send and play: of two at a time each would see the other's load.
-const withRates = ['call', 'record', 'simulcast', 'timing', 'turn-stream', 'whip'].map(
+// Files that look at how well browsers send and play, and how soon again: of two at a time each would see the other's load.
+const withRates = ['call', 'crashes', 'record', 'simulcast', 'timing', 'turn-stream', 'whip'].map(
   (name) => `test/e2e/${name}.test.ts`,
 );
 

@@ -37,12 +37,13 @@ export async function makePlace(name: string, size: Size): Promise<Place> {
   const net = `127.94.${process.pid % 250}`;
   const own = 10 * ++places;
   const first = RELAY_FIRST + 2 * Math.floor(Math.random() * 250);
+  const [port, tlsPort] = await freePorts();
   return {
     dir: mkdtempSync(join(tmpdir(), `conformance-${name}-`)),
     listen: `${net}.${own}`,
     relay: `${net}.${own + 1}`,
-    port: await freePort(),
-    tlsPort: await freePort(),
+    port,
+    tlsPort,
     relayPorts: { first, last: first + (size === 'tight' ? 2 : RELAY_BLOCK - 1) },
     addresses: {
       client: `${net}.${own + 2}`,
@@ -54,13 +55,13 @@ export async function makePlace(name: string, size: Size): Promise<Place> {
   };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '::1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Held at the same time, so that they are two. */
+async function freePorts(): Promise<[number, number]> {
+  const servers = [createServer().listen(0, '::1'), createServer().listen(0, '::1')];
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports as [number, number];
 }
 
 /** A server's process. */
