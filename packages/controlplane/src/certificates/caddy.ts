@@ -3,6 +3,8 @@ import { callHttp, type HttpAnswer } from '../http-call.ts';
 
 /** A change makes Caddy build its servers anew before it answers. */
 const TIMEOUT_MS = 15_000;
+/** A Caddy that was given another configuration opens its admin API anew, and resets who has just come. */
+const RESET_ATTEMPTS = 3;
 
 /** A part of Caddy's configuration, as it was when it was read. */
 export interface CaddyPart {
@@ -53,14 +55,18 @@ export class CaddyApi {
   }
 
   async #ask(method: string, path: string, headers: Record<string, string>, body = ''): Promise<HttpAnswer> {
-    try {
-      return await callHttp(this.#where, method, path, { body, headers, timeoutMs: TIMEOUT_MS });
-    } catch (thrown) {
-      throw new OramaError('UNAVAILABLE', `no Caddy answers at ${this.#admin}: ${describeError(thrown)}`, {
-        cause: thrown,
-        retryable: true,
-        hint: 'start it, or correct certificates.admin',
-      });
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await callHttp(this.#where, method, path, { body, headers, timeoutMs: TIMEOUT_MS });
+      } catch (thrown) {
+        // A change carries the ETag of what it is to replace: it is not done twice.
+        if (attempt < RESET_ATTEMPTS && (thrown as NodeJS.ErrnoException).code === 'ECONNRESET') continue;
+        throw new OramaError('UNAVAILABLE', `no Caddy answers at ${this.#admin}: ${describeError(thrown)}`, {
+          cause: thrown,
+          retryable: true,
+          hint: 'start it, or correct certificates.admin',
+        });
+      }
     }
   }
 
