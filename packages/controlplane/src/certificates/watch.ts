@@ -121,7 +121,10 @@ export class CaddyWatch {
     }
     for (const name of this.#missingSinceMs.keys()) if (!names.includes(name)) this.#missingSinceMs.delete(name);
     // Caddy need not be due to be asked.
-    if (this.#awaited && (await this.#hasAccount(this.#awaited.directory))) this.#asked = undefined;
+    if (this.#awaited && (await this.#hasAccount(this.#awaited.directory))) {
+      this.#awaited = null;
+      this.#asked = undefined;
+    }
     return this.#certificates;
   }
 
