@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { testConfig } from '../../testing/node-context.ts';
 import { nodeRow, settings, sfuRow, turnRow } from '../../testing/rows.ts';
-import { joinDesired, type TurnSecrets } from '../reconcile/desired.ts';
+import { type DesiredNamespace, joinDesired, type TurnSecrets } from '../reconcile/desired.ts';
 import { turnConfig } from './core-service.ts';
 import { turnTenantOf } from './turn-tenant.ts';
 
@@ -17,7 +17,7 @@ function tenantWith(
 ) {
   const rows = [turnRow('demo', 1), turnRow('demo', 2), turnRow('demo', 3), sfuRow('demo', 2)];
   const desired = joinDesired([{ ...settings('demo'), ...changes }], rows).get('demo');
-  return desired ? turnTenantOf(own, desired, secrets, seen) : null;
+  return desired ? turnTenantOf(own, desired, secrets, seen, true) : null;
 }
 
 test('turnTenantOf relays on the WireGuard address alone where peers are only SFUs', () => {
@@ -85,6 +85,16 @@ test('turnTenantOf names as alternates only the other nodes whose TURN server ta
   const drained = { ...nodeRow(2), core: [{ service: 'turn', healthy: false, reason: 'draining' }] };
   const unreachable = nodeRow(3, { reachable: false });
   expect(tenantWith({}, testConfig('/data'), [nodeRow(1), drained, unreachable])?.alternates).toEqual([]);
+});
+
+test('what a drained node has left it keeps for as long as its server is there', () => {
+  const left = { ...turnRow('demo', 1), leavingSinceMs: 1 };
+  const desired = joinDesired([settings('demo')], [left, turnRow('demo', 2)]).get('demo') as DesiredNamespace;
+  const isKept = (state: 'active' | 'draining', isUp: boolean) =>
+    turnTenantOf(testConfig('/data'), desired, SECRETS, [{ ...nodeRow(1), state }, nodeRow(2)], isUp) !== null;
+  expect(isKept('draining', true)).toBe(true);
+  expect(isKept('draining', false)).toBe(false);
+  expect(isKept('active', true)).toBe(false);
 });
 
 test('turnTenantOf gives nothing once the namespace is being disabled', () => {

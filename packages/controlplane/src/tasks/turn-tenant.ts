@@ -12,14 +12,16 @@ import type { DesiredNamespace, TurnSecrets } from '../reconcile/desired.ts';
  * A namespace as this node's TURN server must have it; null when it must not have it. Its relay addresses are on the
  * WireGuard address, where nothing of them is open to the internet; with public peers they are on the public addresses,
  * and its SFUs are reached from the WireGuard address. Pure.
+ * @param isUp whether the server may be there
  */
 export function turnTenantOf(
   own: ControlplaneConfig,
   { config, wanted, sfu, turn, leaving }: DesiredNamespace,
   { valid, retired }: TurnSecrets,
   nodes: readonly NodeRow[],
+  isUp: boolean,
 ): TurnTenant | null {
-  const here = turn.find((row) => row.nodeId === own.node) ?? drainedOf(own, leaving, nodes);
+  const here = turn.find((row) => row.nodeId === own.node) ?? (isUp ? drainedOf(own, leaving, nodes) : undefined);
   if (!wanted || !here) return null;
   const ports = { portStart: here.relayPortStart, portEnd: here.relayPortEnd };
   const mesh = config.peerPolicy === 'public';

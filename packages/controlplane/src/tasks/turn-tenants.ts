@@ -62,10 +62,8 @@ export class TurnTenantsTask implements Task<TurnAction> {
     const nodes = await store.nodes.list();
     for (const each of (await view.read()).here.values()) {
       const opened = openTurnSecrets(each.config, secrets, clock.now());
-      const tenant = opened && turnTenantOf(config, each, opened, nodes);
-      // What a drained node keeps is over with its server.
-      const stays = tenants !== 'down' || each.turn.some((row) => row.nodeId === config.node);
-      if (tenant && stays) wanted.push(tenant);
+      const tenant = opened && turnTenantOf(config, each, opened, nodes, tenants !== 'down');
+      if (tenant) wanted.push(tenant);
       if (!opened && each.wanted) unreadable.add(each.config.namespace);
     }
     const actions = await this.#keeper.plan(wanted, tenants);
